@@ -1,0 +1,1 @@
+"""Settings, task catalogue, errors, log events and the broker: what every other package may import."""

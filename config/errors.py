@@ -1,0 +1,78 @@
+"""Every error of our own, in one tree.
+
+    EchoWorkerError
+    ├── ConfigurationError          settings, catalogue or installation: fix it and start again
+    ├── SpoolError
+    │   ├── UnreadableInstanceError the bytes are not a DICOM data set that can be registered   (C000)
+    │   ├── InstanceMismatchError   the data set is not what the C-STORE command announced      (A900)
+    │   ├── InstanceConflictError   other bytes are already kept under this SOP Instance UID    (0111)
+    │   └── SpoolFullError          the disk has no room that may be used                       (A700)
+    ├── RegistryError
+    │   ├── StudyNotFoundError      no study under this UID
+    │   └── LeaseLostError          another worker, or a late instance, took the study over
+    ├── ClipError                   this instance gives no clip: the reason is for people to read
+    ├── ModelPackError              the model pack is missing, incomplete or does not fit its manifest
+    ├── ReportError                 the results cannot be put into a Structured Report
+    └── DeliveryError               the destination did not accept the object: it will be tried again
+
+A message says what was wrong, with which object (by UID, AE title or path inside the spool, never by
+patient), and what to do. It may be logged, stored in the registry and shown: it must never hold PHI.
+Anything that is not in this tree is a programming error; its text may quote a data set, so only its type
+and place are ever logged.
+"""
+
+
+class EchoWorkerError(Exception):
+    """Base of all our errors; `str()` of it is one line, free of PHI, fit to be shown to an operator."""
+
+
+class ConfigurationError(EchoWorkerError):
+    """A setting, the task catalogue or the installation is wrong; nothing was started."""
+
+
+class SpoolError(EchoWorkerError):
+    """An instance could not be kept in the spool."""
+
+
+class UnreadableInstanceError(SpoolError):
+    """The bytes cannot be understood as a DICOM instance with valid UIDs (PS3.4 B.2.3: Cxxx)."""
+
+
+class InstanceMismatchError(SpoolError):
+    """The data set does not match the SOP class or instance of the request (PS3.4 B.2.3: A9xx)."""
+
+
+class InstanceConflictError(SpoolError):
+    """Different bytes are already stored under the same SOP Instance UID; both are kept (PS3.7 C.5.7)."""
+
+
+class SpoolFullError(SpoolError):
+    """The spool's file system is out of room (PS3.4 B.2.3: A7xx); free space, reception resumes by itself."""
+
+
+class RegistryError(EchoWorkerError):
+    """The registry refused or could not carry out what was asked."""
+
+
+class StudyNotFoundError(RegistryError):
+    """No study is registered under the Study Instance UID that was given."""
+
+
+class LeaseLostError(RegistryError):
+    """The step finished, but its lease had passed to somebody else: what it made was discarded."""
+
+
+class ClipError(EchoWorkerError):
+    """An instance gives no clip to score; the message is the reason that report and dashboard show."""
+
+
+class ModelPackError(EchoWorkerError):
+    """A model pack cannot be loaded; the message names the file or field at fault."""
+
+
+class ReportError(EchoWorkerError):
+    """A run's results cannot be expressed as a Structured Report; the message names the task."""
+
+
+class DeliveryError(EchoWorkerError):
+    """A destination was out of reach or answered with a failure; the object stays due for it."""

@@ -1,0 +1,1 @@
+"""The registry: studies, instances, runs, results, deliveries, and their life cycle."""

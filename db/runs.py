@@ -1,0 +1,96 @@
+"""What one scoring run says about one revision of a study: the value objects that pass between the rooms.
+
+The worker makes a `Run`, `db.results` appends it, `dicom_node.report` turns it into a Structured Report.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class ModelLabel(StrEnum):
+    """How far a model may be trusted; every output of its runs carries this word."""
+
+    UNTRAINED = "UNTRAINED"
+    """Random weights: its numbers mean nothing and only exercise the pipeline."""
+    DEMO = "DEMO"
+    """Trained on synthetic hearts alone."""
+    RESEARCH = "RESEARCH"
+    """Trained on patients, not cleared or validated for this site's clinical use."""
+    CLINICAL = "CLINICAL"
+    """Validated by the site for clinical use, on its own responsibility."""
+
+
+class Verdict(StrEnum):
+    """What a run says about one task."""
+
+    MEASURED = "MEASURED"
+    """A regression: `TaskResult.value` holds the estimate."""
+    PRESENT = "PRESENT"
+    ABSENT = "ABSENT"
+    UNCALIBRATED = "UNCALIBRATED"
+    """Scored, but no threshold was made with this model: neither present nor absent can be said."""
+    ABSTAINED = "ABSTAINED"
+    """Not answered; `TaskResult.reason` says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelIdentity:
+    """Which model made a run: name and version as people know it, digest as the bytes prove it."""
+
+    name: str
+    version: str
+    family: str
+    label: ModelLabel
+    digest: str
+    """SHA-256 over the model pack's files, 64 hexadecimal digits."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipEvidence:
+    """One instance that a run looked at, and the frames of it that were embedded."""
+
+    sop_instance_uid: str
+    frame_numbers: tuple[int, ...]
+    """Counted from 1, as Referenced Frame Number (0008,1160) counts them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipAnswer:
+    """What a single clip says about a task: a value in the task's unit, or a cosine in -1..1."""
+
+    sop_instance_uid: str
+    value: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskResult:
+    """The answer to one task for the whole study."""
+
+    task_id: str
+    verdict: Verdict
+    value: float | None = None
+    """Regression only: the estimate, in the unit of the task."""
+    score: float | None = None
+    """Binary only: mean cosine of frames and prompts, -1..1. Not a probability."""
+    threshold: float | None = None
+    reason: str | None = None
+    clips: tuple[ClipAnswer, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run with its provenance: enough to say of every number where it came from."""
+
+    run_uid: str
+    """A UUID of this run; UIDs of what is sent derive from it, so a rebuilt report is the same object."""
+    study_instance_uid: str
+    revision: int
+    model: ModelIdentity
+    catalogue_digest: str
+    software_version: str
+    preprocessing_profile: str
+    finished_at: datetime
+    """Aware, UTC."""
+    clips: tuple[ClipEvidence, ...]
+    results: tuple[TaskResult, ...]

@@ -1,0 +1,1 @@
+"""The DICOM side: reception into the spool, reports, delivery."""

@@ -1,0 +1,1 @@
+"""Model packs, the two towers, and zero-shot scoring."""

@@ -1,0 +1,1 @@
+"""From a multiframe DICOM file to the uint8 clip that the model sees."""
