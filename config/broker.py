@@ -1,0 +1,100 @@
+"""What node and worker share without importing each other: steps, task names, queues and the Celery app.
+
+The broker carries wake-ups alone: a message is a step and the registry's number of a study. Losing one, or
+getting it twice, changes nothing, because the registry decides who does what (db.studies).
+"""
+
+from enum import StrEnum
+from pathlib import Path
+
+from celery import Celery
+from kombu.exceptions import KombuError, OperationalError
+
+from config import filesystem_broker
+from config.logs import Event, emit
+from config.settings import Settings
+
+
+class Step(StrEnum):
+    """The steps of the pipeline, in order; each has a task and a queue of its own name."""
+
+    PREPARE = "prepare"
+    SCORE = "score"
+    REPORT = "report"
+    DELIVER = "deliver"
+
+
+REAP_TASK = "echoworker.reap"
+MAINTENANCE_QUEUE = "maintenance"
+QUEUES = (*(step.value for step in Step), MAINTENANCE_QUEUE)
+
+
+def task_name(step: Step) -> str:
+    """The explicit Celery task name of a step: moving a module orphans no queued message."""
+    return f"echoworker.{step}"
+
+
+def create_celery_app(settings: Settings) -> Celery:
+    """A Celery app for this installation: it can send; `worker.app` adds the tasks."""
+    app = Celery("echoworker")
+    app.conf.update(
+        # Kombu warns of a URL without a host, also where a host means nothing.
+        broker_url="filesystem://localhost" if _is_filesystem(settings) else settings.broker.url,
+        broker_transport_options=_transport_options(settings),
+        broker_connection_retry_on_startup=True,
+        task_routes={task_name(step): {"queue": step.value} for step in Step}
+        | {REAP_TASK: {"queue": MAINTENANCE_QUEUE}},
+        task_ignore_result=True,  # the registry holds the outcome
+        task_acks_late=False,  # the registry's lease, not the broker, gives a lost step to somebody else
+        task_serializer="json",
+        accept_content=["json"],
+        worker_prefetch_multiplier=1,
+        worker_enable_remote_control=False,
+        worker_send_task_events=False,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        timezone="UTC",
+        beat_schedule={
+            "reap": {
+                "task": REAP_TASK,
+                "schedule": settings.pipeline.reap_every_s,
+                # With no worker running, unread wake-ups must not pile up.
+                "options": {"expires": settings.pipeline.reap_every_s},
+            }
+        },
+        beat_schedule_filename=str(settings.data_dir / "beat-schedule"),
+    )
+    return app
+
+
+def enqueue(app: Celery, step: Step, study_id: int) -> bool:
+    """Announce that a study waits for a step; False when the broker is away (the reaper will)."""
+    try:
+        app.send_task(task_name(step), args=[study_id], retry=False)
+    except (KombuError, OperationalError, OSError) as error:
+        emit(Event.BROKER_AWAY, step=step, study_id=study_id, error=type(error).__name__)
+        return False
+    return True
+
+
+def _transport_options(settings: Settings) -> dict[str, object]:
+    if not _is_filesystem(settings):
+        return {"socket_connect_timeout": 5, "max_retries": 1}
+    filesystem_broker.install()
+    messages = _made(settings.broker_dir / "messages")
+    return {
+        "data_folder_in": str(messages),
+        "data_folder_out": str(messages),
+        "control_folder": str(_made(settings.broker_dir / "control")),
+        "processed_folder": str(_made(settings.broker_dir / "taken")),
+        "polling_interval": 0.2,
+    }
+
+
+def _is_filesystem(settings: Settings) -> bool:
+    return settings.broker.url.startswith("filesystem:")
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

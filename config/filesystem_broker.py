@@ -1,0 +1,56 @@
+"""Kombu's filesystem transport with messages that appear whole and are taken once.
+
+The stock transport writes a message in place, and a consumer may move it away before it is written; it takes
+messages by way of the system's temporary folder, which on another file system is a copy and not atomic. Here
+a message is written beside the queue and renamed into it, and a consumer renames it out before reading it.
+"""
+
+import time
+import uuid
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+from kombu.exceptions import ChannelError
+from kombu.transport import TRANSPORT_ALIASES, filesystem
+from kombu.utils.json import dumps, loads
+
+
+class Channel(filesystem.Channel):
+    """A channel whose messages are published, and taken, by rename."""
+
+    def _put(  # type: ignore[override]  # as kombu itself overrides it
+        self, queue: str, payload: Any, **kwargs: Any
+    ) -> None:
+        folder = Path(self.data_folder_out)
+        # The name is what the stock transport counts and purges by: time, then the queue after the first dot.
+        name = f"{time.time_ns() // 1_000_000}_{uuid.uuid4()}"
+        unpublished = folder / f".{name}"
+        try:
+            unpublished.write_text(dumps(payload))
+            unpublished.rename(folder / f"{name}.{queue}.msg")
+        except OSError as error:
+            raise ChannelError(f"cannot write a message into {folder}: {error.strerror}") from error
+
+    def _get(self, queue: str, timeout: float | None = None) -> Any:
+        for waiting in sorted(Path(self.data_folder_in).glob(f"[!.]*.{queue}.msg")):
+            taken = Path(self.processed_folder) / waiting.name
+            try:
+                waiting.rename(taken)
+            except FileNotFoundError:
+                continue  # another consumer was first
+            content = taken.read_text()
+            taken.unlink()
+            return loads(content)
+        raise Empty
+
+
+class Transport(filesystem.Transport):
+    """The transport behind ``filesystem://`` in this process once `install` was called."""
+
+    Channel = Channel
+
+
+def install() -> None:
+    """Let ``filesystem://`` mean this transport."""
+    TRANSPORT_ALIASES["filesystem"] = f"{__name__}:Transport"

@@ -1,0 +1,125 @@
+"""Logs are events from a closed list with allow-listed fields: no patient name, id or birth date can slip in.
+
+Study, series and instance UIDs identify objects for the PACS administrator; free text from a data set never
+is a field. The loggers of the DICOM libraries, which print data set values, are silenced.
+"""
+
+import logging
+import sys
+from enum import StrEnum
+from typing import TypedDict, Unpack
+
+import structlog
+
+
+class Event(StrEnum):
+    """Everything that this software logs."""
+
+    NODE_LISTENING = "node listening"
+    NODE_DRAINING = "node draining: no new associations"
+    NODE_STOPPED = "node stopped"
+    ASSOCIATION_REJECTED = "association rejected"
+    INSTANCE_STORED = "instance stored"
+    INSTANCE_REPEATED = "instance already stored, same bytes"
+    INSTANCE_REFUSED = "instance refused"
+    INSTANCE_QUARANTINED = "instance quarantined"
+    REGISTRY_AWAY = "registry away: instances wait in the spool"
+    REGISTRY_BACK = "registry back"
+    STUDY_READY = "study quiet, ready"
+    STUDY_REOPENED = "late instance, study re-opened"
+    BROKER_AWAY = "broker away: the reaper will announce the step"
+    STEP_STARTED = "step started"
+    STEP_FINISHED = "step finished"
+    STEP_FAILED = "step failed"
+    STEP_NOT_DUE = "step not due"
+    LEASE_LOST = "lease lost: work discarded"
+    STEPS_REAPED = "overdue steps announced again"
+    MODEL_LOADED = "model loaded"
+    OBJECT_SENT = "object sent"
+    OBJECT_NOT_SENT = "object not accepted"
+    PROCESS_STARTED = "process started"
+    PROCESS_ENDED = "process ended unexpectedly, starting again"
+    SHUTTING_DOWN = "shutting down"
+
+
+class EventFields(TypedDict, total=False):
+    """The only fields that an event may have."""
+
+    study_instance_uid: str
+    sop_instance_uid: str
+    study_id: int
+    revision: int
+    step: str
+    state: str
+    attempt: int
+    duration_ms: int
+    calling_ae_title: str
+    called_ae_title: str
+    ae_title: str
+    destination: str
+    host: str
+    port: int
+    status: str
+    reason: str
+    """One of our own error messages (config.errors), which hold no PHI by contract."""
+    error: str
+    """The type and place of an unexpected error; never its text."""
+    count: int
+    process_name: str
+    pid: int
+    model: str
+    label: str
+    path: str
+
+
+_log = structlog.get_logger("echoworker")
+
+
+def emit(event: Event, **fields: Unpack[EventFields]) -> None:
+    """Log one event. A field outside `EventFields` is a programming error.
+
+    Raises
+    ------
+    TypeError
+        A field is not on the list.
+    """
+    if unknown := fields.keys() - EventFields.__annotations__.keys():
+        raise TypeError(f"not a log field: {', '.join(sorted(unknown))}")
+    _log.info(event.value, **fields)
+
+
+def configure_logs(*, process: str) -> None:
+    """Log to standard error: lines for people on a terminal, JSON otherwise; `process` is on every line."""
+    structlog.configure(
+        processors=[
+            _naming(process),
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    for library in ("pynetdicom", "pydicom", "highdicom"):
+        silenced = logging.getLogger(library)
+        silenced.handlers = [logging.NullHandler()]
+        silenced.propagate = False
+
+
+def _naming(process: str) -> structlog.typing.Processor:
+    def name(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        return {"process": process, **event}
+
+    return name
+
+
+def place_of(error: BaseException) -> str:
+    """Type and innermost place of an unexpected error, without its text, which may quote a data set."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return type(error).__name__
+    frame = trace.tb_frame
+    module = frame.f_globals.get("__name__")
+    return f"{type(error).__name__} in {module}.{frame.f_code.co_name}:{trace.tb_lineno}"

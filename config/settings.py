@@ -1,0 +1,175 @@
+"""Settings of an installation: defaults.toml, then the site's TOML file, then the environment.
+
+They are read once, frozen, and handed in; nothing else reads the environment.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from config.errors import ConfigurationError
+from config.labels import ModelLabel
+
+DEFAULTS = Path(__file__).with_name("defaults.toml")
+CONFIG_VARIABLE = "ECHOWORKER_CONFIG"
+
+AETitle = Annotated[str, Field(pattern=r"^[ -\[\]-~]{1,16}$")]
+"""PS3.5 table 6.2-1, VR AE: up to 16 characters of the default repertoire, no backslash."""
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NodeSettings(_Section):
+    """The storage SCP."""
+
+    ae_title: AETitle
+    host: str
+    port: Port
+    require_called_ae_title: bool
+    allowed_calling_ae_titles: tuple[AETitle, ...]
+    maximum_associations: int = Field(ge=1)
+    maximum_pdu_bytes: int = Field(ge=4096)
+    idle_timeout_s: Seconds
+    drain_timeout_s: Seconds
+    minimum_free_bytes: int = Field(ge=0)
+
+
+class StudySettings(_Section):
+    """When a study counts as complete."""
+
+    quiet_period_s: Seconds
+
+
+class DatabaseSettings(_Section):
+    """Where the registry is."""
+
+    url: str
+
+
+class BrokerSettings(_Section):
+    """What carries the wake-ups."""
+
+    url: str
+
+
+class ModelSettings(_Section):
+    """Which model reads the clips, and on what."""
+
+    pack: str
+    catalogue: str
+    device: Literal["auto", "cpu", "cuda"]
+    precision: Literal["auto", "float32", "bfloat16"]
+
+
+class PipelineSettings(_Section):
+    """Leases, attempts and back-off."""
+
+    lease_s: Seconds
+    maximum_attempts: int = Field(ge=1)
+    maximum_delivery_attempts: int = Field(ge=1)
+    retry_after_s: Seconds
+    retry_at_most_s: Seconds
+    reap_every_s: Seconds
+    wake_again_after_s: Seconds
+
+
+class Destination(_Section):
+    """A storage SCP that reports are sent to."""
+
+    name: str = Field(min_length=1, max_length=32)
+    host: str
+    port: Port
+    ae_title: AETitle
+    accept_models: tuple[ModelLabel, ...] = (ModelLabel.CLINICAL, ModelLabel.RESEARCH)
+
+
+class Settings(BaseSettings):
+    """All settings of one installation; frozen."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix="ECHOWORKER_", env_nested_delimiter="__")
+
+    data_dir: Path = Field(default_factory=lambda: platformdirs.user_data_path("echoworker"))
+    node: NodeSettings
+    study: StudySettings
+    database: DatabaseSettings
+    broker: BrokerSettings
+    model: ModelSettings
+    pipeline: PipelineSettings
+    destinations: tuple[Destination, ...] = ()
+
+    @model_validator(mode="after")
+    def _destination_names_differ(self) -> Self:
+        names = [destination.name for destination in self.destinations]
+        if len(set(names)) != len(names):
+            raise ValueError("destinations: two have the same name")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Strongest first: what the command line names, the environment, the site's file, the defaults."""
+        site_file = os.environ.get(CONFIG_VARIABLE)
+        files = (TomlConfigSettingsSource(settings_cls, Path(site_file)),) if site_file else ()
+        return init_settings, env_settings, *files, TomlConfigSettingsSource(settings_cls, DEFAULTS)
+
+    @property
+    def database_url(self) -> str:
+        """The SQLAlchemy URL of the registry."""
+        return self.database.url or f"sqlite:///{self.data_dir / 'registry.sqlite3'}"
+
+    @property
+    def spool_dir(self) -> Path:
+        """The folder that holds every instance received and every object made."""
+        return self.data_dir / "spool"
+
+    @property
+    def broker_dir(self) -> Path:
+        """The folder of the filesystem broker's messages."""
+        return self.data_dir / "broker"
+
+    @property
+    def packs_dir(self) -> Path:
+        """The folder of installed model packs."""
+        return self.data_dir / "packs"
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings; `overrides` (from the command line) are stronger than file and environment.
+
+    Raises
+    ------
+    ConfigurationError
+        The site's file cannot be read, or a setting is unknown or has a value that is not allowed; the
+        message names the key.
+    """
+    site_file = os.environ.get(CONFIG_VARIABLE)
+    if site_file and not Path(site_file).is_file():
+        raise ConfigurationError(f"configuration file {site_file}: no such file")
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        key = ".".join(str(part) for part in fault["loc"]) or "settings"
+        raise ConfigurationError(f"setting {key}: {fault['msg']}") from error
+    except ValueError as error:  # TOML syntax, with its line
+        raise ConfigurationError(f"configuration file {site_file}: {error}") from error
+    return settings.model_copy(update={"data_dir": settings.data_dir.expanduser().absolute()})
