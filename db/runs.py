@@ -7,18 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-
-class ModelLabel(StrEnum):
-    """How far a model may be trusted; every output of its runs carries this word."""
-
-    UNTRAINED = "UNTRAINED"
-    """Random weights: its numbers mean nothing and only exercise the pipeline."""
-    DEMO = "DEMO"
-    """Trained on synthetic hearts alone."""
-    RESEARCH = "RESEARCH"
-    """Trained on patients, not cleared or validated for this site's clinical use."""
-    CLINICAL = "CLINICAL"
-    """Validated by the site for clinical use, on its own responsibility."""
+from config.labels import ModelLabel
 
 
 class Verdict(StrEnum):

@@ -1,0 +1,32 @@
+"""Putting due steps on the broker: after a step, when a study falls quiet, and by the reaper, all the same way."""
+
+from datetime import UTC, datetime
+
+from celery import Celery
+
+from config.broker import enqueue
+from config.settings import Settings
+from db.leases import forget_announcement, take_announcements
+from db.session import Database
+
+
+def announce_due_steps(database: Database, broker: Celery, settings: Settings, *, study_id: int | None = None) -> int:
+    """Announce every due step that no message is known for, of one study or of all; how many were announced.
+
+    A message that cannot be sent, or that a broker loses, is announced again later: the registry is the truth.
+    """
+    with database.write() as session:
+        due = take_announcements(
+            session,
+            now=datetime.now(UTC),
+            wake_again_after_s=settings.pipeline.wake_again_after_s,
+            study_id=study_id,
+        )
+    sent = 0
+    for number, step in due:
+        if enqueue(broker, step, number):
+            sent += 1
+        else:
+            with database.write() as session:
+                forget_announcement(session, number)
+    return sent

@@ -1,0 +1,37 @@
+"""The journal: one row for everything that happens to a study, append-only."""
+
+import socket
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from config.broker import Step
+from db.schema import JournalEntry, Study
+
+
+def record_transition(
+    session: Session,
+    study: Study,
+    *,
+    before: str | None,
+    at: datetime,
+    step: Step | None = None,
+    attempt: int | None = None,
+    duration_ms: int | None = None,
+    reason: str | None = None,
+) -> None:
+    """Write down where the study is now, what took it there, and why; `reason` is free of PHI."""
+    session.add(
+        JournalEntry(
+            study_id=study.id,
+            revision=study.revision,
+            at=at,
+            step=step,
+            state_before=before,
+            state_after=study.state,
+            attempt=attempt,
+            duration_ms=duration_ms,
+            host=socket.gethostname(),
+            reason=reason,
+        )
+    )

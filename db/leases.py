@@ -1,0 +1,218 @@
+"""Who works on which step: claims with a lease, renewal, completion, failure.
+
+A step belongs to whoever holds the study's lease token. Completing it needs the token, in the same transaction that
+writes what the step made: so a step that ran twice, or whose study was re-opened meanwhile, leaves one outcome.
+"""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, and_, exists, or_, select
+from sqlalchemy.orm import Session
+
+from config.broker import Step
+from config.errors import LeaseLostError
+from config.settings import PipelineSettings
+from db.journal import record_transition
+from db.schema import Delivery, Report, Study
+from db.states import STEP_DUE_IN, TRANSITIONS, DeliveryState, StudyState, state_after
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """The right to run one step of one revision of a study."""
+
+    study_id: int
+    study_instance_uid: str
+    revision: int
+    step: Step
+    attempt: int
+    """Counts from 1."""
+    token: str
+    claimed_at: datetime
+
+
+def claim(
+    session: Session, study_id: int, step: Step, *, owner: str, now: datetime, pipeline: PipelineSettings
+) -> Claim | None:
+    """Take the step if it is due and nobody holds it; None otherwise.
+
+    A study whose workers died in every allowed attempt becomes FAILED here, instead of killing one more.
+    """
+    study = session.scalar(select(Study).where(Study.id == study_id, _due(step, now)).with_for_update(skip_locked=True))
+    if study is None:
+        return None
+    if study.attempts >= maximum_attempts(step, pipeline):
+        reason = f"{step}: the worker stopped without a word in {study.attempts} attempts"
+        _fail(session, study, step, reason=reason, now=now)
+        return None
+    study.attempts += 1
+    study.lease_token = str(uuid.uuid4())
+    study.lease_owner = owner
+    study.lease_expires_at = now + timedelta(seconds=pipeline.lease_s)
+    return Claim(
+        study_id=study.id,
+        study_instance_uid=study.study_instance_uid,
+        revision=study.revision,
+        step=step,
+        attempt=study.attempts,
+        token=study.lease_token,
+        claimed_at=now,
+    )
+
+
+def renew(session: Session, held: Claim, *, now: datetime, lease_s: float) -> bool:
+    """Hold a claim for another `lease_s`; False when it has passed to somebody else."""
+    study = _held(session, held)
+    if study is None:
+        return False
+    study.lease_expires_at = now + timedelta(seconds=lease_s)
+    return True
+
+
+@contextmanager
+def completing(session: Session, held: Claim, *, now: datetime, skip_reason: str | None = None) -> Iterator[Study]:
+    """Move the study on at the end of the block; what the block writes belongs to the same transaction.
+
+    With `skip_reason` the study ends as SKIPPED.
+
+    Raises
+    ------
+    LeaseLostError
+        The claim has passed to somebody else, before the block runs: write nothing.
+    """
+    study = _held(session, held)
+    if study is None:
+        raise LeaseLostError(f"study {held.study_instance_uid}: the lease on {held.step} has passed on")
+    study.reason = skip_reason
+    yield study
+    before = study.state
+    study.state = state_after(held.step, skipped=skip_reason is not None)
+    study.state_since = now
+    study.attempts = 0
+    study.announced_at = None
+    study.next_attempt_at = None
+    _release(study)
+    record_transition(
+        session,
+        study,
+        before=before,
+        at=now,
+        step=held.step,
+        attempt=held.attempt,
+        duration_ms=_duration_ms(held, now),
+        reason=study.reason,
+    )
+
+
+def fail_attempt(
+    session: Session, held: Claim, *, reason: str, permanent: bool, now: datetime, pipeline: PipelineSettings
+) -> StudyState | None:
+    """Note that an attempt failed: tried again later, or FAILED when it was the last or can never succeed.
+
+    The state afterwards; None when the claim had passed to somebody else. `reason` is free of PHI.
+    """
+    study = _held(session, held)
+    if study is None:
+        return None
+    if permanent or held.attempt >= maximum_attempts(held.step, pipeline):
+        _fail(session, study, held.step, reason=reason, now=now, held=held)
+        return StudyState.FAILED
+    wait_s = min(pipeline.retry_after_s * 2 ** (held.attempt - 1), pipeline.retry_at_most_s)
+    study.reason = reason
+    study.next_attempt_at = now + timedelta(seconds=wait_s)
+    study.announced_at = None
+    _release(study)
+    record_transition(
+        session,
+        study,
+        before=study.state,
+        at=now,
+        step=held.step,
+        attempt=held.attempt,
+        duration_ms=_duration_ms(held, now),
+        reason=reason,
+    )
+    return StudyState(study.state)
+
+
+def take_announcements(
+    session: Session, *, now: datetime, wake_again_after_s: float, study_id: int | None = None
+) -> list[tuple[int, Step]]:
+    """The steps that wait unannounced, or whose announcement or lease has run out; marked as announced now."""
+    stale = now - timedelta(seconds=wake_again_after_s)
+    unannounced = or_(Study.announced_at.is_(None), Study.announced_at < stale, Study.lease_expires_at < now)
+    waiting = or_(*(_due(step, now) for step in TRANSITIONS))
+    query = select(Study).where(waiting, unannounced).order_by(Study.id).with_for_update(skip_locked=True)
+    if study_id is not None:
+        query = query.where(Study.id == study_id)
+    announced = []
+    for study in session.scalars(query):
+        study.announced_at = now
+        _release(study)
+        announced.append((study.id, STEP_DUE_IN[StudyState(study.state)]))
+    return announced
+
+
+def forget_announcement(session: Session, study_id: int) -> None:
+    """The announcement could not be sent: the study is announced again at the next occasion."""
+    study = session.get(Study, study_id)
+    if study is not None:
+        study.announced_at = None
+
+
+def maximum_attempts(step: Step, pipeline: PipelineSettings) -> int:
+    """How often a step is tried before its study is FAILED."""
+    return pipeline.maximum_delivery_attempts if step is Step.DELIVER else pipeline.maximum_attempts
+
+
+def _due(step: Step, now: datetime) -> ColumnElement[bool]:
+    due = and_(
+        Study.state == TRANSITIONS[step].before,
+        or_(Study.lease_expires_at.is_(None), Study.lease_expires_at < now),
+        or_(Study.next_attempt_at.is_(None), Study.next_attempt_at <= now),
+    )
+    if step is not Step.DELIVER:
+        return due
+    undelivered = exists().where(
+        Report.study_id == Study.id, Delivery.report_id == Report.id, Delivery.state == DeliveryState.DUE
+    )
+    return and_(due, undelivered)
+
+
+def _held(session: Session, held: Claim) -> Study | None:
+    return session.scalar(
+        select(Study).where(Study.id == held.study_id, Study.lease_token == held.token).with_for_update()
+    )
+
+
+def _fail(session: Session, study: Study, step: Step, *, reason: str, now: datetime, held: Claim | None = None) -> None:
+    before = study.state
+    study.state = StudyState.FAILED
+    study.state_since = now
+    study.failed_step = step
+    study.reason = reason
+    study.next_attempt_at = None
+    _release(study)
+    record_transition(
+        session,
+        study,
+        before=before,
+        at=now,
+        step=step,
+        attempt=study.attempts,
+        duration_ms=_duration_ms(held, now) if held else None,
+        reason=reason,
+    )
+
+
+def _release(study: Study) -> None:
+    study.lease_token = study.lease_owner = None
+    study.lease_expires_at = None
+
+
+def _duration_ms(held: Claim, now: datetime) -> int:
+    return round((now - held.claimed_at).total_seconds() * 1000)

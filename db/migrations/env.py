@@ -1,0 +1,13 @@
+"""Alembic runs a migration on the connection that `Database.upgrade` hands over."""
+
+from alembic import context
+
+from db.schema import Base
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Base.metadata,
+    render_as_batch=True,  # SQLite cannot alter a table in place
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,99 @@
+"""The read side: all that the command line and dashboards show comes from here, free of PHI."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, selectinload
+
+from config.errors import StudyNotFoundError
+from db.results import current_report, current_run
+from db.runs import Run
+from db.schema import Clip, Instance, JournalEntry, Report, Study
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudySummary:
+    """One line of the list of studies."""
+
+    study_instance_uid: str
+    state: str
+    revision: int
+    instances: int
+    last_instance_at: datetime
+    reason: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyDetail:
+    """All that the registry knows of one study, but for the patient."""
+
+    study: Study
+    instances: list[Instance]
+    clips: list[Clip]
+    run: Run | None
+    report: Report | None
+    journal: list[JournalEntry]
+
+
+def list_studies(session: Session, *, limit: int = 50, state: str | None = None) -> list[StudySummary]:
+    """The studies that changed last, newest first."""
+    instances = select(func.count(Instance.id)).where(Instance.study_id == Study.id).scalar_subquery()
+    query = select(Study, instances).order_by(Study.last_instance_at.desc(), Study.id.desc()).limit(limit)
+    if state is not None:
+        query = query.where(Study.state == state)
+    return [
+        StudySummary(
+            study_instance_uid=study.study_instance_uid,
+            state=study.state,
+            revision=study.revision,
+            instances=count,
+            last_instance_at=study.last_instance_at,
+            reason=study.reason,
+        )
+        for study, count in session.execute(query)
+    ]
+
+
+def study_detail(session: Session, study_instance_uid: str) -> StudyDetail:
+    """One study with its instances, clips, current results, report and journal.
+
+    Raises
+    ------
+    StudyNotFoundError
+        No study has this UID.
+    """
+    study = session.scalar(
+        select(Study).where(Study.study_instance_uid == study_instance_uid).options(selectinload(Study.instances))
+    )
+    if study is None:
+        raise StudyNotFoundError(f"study {study_instance_uid} is not in the registry")
+    clips = select(Clip).where(Clip.study_id == study.id, Clip.revision == study.revision).order_by(Clip.id)
+    journal = select(JournalEntry).where(JournalEntry.study_id == study.id).order_by(JournalEntry.id)
+    report = current_report(session, study_id=study.id)
+    if report is not None:
+        session.refresh(report, ["deliveries"])
+    return StudyDetail(
+        study=study,
+        instances=study.instances,
+        clips=list(session.scalars(clips)),
+        run=current_run(session, study_id=study.id, study_instance_uid=study_instance_uid),
+        report=report,
+        journal=list(session.scalars(journal)),
+    )
+
+
+def count_by_state(session: Session) -> dict[str, int]:
+    """How many studies are in each state."""
+    rows = session.execute(select(Study.state, func.count()).group_by(Study.state))
+    return dict(rows)
+
+
+def spool_paths_of(session: Session, study_id: int) -> dict[str, str]:
+    """The spool path of each instance of a study, by SOP Instance UID."""
+    rows = session.execute(
+        select(Instance.sop_instance_uid, Instance.spool_path)
+        .where(Instance.study_id == study_id)
+        .order_by(Instance.id)
+    )
+    return dict(rows)

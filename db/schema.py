@@ -1,0 +1,259 @@
+"""The registry's tables. Alembic makes them (db/migrations); a test holds the two equal.
+
+PHI lives in `patient_identities` alone. Times are aware and UTC. UIDs are unique keys, so that concurrent
+receivers cannot make two rows of one object.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    MetaData,
+    String,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+UID = String(64)
+"""PS3.5 section 9.1: a UID has at most 64 characters."""
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """Aware UTC datetimes on every database; SQLite itself would forget the time zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive times: they mean something else on every host."""
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a time without time zone cannot go into the registry")
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give the time zone back that SQLite drops."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """All tables; constraint names are fixed so that migrations can name them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: UTCDateTime, dict[str, Any]: JSON, list[Any]: JSON}  # noqa: RUF012
+
+
+class Study(Base):
+    """A study: where it is on its way, who works on it, and which revision of it."""
+
+    __tablename__ = "studies"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(UID, unique=True)
+    revision: Mapped[int] = mapped_column(default=1)
+    """Counts from 1; a late instance makes the next."""
+    state: Mapped[str] = mapped_column(String(16))
+    state_since: Mapped[datetime]
+    reason: Mapped[str | None]
+    """Why it was skipped, failed or waits; free of PHI."""
+    failed_step: Mapped[str | None] = mapped_column(String(16))
+    created_at: Mapped[datetime]
+    last_instance_at: Mapped[datetime]
+    quiet_at: Mapped[datetime | None]
+    """While RECEIVING: when the study becomes READY unless something arrives."""
+    attempts: Mapped[int] = mapped_column(default=0)
+    """Attempts of the step that is due, the running one included."""
+    next_attempt_at: Mapped[datetime | None]
+    lease_token: Mapped[str | None] = mapped_column(String(36))
+    lease_owner: Mapped[str | None] = mapped_column(String(128))
+    lease_expires_at: Mapped[datetime | None]
+    announced_at: Mapped[datetime | None]
+    """When the step that is due was last put on the broker."""
+
+    identity: Mapped["PatientIdentity | None"] = relationship(back_populates="study")
+    instances: Mapped[list["Instance"]] = relationship(back_populates="study", order_by="Instance.id")
+
+    __table_args__ = (
+        Index("ix_studies_state_quiet_at", "state", "quiet_at"),
+        Index("ix_studies_state_next_attempt_at", "state", "next_attempt_at"),
+        Index("ix_studies_last_instance_at", "last_instance_at"),
+    )
+
+
+class PatientIdentity(Base):
+    """The only table with PHI: whose study it is."""
+
+    __tablename__ = "patient_identities"
+
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True)
+    patient_id: Mapped[str | None] = mapped_column(String(64), index=True)
+    patient_name: Mapped[str | None] = mapped_column(String(324))
+    birth_date: Mapped[str | None] = mapped_column(String(8))
+    accession_number: Mapped[str | None] = mapped_column(String(64), index=True)
+    study_date: Mapped[str | None] = mapped_column(String(8))
+
+    study: Mapped[Study] = relationship(back_populates="identity")
+
+
+class Instance(Base):
+    """One received instance, and the file of the spool that holds it."""
+
+    __tablename__ = "instances"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
+    sop_instance_uid: Mapped[str] = mapped_column(UID, unique=True)
+    sop_class_uid: Mapped[str] = mapped_column(UID)
+    series_instance_uid: Mapped[str] = mapped_column(UID)
+    transfer_syntax_uid: Mapped[str] = mapped_column(UID)
+    modality: Mapped[str | None] = mapped_column(String(16))
+    spool_path: Mapped[str]
+    """Relative to the spool."""
+    sha256: Mapped[str] = mapped_column(String(64))
+    size_bytes: Mapped[int]
+    received_at: Mapped[datetime]
+    calling_ae_title: Mapped[str | None] = mapped_column(String(16))
+    revision: Mapped[int]
+    """The revision of the study that it arrived in."""
+
+    study: Mapped[Study] = relationship(back_populates="instances")
+
+
+class Clip(Base):
+    """What `prepare` made of an instance in one revision: the frames for the model, or why there are none."""
+
+    __tablename__ = "clips"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
+    revision: Mapped[int]
+    sop_instance_uid: Mapped[str] = mapped_column(UID)
+    tensor_path: Mapped[str | None]
+    """Relative to the spool: uint8 [T,224,224,3] as .npy; None when skipped."""
+    frame_numbers: Mapped[list[Any]]
+    preprocessing_profile: Mapped[str | None] = mapped_column(String(64))
+    notes: Mapped[list[Any]]
+    skip_reason: Mapped[str | None]
+
+    __table_args__ = (UniqueConstraint("study_id", "revision", "sop_instance_uid"),)
+
+
+class RunRow(Base):
+    """One scoring run, append-only, with its provenance."""
+
+    __tablename__ = "runs"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_uid: Mapped[str] = mapped_column(String(36), unique=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
+    revision: Mapped[int]
+    model_name: Mapped[str] = mapped_column(String(64))
+    model_version: Mapped[str] = mapped_column(String(64))
+    model_family: Mapped[str] = mapped_column(String(64))
+    model_label: Mapped[str] = mapped_column(String(16))
+    model_digest: Mapped[str] = mapped_column(String(64))
+    catalogue_digest: Mapped[str] = mapped_column(String(64))
+    software_version: Mapped[str] = mapped_column(String(32))
+    preprocessing_profile: Mapped[str] = mapped_column(String(64))
+    finished_at: Mapped[datetime]
+    clips: Mapped[list[Any]]
+    """[{"sop_instance_uid": ..., "frame_numbers": [...]}]: the evidence of the run."""
+
+    results: Mapped[list["ResultRow"]] = relationship(order_by="ResultRow.id")
+
+
+class CurrentRun(Base):
+    """The pointer to the run whose results are a study's current ones."""
+
+    __tablename__ = "current_runs"
+
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+
+
+class ResultRow(Base):
+    """The answer of a run to one task, append-only."""
+
+    __tablename__ = "results"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    task_id: Mapped[str] = mapped_column(String(32), index=True)
+    verdict: Mapped[str] = mapped_column(String(16))
+    value: Mapped[float | None]
+    unit: Mapped[str | None] = mapped_column(String(16))
+    score: Mapped[float | None]
+    threshold: Mapped[float | None]
+    reason: Mapped[str | None]
+    clips: Mapped[list[Any]]
+    """[{"sop_instance_uid": ..., "value": ...}]: what each clip says by itself."""
+
+    __table_args__ = (UniqueConstraint("run_id", "task_id"),)
+
+
+class Report(Base):
+    """An object made for the PACS, built once and stored in the spool."""
+
+    __tablename__ = "reports"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), unique=True)
+    sop_instance_uid: Mapped[str] = mapped_column(UID, unique=True)
+    sop_class_uid: Mapped[str] = mapped_column(UID)
+    spool_path: Mapped[str]
+    sha256: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+
+    deliveries: Mapped[list["Delivery"]] = relationship(back_populates="report", order_by="Delivery.id")
+
+
+class Delivery(Base):
+    """One object's way to one destination."""
+
+    __tablename__ = "deliveries"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    report_id: Mapped[int] = mapped_column(ForeignKey("reports.id", ondelete="CASCADE"))
+    destination: Mapped[str] = mapped_column(String(32))
+    state: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int] = mapped_column(default=0)
+    last_answer: Mapped[str | None]
+    """What the destination said last: a status, or why it could not be reached."""
+    delivered_at: Mapped[datetime | None]
+
+    report: Mapped[Report] = relationship(back_populates="deliveries")
+
+    __table_args__ = (UniqueConstraint("report_id", "destination"),)
+
+
+class JournalEntry(Base):
+    """What happened to a study, append-only: each transition and each failed attempt."""
+
+    __tablename__ = "journal"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
+    revision: Mapped[int]
+    at: Mapped[datetime]
+    step: Mapped[str | None] = mapped_column(String(16))
+    state_before: Mapped[str | None] = mapped_column(String(16))
+    state_after: Mapped[str] = mapped_column(String(16))
+    attempt: Mapped[int | None]
+    duration_ms: Mapped[int | None]
+    host: Mapped[str] = mapped_column(String(128))
+    reason: Mapped[str | None]

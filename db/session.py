@@ -1,0 +1,109 @@
+"""The connection to the registry: the engine for SQLite or PostgreSQL, and short transactions on it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from config.errors import ConfigurationError, RegistryError
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+class Database:
+    """The registry, opened once a process; `read` and `write` give short transactions."""
+
+    def __init__(self, url: str) -> None:
+        """Open lazily: nothing connects before the first transaction.
+
+        Raises
+        ------
+        ConfigurationError
+            The URL is not one of SQLite or PostgreSQL (postgresql+psycopg).
+        """
+        self.url = url
+        self._engine = _create_engine(url)
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """One transaction that may change rows: committed at the end of the block, or rolled back."""
+        with Session(self._engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """One transaction that only reads and holds no lock that a writer waits for."""
+        reading = self._engine.execution_options(echoworker_read_only=True)
+        with Session(reading, expire_on_commit=False) as session:
+            yield session
+
+    def upgrade(self, revision: str = "head") -> None:
+        """Bring the schema to the newest migration; does nothing when it is there.
+
+        Raises
+        ------
+        RegistryError
+            The database is out of reach or a migration failed; the message says at which.
+        """
+        try:
+            with self._engine.begin() as connection:
+                command.upgrade(_alembic(connection), revision)
+        except SQLAlchemyError as error:
+            raise RegistryError(f"the registry cannot be upgraded: {type(error).__name__}") from error
+
+    def schema_revisions(self) -> tuple[str | None, str | None]:
+        """The migration that the database is at, and the newest that this software brings."""
+        with self._engine.connect() as connection:
+            at = MigrationContext.configure(connection).get_current_revision()
+        return at, ScriptDirectory.from_config(_alembic()).get_current_head()
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self._engine.dispose()
+
+
+def _alembic(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _create_engine(url: str) -> Engine:
+    parsed = make_url(url)
+    if parsed.drivername == "postgresql+psycopg":
+        return create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+    if parsed.drivername != "sqlite":
+        raise ConfigurationError(
+            f"database.url: {parsed.drivername} is not supported; use sqlite or postgresql+psycopg"
+        )
+    if parsed.database:
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(parsed, connect_args={"timeout": 30})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # we send BEGIN ourselves, see below
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")  # a commit survives loss of power, as an acknowledged instance must
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that reads first and writes later fails in SQLite when another wrote in between; writers
+    # therefore take the write lock at their start, and wait for it.
+    read_only = connection.get_execution_options().get("echoworker_read_only", False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

@@ -1,0 +1,71 @@
+"""A study's life, as a table.
+
+RECEIVING ──quiet──> READY ──prepare──> PREPARED ──score──> SCORED ──report──> REPORTED ──deliver──> DELIVERED
+                       └──prepare: no usable clip──> SKIPPED
+READY, PREPARED, SCORED, REPORTED ──attempts used up──> FAILED ──requeue──> where it failed
+every state ──late instance──> RECEIVING, as the next revision
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from config.broker import Step
+
+
+class StudyState(StrEnum):
+    """Where a study is on its way."""
+
+    RECEIVING = "RECEIVING"
+    READY = "READY"
+    PREPARED = "PREPARED"
+    SCORED = "SCORED"
+    REPORTED = "REPORTED"
+    """Its report lies in the spool. With no destination that takes it, the study stays here."""
+    DELIVERED = "DELIVERED"
+    SKIPPED = "SKIPPED"
+    """Nothing in it can be scored; the reason says why."""
+    FAILED = "FAILED"
+    """A step failed for good; the reason says why, and `requeue` sets the study back before that step."""
+
+
+class DeliveryState(StrEnum):
+    """Where one object is on its way to one destination."""
+
+    DUE = "DUE"
+    DELIVERED = "DELIVERED"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transition:
+    """What a step takes a study from and to."""
+
+    before: StudyState
+    after: StudyState
+    may_skip: bool = False
+
+
+TRANSITIONS: dict[Step, Transition] = {
+    Step.PREPARE: Transition(before=StudyState.READY, after=StudyState.PREPARED, may_skip=True),
+    Step.SCORE: Transition(before=StudyState.PREPARED, after=StudyState.SCORED),
+    Step.REPORT: Transition(before=StudyState.SCORED, after=StudyState.REPORTED),
+    Step.DELIVER: Transition(before=StudyState.REPORTED, after=StudyState.DELIVERED),
+}
+
+STEP_DUE_IN: dict[StudyState, Step] = {transition.before: step for step, transition in TRANSITIONS.items()}
+"""The step that a study in this state waits for; other states wait for nothing, or for an instance."""
+
+
+def state_after(step: Step, *, skipped: bool = False) -> StudyState:
+    """The state that a step ends in.
+
+    Raises
+    ------
+    ValueError
+        The step cannot skip a study.
+    """
+    transition = TRANSITIONS[step]
+    if not skipped:
+        return transition.after
+    if not transition.may_skip:
+        raise ValueError(f"step {step} cannot skip a study")
+    return StudyState.SKIPPED

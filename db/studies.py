@@ -1,0 +1,216 @@
+"""The write side of a study's life outside the steps: instances arrive, the study falls quiet, people requeue it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from sqlalchemy import Insert, exists, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from config.broker import Step
+from config.errors import RegistryError, StudyNotFoundError
+from db.journal import record_transition
+from db.results import deliver_again, due_deliveries
+from db.schema import Base, Instance, PatientIdentity, Report, Study
+from db.states import STEP_DUE_IN, TRANSITIONS, StudyState
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Whose study it is. PHI: kept in its own table, never logged."""
+
+    patient_id: str | None
+    patient_name: str | None
+    birth_date: str | None
+    accession_number: str | None
+    study_date: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReceivedInstance:
+    """An instance that lies in the spool under its final name."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    modality: str | None
+    spool_path: str
+    sha256: str
+    size_bytes: int
+    received_at: datetime
+    calling_ae_title: str | None
+    identity: Identity
+
+
+class Registration(Enum):
+    """What registering an instance changed."""
+
+    KNOWN = auto()
+    """Nothing: it was registered before."""
+    ADDED = auto()
+    REOPENED = auto()
+    """The study had moved on; it is RECEIVING again as its next revision."""
+    OWN_REPORT = auto()
+    """One of our own objects came back from the PACS: registered, but the study stays as it is."""
+
+
+def register_instance(session: Session, instance: ReceivedInstance, quiet_period: timedelta) -> Registration:
+    """Add an instance, and its study when it is the first; safe to repeat and to run concurrently.
+
+    A study that is RECEIVING waits `quiet_period` from now on; one that had moved on is re-opened as its next
+    revision, and a step that is running on it loses its lease.
+    """
+    study = _study_of(session, instance, quiet_period)
+    own_report = session.scalar(select(exists().where(Report.sop_instance_uid == instance.sop_instance_uid)))
+    reopens = study.state != StudyState.RECEIVING and not own_report
+    row = {
+        "study_id": study.id,
+        "revision": study.revision + reopens,
+        "sop_instance_uid": instance.sop_instance_uid,
+        "sop_class_uid": instance.sop_class_uid,
+        "series_instance_uid": instance.series_instance_uid,
+        "transfer_syntax_uid": instance.transfer_syntax_uid,
+        "modality": instance.modality,
+        "spool_path": instance.spool_path,
+        "sha256": instance.sha256,
+        "size_bytes": instance.size_bytes,
+        "received_at": instance.received_at,
+        "calling_ae_title": instance.calling_ae_title,
+    }
+    if not _insert_if_new(session, Instance, row):
+        return Registration.KNOWN
+    if own_report:
+        return Registration.OWN_REPORT
+    study.last_instance_at = max(study.last_instance_at, instance.received_at)
+    study.quiet_at = instance.received_at + quiet_period
+    if not reopens:
+        return Registration.ADDED
+    _reopen(session, study, instance.received_at)
+    return Registration.REOPENED
+
+
+def keep_open(session: Session, study_instance_uids: Iterable[str], *, quiet_at: datetime) -> None:
+    """Put off the quiet time of studies that an open association is still sending."""
+    session.execute(
+        update(Study)
+        .where(Study.study_instance_uid.in_(list(study_instance_uids)))
+        .where(Study.state == StudyState.RECEIVING, Study.quiet_at < quiet_at)
+        .values(quiet_at=quiet_at)
+    )
+
+
+def close_quiet_studies(session: Session, *, now: datetime) -> list[str]:
+    """Make every study READY whose quiet time has come; their Study Instance UIDs."""
+    quiet = session.scalars(
+        select(Study)
+        .where(Study.state == StudyState.RECEIVING, Study.quiet_at <= now)
+        .with_for_update(skip_locked=True)
+    ).all()
+    for study in quiet:
+        _move(session, study, StudyState.READY, now=now)
+    return [study.study_instance_uid for study in quiet]
+
+
+def requeue(
+    session: Session,
+    study_instance_uid: str,
+    *,
+    now: datetime,
+    step: Step | None = None,
+) -> Step:
+    """Give a study another chance, with all attempts fresh; the step that is due now.
+
+    By default a FAILED study goes back before the step that failed, a SKIPPED one before `prepare`, and one that
+    waits to where it is. A report that no destination took goes back before `report`, where destinations are
+    chosen; one that was delivered is sent again only when `deliver` is named.
+
+    Raises
+    ------
+    StudyNotFoundError
+        No study has this UID.
+    RegistryError
+        The study is still being received, or is delivered and no step was named, or has no delivery to repeat.
+    """
+    study = session.scalar(select(Study).where(Study.study_instance_uid == study_instance_uid).with_for_update())
+    if study is None:
+        raise StudyNotFoundError(f"study {study_instance_uid} is not in the registry")
+    due = step or _step_to_repeat(session, study)
+    if step is Step.DELIVER and not deliver_again(session, study_id=study.id):
+        raise RegistryError(f"study {study_instance_uid} has no delivery to repeat: requeue it with --step report")
+    study.failed_step = None
+    _move(session, study, TRANSITIONS[due].before, now=now, reason="requeued by hand")
+    return due
+
+
+def _step_to_repeat(session: Session, study: Study) -> Step:
+    state = StudyState(study.state)
+    if state is StudyState.REPORTED and not due_deliveries(session, study_id=study.id):
+        return Step.REPORT
+    if state is StudyState.FAILED and study.failed_step:
+        return Step(study.failed_step)
+    if state is StudyState.SKIPPED:
+        return Step.PREPARE
+    if state in STEP_DUE_IN:
+        return STEP_DUE_IN[state]
+    raise RegistryError(
+        f"study {study.study_instance_uid} is {state}: name the step to repeat"
+        if state is StudyState.DELIVERED
+        else f"study {study.study_instance_uid} is {state}: it goes on by itself when it falls quiet"
+    )
+
+
+def _study_of(session: Session, instance: ReceivedInstance, quiet_period: timedelta) -> Study:
+    known = select(Study).where(Study.study_instance_uid == instance.study_instance_uid).with_for_update()
+    study = session.scalar(known)
+    if study is None:
+        first = {
+            "study_instance_uid": instance.study_instance_uid,
+            "revision": 1,
+            "attempts": 0,
+            "state": StudyState.RECEIVING,
+            "state_since": instance.received_at,
+            "created_at": instance.received_at,
+            "last_instance_at": instance.received_at,
+            "quiet_at": instance.received_at + quiet_period,
+        }
+        is_new = _insert_if_new(session, Study, first)
+        study = session.scalars(known).one()
+        if is_new:
+            session.add(PatientIdentity(study_id=study.id, **vars(instance.identity)))
+            record_transition(session, study, before=None, at=instance.received_at)
+    return study
+
+
+def _insert_if_new(session: Session, table: type[Base], row: dict[str, object]) -> bool:
+    statement: Insert = insert(table)
+    if session.get_bind().dialect.name == "sqlite":
+        statement = sqlite.insert(table).on_conflict_do_nothing()
+    else:
+        statement = postgresql.insert(table).on_conflict_do_nothing()
+    return bool(session.connection().execute(statement.values(row)).rowcount)
+
+
+def _reopen(session: Session, study: Study, now: datetime) -> None:
+    quiet_at = study.quiet_at
+    study.revision += 1
+    _move(session, study, StudyState.RECEIVING, now=now, reason="late instance")
+    study.quiet_at = quiet_at
+
+
+def _move(session: Session, study: Study, state: StudyState, *, now: datetime, reason: str | None = None) -> None:
+    """Set a study to a state as if it had just come there: no lease, no attempts, nothing announced."""
+    before = study.state
+    study.state = state
+    study.state_since = now
+    study.reason = None
+    study.quiet_at = None
+    study.attempts = 0
+    study.next_attempt_at = None
+    study.lease_token = study.lease_owner = None
+    study.lease_expires_at = None
+    study.announced_at = None
+    record_transition(session, study, before=before, at=now, reason=reason)
