@@ -1,0 +1,49 @@
+"""The C-STORE statuses that the node answers with (PS3.4 table B.2-1, PS3.7 annex C), and which error gives which."""
+
+from enum import IntEnum
+
+from pydicom.dataset import Dataset
+
+from config.errors import (
+    InstanceConflictError,
+    InstanceMismatchError,
+    SpoolFullError,
+    UnreadableInstanceError,
+)
+
+
+class StorageStatus(IntEnum):
+    """The only status numbers of this package."""
+
+    SUCCESS = 0x0000
+    COERCED = 0xB000
+    """Warning: kept, but not as the instance of that UID, see the comment."""
+    OUT_OF_RESOURCES = 0xA700
+    DOES_NOT_MATCH = 0xA900
+    CANNOT_UNDERSTAND = 0xC000
+    UNEXPECTED = 0xC211
+
+
+STATUS_OF_ERROR: dict[type[Exception], StorageStatus] = {
+    SpoolFullError: StorageStatus.OUT_OF_RESOURCES,
+    InstanceMismatchError: StorageStatus.DOES_NOT_MATCH,
+    UnreadableInstanceError: StorageStatus.CANNOT_UNDERSTAND,
+    InstanceConflictError: StorageStatus.COERCED,
+    OSError: StorageStatus.OUT_OF_RESOURCES,
+}
+
+
+def status_of(error: Exception) -> StorageStatus:
+    """The status that tells the sender what went wrong."""
+    return next(
+        (status for kind, status in STATUS_OF_ERROR.items() if isinstance(error, kind)), StorageStatus.UNEXPECTED
+    )
+
+
+def answer(status: StorageStatus, comment: str = "") -> Dataset:
+    """A C-STORE-RSP status with an Error Comment (0000,0902), which is LO: at most 64 characters."""
+    response = Dataset()
+    response.Status = int(status)
+    if comment:
+        response.ErrorComment = comment[:64]
+    return response
