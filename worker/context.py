@@ -1,0 +1,59 @@
+"""What a worker process works with, made once: settings, registry, spool, catalogue, and the model on first use."""
+
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from celery import Celery
+
+from config.catalogue import BUNDLED_CATALOGUE, Catalogue, load_catalogue
+from config.labels import ModelLabel
+from config.settings import Destination, Settings
+from db.session import Database
+from dicom_node.spool import Spool
+
+if TYPE_CHECKING:
+    from worker.study_scoring import Scorer
+
+
+class WorkerContext:
+    """One process's handles on the installation."""
+
+    def __init__(self, settings: Settings, broker: Celery) -> None:
+        """Check the catalogue at once, so that a mistake in it stops the start and not the first study.
+
+        Raises
+        ------
+        ConfigurationError
+            The task catalogue or the database URL is wrong.
+        """
+        self.settings = settings
+        self.broker = broker
+        self.database = Database(settings.database_url)
+        self.spool = Spool(settings.spool_dir)
+        self.catalogue: Catalogue = load_catalogue(
+            Path(settings.model.catalogue) if settings.model.catalogue else BUNDLED_CATALOGUE
+        )
+        self.software_version = version("echoworker")
+
+    @cached_property
+    def scorer(self) -> "Scorer":
+        """The model, loaded on first use: only processes that score hold it.
+
+        Raises
+        ------
+        ModelPackError
+            The pack cannot be loaded.
+        """
+        from worker.loading import load_scorer  # noqa: PLC0415  torch costs a second and 300 MB
+
+        return load_scorer(self.settings, self.catalogue)
+
+    def destination(self, name: str) -> Destination | None:
+        """The configured destination of that name."""
+        return next((d for d in self.settings.destinations if d.name == name), None)
+
+    def destinations_for(self, label: ModelLabel) -> list[str]:
+        """The names of the destinations that accept results of models so labelled."""
+        return [d.name for d in self.settings.destinations if label in d.accept_models]

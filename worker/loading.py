@@ -1,0 +1,31 @@
+"""From the settings to a model that is ready to score."""
+
+from pathlib import Path
+
+from config.catalogue import Catalogue
+from config.logs import Event, emit
+from config.settings import Settings
+from worker.echoclip.pack import load_pack
+from worker.echoclip.towers import Towers
+from worker.echoclip.untrained import make_untrained_pack
+from worker.study_scoring import Scorer
+
+
+def load_scorer(settings: Settings, catalogue: Catalogue) -> Scorer:
+    """The model of the configured pack; without one, an UNTRAINED model that is made on the spot.
+
+    Raises
+    ------
+    ModelPackError
+        The pack is missing, incomplete, or not what its manifest says.
+    """
+    folder = Path(settings.model.pack) if settings.model.pack else _untrained_pack(settings)
+    pack = load_pack(folder)
+    towers = Towers(pack, device=settings.model.device, precision=settings.model.precision)
+    emit(Event.MODEL_LOADED, model=pack.identity.name, label=pack.identity.label)
+    return Scorer(towers, pack.identity, catalogue)
+
+
+def _untrained_pack(settings: Settings) -> Path:
+    folder = settings.packs_dir / "untrained-demo"
+    return folder if folder.exists() else make_untrained_pack(folder)

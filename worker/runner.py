@@ -1,0 +1,119 @@
+"""How every step runs: claim, work with the lease held, write the outcome, announce what is due next."""
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TypedDict
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from config.broker import Step
+from config.errors import ClipError, EchoWorkerError, LeaseLostError, ReportError
+from config.logs import Event, emit, place_of
+from db.announcing import announce_due_steps
+from db.leases import Claim, claim, completing, fail_attempt, renew
+from worker.context import WorkerContext
+from worker.steps.outcome import Outcome
+
+StepFunction = Callable[[WorkerContext, Claim], Outcome]
+
+PERMANENT = (ClipError, ReportError)
+"""Errors that the same bytes would give again: no second attempt."""
+
+
+def run_step(context: WorkerContext, step: Step, study_id: int, work: StepFunction) -> None:
+    """Run one step of one study if it is due; a message that is late, doubled or wrong changes nothing."""
+    held = _claim(context, step, study_id)
+    if held is None:
+        emit(Event.STEP_NOT_DUE, step=step, study_id=study_id)
+        return
+    emit(Event.STEP_STARTED, **_facts(held))
+    try:
+        with _lease_kept(context, held):
+            outcome = work(context, held)
+        _complete(context, held, outcome)
+    except LeaseLostError:
+        emit(Event.LEASE_LOST, **_facts(held))
+    except EchoWorkerError as error:
+        _fail(context, held, reason=str(error), permanent=isinstance(error, PERMANENT))
+    except Exception as error:  # noqa: BLE001  its text may hold PHI: only type and place are written down
+        _fail(context, held, reason=place_of(error), permanent=False)
+    announce_due_steps(context.database, context.broker, context.settings, study_id=study_id)
+
+
+def _claim(context: WorkerContext, step: Step, study_id: int) -> Claim | None:
+    with context.database.write() as session:
+        return claim(
+            session,
+            study_id,
+            step,
+            owner=f"{socket.gethostname()}:{os.getpid()}",
+            now=datetime.now(UTC),
+            pipeline=context.settings.pipeline,
+        )
+
+
+def _complete(context: WorkerContext, held: Claim, outcome: Outcome) -> None:
+    now = datetime.now(UTC)
+    with (
+        context.database.write() as session,
+        completing(session, held, now=now, skip_reason=outcome.skip_reason) as study,
+    ):
+        outcome.record(session, study)
+    emit(Event.STEP_FINISHED, **_facts(held), state=study.state, duration_ms=_since(held, now))
+
+
+def _fail(context: WorkerContext, held: Claim, *, reason: str, permanent: bool) -> None:
+    now = datetime.now(UTC)
+    with context.database.write() as session:
+        state = fail_attempt(
+            session, held, reason=reason, permanent=permanent, now=now, pipeline=context.settings.pipeline
+        )
+    emit(Event.STEP_FAILED, **_facts(held), reason=reason, state=state or "passed on", duration_ms=_since(held, now))
+
+
+@contextmanager
+def _lease_kept(context: WorkerContext, held: Claim) -> Iterator[None]:
+    """Renew the lease while the step runs: only a worker that is gone loses it, not one that is slow."""
+    done = threading.Event()
+    lease_s = context.settings.pipeline.lease_s
+
+    def keep() -> None:
+        while not done.wait(lease_s / 3):
+            try:
+                with context.database.write() as session:
+                    if not renew(session, held, now=datetime.now(UTC), lease_s=lease_s):
+                        return
+            except SQLAlchemyError as error:  # the next renewal may succeed; if none does, the lease passes on
+                emit(Event.REGISTRY_AWAY, error=place_of(error))
+
+    keeper = threading.Thread(target=keep, name="lease", daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        done.set()
+        keeper.join()
+
+
+def _since(held: Claim, now: datetime) -> int:
+    return round((now - held.claimed_at).total_seconds() * 1000)
+
+
+class _Facts(TypedDict):
+    study_instance_uid: str
+    revision: int
+    step: str
+    attempt: int
+
+
+def _facts(held: Claim) -> _Facts:
+    return {
+        "study_instance_uid": held.study_instance_uid,
+        "revision": held.revision,
+        "step": held.step,
+        "attempt": held.attempt,
+    }

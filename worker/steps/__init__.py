@@ -1,0 +1,1 @@
+"""The steps of the pipeline, one file each; `worker.runner` gives them their claim and writes down their outcome."""

@@ -1,0 +1,77 @@
+"""REPORTED -> DELIVERED: the stored report goes to every destination that it is due for."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy.orm import Session
+
+from config.errors import DeliveryError
+from config.logs import Event, emit
+from db.leases import Claim
+from db.results import due_deliveries, record_delivery
+from db.schema import Study
+from dicom_node.send import Answer, Peer, send_files
+from worker.context import WorkerContext
+from worker.steps.outcome import Outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Due:
+    delivery_id: int
+    destination: str
+    spool_path: str
+
+
+def deliver_report(context: WorkerContext, held: Claim) -> Outcome:
+    """Send the report wherever it is due; each acceptance is written down at once, so that none is sent twice.
+
+    Raises
+    ------
+    DeliveryError
+        At least one destination has not accepted it; the others have it and are not asked again.
+    """
+    with context.database.read() as session:
+        due = [
+            _Due(delivery_id=d.id, destination=d.destination, spool_path=d.report.spool_path)
+            for d in due_deliveries(session, study_id=held.study_id)
+        ]
+    failures = [failure for delivery in due if (failure := _deliver(context, held, delivery))]
+    if failures:
+        raise DeliveryError("; ".join(failures))
+
+    def record(session: Session, study: Study) -> None:
+        """All of it is written already, delivery by delivery."""
+
+    return Outcome(record=record)
+
+
+def _deliver(context: WorkerContext, held: Claim, due: _Due) -> str | None:
+    """Send to one destination and note its answer; what went wrong, or None."""
+    try:
+        answer = _send(context, due)
+        said, accepted = str(answer), answer.accepted
+    except DeliveryError as error:
+        said, accepted = str(error), False
+    with context.database.write() as session:
+        record_delivery(session, due.delivery_id, answer=said, delivered_at=datetime.now(UTC) if accepted else None)
+    emit(
+        Event.OBJECT_SENT if accepted else Event.OBJECT_NOT_SENT,
+        study_instance_uid=held.study_instance_uid,
+        destination=due.destination,
+        status=said,
+    )
+    return None if accepted else f"{due.destination}: {said}"
+
+
+def _send(context: WorkerContext, due: _Due) -> Answer:
+    destination = context.destination(due.destination)
+    if destination is None:
+        raise DeliveryError("is no longer among the configured destinations")
+    peer = Peer(
+        host=destination.host,
+        port=destination.port,
+        ae_title=destination.ae_title,
+        calling_ae_title=context.settings.node.ae_title,
+    )
+    (answer,) = send_files([context.spool.absolute(due.spool_path)], peer)
+    return answer

@@ -1,0 +1,20 @@
+"""What a step hands back: what to write in the transaction that moves the study on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from db.schema import Study
+
+Record = Callable[[Session, Study], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """The end of a step that succeeded."""
+
+    record: Record
+    """Writes what the step made; called in the same transaction as the study's transition."""
+    skip_reason: str | None = None
+    """Set when the study cannot go on: it ends as SKIPPED, for this reason."""

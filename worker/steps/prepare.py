@@ -1,0 +1,55 @@
+"""READY -> PREPARED: every instance of the study becomes a clip for the model, or a reason why not."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from sqlalchemy.orm import Session
+
+from config.errors import ClipError
+from db.leases import Claim
+from db.queries import spool_paths_of
+from db.results import PreparedClip, replace_clips
+from db.schema import Study
+from worker.context import WorkerContext
+from worker.pixels.clip import read_clip
+from worker.steps.outcome import Outcome
+
+
+def prepare_study(context: WorkerContext, held: Claim) -> Outcome:
+    """Read the sampled frames of each clip into a uint8 tensor file in the spool."""
+    with context.database.read() as session:
+        instances = spool_paths_of(session, held.study_id)
+    folder = context.spool.tensor_folder(held.study_instance_uid, held.revision)
+    folder.mkdir(parents=True, exist_ok=True)
+    clips = [prepare_clip(context, uid, path, folder) for uid, path in instances.items()]
+
+    def record(session: Session, study: Study) -> None:
+        replace_clips(session, study_id=study.id, revision=held.revision, clips=clips)
+
+    return Outcome(record=record, skip_reason=_why_nothing_is_usable(clips))
+
+
+def prepare_clip(context: WorkerContext, sop_instance_uid: str, spool_path: str, folder: Path) -> PreparedClip:
+    """One instance: its tensor file, or the reason why it gives none."""
+    try:
+        clip = read_clip(context.spool.absolute(spool_path))
+    except ClipError as error:
+        return PreparedClip(sop_instance_uid=sop_instance_uid, skip_reason=str(error))
+    tensor = folder / f"{sop_instance_uid}.npy"
+    np.save(tensor, clip.frames)
+    return PreparedClip(
+        sop_instance_uid=sop_instance_uid,
+        tensor_path=context.spool.relative(tensor),
+        frame_numbers=clip.frame_numbers,
+        preprocessing_profile=clip.profile,
+        notes=clip.notes,
+    )
+
+
+def _why_nothing_is_usable(clips: list[PreparedClip]) -> str | None:
+    reasons = Counter(clip.skip_reason for clip in clips if clip.skip_reason is not None)
+    if reasons.total() < len(clips):
+        return None
+    listed = "; ".join(f"{count} × {reason}" for reason, count in reasons.most_common(5))  # noqa: RUF001
+    return f"no usable clip: {listed or 'the study has no instances'}"

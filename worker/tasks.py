@@ -1,0 +1,40 @@
+"""The Celery tasks: each names its step and the function that does it."""
+
+from collections.abc import Callable
+from pkgutil import resolve_name
+
+from celery import Celery
+
+from config.broker import REAP_TASK, Step, task_name
+from config.logs import Event, emit
+from db.announcing import announce_due_steps
+from worker.context import WorkerContext
+from worker.runner import run_step
+
+STEPS: dict[Step, str] = {
+    Step.PREPARE: "worker.steps.prepare:prepare_study",
+    Step.SCORE: "worker.steps.score:score_prepared_study",
+    Step.REPORT: "worker.steps.report:report_study",
+    Step.DELIVER: "worker.steps.deliver:deliver_report",
+}
+"""Named, and imported when a step first runs: a process that only delivers never loads torch."""
+
+
+def register_tasks(app: Celery, context: WorkerContext) -> None:
+    """Give a Celery app one task for each step, and the reaper."""
+    for step, work in STEPS.items():
+        app.task(name=task_name(step))(_step_task(context, step, work))
+
+    @app.task(name=REAP_TASK)  # type: ignore[untyped-decorator]
+    def reap() -> None:
+        """Announce again whatever is overdue: lost messages, leases that ran out, retries whose time has come."""
+        count = announce_due_steps(context.database, app, context.settings)
+        if count:
+            emit(Event.STEPS_REAPED, count=count)
+
+
+def _step_task(context: WorkerContext, step: Step, work: str) -> Callable[[int], None]:
+    def run(study_id: int) -> None:
+        run_step(context, step, study_id, resolve_name(work))
+
+    return run
