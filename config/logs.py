@@ -6,6 +6,7 @@ is a field. The loggers of the DICOM libraries, which print data set values, are
 
 import logging
 import sys
+import warnings
 from enum import StrEnum
 from typing import TypedDict, Unpack
 
@@ -100,10 +101,16 @@ def configure_logs(*, process: str) -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    _silence_dicom_libraries()
+
+
+def _silence_dicom_libraries() -> None:
+    """Their log lines and warnings quote the values of data sets."""
     for library in ("pynetdicom", "pydicom", "highdicom"):
         silenced = logging.getLogger(library)
         silenced.handlers = [logging.NullHandler()]
         silenced.propagate = False
+        warnings.filterwarnings("ignore", module=library)
 
 
 def _naming(process: str) -> structlog.typing.Processor:

@@ -3,16 +3,15 @@
 import os
 import re
 import struct
-import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from pydicom.dataelem import RawDataElement
-from pydicom.dataset import Dataset, FileDataset
-from pydicom.errors import InvalidDicomError
-from pydicom.filereader import dcmread, read_partial
-from pydicom.tag import BaseTag
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.filereader import dcmread, read_file_meta_info, read_partial
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from config.errors import UnreadableInstanceError
@@ -21,22 +20,7 @@ from db.studies import Identity
 PIXEL_DATA = {0x7FE00008, 0x7FE00009, 0x7FE00010}
 UNDEFINED_LENGTH = 0xFFFFFFFF
 ITEM, SEQUENCE_DELIMITATION = 0xFFFEE000, 0xFFFEE0DD
-MALFORMED = (
-    AttributeError,
-    EOFError,
-    InvalidDicomError,
-    KeyError,
-    LookupError,
-    NotImplementedError,
-    OverflowError,
-    RecursionError,
-    struct.error,
-    TypeError,
-    ValueError,
-    zlib.error,
-)
-"""What pydicom raises on bytes that are not DICOM; none of these texts may be shown, they can quote the data set."""
-
+_META_NEEDED = ("MediaStorageSOPClassUID", "MediaStorageSOPInstanceUID", "TransferSyntaxUID")
 _UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+")
 
 
@@ -66,11 +50,35 @@ def read_header(path: Path) -> InstanceHeader:
     UnreadableInstanceError
         It is not a DICOM file, a UID is missing or malformed, or the file ends inside an element.
     """
+    with _damage_named(path):
+        return _header(_read_whole_header(path))
+
+
+def read_file_meta(path: Path) -> FileMetaDataset:
+    """The File Meta Information (PS3.10 section 7.1), with what sending the file needs.
+
+    Raises
+    ------
+    UnreadableInstanceError
+        It is not a DICOM file, or does not say its SOP class, instance and transfer syntax.
+    """
+    with _damage_named(path):
+        meta = read_file_meta_info(path)
+        missing = [keyword for keyword in _META_NEEDED if not meta.get(keyword)]
+        if missing:
+            raise UnreadableInstanceError(f"{path.name}: its file meta information lacks {missing[0]}")
+        return meta
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
     try:
-        dataset = _read_whole_header(path)
-        return _header(dataset)
-    except MALFORMED as error:
-        raise UnreadableInstanceError(f"not a readable DICOM data set ({type(error).__name__})") from error
+        yield
+    except (OSError, UnreadableInstanceError):
+        raise
+    except Exception as error:  # pydicom raises whatever damaged bytes lead it to; its texts quote the data set
+        kind = type(error).__name__
+        raise UnreadableInstanceError(f"{path.name}: not a readable DICOM data set ({kind})") from error
 
 
 def read_image_header(path: Path) -> FileDataset:
@@ -96,7 +104,7 @@ def _refuse_cut_off_elements(dataset: Dataset) -> None:
             and element.length != UNDEFINED_LENGTH
             and len(element.value or b"") < element.length
         ):
-            raise UnreadableInstanceError(f"cut off inside element {BaseTag(tag)}")
+            raise UnreadableInstanceError("cut off inside an element of the header")
 
 
 def _refuse_cut_off_pixels(file: BinaryIO, dataset: FileDataset) -> None:

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydicom.filereader import read_file_meta_info
 from pydicom.uid import UID
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
@@ -13,7 +12,7 @@ from pynetdicom.presentation import PresentationContext, build_context
 
 from config.errors import DeliveryError, UnreadableInstanceError
 from dicom_node.contexts import VERIFICATION
-from dicom_node.header import MALFORMED
+from dicom_node.header import read_file_meta
 from dicom_node.network import configure_pynetdicom, send_without_delay
 
 CONNECT_TIMEOUT_S = 10
@@ -119,17 +118,15 @@ def _association(peer: Peer, contexts: list[PresentationContext]) -> Iterator[As
 
 def _object(path: Path) -> _Object:
     try:
-        meta = read_file_meta_info(path)
-        return _Object(
-            path=path,
-            sop_class_uid=meta.MediaStorageSOPClassUID,
-            sop_instance_uid=str(meta.MediaStorageSOPInstanceUID),
-            transfer_syntax_uid=meta.TransferSyntaxUID,
-        )
-    except MALFORMED as error:
-        raise UnreadableInstanceError(f"{path}: not a DICOM file") from error
+        meta = read_file_meta(path)
     except OSError as error:
-        raise UnreadableInstanceError(f"{path}: {error.strerror}") from error
+        raise UnreadableInstanceError(f"{path.name}: {error.strerror}") from error
+    return _Object(
+        path=path,
+        sop_class_uid=meta.MediaStorageSOPClassUID,
+        sop_instance_uid=str(meta.MediaStorageSOPInstanceUID),
+        transfer_syntax_uid=meta.TransferSyntaxUID,
+    )
 
 
 def _contexts(objects: Iterable[_Object]) -> list[PresentationContext]:
@@ -144,8 +141,6 @@ def _send(association: Association, item: _Object, peer: Peer) -> Answer:
         response = association.send_c_store(item.path)
     except ValueError:
         return _answer(item, None, f"accepts no {item.sop_class_uid.name} in {item.transfer_syntax_uid.name}")
-    except MALFORMED as error:
-        raise UnreadableInstanceError(f"{item.path}: not a DICOM file") from error
     return _answer(item, response.get("Status"), str(response.get("ErrorComment", "")))
 
 

@@ -1,0 +1,78 @@
+"""The house as its folder listing promises it: arrows, what the wheel holds, no logic in package files."""
+
+import ast
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from pkgutil import resolve_name
+
+import pytest
+
+from config.broker import Step
+from worker.tasks import STEPS
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = {"config", "db", "dicom_node", "worker", "dashboard", "deploy"}
+
+
+def test_dependencies_point_one_way() -> None:
+    run = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        check=False,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout
+    assert "2 kept, 0 broken" in run.stdout
+
+
+def test_package_files_hold_a_docstring_and_nothing_that_another_distribution_could_take_away() -> None:
+    files = [path for name in PACKAGES for path in (ROOT / name).rglob("__init__.py")]
+    assert files
+    for path in files:
+        module = ast.parse(path.read_text())
+        assert len(module.body) == 1, path
+        assert ast.get_docstring(module), path
+
+
+def test_files_stay_readable_in_one_go() -> None:
+    long = [
+        f"{path.relative_to(ROOT)}: {lines} lines"
+        for name in PACKAGES
+        for path in (ROOT / name).rglob("*.py")
+        if (lines := len(path.read_text().splitlines())) > 300
+    ]
+    assert long == []
+
+
+def test_every_step_names_a_function_that_exists() -> None:
+    assert set(STEPS) == set(Step)
+    for name in STEPS.values():
+        assert callable(resolve_name(name))
+
+
+def test_a_process_that_only_delivers_loads_no_model_code() -> None:
+    code = (
+        "import sys; from worker.app import create_worker_app; import worker.steps.deliver, worker.steps.report;"
+        "print([name for name in ('torch', 'open_clip', 'timm') if name in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+@pytest.mark.system
+def test_the_wheel_holds_our_packages_with_their_data_and_nothing_else(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet", "--wheel-dir", tmp_path, ROOT],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+    )
+    (wheel,) = tmp_path.glob("echoworker-*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == PACKAGES
+    assert {"config/defaults.toml", "config/tasks.toml", "db/migrations/script.py.mako"} <= set(names)
+    assert not [name for name in names if "test" in name or name.endswith((".safetensors", ".bin"))]

@@ -1,0 +1,61 @@
+import threading
+from pathlib import Path
+
+import pytest
+from kombu import Connection
+
+from config.broker import Step, create_celery_app, enqueue, task_name
+from config.settings import Settings, load_settings
+
+PER_SENDER = 50
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load_settings(data_dir=tmp_path)
+
+
+def take_all(connection: Connection, queue: str, expected: int) -> list[object]:
+    taken: list[object] = []
+    with connection.SimpleQueue(queue) as messages:
+        while len(taken) < expected:
+            message = messages.get(timeout=10)
+            message.ack()
+            taken.append(message.payload)
+    return taken
+
+
+def test_messages_hold_the_number_of_a_study_and_nothing_else(settings: Settings) -> None:
+    app = create_celery_app(settings)
+    assert enqueue(app, Step.SCORE, 7)
+    with app.connection_for_read() as connection, connection.SimpleQueue(Step.SCORE) as queue:
+        message = queue.get(timeout=10)
+        message.ack()
+    assert message.headers["task"] == task_name(Step.SCORE) == "echoworker.score"
+    assert message.payload[:2] == [[7], {}]
+
+
+def test_concurrent_senders_and_consumers_lose_and_double_nothing(settings: Settings) -> None:
+    app = create_celery_app(settings)
+    senders = [
+        threading.Thread(target=lambda first=first: [enqueue(app, Step.PREPARE, first + n) for n in range(PER_SENDER)])
+        for first in (0, 1000)
+    ]
+    taken: list[list[object]] = [[], []]
+
+    def consume(mine: int) -> None:
+        with create_celery_app(settings).connection_for_read() as connection:
+            taken[mine] = take_all(connection, Step.PREPARE, PER_SENDER)
+
+    consumers = [threading.Thread(target=consume, args=[mine]) for mine in (0, 1)]
+    for thread in (*senders, *consumers):
+        thread.start()
+    for thread in (*senders, *consumers):
+        thread.join(60)
+    numbers = sorted(payload[0][0] for payload in taken[0] + taken[1])  # type: ignore[index]
+    assert numbers == [*range(PER_SENDER), *range(1000, 1000 + PER_SENDER)]
+
+
+def test_a_broker_that_is_away_is_an_answer_not_an_exception(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ECHOWORKER_BROKER__URL", "redis://127.0.0.1:1/0")
+    assert enqueue(create_celery_app(load_settings(data_dir=tmp_path)), Step.SCORE, 7) is False

@@ -1,0 +1,76 @@
+from pathlib import Path
+
+import pytest
+
+from config.errors import ConfigurationError
+from config.settings import load_settings
+
+
+def write(path: Path, content: str) -> str:
+    path.write_text(content)
+    return str(path)
+
+
+def test_defaults_are_the_embedded_installation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings = load_settings(data_dir=tmp_path)
+    assert (settings.node.ae_title, settings.node.port, settings.node.host) == ("ECHOWORKER", 11112, "127.0.0.1")
+    assert settings.database_url == f"sqlite:///{tmp_path}/registry.sqlite3"
+    assert settings.broker.url == "filesystem://"
+    assert settings.destinations == ()
+
+
+def test_environment_beats_the_site_file_and_the_file_beats_the_defaults(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ECHOWORKER_CONFIG", write(tmp_path / "site.toml", '[node]\nport = 104\nae_title = "LAB"\n'))
+    monkeypatch.setenv("ECHOWORKER_NODE__PORT", "4242")
+    settings = load_settings()
+    assert settings.node.port == 4242
+    assert settings.node.ae_title == "LAB"
+    assert settings.node.maximum_associations == 20
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ("[node]\nport = 70000\n", "node.port"),
+        ("[node]\nprot = 104\n", "node.prot"),
+        ('[node]\nae_title = "SEVENTEEN-LETTERS"\n', "node.ae_title"),
+        ('[[destinations]]\nname = "A"\n', "destinations.0.host"),
+        ('[[destinations]]\nname="A"\nhost="h"\nport=1\nae_title="X"\naccept_models=["ANY"]\n', "accept_models"),
+        ("[node\n", "site.toml"),
+    ],
+)
+def test_a_mistake_in_the_site_file_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str, named: str
+) -> None:
+    monkeypatch.setenv("ECHOWORKER_CONFIG", write(tmp_path / "site.toml", content))
+    with pytest.raises(ConfigurationError, match=named.replace(".", r"\.")):
+        load_settings()
+
+
+def test_a_missing_site_file_is_an_error_not_the_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ECHOWORKER_CONFIG", str(tmp_path / "absent.toml"))
+    with pytest.raises(ConfigurationError, match=r"absent\.toml: no such file"):
+        load_settings()
+
+
+def test_two_destinations_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    one = '[[destinations]]\nname = "PACS"\nhost = "h"\nport = 104\nae_title = "P"\n'
+    monkeypatch.setenv("ECHOWORKER_CONFIG", write(tmp_path / "site.toml", one + one))
+    with pytest.raises(ConfigurationError, match="same name"):
+        load_settings()
+
+
+def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None:
+    settings = load_settings(data_dir=tmp_path)
+    with pytest.raises(ValueError, match="frozen"):
+        settings.node.port = 1  # type: ignore[misc]
+
+
+def test_by_default_a_destination_takes_no_results_of_untrained_or_demo_models(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    content = '[[destinations]]\nname = "PACS"\nhost = "h"\nport = 104\nae_title = "P"\n'
+    monkeypatch.setenv("ECHOWORKER_CONFIG", write(tmp_path / "site.toml", content))
+    assert set(load_settings().destinations[0].accept_models) == {"CLINICAL", "RESEARCH"}

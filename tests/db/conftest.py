@@ -1,0 +1,81 @@
+import itertools
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from config.settings import PipelineSettings, load_settings
+from db.schema import Study
+from db.session import Database
+from db.studies import Identity, ReceivedInstance, close_quiet_studies, register_instance
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+QUIET = timedelta(seconds=30)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def registry_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/registry.sqlite3"
+    server = request.getfixturevalue("postgresql_server")
+    return str(server.create_database(f"registry_{uuid.uuid4().hex}"))
+
+
+@pytest.fixture
+def registry(registry_url: str) -> Iterator[Database]:
+    database = Database(registry_url)
+    database.upgrade()
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> PipelineSettings:
+    return load_settings(data_dir=tmp_path).pipeline
+
+
+@pytest.fixture
+def now() -> datetime:
+    return NOW
+
+
+Receive = Callable[..., ReceivedInstance]
+
+
+@pytest.fixture
+def received() -> Receive:
+    """Makes instances as they come from the spool: a new one at each call, of study 1.2.1 unless told otherwise."""
+    numbers = itertools.count(1)
+
+    def make(study: str = "1.2.1", sop: str | None = None, at: datetime = NOW) -> ReceivedInstance:
+        number = next(numbers)
+        return ReceivedInstance(
+            study_instance_uid=study,
+            series_instance_uid=f"{study}.1",
+            sop_instance_uid=sop or f"{study}.1.{number}",
+            sop_class_uid="1.2.840.10008.5.1.4.1.1.3.1",
+            transfer_syntax_uid="1.2.840.10008.1.2.4.50",
+            modality="US",
+            spool_path=f"studies/{study}/{number}.dcm",
+            sha256="0" * 64,
+            size_bytes=1,
+            received_at=at,
+            calling_ae_title="ECHO1",
+            identity=Identity(
+                patient_id="1", patient_name="A^B", birth_date=None, accession_number=None, study_date=None
+            ),
+        )
+
+    return make
+
+
+@pytest.fixture
+def ready_study(registry: Database, received: Receive) -> int:
+    """A study that fell quiet at NOW: its number in the registry."""
+    with registry.write() as session:
+        register_instance(session, received(at=NOW - QUIET), QUIET)
+        close_quiet_studies(session, now=NOW)
+        return session.scalars(select(Study.id)).one()

@@ -1,0 +1,204 @@
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+
+from config.broker import Step
+from config.errors import LeaseLostError
+from config.settings import PipelineSettings
+from db.leases import Claim, claim, completing, fail_attempt, renew, take_announcements
+from db.queries import study_detail
+from db.session import Database
+from db.states import StudyState, state_after
+from db.studies import ReceivedInstance, register_instance
+
+QUIET = timedelta(seconds=30)
+Receive = Callable[..., ReceivedInstance]
+
+
+def take(
+    registry: Database, study: int, pipeline: PipelineSettings, now: datetime, step: Step = Step.PREPARE
+) -> Claim | None:
+    with registry.write() as session:
+        return claim(session, study, step, owner="worker", now=now, pipeline=pipeline)
+
+
+def must_take(
+    registry: Database, study: int, pipeline: PipelineSettings, now: datetime, step: Step = Step.PREPARE
+) -> Claim:
+    held = take(registry, study, pipeline, now, step)
+    assert held is not None
+    return held
+
+
+def complete(registry: Database, held: Claim, now: datetime, skip_reason: str | None = None) -> None:
+    with registry.write() as session, completing(session, held, now=now, skip_reason=skip_reason):
+        pass
+
+
+def state_of(registry: Database) -> str:
+    with registry.read() as session:
+        return study_detail(session, "1.2.1").study.state
+
+
+def announced(registry: Database, now: datetime, wake_again_after_s: float = 300) -> list[tuple[int, Step]]:
+    with registry.write() as session:
+        return take_announcements(session, now=now, wake_again_after_s=wake_again_after_s)
+
+
+def test_of_many_workers_one_gets_the_step(
+    registry: Database, ready_study: int, pipeline: PipelineSettings, now: datetime
+) -> None:
+    start = threading.Barrier(6)
+    claims: list[Claim | None] = []
+
+    def compete() -> None:
+        start.wait()
+        claims.append(take(registry, ready_study, pipeline, now))
+
+    threads = [threading.Thread(target=compete) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(claims) == 6
+    assert sum(held is not None for held in claims) == 1
+
+
+def test_only_the_step_that_is_due_can_be_claimed(
+    registry: Database, ready_study: int, pipeline: PipelineSettings, now: datetime
+) -> None:
+    for step in (Step.SCORE, Step.REPORT, Step.DELIVER):
+        assert take(registry, ready_study, pipeline, now, step) is None
+    complete(registry, must_take(registry, ready_study, pipeline, now), now)
+    assert take(registry, ready_study, pipeline, now, Step.PREPARE) is None
+    assert take(registry, ready_study, pipeline, now, Step.SCORE) is not None
+
+
+def test_a_lease_that_ran_out_passes_to_another_and_the_first_writes_nothing(
+    registry: Database, ready_study: int, pipeline: PipelineSettings, now: datetime
+) -> None:
+    first = must_take(registry, ready_study, pipeline, now)
+    later = now + timedelta(seconds=pipeline.lease_s + 1)
+    second = must_take(registry, ready_study, pipeline, later)
+    assert second.attempt == 2
+    with pytest.raises(LeaseLostError):
+        complete(registry, first, later)
+    assert state_of(registry) == StudyState.READY
+    complete(registry, second, later)
+    assert state_of(registry) == StudyState.PREPARED
+
+
+def test_a_renewed_lease_stays(registry: Database, ready_study: int, pipeline: PipelineSettings, now: datetime) -> None:
+    held = must_take(registry, ready_study, pipeline, now)
+    halfway = now + timedelta(seconds=pipeline.lease_s / 2)
+    with registry.write() as session:
+        assert renew(session, held, now=halfway, lease_s=pipeline.lease_s)
+    assert take(registry, ready_study, pipeline, now + timedelta(seconds=pipeline.lease_s + 1)) is None
+
+
+def test_a_late_instance_takes_the_study_away_from_a_running_step(
+    registry: Database, ready_study: int, pipeline: PipelineSettings, now: datetime, received: Receive
+) -> None:
+    held = must_take(registry, ready_study, pipeline, now)
+    with registry.write() as session:
+        register_instance(session, received(at=now), QUIET)
+    with pytest.raises(LeaseLostError):
+        complete(registry, held, now)
+    with registry.write() as session:
+        assert not renew(session, held, now=now, lease_s=60)
+    assert state_of(registry) == StudyState.RECEIVING
+
+
+def test_failed_attempts_wait_longer_each_time_and_then_the_study_is_failed(
+    registry: Database, ready_study: int, pipeline: PipelineSettings, now: datetime
+) -> None:
+    waits = []
+    for attempt in range(1, pipeline.maximum_attempts + 1):
+        held = must_take(registry, ready_study, pipeline, now)
+        assert held.attempt == attempt
+        with registry.write() as session:
+            fail_attempt(session, held, reason="no luck", permanent=False, now=now, pipeline=pipeline)
+        with registry.read() as session:
+            due = study_detail(session, "1.2.1").study.next_attempt_at
+        if due is None:
+            break
+        assert take(registry, ready_study, pipeline, due - timedelta(seconds=1)) is None
+        waits.append((due - now).total_seconds())
+        now = due
+    assert waits == [pipeline.retry_after_s * 2**n for n in range(pipeline.maximum_attempts - 1)]
+    assert state_of(registry) == StudyState.FAILED
+
+
+def test_a_step_that_kills_its_worker_each_time_ends_as_failed(
+    registry: Database, ready_study: int, pipeline: PipelineSettings, now: datetime
+) -> None:
+    for _ in range(pipeline.maximum_attempts):
+        must_take(registry, ready_study, pipeline, now)
+        now += timedelta(seconds=pipeline.lease_s + 1)
+    assert take(registry, ready_study, pipeline, now) is None
+    assert state_of(registry) == StudyState.FAILED
+
+
+def test_a_study_without_usable_clips_is_skipped_with_its_reason(
+    registry: Database, ready_study: int, pipeline: PipelineSettings, now: datetime
+) -> None:
+    complete(registry, must_take(registry, ready_study, pipeline, now), now, skip_reason="no usable clip")
+    with registry.read() as session:
+        study = study_detail(session, "1.2.1").study
+        assert (study.state, study.reason) == (StudyState.SKIPPED, "no usable clip")
+
+
+def test_only_prepare_may_skip() -> None:
+    with pytest.raises(ValueError, match="cannot skip"):
+        state_after(Step.SCORE, skipped=True)
+
+
+def test_a_waiting_step_is_announced_once_until_its_message_is_given_up(
+    registry: Database, ready_study: int, now: datetime
+) -> None:
+    assert announced(registry, now) == [(ready_study, Step.PREPARE)]
+    assert announced(registry, now + timedelta(seconds=299)) == []
+    assert announced(registry, now + timedelta(seconds=301)) == [(ready_study, Step.PREPARE)]
+
+
+def test_a_step_whose_worker_died_is_announced_as_soon_as_its_lease_is_over(
+    registry: Database, ready_study: int, pipeline: PipelineSettings, now: datetime
+) -> None:
+    announced(registry, now)
+    must_take(registry, ready_study, pipeline, now)
+    assert announced(registry, now + timedelta(seconds=pipeline.lease_s - 1)) == []
+    assert announced(registry, now + timedelta(seconds=pipeline.lease_s + 1)) == [(ready_study, Step.PREPARE)]
+
+
+def test_a_retry_is_announced_when_its_time_has_come(
+    registry: Database, ready_study: int, pipeline: PipelineSettings, now: datetime
+) -> None:
+    announced(registry, now)
+    held = must_take(registry, ready_study, pipeline, now)
+    with registry.write() as session:
+        fail_attempt(session, held, reason="no luck", permanent=False, now=now, pipeline=pipeline)
+    assert announced(registry, now + timedelta(seconds=pipeline.retry_after_s - 1)) == []
+    assert announced(registry, now + timedelta(seconds=pipeline.retry_after_s)) == [(ready_study, Step.PREPARE)]
+
+
+def test_every_transition_and_failed_attempt_is_in_the_journal(
+    registry: Database, ready_study: int, pipeline: PipelineSettings, now: datetime
+) -> None:
+    held = must_take(registry, ready_study, pipeline, now)
+    with registry.write() as session:
+        fail_attempt(session, held, reason="no luck", permanent=False, now=now, pipeline=pipeline)
+    later = now + timedelta(seconds=pipeline.retry_after_s)
+    complete(registry, must_take(registry, ready_study, pipeline, later), later + timedelta(seconds=2))
+    with registry.read() as session:
+        rows = [
+            (row.step, row.state_before, row.state_after, row.attempt, row.reason, row.duration_ms)
+            for row in study_detail(session, "1.2.1").journal
+        ]
+    assert rows == [
+        (None, None, "RECEIVING", None, None, None),
+        (None, "RECEIVING", "READY", None, None, None),
+        ("prepare", "READY", "READY", 1, "no luck", 0),
+        ("prepare", "READY", "PREPARED", 2, None, 2000),
+    ]

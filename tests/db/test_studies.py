@@ -1,0 +1,169 @@
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from config.broker import Step
+from config.errors import RegistryError, StudyNotFoundError
+from config.settings import PipelineSettings
+from db.leases import claim, fail_attempt
+from db.queries import study_detail
+from db.schema import Instance, PatientIdentity, Report, RunRow, Study
+from db.session import Database
+from db.states import StudyState
+from db.studies import (
+    ReceivedInstance,
+    Registration,
+    close_quiet_studies,
+    keep_open,
+    register_instance,
+    requeue,
+)
+
+QUIET = timedelta(seconds=30)
+Receive = Callable[..., ReceivedInstance]
+
+
+def state_of(registry: Database, uid: str = "1.2.1") -> tuple[str, int]:
+    with registry.read() as session:
+        study = study_detail(session, uid).study
+        return study.state, study.revision
+
+
+def test_the_first_instance_opens_its_study(registry: Database, received: Receive) -> None:
+    with registry.write() as session:
+        assert register_instance(session, received(), QUIET) is Registration.ADDED
+    assert state_of(registry) == (StudyState.RECEIVING, 1)
+
+
+def test_an_instance_registered_again_changes_nothing(registry: Database, received: Receive, now: datetime) -> None:
+    instance = received()
+    with registry.write() as session:
+        register_instance(session, instance, QUIET)
+    with registry.write() as session:
+        close_quiet_studies(session, now=now + QUIET)
+    with registry.write() as session:
+        assert register_instance(session, instance, QUIET) is Registration.KNOWN
+    assert state_of(registry) == (StudyState.READY, 1)
+
+
+def test_concurrent_registrations_make_one_study_one_patient_and_each_instance_once(
+    registry: Database, received: Receive
+) -> None:
+    instances = [received() for _ in range(12)]
+    start = threading.Barrier(4)
+    errors: list[BaseException] = []
+
+    def register_all() -> None:
+        start.wait()
+        try:
+            for instance in instances:
+                with registry.write() as session:
+                    register_instance(session, instance, QUIET)
+        except BaseException as error:  # noqa: BLE001  handed to the test's own thread
+            errors.append(error)
+
+    threads = [threading.Thread(target=register_all) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    with registry.read() as session:
+        counts = [session.scalar(select(func.count()).select_from(t)) for t in (Study, PatientIdentity, Instance)]
+    assert counts == [1, 1, 12]
+
+
+def test_a_study_is_ready_when_nothing_came_for_the_quiet_period(
+    registry: Database, received: Receive, now: datetime
+) -> None:
+    with registry.write() as session:
+        register_instance(session, received(at=now), QUIET)
+        register_instance(session, received(at=now + timedelta(seconds=20)), QUIET)
+    for seconds, closed in ((31, []), (49, []), (50, ["1.2.1"]), (51, [])):
+        with registry.write() as session:
+            assert close_quiet_studies(session, now=now + timedelta(seconds=seconds)) == closed
+
+
+def test_an_open_association_keeps_its_study_open(registry: Database, received: Receive, now: datetime) -> None:
+    with registry.write() as session:
+        register_instance(session, received(at=now), QUIET)
+        keep_open(session, ["1.2.1"], quiet_at=now + timedelta(minutes=5))
+        assert close_quiet_studies(session, now=now + timedelta(minutes=4)) == []
+        assert close_quiet_studies(session, now=now + timedelta(minutes=6)) == ["1.2.1"]
+
+
+def test_a_late_instance_reopens_the_study_as_its_next_revision(
+    registry: Database, ready_study: int, received: Receive, now: datetime
+) -> None:
+    with registry.write() as session:
+        outcome = register_instance(session, received(at=now), QUIET)
+    assert outcome is Registration.REOPENED
+    assert state_of(registry) == (StudyState.RECEIVING, 2)
+    with registry.write() as session:
+        assert close_quiet_studies(session, now=now + QUIET) == ["1.2.1"]
+    with registry.read() as session:
+        assert [instance.revision for instance in study_detail(session, "1.2.1").instances] == [1, 2]
+
+
+def test_our_own_report_coming_back_from_the_pacs_reopens_nothing(
+    registry: Database, ready_study: int, received: Receive, now: datetime
+) -> None:
+    with registry.write() as session:
+        run = RunRow(
+            run_uid="r",
+            study_id=ready_study,
+            revision=1,
+            **dict.fromkeys(("model_name", "model_version", "model_family", "model_label"), "m"),
+            **dict.fromkeys(("model_digest", "catalogue_digest", "software_version", "preprocessing_profile"), "d"),
+            finished_at=now,
+            clips=[],
+        )
+        session.add(run)
+        session.flush()
+        session.add(
+            Report(
+                study_id=ready_study,
+                run_id=run.id,
+                sop_instance_uid="1.2.9",
+                sop_class_uid="1.2",
+                spool_path="p",
+                sha256="0",
+                created_at=now,
+            )
+        )
+    with registry.write() as session:
+        assert register_instance(session, received(sop="1.2.9"), QUIET) is Registration.OWN_REPORT
+    assert state_of(registry) == (StudyState.READY, 1)
+
+
+def test_a_failed_study_is_requeued_before_the_step_that_failed(
+    registry: Database, ready_study: int, pipeline: PipelineSettings, now: datetime
+) -> None:
+    with registry.write() as session:
+        held = claim(session, ready_study, Step.PREPARE, owner="w", now=now, pipeline=pipeline)
+        assert held is not None
+        fail_attempt(session, held, reason="broken", permanent=True, now=now, pipeline=pipeline)
+    assert state_of(registry) == (StudyState.FAILED, 1)
+    with registry.write() as session:
+        assert requeue(session, "1.2.1", now=now) is Step.PREPARE
+    assert state_of(registry) == (StudyState.READY, 1)
+
+
+def test_requeue_names_the_study_it_does_not_know(registry: Database, now: datetime) -> None:
+    with registry.write() as session, pytest.raises(StudyNotFoundError, match=r"1\.2\.3"):
+        requeue(session, "1.2.3", now=now)
+
+
+def test_a_study_that_is_still_received_is_not_requeued(registry: Database, received: Receive, now: datetime) -> None:
+    with registry.write() as session:
+        register_instance(session, received(), QUIET)
+        with pytest.raises(RegistryError, match="falls quiet"):
+            requeue(session, "1.2.1", now=now)
+
+
+def test_sending_again_what_was_never_sent_is_an_error(registry: Database, ready_study: int, now: datetime) -> None:
+    with registry.write() as session, pytest.raises(RegistryError, match="no delivery"):
+        requeue(session, "1.2.1", now=now, step=Step.DELIVER)

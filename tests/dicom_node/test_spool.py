@@ -1,0 +1,127 @@
+import json
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+from pydicom.data import get_testdata_file
+
+from config.errors import InstanceConflictError, SpoolFullError
+from dicom_node.header import InstanceHeader, read_header
+from dicom_node.spool import Kept, Spool, write_durably
+
+CLIP = Path(str(get_testdata_file("examples_ybr_color.dcm", download=False)))
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    made = Spool(tmp_path / "spool")
+    made.create()
+    return made
+
+
+@pytest.fixture
+def header() -> InstanceHeader:
+    return read_header(CLIP)
+
+
+def arrive(spool: Spool, name: str, content: bytes | None = None) -> Path:
+    path = spool.incoming / name
+    path.write_bytes(CLIP.read_bytes() if content is None else content)
+    return path
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_a_kept_instance_has_its_final_name_a_ticket_and_no_temporary_file(
+    spool: Spool, header: InstanceHeader
+) -> None:
+    assert spool.keep(arrive(spool, "a"), header, calling_ae_title="ECHO1") is Kept.STORED
+    final = spool.instance_path(header.study_instance_uid, header.sop_instance_uid)
+    assert final.read_bytes() == CLIP.read_bytes()
+    (ticket,) = spool.tickets()
+    assert (ticket.instance_path, ticket.calling_ae_title) == (final, "ECHO1")
+    assert files(spool.incoming) == []
+
+
+def test_the_same_bytes_again_are_accepted_and_ticketed_again(spool: Spool, header: InstanceHeader) -> None:
+    spool.keep(arrive(spool, "a"), header, calling_ae_title=None)
+    (ticket,) = spool.tickets()
+    ticket.path.unlink()
+    assert spool.keep(arrive(spool, "b"), header, calling_ae_title=None) is Kept.REPEATED
+    assert len(list(spool.tickets())) == 1
+    assert files(spool.incoming) == []
+
+
+def test_other_bytes_under_the_same_uid_never_replace_the_first(spool: Spool, header: InstanceHeader) -> None:
+    spool.keep(arrive(spool, "a"), header, calling_ae_title=None)
+    other = arrive(spool, "b", CLIP.read_bytes()[:-2] + b"xx")
+    with pytest.raises(InstanceConflictError):
+        spool.keep(other, header, calling_ae_title=None)
+    assert spool.instance_path(header.study_instance_uid, header.sop_instance_uid).read_bytes() == CLIP.read_bytes()
+    assert other.exists()
+
+
+def test_of_concurrent_senders_of_one_uid_one_wins_and_the_bytes_stay_whole(
+    spool: Spool, header: InstanceHeader
+) -> None:
+    contents = [CLIP.read_bytes() + bytes([n]) * 2 for n in range(8)]
+    received = [arrive(spool, str(n), content) for n, content in enumerate(contents)]
+    start = threading.Barrier(len(received))
+    outcomes: list[str] = []
+
+    def keep(path: Path) -> None:
+        start.wait()
+        try:
+            outcomes.append(spool.keep(path, header, calling_ae_title=None).name)
+        except InstanceConflictError:
+            outcomes.append("CONFLICT")
+
+    threads = [threading.Thread(target=keep, args=[path]) for path in received]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["CONFLICT"] * 7 + ["STORED"]
+    assert spool.instance_path(header.study_instance_uid, header.sop_instance_uid).read_bytes() in contents
+
+
+def test_what_is_refused_is_kept_with_its_reason(spool: Spool) -> None:
+    kept = spool.quarantine(arrive(spool, "a", b"text"), reason="not DICOM", calling_ae_title="ECHO1")
+    assert kept.read_bytes() == b"text"
+    note = json.loads(kept.with_suffix(".json").read_text())
+    assert (note["reason"], note["calling_ae_title"]) == ("not DICOM", "ECHO1")
+
+
+def test_a_disk_below_its_mark_is_refused_and_recovers_by_itself(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    guarded = Spool(spool.root, minimum_free_bytes=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10_000, 9_500, 500))
+    with pytest.raises(SpoolFullError, match="disk low"):
+        guarded.require_room()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10_000, 500, 9_500))
+    guarded.require_room()
+
+
+def test_only_stale_temporaries_are_swept(spool: Spool) -> None:
+    arrive(spool, "running")
+    assert spool.sweep_incoming(older_than_s=3600) == 0
+    assert spool.sweep_incoming(older_than_s=-1) == 1
+    assert files(spool.incoming) == []
+
+
+def test_a_durable_write_that_fails_leaves_neither_a_half_file_nor_the_old_one_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "report.dcm"
+    write_durably(target, b"first")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_durably(target, b"second")
+    assert target.read_bytes() == b"first"
+    assert files(tmp_path) == [target]
