@@ -1,0 +1,34 @@
+"""The coded terms of our reports that are not in the task catalogue (DICOM PS3.16)."""
+
+from highdicom.sr import CodedConcept
+from pydicom.sr.coding import Code
+
+import config.catalogue
+from db.runs import Verdict
+
+OUR_SCHEME = "99ECHOWORKER"
+OUR_SCHEME_NAME = "EchoWorker local codes"
+
+ECHOCARDIOGRAPHY = Code("40701008", "SCT", "Echocardiography")
+"""Transthoracic or not is for the modality to say; CID 100."""
+COMMENT = Code("121106", "DCM", "Comment")
+QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
+"""TID 1500 row 12."""
+MEDIAN = Code("373099004", "SCT", "Median")
+MEAN = Code("373098007", "SCT", "Mean")
+NO_UNITS = Code("1", "UCUM", "no units")
+SIMILARITY = Code("SIMILARITY", OUR_SCHEME, "Cosine similarity of frames and prompts")
+"""Not a probability (DCM 122157): a cosine has no such meaning before it is calibrated."""
+
+PRESENCE: dict[Verdict, Code] = {
+    Verdict.PRESENT: Code("52101004", "SCT", "Present"),
+    Verdict.ABSENT: Code("272519000", "SCT", "Absent"),
+    Verdict.UNCALIBRATED: Code("373068000", "SCT", "Undetermined"),
+    Verdict.ABSTAINED: Code("373068000", "SCT", "Undetermined"),
+}
+"""CID 240."""
+
+
+def coded(concept: config.catalogue.CodedConcept) -> CodedConcept:
+    """A concept of the catalogue as a content item takes it."""
+    return CodedConcept(value=concept.value, scheme_designator=concept.scheme, meaning=concept.meaning)

@@ -1,0 +1,146 @@
+"""The Structured Report as an object for the PACS; the same run always gives the same bytes."""
+
+from collections.abc import Sequence
+from copy import deepcopy
+
+from highdicom import ContributingEquipment
+from highdicom.coding_schemes import CodingSchemeIdentificationItem
+from highdicom.sr import Comprehensive3DSR, ComprehensiveSR
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.uid import UID, UltrasoundImageStorage, UltrasoundMultiFrameImageStorage
+from pydicom.valuerep import DA, TM
+
+from config.catalogue import Catalogue
+from config.errors import ReportError
+from db.runs import Run
+from dicom_node.report.codes import OUR_SCHEME, OUR_SCHEME_NAME
+from dicom_node.report.content import device_uid, report_content
+from dicom_node.report.uids import derived_uid
+from dicom_node.report.wording import series_description
+
+SERIES_NUMBER = 900
+"""Behind the modality's own series in a viewer's list."""
+
+_RETIRED = {
+    "1.2.840.10008.5.1.4.1.1.3": UltrasoundMultiFrameImageStorage,
+    "1.2.840.10008.5.1.4.1.1.6": UltrasoundImageStorage,
+}
+"""Classes that highdicom does not know, and the ones that took their place."""
+_TYPE_2 = (
+    "PatientID", "PatientName", "PatientBirthDate", "PatientSex",
+    "AccessionNumber", "StudyID", "StudyDate", "StudyTime", "ReferringPhysicianName",
+)  # fmt: skip
+"""Attributes that an SR must carry, empty where the images have none (PS3.3 A.35.13)."""
+
+
+def build_structured_report(
+    run: Run,
+    catalogue: Catalogue,
+    evidence: Sequence[Dataset],
+    *,
+    sop_class: type[Comprehensive3DSR] | type[ComprehensiveSR] = Comprehensive3DSR,
+    predecessor: Dataset | None = None,
+) -> Comprehensive3DSR | ComprehensiveSR:
+    """Build the report of a run: TID 1500, preliminary, not verified by a person.
+
+    Parameters
+    ----------
+    run, catalogue
+        The results, and the tasks that they answer.
+    evidence
+        The headers of the instances that the run used; patient and study are taken from the first.
+    sop_class
+        Comprehensive 3D SR as IHE AIR asks for, or Comprehensive SR for a PACS that does not take it.
+    predecessor
+        The header of the study's previous report, which this one supersedes.
+
+    Raises
+    ------
+    ReportError
+        The run does not fit the catalogue, or its images cannot be reported on.
+    """
+    if not evidence:
+        raise ReportError(f"run {run.run_uid} used no instance: there is nothing to report on")
+    headers = [_as_highdicom_knows_it(header) for header in evidence]
+    try:
+        document = sop_class(
+            evidence=headers,
+            content=report_content(run, catalogue, headers),
+            # One series for each kind of model: a series has one description.
+            series_instance_uid=derived_uid("series", run.study_instance_uid, run.model.label, sop_class.__name__),
+            series_number=SERIES_NUMBER,
+            sop_instance_uid=derived_uid("report", run.study_instance_uid, run.run_uid, sop_class.__name__),
+            instance_number=run.revision,
+            previous_versions=[predecessor] if predecessor is not None else None,
+            is_complete=True,
+            contributing_equipment=[_algorithm_as_equipment(run)],
+            manufacturer="EchoWorker",
+            manufacturer_model_name="EchoWorker",
+            software_versions=run.software_version,
+            device_serial_number=run.model.digest[:12],
+            series_description=series_description(run.model.label),
+            coding_schemes=[CodingSchemeIdentificationItem(designator=OUR_SCHEME, name=OUR_SCHEME_NAME)],
+        )
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise ReportError(f"run {run.run_uid}: highdicom refused the report ({type(error).__name__})") from error
+    _date(document, run)
+    _name_retired_classes(document, evidence)
+    return document
+
+
+def _as_highdicom_knows_it(header: Dataset) -> Dataset:
+    """A copy that highdicom takes: type 2 attributes there, their values valid, the SOP class a current one."""
+    known = deepcopy(header)
+    for keyword in _TYPE_2:
+        if not _valid(keyword, known.get(keyword)):
+            setattr(known, keyword, "")
+    known.SOPClassUID = _RETIRED.get(str(header.SOPClassUID), header.SOPClassUID)
+    return known
+
+
+def _valid(keyword: str, value: object) -> bool:
+    """Machines in the field send dates that are none, and sexes that DICOM does not have; an SR must not."""
+    try:
+        if keyword.endswith("Date"):
+            DA(value)
+        elif keyword.endswith("Time"):
+            TM(value)
+    except (TypeError, ValueError):
+        return False
+    return value is not None and (keyword != "PatientSex" or value in ("", "M", "F", "O"))
+
+
+def _algorithm_as_equipment(run: Run) -> ContributingEquipment:
+    equipment = ContributingEquipment(
+        manufacturer="EchoWorker",
+        purpose_of_reference=codes.DCM.ProcessingEquipment,
+        manufacturer_model_name=run.model.name,
+        software_versions=run.model.version,
+        contribution_description=series_description(run.model.label),
+    )
+    equipment.DeviceUID = device_uid(run)
+    return equipment
+
+
+def _date(document: Dataset, run: Run) -> None:
+    """When the run ended, in local time as a PACS expects; highdicom would write when the file was made."""
+    ended = run.finished_at.astimezone()
+    document.InstanceCreationDate = document.ContentDate = ended.strftime("%Y%m%d")
+    document.InstanceCreationTime = document.ContentTime = ended.strftime("%H%M%S.%f")
+    highdicom = document.ContributingEquipmentSequence[-1]
+    highdicom.ContributionDateTime = ended.strftime("%Y%m%d%H%M%S.%f")
+
+
+def _name_retired_classes(document: Dataset, evidence: Sequence[Dataset]) -> None:
+    """References name the class that the instance really has: a PACS looks it up by both."""
+    retired = {str(h.SOPInstanceUID): h.SOPClassUID for h in evidence if str(h.SOPClassUID) in _RETIRED}
+    if not retired:
+        return
+
+    def correct(item: Dataset, element: object) -> None:
+        instance = str(item.get("ReferencedSOPInstanceUID", ""))
+        if instance in retired:
+            item.ReferencedSOPClassUID = UID(retired[instance])
+
+    document.walk(correct)

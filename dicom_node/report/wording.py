@@ -1,0 +1,52 @@
+"""What a report says in words; a reader who knows nothing of the model must not be misled by it."""
+
+from config.catalogue import RegressionTask
+from config.labels import ModelLabel
+from db.runs import Run, TaskResult, Verdict
+
+_LIMITS: dict[ModelLabel, str] = {
+    ModelLabel.UNTRAINED: (
+        "NOT FOR CLINICAL USE. Made by an UNTRAINED model with random weights: the numbers mean nothing "
+        "and only show that the connection works."
+    ),
+    ModelLabel.DEMO: (
+        "NOT FOR CLINICAL USE. Made by a DEMO model trained on synthetic hearts alone: the numbers say nothing "
+        "about a patient."
+    ),
+    ModelLabel.RESEARCH: (
+        "RESEARCH USE ONLY. Made by a model that is not cleared as a medical device and not validated for this site."
+    ),
+    ModelLabel.CLINICAL: "Made by a model that this site has validated, on its own responsibility.",
+}
+_HOW_MADE = (
+    "Computed without a human reader from the frames that are referenced. Cosine similarities are not probabilities. "
+    "The published model was evaluated on apical four-chamber views; no check of the view was made."
+)
+
+
+def series_description(label: ModelLabel) -> str:
+    """At most 64 characters: many viewers show this line and no other."""
+    use = "clinical" if label is ModelLabel.CLINICAL else "not for clinical use"
+    return f"EchoWorker {label} model: {use}"
+
+
+def limits_of_use(run: Run) -> str:
+    """What these results may be taken for."""
+    return f"{_LIMITS[run.model.label]} {_HOW_MADE}"
+
+
+def explanation(result: TaskResult, task: RegressionTask | None) -> str:
+    """How one answer came about, or why there is none."""
+    clips = ", ".join(f"{answer.value:.1f}" if task else f"{answer.value:.4f}" for answer in result.clips)
+    match result.verdict:
+        case Verdict.MEASURED:
+            unit = f" {task.unit.meaning}" if task else ""
+            return f"Median of the estimates from {len(result.clips)} clip(s): {clips}{unit}."
+        case Verdict.PRESENT | Verdict.ABSENT:
+            return (
+                f"Mean similarity of {len(result.clips)} clip(s) ({clips}) against the threshold {result.threshold:g}."
+            )
+        case Verdict.UNCALIBRATED:
+            return f"Neither present nor absent can be said: {result.reason}."
+        case Verdict.ABSTAINED:
+            return f"Not answered: {result.reason}."
