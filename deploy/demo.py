@@ -97,7 +97,10 @@ def _system(folder: Path, settings: Settings, console: Console) -> Iterator[None
     """The whole product, as `echoworker up` runs it, logging to a file."""
     with (folder / "system.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "deploy.cli", "up"], stderr=log, env={**os.environ, "PYTHONSAFEPATH": "1"}
+            [sys.executable, "-m", "deploy.cli", "up"],
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "PYTHONSAFEPATH": "1"},
         )
         try:
             _wait_for_node(settings, process, folder)
