@@ -7,8 +7,9 @@ is a field. The loggers of the DICOM libraries, which print data set values, are
 import logging
 import sys
 import warnings
+from contextlib import suppress
 from enum import StrEnum
-from typing import TypedDict, Unpack
+from typing import TextIO, TypedDict, Unpack
 
 import structlog
 
@@ -86,19 +87,20 @@ def emit(event: Event, **fields: Unpack[EventFields]) -> None:
     """
     if unknown := fields.keys() - EventFields.__annotations__.keys():
         raise TypeError(f"not a log field: {', '.join(sorted(unknown))}")
-    _log.info(event.value, **fields)
+    with suppress(OSError, ValueError):  # standard error is closed or its pipe is broken: work goes on without a log
+        _log.info(event.value, **fields)
 
 
-def configure_logs(*, process: str) -> None:
+def configure_logs(*, process: str, stream: TextIO | None = None) -> None:
     """Log to standard error: lines for people on a terminal, JSON otherwise; `process` is on every line."""
+    stream = stream or sys.stderr
     structlog.configure(
         processors=[
             _naming(process),
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer(),
+            structlog.dev.ConsoleRenderer() if stream.isatty() else structlog.processors.JSONRenderer(),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
+        logger_factory=structlog.PrintLoggerFactory(stream),
     )
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     _silence_dicom_libraries()

@@ -191,7 +191,9 @@ def _insert_if_new(session: Session, table: type[Base], row: dict[str, object]) 
         statement = sqlite.insert(table).on_conflict_do_nothing()
     else:
         statement = postgresql.insert(table).on_conflict_do_nothing()
-    return bool(session.connection().execute(statement.values(row)).rowcount)
+    # What was inserted comes back, and nothing after a conflict; the row count of such a statement is not reliable.
+    returning = statement.values(row).returning(*table.__table__.primary_key)
+    return session.connection().execute(returning).first() is not None
 
 
 def _reopen(session: Session, study: Study, now: datetime) -> None:

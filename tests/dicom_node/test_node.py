@@ -6,11 +6,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import pydicom
 import pytest
+import structlog
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, JPEGBaseline8Bit, UltrasoundMultiFrameImageStorage
@@ -66,6 +67,14 @@ def associate(node: Node, **options: object) -> Association:
     association = ae.associate("127.0.0.1", node.port, **options)
     assert association.is_established
     return association
+
+
+@pytest.fixture
+def logs() -> Iterator[StringIO]:
+    stream = StringIO()
+    configure_logs(process="node", stream=stream)
+    yield stream
+    structlog.reset_defaults()
 
 
 @pytest.fixture
@@ -149,14 +158,13 @@ def test_a_study_stays_open_while_an_association_that_sent_it_is_open(
     ("make", "status", "reason"),
     [
         (lambda: b"This is a letter, not a data set.", 0xC000, "DICOM|missing|cut off"),
-        (lambda: b"", 0xC000, "DICOM|missing|cut off"),
         (lambda: encoded()[:-5000], 0xC000, "cut off"),
         (lambda: encoded(StudyInstanceUID="../../../../tmp/evil"), 0xC000, "StudyInstanceUID is not a valid UID"),
         (lambda: encoded(StudyInstanceUID=""), 0xC000, "StudyInstanceUID is missing"),
         (lambda: encoded(SOPInstanceUID="1.2.3"), 0xA900, "not that of the request"),
         (lambda: encoded(SOPClassUID=CTImageStorage), 0xA900, "not that of the request"),
     ],
-    ids=["letter", "empty", "truncated", "path-in-uid", "no-study", "other-instance", "other-class"],
+    ids=["letter", "truncated", "path-in-uid", "no-study", "other-instance", "other-class"],
 )
 def test_what_cannot_be_kept_gets_its_status_and_is_quarantined_and_the_next_one_is_stored(
     settings: Settings,
@@ -194,7 +202,7 @@ def test_a_ct_image_is_refused_before_it_is_sent(node: Node) -> None:
 
 
 def test_every_class_and_transfer_syntax_of_echo_machines_is_accepted(node: Node) -> None:
-    assert len(STORAGE_CLASSES) == 14
+    assert len(STORAGE_CLASSES) == 15
     assert len(TRANSFER_SYNTAXES) == 14
     for sop_class in STORAGE_CLASSES:
         ae = AE()
@@ -260,7 +268,9 @@ def test_stopping_refuses_new_associations_and_lets_running_ones_finish(
     stopping.start()
 
     def refuses() -> bool:
-        return not AE().associate("127.0.0.1", port, contexts=association.requested_contexts).is_established
+        ae = AE()
+        ae.add_requested_context(UltrasoundMultiFrameImageStorage)
+        return not ae.associate("127.0.0.1", port).is_established
 
     wait_until(refuses, 20, "the node to refuse")
     assert association.send_c_store(CLIP).Status == 0x0000
@@ -278,13 +288,12 @@ def test_a_port_that_is_taken_is_a_clear_error(node: Node, database: Database, m
 
 
 def test_nothing_of_the_patient_reaches_the_logs(
-    association: Association, database: Database, capfd: pytest.CaptureFixture[str]
+    association: Association, database: Database, logs: StringIO, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    configure_logs(process="node")
     phi = {"PatientName": "Secretname^Given", "PatientID": "SECRET-ID", "AccessionNumber": "SECRET-ACCESSION"}
     assert store(association, encoded(**phi)).Status == 0x0000
     assert store(association, encoded(**phi, StudyInstanceUID="Secretname^Given")).Status == 0xC000
     wait_until(lambda: studies(database), 20, "the study to be registered")
-    logged = "".join(capfd.readouterr())
+    logged = logs.getvalue() + "".join(capfd.readouterr())
     assert "instance stored" in logged
     assert "secret" not in logged.lower()

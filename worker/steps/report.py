@@ -4,7 +4,6 @@ import hashlib
 import shutil
 from io import BytesIO
 
-from dicom_node.report.document import build_structured_report
 from sqlalchemy.orm import Session
 
 from config.errors import ReportError
@@ -14,6 +13,7 @@ from db.results import BuiltReport, add_deliveries, add_report, current_report, 
 from db.runs import Run
 from db.schema import Study
 from dicom_node.header import read_image_header
+from dicom_node.report.document import build_structured_report
 from dicom_node.spool import write_durably
 from worker.context import WorkerContext
 from worker.steps.outcome import Outcome

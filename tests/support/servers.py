@@ -1,0 +1,182 @@
+"""Real servers on free ports of the loopback, one folder each, gone with the block."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import redis
+from sqlalchemy.engine import URL
+
+from tests.support.tools import require_tool
+from tests.support.waiting import wait_until
+
+START_TIMEOUT_S = 30
+
+
+@dataclass(frozen=True)
+class PostgreSQL:
+    port: int
+
+    def create_database(self, name: str) -> str:
+        """A new, empty database: its SQLAlchemy URL."""
+        with psycopg.connect(self._conninfo("postgres"), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        url = URL.create("postgresql+psycopg", "postgres", host="127.0.0.1", port=self.port, database=name)
+        return url.render_as_string(hide_password=False)
+
+    def answers(self) -> bool:
+        try:
+            psycopg.connect(self._conninfo("postgres"), connect_timeout=1).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _conninfo(self, database: str) -> str:
+        return f"host=127.0.0.1 port={self.port} user=postgres dbname={database}"
+
+
+@dataclass(frozen=True)
+class Redis:
+    port: int
+
+    def url(self, database: int = 0) -> str:
+        return f"redis://127.0.0.1:{self.port}/{database}"
+
+    def answers(self) -> bool:
+        try:
+            return bool(redis.Redis(port=self.port).ping())
+        except redis.ConnectionError:
+            return False
+
+
+@dataclass(frozen=True)
+class Orthanc:
+    port: int
+    http_port: int
+    ae_title: str = "ORTHANC"
+
+    def answers(self) -> bool:
+        try:
+            return bool(self._ask("/system"))
+        except OSError:
+            return False
+
+    def reports_of(self, study_instance_uid: str) -> list[bytes]:
+        """The files of all SRs that Orthanc holds of a study."""
+        query = {"Level": "Instance", "Query": {"StudyInstanceUID": study_instance_uid, "Modality": "SR"}}
+        found = json.loads(self._ask("/tools/find", json.dumps(query).encode()))
+        return [self._ask(f"/instances/{name}/file") for name in found]
+
+    def _ask(self, path: str, content: bytes | None = None) -> bytes:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", data=content)
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return bytes(response.read())
+
+
+@dataclass(frozen=True)
+class StoreSCP:
+    port: int
+    folder: Path
+    ae_title: str = "STORESCP"
+
+
+@contextmanager
+def postgresql(folder: Path) -> Iterator[PostgreSQL]:
+    initdb, server = require_tool("initdb"), PostgreSQL(free_port())
+    as_user = _as_ordinary_user(folder)
+    data = str(folder / "data")
+    subprocess.run(
+        [*as_user, initdb, "--pgdata", data, "--username", "postgres", "--auth", "trust", "--no-sync"],
+        check=True,
+        capture_output=True,
+        cwd=folder,
+    )
+    options = ["-p", str(server.port), "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}"]
+    # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients.
+    command = [*as_user, require_tool("postgres"), "-D", data, *options, "-c", "fsync=off"]
+    with _running(command, folder, stop_with=signal.SIGINT):
+        wait_until(server.answers, START_TIMEOUT_S, "PostgreSQL")
+        yield server
+
+
+@contextmanager
+def redis_server(folder: Path) -> Iterator[Redis]:
+    server = Redis(free_port())
+    command = [require_tool("redis-server"), "--port", str(server.port), "--bind", "127.0.0.1", "--save", ""]
+    with _running([*command, "--dir", str(folder)], folder):
+        wait_until(server.answers, START_TIMEOUT_S, "Redis")
+        yield server
+
+
+@contextmanager
+def orthanc(folder: Path) -> Iterator[Orthanc]:
+    server = Orthanc(port=free_port(), http_port=free_port())
+    configuration = folder / "orthanc.json"
+    settings = {
+        "StorageDirectory": str(folder / "storage"),
+        "IndexDirectory": str(folder / "storage"),
+        "DicomAet": server.ae_title,
+        "DicomPort": server.port,
+        "HttpPort": server.http_port,
+        "RemoteAccessAllowed": False,
+        "AuthenticationEnabled": False,
+    }
+    configuration.write_text(json.dumps(settings))
+    with _running([require_tool("Orthanc"), str(configuration)], folder):
+        wait_until(server.answers, START_TIMEOUT_S, "Orthanc")
+        yield server
+
+
+@contextmanager
+def storescp(folder: Path) -> Iterator[StoreSCP]:
+    received = folder / "received"
+    received.mkdir()
+    server = StoreSCP(free_port(), received)
+    command = [require_tool("storescp"), "--aetitle", server.ae_title, "--output-directory", str(received)]
+    with _running([*command, str(server.port)], folder):
+        wait_until(lambda: _listens(server.port), START_TIMEOUT_S, "storescp")
+        yield server
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def _running(command: Sequence[str], folder: Path, *, stop_with: signal.Signals = signal.SIGTERM) -> Iterator[None]:
+    # Without TCP_NODELAY, DCMTK's answers wait 40 ms each.
+    environment = {**os.environ, "TCP_NODELAY": "1"}
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=environment)
+        try:
+            yield
+        finally:
+            process.send_signal(stop_with)
+            process.wait(30)
+
+
+def _as_ordinary_user(folder: Path) -> list[str]:
+    """PostgreSQL refuses to run as root: as root, run it as the user that its package made."""
+    if os.getuid() != 0:
+        return []
+    shutil.chown(folder, "postgres")
+    for parent in folder.parents:
+        if parent.owner() == "root" and parent.stat().st_mode & 0o077 == 0:
+            parent.chmod(0o711)  # pytest's own folders below /tmp
+    return [require_tool("setpriv"), "--reuid=postgres", "--regid=postgres", "--clear-groups"]

@@ -1,0 +1,26 @@
+"""Programs that tests need from outside: a skip on a user's machine, a failure in CI."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+_PLACES = (
+    Path(sys.executable).parent,  # dciodvfy comes from a wheel
+    Path("/usr/sbin"),  # Orthanc
+    *sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True),  # Debian keeps the server off the PATH
+)
+
+
+def require_tool(name: str) -> str:
+    """The path of a program; without it the test is skipped, or in CI fails."""
+    path = os.pathsep.join([os.environ.get("PATH", ""), *map(str, _PLACES)])
+    found = shutil.which(name, path=path)
+    if found is not None:
+        return found
+    missing = f"{name} is not installed"
+    if os.environ.get("CI"):
+        pytest.fail(missing)
+    pytest.skip(missing)
