@@ -1,0 +1,107 @@
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config.errors import ModelPackError
+from config.labels import ModelLabel
+from worker.echoclip.pack import CONFIGURATION, MANIFEST, WEIGHTS, ModelPack, load_pack, write_manifest
+from worker.echoclip.untrained import make_untrained_pack
+
+
+@pytest.fixture
+def folder(untrained_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(untrained_folder, tmp_path / "pack"))
+
+
+def change(file: Path, edit: Callable[[dict[str, Any]], object]) -> None:
+    content = json.loads(file.read_text())
+    edit(content)
+    file.write_text(json.dumps(content))
+
+
+def relabel(folder: Path) -> None:
+    """Write a manifest that fits the files as they are now."""
+    write_manifest(folder, name="Changed", version="1", family="untrained", label=ModelLabel.UNTRAINED, licence="none")
+
+
+def test_a_pack_says_what_it_is(untrained_pack: ModelPack) -> None:
+    identity = untrained_pack.identity
+    assert identity.label is ModelLabel.UNTRAINED
+    assert identity.family == "untrained"
+    assert len(identity.digest) == 64
+    assert untrained_pack.image_size == 224
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_model(
+    untrained_pack: ModelPack, tmp_path: Path
+) -> None:
+    again = load_pack(make_untrained_pack(tmp_path / "again"))
+    other = load_pack(make_untrained_pack(tmp_path / "other", seed=7))
+    assert again.identity.digest == untrained_pack.identity.digest
+    assert other.identity.digest != untrained_pack.identity.digest
+
+
+def test_a_pack_that_another_worker_made_meanwhile_is_left_alone(folder: Path) -> None:
+    before = (folder / MANIFEST).read_bytes()
+    make_untrained_pack(folder, seed=7)
+    assert (folder / MANIFEST).read_bytes() == before
+    assert [path.name for path in folder.parent.iterdir()] == ["pack"]
+
+
+@pytest.mark.parametrize("name", [MANIFEST, CONFIGURATION, WEIGHTS])
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(ModelPackError, match=f"{name} cannot be read"):
+        load_pack(folder)
+
+
+@pytest.mark.parametrize("name", [CONFIGURATION, WEIGHTS])
+def test_one_changed_byte_is_noticed(folder: Path, name: str) -> None:
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(ModelPackError, match=f"{name} is not the file that its manifest names"):
+        load_pack(folder)
+
+
+@pytest.mark.parametrize(
+    ("edit", "fault"),
+    [
+        (lambda m: m.update(label="CERTIFIED"), "label"),
+        (lambda m: m.update(format=2), "format"),
+        (lambda m: m.pop("name"), "name"),
+        (lambda m: m["files"].pop(WEIGHTS), f"files lacks the SHA-256 of {WEIGHTS}"),
+        (lambda m: m.update(surprise=1), "surprise"),
+    ],
+    ids=["label", "format", "nameless", "unverified-weights", "unknown-field"],
+)
+def test_a_wrong_manifest_is_refused_by_the_field_at_fault(
+    folder: Path, edit: Callable[[dict[str, Any]], object], fault: str
+) -> None:
+    change(folder / MANIFEST, edit)
+    with pytest.raises(ModelPackError, match=fault):
+        load_pack(folder)
+
+
+@pytest.mark.parametrize(
+    ("edit", "fault"),
+    [
+        (lambda c: c["model_cfg"]["text_cfg"].update(hf_tokenizer_name="a/b"), "names a model of a hub"),
+        (lambda c: c["model_cfg"]["text_cfg"].update(hf_model_name="a/b"), "names a model of a hub"),
+        (lambda c: c["model_cfg"].pop("vision_cfg"), "needs vision_cfg and text_cfg"),
+        (lambda c: c["model_cfg"]["vision_cfg"].pop("image_size"), "image_size must be an integer"),
+        (lambda c: c["preprocess_cfg"].pop("mean"), "preprocess_cfg.mean"),
+    ],
+    ids=["hub-tokenizer", "hub-tower", "towerless", "sizeless", "no-mean"],
+)
+def test_a_configuration_that_cannot_work_alone_is_refused(
+    folder: Path, edit: Callable[[dict[str, Any]], object], fault: str
+) -> None:
+    change(folder / CONFIGURATION, edit)
+    relabel(folder)
+    with pytest.raises(ModelPackError, match=fault):
+        load_pack(folder)
