@@ -17,7 +17,7 @@ from config.broker import Step
 from config.errors import LeaseLostError
 from config.settings import PipelineSettings
 from db.journal import record_transition
-from db.schema import Delivery, Report, Study
+from db.schema import CurrentRun, Delivery, Report, Study
 from db.states import STEP_DUE_IN, TRANSITIONS, DeliveryState, StudyState, state_after
 
 
@@ -178,7 +178,10 @@ def _due(step: Step, now: datetime) -> ColumnElement[bool]:
     if step is not Step.DELIVER:
         return due
     undelivered = exists().where(
-        Report.study_id == Study.id, Delivery.report_id == Report.id, Delivery.state == DeliveryState.DUE
+        CurrentRun.study_id == Study.id,
+        Report.run_id == CurrentRun.run_id,
+        Delivery.report_id == Report.id,
+        Delivery.state == DeliveryState.DUE,
     )
     return and_(due, undelivered)
 

@@ -1,0 +1,151 @@
+"""What holds for every step: one outcome, whatever happens meanwhile, and no word of the patient."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import structlog
+from sqlalchemy.orm import Session
+
+from config.broker import Step
+from config.errors import ClipError, DeliveryError
+from config.logs import configure_logs
+from config.settings import load_settings
+from db.leases import Claim, claim
+from db.schema import Study
+from tests.support.clips import LARGE, SMALL, as_study_of_its_own
+from tests.worker.pipeline import Pipeline
+from worker.context import WorkerContext
+from worker.runner import run_step
+from worker.steps.outcome import Outcome
+
+Work = Callable[[WorkerContext, Claim], Outcome]
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
+    monkeypatch.setenv("ECHOWORKER_PIPELINE__LEASE_S", "0.6")
+    monkeypatch.setenv("ECHOWORKER_PIPELINE__MAXIMUM_ATTEMPTS", "2")
+    monkeypatch.setenv("ECHOWORKER_PIPELINE__RETRY_AFTER_S", "0.001")
+    return Pipeline.create(load_settings(data_dir=tmp_path / "data"))
+
+
+@pytest.fixture
+def study(pipeline: Pipeline) -> str:
+    uid = pipeline.receive(SMALL)
+    pipeline.fall_quiet()
+    return uid
+
+
+@pytest.fixture
+def logs() -> Iterator[StringIO]:
+    stream = StringIO()
+    configure_logs(process="worker", stream=stream)
+    yield stream
+    structlog.reset_defaults()
+
+
+def noting(reason: str) -> Outcome:
+    def record(_: Session, study: Study) -> None:
+        study.reason = reason
+
+    return Outcome(record=record)
+
+
+def run(pipeline: Pipeline, study: str, work: Work) -> None:
+    run_step(pipeline.context, Step.PREPARE, pipeline.id_of(study), work)
+
+
+def test_a_step_that_succeeds_moves_the_study_on_with_what_it_wrote(pipeline: Pipeline, study: str) -> None:
+    run(pipeline, study, lambda *_: noting("done"))
+    detail = pipeline.detail(study)
+    assert (detail.study.state, detail.study.reason) == ("PREPARED", "done")
+    assert [(entry.step, entry.state_after, entry.attempt) for entry in detail.journal][-1] == (
+        "prepare",
+        "PREPARED",
+        1,
+    )
+
+
+def test_a_message_that_comes_twice_runs_the_step_once(pipeline: Pipeline, study: str) -> None:
+    runs = []
+
+    def work(_: WorkerContext, held: Claim) -> Outcome:
+        runs.append(held.attempt)
+        run(pipeline, study, lambda *_: pytest.fail("a second worker was let in"))
+        return noting("once")
+
+    run(pipeline, study, work)
+    run(pipeline, study, work)
+    assert runs == [1]
+
+
+def test_the_next_step_is_announced_when_one_ends(pipeline: Pipeline, study: str) -> None:
+    run(pipeline, study, lambda *_: noting(""))
+    messages = [json.loads(path.read_text()) for path in (pipeline.context.settings.broker_dir / "messages").iterdir()]
+    assert [message["headers"]["task"].rpartition(".")[2] for message in messages] == ["score"]
+
+
+def test_an_error_that_may_pass_is_tried_again_until_its_attempts_are_used_up(pipeline: Pipeline, study: str) -> None:
+    def work(*_: object) -> Outcome:
+        raise DeliveryError("the PACS is away")
+
+    run(pipeline, study, work)
+    assert pipeline.detail(study).study.state == "READY"
+    threading.Event().wait(0.05)  # the back-off of a millisecond
+    run(pipeline, study, work)
+    detail = pipeline.detail(study)
+    assert (detail.study.state, detail.study.reason) == ("FAILED", "the PACS is away")
+
+
+def test_an_error_that_would_come_again_fails_at_once(pipeline: Pipeline, study: str) -> None:
+    def work(*_: object) -> Outcome:
+        raise ClipError("frames gone")
+
+    run(pipeline, study, work)
+    detail = pipeline.detail(study)
+    assert (detail.study.state, detail.study.reason) == ("FAILED", "frames gone")
+
+
+def test_an_unexpected_error_is_written_down_without_its_text(pipeline: Pipeline, study: str, logs: StringIO) -> None:
+    def work(*_: object) -> Outcome:
+        raise RuntimeError("Doe^Jane")
+
+    run(pipeline, study, work)
+    reason = str(pipeline.detail(study).study.reason)
+    assert "RuntimeError" in reason
+    assert "test_runner" in reason
+    assert "Doe" not in reason + logs.getvalue()
+    assert "step failed" in logs.getvalue()
+
+
+def test_a_slow_step_keeps_its_lease(pipeline: Pipeline, study: str) -> None:
+    def work(context: WorkerContext, held: Claim) -> Outcome:
+        threading.Event().wait(1.5)  # two and a half leases
+        with context.database.write() as session:
+            now, limits = datetime.now(UTC), context.settings.pipeline
+            assert claim(session, held.study_id, Step.PREPARE, owner="other", now=now, pipeline=limits) is None
+        return noting("slow")
+
+    run(pipeline, study, work)
+    assert pipeline.detail(study).study.reason == "slow"
+
+
+def test_what_a_step_made_of_an_outdated_study_is_discarded(
+    pipeline: Pipeline, study: str, tmp_path: Path, logs: StringIO
+) -> None:
+    late = as_study_of_its_own(LARGE, tmp_path / "late", StudyInstanceUID=study)
+
+    def work(*_: object) -> Outcome:
+        pipeline.receive(late)
+        return noting("made of the first instance alone")
+
+    run(pipeline, study, work)
+    detail = pipeline.detail(study)
+    assert (detail.study.state, detail.study.revision) == ("RECEIVING", 2)
+    assert detail.study.reason != "made of the first instance alone"
+    assert "lease lost" in logs.getvalue()

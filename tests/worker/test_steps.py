@@ -1,0 +1,210 @@
+"""The four steps over one real study, in this process: what each leaves behind."""
+
+import socket
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.data import get_testdata_file
+from pydicom.encaps import encapsulate
+
+from config.broker import Step
+from config.settings import load_settings
+from db.runs import Verdict
+from db.studies import requeue
+from tests.support.clips import LARGE, SMALL, as_study_of_its_own
+from tests.support.servers import StoreSCP
+from tests.worker.pipeline import Pipeline
+
+TO_REPORT = (Step.PREPARE, Step.SCORE, Step.REPORT)
+SITE = """
+[[destinations]]
+name = "pacs"
+host = "127.0.0.1"
+port = {pacs}
+ae_title = "STORESCP"
+accept_models = ["UNTRAINED"]
+
+[[destinations]]
+name = "second"
+host = "127.0.0.1"
+port = {second}
+ae_title = "SECOND"
+accept_models = ["{second_accepts}"]
+"""
+
+
+@pytest.fixture
+def nobody() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def pipeline_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, pacs: int, second: int, second_accepts: str = "CLINICAL"
+) -> Pipeline:
+    site = tmp_path / "site.toml"
+    site.write_text(SITE.format(pacs=pacs, second=second, second_accepts=second_accepts))
+    monkeypatch.setenv("ECHOWORKER_CONFIG", str(site))
+    monkeypatch.setenv("ECHOWORKER_PIPELINE__RETRY_AFTER_S", "0.001")
+    return Pipeline.create(load_settings(data_dir=tmp_path / "data"))
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Pipeline:
+    """Without a destination."""
+    return Pipeline.create(load_settings(data_dir=tmp_path / "data"))
+
+
+def ready(pipeline: Pipeline, *files: Path) -> str:
+    uid = pipeline.receive(*files)
+    pipeline.fall_quiet()
+    return uid
+
+
+def test_prepare_leaves_a_tensor_for_each_clip_and_a_reason_for_each_other_instance(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    still = Path(str(get_testdata_file("examples_palette.dcm", download=False)))
+    study = ready(pipeline, as_study_of_its_own(still, tmp_path, StudyInstanceUID="1.2.9"))
+    ready(pipeline, as_study_of_its_own(LARGE, tmp_path, StudyInstanceUID="1.2.9"))
+    detail = pipeline.run(study, [Step.PREPARE])
+    assert detail.study.state == "PREPARED"
+    assert {clip.skip_reason for clip in detail.clips} == {None, "a still image"}
+    (clip,) = [clip for clip in detail.clips if clip.tensor_path]
+    frames = np.load(pipeline.context.spool.absolute(str(clip.tensor_path)))
+    assert (frames.shape, frames.dtype) == ((20, 224, 224, 3), np.uint8)
+    assert clip.frame_numbers == list(range(1, 40, 2))
+
+
+def test_a_study_without_a_usable_clip_is_skipped_with_the_reasons(pipeline: Pipeline, tmp_path: Path) -> None:
+    still = Path(str(get_testdata_file("examples_palette.dcm", download=False)))
+    files = [as_study_of_its_own(still, tmp_path, StudyInstanceUID="1.2.9") for _ in range(3)]
+    detail = pipeline.run(ready(pipeline, *files))
+    assert detail.study.state == "SKIPPED"
+    assert detail.study.reason == "no usable clip: 3 × a still image"  # noqa: RUF001
+    assert detail.run is None
+
+
+def test_a_run_carries_its_provenance(pipeline: Pipeline) -> None:
+    run = pipeline.run(ready(pipeline, SMALL), [Step.PREPARE, Step.SCORE]).run
+    assert run is not None
+    assert run.model.label == "UNTRAINED"
+    assert len(run.model.digest) == len(run.catalogue_digest) == 64
+    assert run.software_version
+    assert run.preprocessing_profile == "region-square-antialias-1"
+    (clip,) = run.clips
+    assert clip.sop_instance_uid == str(pydicom.dcmread(SMALL).SOPInstanceUID)
+    assert clip.frame_numbers == tuple(range(1, 30, 2))
+    assert {result.verdict for result in run.results} == {Verdict.MEASURED, Verdict.UNCALIBRATED}
+
+
+def test_a_report_is_built_once_and_stays_here_without_a_destination(pipeline: Pipeline) -> None:
+    study = ready(pipeline, SMALL)
+    detail = pipeline.run(study)
+    assert detail.study.state == "REPORTED"
+    assert "no destination accepts results of UNTRAINED models" in str(detail.study.reason)
+    assert detail.report is not None
+    file = pipeline.context.spool.absolute(detail.report.spool_path)
+    before = file.read_bytes()
+    with pipeline.context.database.write() as session:
+        requeue(session, study, now=detail.study.state_since, step=Step.REPORT)
+    again = pipeline.run(study)
+    assert again.report is not None
+    assert again.report.sop_instance_uid == detail.report.sop_instance_uid
+    assert file.read_bytes() == before
+    assert len(list(file.parent.iterdir())) == 1
+
+
+def test_tensors_go_when_the_report_is_built(pipeline: Pipeline) -> None:
+    study = ready(pipeline, SMALL)
+    pipeline.run(study, [Step.PREPARE, Step.SCORE])
+    folder = pipeline.context.spool.tensor_folder(study, 1)
+    assert list(folder.iterdir())
+    pipeline.run(study, [Step.REPORT])
+    assert not folder.exists()
+
+
+def test_a_report_goes_to_the_destinations_that_accept_its_model_and_to_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, storescp: StoreSCP, nobody: int
+) -> None:
+    pipeline = pipeline_to(tmp_path, monkeypatch, pacs=storescp.port, second=nobody)
+    detail = pipeline.run(ready(pipeline, SMALL))
+    assert detail.study.state == "DELIVERED"
+    assert detail.report is not None
+    assert [(d.destination, d.state, d.last_answer) for d in detail.report.deliveries] == [
+        ("pacs", "DELIVERED", "0x0000")
+    ]
+    (received,) = storescp.folder.iterdir()
+    assert pydicom.dcmread(received).SOPInstanceUID == detail.report.sop_instance_uid
+
+
+def test_a_destination_that_is_away_is_tried_again_and_the_others_are_not_asked_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, storescp: StoreSCP, nobody: int
+) -> None:
+    pipeline = pipeline_to(tmp_path, monkeypatch, pacs=storescp.port, second=nobody, second_accepts="UNTRAINED")
+    study = ready(pipeline, SMALL)
+    detail = pipeline.run(study, (*TO_REPORT, Step.DELIVER))
+    assert detail.study.state == "REPORTED"
+    assert "second" in str(detail.study.reason)
+    pipeline.run(study, [Step.DELIVER])
+    detail = pipeline.detail(study)
+    assert detail.report is not None
+    assert {d.destination: (d.state, d.attempts) for d in detail.report.deliveries} == {
+        "pacs": ("DELIVERED", 1),
+        "second": ("DUE", 2),
+    }
+
+
+def test_a_late_instance_makes_a_second_report_that_names_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, storescp: StoreSCP, nobody: int
+) -> None:
+    pipeline = pipeline_to(tmp_path, monkeypatch, pacs=storescp.port, second=nobody)
+    study = ready(pipeline, SMALL)
+    first = pipeline.run(study).report
+    ready(pipeline, as_study_of_its_own(LARGE, tmp_path / "late", StudyInstanceUID=study))
+    detail = pipeline.run(study)
+    assert (detail.study.state, detail.study.revision) == ("DELIVERED", 2)
+    assert detail.report is not None
+    assert first is not None
+    second = pydicom.dcmread(pipeline.context.spool.absolute(detail.report.spool_path))
+    named = second.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
+    assert named.ReferencedSOPInstanceUID == first.sop_instance_uid
+    assert len(detail.run.clips if detail.run else ()) == 2
+    assert len(list(storescp.folder.iterdir())) == 2
+
+
+def test_the_report_coming_back_from_the_pacs_does_not_open_the_study_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, storescp: StoreSCP, nobody: int
+) -> None:
+    pipeline = pipeline_to(tmp_path, monkeypatch, pacs=storescp.port, second=nobody)
+    study = ready(pipeline, SMALL)
+    report = pipeline.run(study).report
+    assert report is not None
+    pipeline.receive(pipeline.context.spool.absolute(report.spool_path))
+    detail = pipeline.detail(study)
+    assert (detail.study.state, detail.study.revision) == ("DELIVERED", 1)
+
+
+def test_a_report_of_somebody_else_opens_it(pipeline: Pipeline, tmp_path: Path) -> None:
+    study = ready(pipeline, SMALL)
+    pipeline.run(study)
+    vendor = Path(str(get_testdata_file("reportsi.dcm", download=False)))
+    pipeline.receive(as_study_of_its_own(vendor, tmp_path / "late", StudyInstanceUID=study))
+    assert pipeline.detail(study).study.revision == 2
+
+
+def test_one_file_that_cannot_be_decoded_does_not_cost_the_study(pipeline: Pipeline, tmp_path: Path) -> None:
+    broken = pydicom.dcmread(as_study_of_its_own(SMALL, tmp_path))
+    broken.PixelData = encapsulate([b"\0" * 64] * 30)
+    broken.save_as(tmp_path / "broken.dcm")
+    good = as_study_of_its_own(LARGE, tmp_path, StudyInstanceUID=broken.StudyInstanceUID)
+    detail = pipeline.run(ready(pipeline, good, tmp_path / "broken.dcm"))
+    assert detail.study.state == "REPORTED"
+    reasons = {clip.sop_instance_uid: clip.skip_reason for clip in detail.clips}
+    assert "cannot be decoded" in str(reasons[str(broken.SOPInstanceUID)])
+    assert detail.run is not None
+    assert [clip.sop_instance_uid for clip in detail.run.clips] == [str(pydicom.dcmread(good).SOPInstanceUID)]
