@@ -6,9 +6,11 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from config.broker import MAINTENANCE_QUEUE, Step
+from config.errors import ConfigurationError
 from config.logs import Event, emit
 from config.settings import Settings
 from db.session import Database
@@ -25,7 +27,11 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 }
 """Every process of the tree. Delivery shares its process with reporting: neither needs the model."""
 
-RESTART_AFTER_S = 2.0
+LOOK_EVERY_S = 2.0
+SETTLED_AFTER_S = 15.0
+"""A process that gives up within this time of the first start was never able to work: the whole start has failed."""
+STEP_MAY_TAKE_S = 60.0
+"""How long a worker may go on with the step that it is in when the system stops."""
 
 
 @dataclass
@@ -35,19 +41,34 @@ class Child:
     name: str
     command: tuple[str, ...]
     process: subprocess.Popen[bytes] = field(init=False)
+    started_at: float = field(init=False)
 
     def start(self) -> None:
         """Start it; its standard error is ours, where it logs."""
+        self.started_at = time.monotonic()
         environment = {**os.environ, PARENT_VARIABLE: str(os.getpid()), "PYTHONSAFEPATH": "1"}
         self.process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "deploy.cli", *self.command], env=environment
         )
         emit(Event.PROCESS_STARTED, process_name=self.name, pid=self.process.pid)
 
-    def stop(self, *, within_s: float) -> None:
-        """Ask it to finish what it does, wait, and end it when it does not."""
-        if self.process.poll() is None:
+    @property
+    def ended(self) -> bool:
+        """Whether it runs no more."""
+        return self.process.poll() is not None
+
+    @property
+    def gave_up_at_once(self) -> bool:
+        """Whether it ended soon, and by itself: a signal (a negative return code) has other reasons."""
+        return self.ended and self.process.returncode > 0 and time.monotonic() - self.started_at < SETTLED_AFTER_S
+
+    def ask_to_stop(self) -> None:
+        """Ask it to finish what it does and end."""
+        if not self.ended:
             self.process.terminate()
+
+    def wait_stopped(self, *, within_s: float) -> None:
+        """Wait until it has ended, and end it when it does not: its lease runs out and its step is taken up again."""
         try:
             self.process.wait(within_s)
         except subprocess.TimeoutExpired:
@@ -62,6 +83,8 @@ def run_all(settings: Settings) -> None:
     ------
     RegistryError
         The registry cannot be brought to this software's schema.
+    ConfigurationError
+        One of the processes could not start; it has said why.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     Database(settings.database_url).upgrade()
@@ -69,15 +92,34 @@ def run_all(settings: Settings) -> None:
     children = [Child(name, command) for name, command in COMMANDS.items()]
     for child in children:
         child.start()
-    while not stop.wait(RESTART_AFTER_S):
+    try:
+        _watch(children, stop)
+    finally:
+        emit(Event.SHUTTING_DOWN)
+        _stop(children, settings)
+
+
+def _watch(children: Sequence[Child], stop: threading.Event) -> None:
+    started_at = time.monotonic()
+    while not stop.wait(LOOK_EVERY_S):
+        settled = time.monotonic() - started_at > SETTLED_AFTER_S
         for child in children:
-            if child.process.poll() is not None:
+            if child.gave_up_at_once and not settled:
+                raise ConfigurationError(f"{child.name} could not start; its own message is above")
+            if child.ended:
                 emit(Event.PROCESS_ENDED, process_name=child.name, count=child.process.returncode)
                 child.start()
-    emit(Event.SHUTTING_DOWN)
+
+
+def _stop(children: Sequence[Child], settings: Settings) -> None:
     # The node first: it refuses new associations while the workers still take what it has received.
-    for child in children:
-        child.stop(within_s=settings.node.drain_timeout_s + 10)
+    node, *others = children
+    node.ask_to_stop()
+    node.wait_stopped(within_s=settings.node.drain_timeout_s + 10)
+    for child in others:
+        child.ask_to_stop()
+    for child in others:
+        child.wait_stopped(within_s=STEP_MAY_TAKE_S)
 
 
 def stop_on_signals() -> threading.Event:

@@ -1,5 +1,6 @@
 """Fixtures of all tests: a clean environment, and real servers, started once when the first test asks for them."""
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.support import servers
+
+# Our own client's refused connections, while a node starts and stops, are what some tests wait for.
+logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
 
 
 @pytest.fixture(autouse=True)

@@ -51,6 +51,9 @@ class Redis:
     def url(self, database: int = 0) -> str:
         return f"redis://127.0.0.1:{self.port}/{database}"
 
+    def flush(self) -> None:
+        redis.Redis(port=self.port).flushall()
+
     def answers(self) -> bool:
         try:
             return bool(redis.Redis(port=self.port).ping())

@@ -1,0 +1,72 @@
+"""`make demo`, as a new user runs it; and nothing in it asks the network."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from tests.support.installation import ECHOWORKER
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+
+WATCH = '''
+"""Loaded by every Python process of the demo: any address but the loopback is written down, and refused."""
+import sys
+
+def watch(event, arguments):
+    if event in ("socket.getaddrinfo", "socket.gethostbyname"):
+        host = arguments[0]
+    elif event in ("socket.connect", "socket.sendto") and isinstance(arguments[1], tuple):
+        host = arguments[1][0]
+    else:
+        return
+    if isinstance(host, bytes):
+        host = host.decode()
+    if host not in (None, "", "localhost", "127.0.0.1", "::1", "0.0.0.0"):
+        with open({log!r}, "a") as log:
+            log.write(f"{{event}} {{host}} by {{sys.argv}}\\n")
+        raise OSError("no network here")
+
+sys.addaudithook(watch)
+with open({log!r}, "a") as log:
+    log.write(f"watching {{sys.argv}}\\n")
+'''
+
+
+def test_the_demo_shows_the_whole_way_and_asks_no_network(tmp_path: Path) -> None:
+    log = tmp_path / "network.log"
+    (tmp_path / "hook").mkdir()
+    (tmp_path / "hook" / "sitecustomize.py").write_text(WATCH.format(log=str(log)))
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "hook"), "HF_HUB_OFFLINE": "0", "COLUMNS": "200"}
+    folder = tmp_path / "demo"
+    run = subprocess.run(
+        [ECHOWORKER, "demo", "--folder", folder], capture_output=True, text=True, check=False, env=environment
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    for word in (
+        "C-STORE examples_ybr_color.dcm: 0x0000",
+        "C-STORE color3d_jpeg_baseline.dcm: 0x0000",
+        "DELIVERED",
+        "UNTRAINED model: random weights, these numbers mean nothing",
+        "Left Ventricular Ejection Fraction by US",
+        "NOT FOR CLINICAL USE",
+        f"registry  sqlite:///{folder}/data/registry.sqlite3",
+        f"spool     {folder}/data/spool",
+        f"PACS      {folder}/pacs",
+    ):
+        assert word in run.stdout, word
+    reports = [pydicom.dcmread(path) for path in (folder / "pacs").iterdir()]
+    assert [report.Modality for report in reports] == ["SR", "SR"]
+    seen = log.read_text().splitlines()
+    assert len([line for line in seen if line.startswith("watching")]) >= 6, "demo, up, node, workers and beat"
+    assert [line for line in seen if not line.startswith("watching")] == []
+
+
+def test_a_folder_that_holds_something_else_is_not_emptied(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("precious")
+    run = subprocess.run([ECHOWORKER, "demo", "--folder", tmp_path], capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert "holds something else" in run.stderr
+    assert (tmp_path / "thesis.txt").read_text() == "precious"
