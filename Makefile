@@ -1,0 +1,44 @@
+# The two commands of the README, and what a developer runs before a commit. Needs python3 with venv, and make.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+# torch comes first and alone: PyTorch publishes its CPU build as +cpu; the other build for Linux brings gigabytes of
+# CUDA, which only a machine with a GPU should download.
+ifeq ($(shell uname -sm),Linux x86_64)
+  TORCH ?= torch==2.13.0$(if $(shell command -v nvidia-smi),,+cpu)
+else
+  TORCH ?= torch==2.13.0
+endif
+
+.PHONY: help install demo test check clean
+
+help: ## Show these targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(VENV)/installed ## Make the environment in .venv
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet "$(TORCH)" || { \
+	  echo "No $(TORCH) in the package index that pip uses here. Either add PyTorch's index of CPU builds"; \
+	  echo "(PIP_EXTRA_INDEX_URL=..., its address is on PyTorch's installation page) and run make again, or take"; \
+	  echo "the build with CUDA, several gigabytes:  make $(or $(MAKECMDGOALS),install) TORCH=torch==2.13.0"; \
+	  exit 1; }
+	$(BIN)/python -m pip install --quiet --editable ".[test]"
+	@touch $@
+
+demo: install ## Send real ultrasound clips through the whole system and show what a PACS gets back
+	$(BIN)/echoworker demo
+
+test: install ## Run all tests; those whose servers are not installed are skipped
+	$(BIN)/pytest
+
+check: install ## Lint, format and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+clean: ## Remove the environment, the caches and the demo's data
+	rm -rf $(VENV) demo-data build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
