@@ -198,4 +198,6 @@ def _show(settings: Settings, studies: Sequence[str], pacs: DemoPacs, console: C
     console.print(f"spool     {settings.spool_dir}", highlight=False)
     console.print(f"PACS      {pacs.folder}", highlight=False)
     console.print(f"settings  {os.environ[CONFIG_VARIABLE]}", highlight=False)
-    console.print("look again: echoworker --config … studies, echoworker --config … study UID")
+    command = f"{Path(sys.argv[0])} --config {os.environ[CONFIG_VARIABLE]}"
+    console.print(f"\nLook again:  {command} study {studies[0]}", highlight=False, soft_wrap=True)
+    console.print(f"Run it:      {command} up", highlight=False, soft_wrap=True)

@@ -36,17 +36,19 @@ def limits_of_use(run: Run) -> str:
 
 
 def explanation(result: TaskResult, task: RegressionTask | None) -> str:
-    """How one answer came about, or why there is none."""
-    clips = ", ".join(f"{answer.value:.1f}" if task else f"{answer.value:.4f}" for answer in result.clips)
+    """How one answer came about, or why there is none; `task` when the answer is an estimate."""
     match result.verdict:
         case Verdict.MEASURED:
-            unit = f" {task.unit.meaning}" if task else ""
-            return f"Median of the estimates from {len(result.clips)} clip(s): {clips}{unit}."
+            count = len(result.clips)
+            origin = "Estimate of the only clip" if count == 1 else f"Median of the estimates of {count} clips"
+            return f"{origin}: {_listed(result, decimals=1)} {task.unit.meaning if task else ''}."
         case Verdict.PRESENT | Verdict.ABSENT:
-            return (
-                f"Mean similarity of {len(result.clips)} clip(s) ({clips}) against the threshold {result.threshold:g}."
-            )
+            return f"Similarity, clip by clip: {_listed(result, decimals=4)}; the threshold is {result.threshold:g}."
         case Verdict.UNCALIBRATED:
             return f"Neither present nor absent can be said: {result.reason}."
         case Verdict.ABSTAINED:
             return f"Not answered: {result.reason}."
+
+
+def _listed(result: TaskResult, *, decimals: int) -> str:
+    return ", ".join(f"{answer.value:.{decimals}f}" for answer in result.clips)

@@ -5,6 +5,7 @@ import os
 import shutil
 import uuid
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -17,7 +18,9 @@ make_torchvision_importable()
 import open_clip  # noqa: E402  needs torchvision to be importable
 
 SEED = 20261124
-ARCHITECTURE = {
+Architecture = dict[str, Any]
+
+SMALL: Architecture = {
     # The kind of EchoCLIP's towers (timm's ConvNeXt, CLIP's text transformer) at a hundredth of the size.
     "embed_dim": 64,
     "vision_cfg": {"timm_model_name": "convnext_atto", "timm_pool": "", "timm_proj": "linear", "image_size": 224},
@@ -27,7 +30,7 @@ NORMALISATION = {"mean": [0.48145466, 0.4578275, 0.40821073], "std": [0.26862954
 """OpenAI CLIP's, as every open_clip model has them unless it says otherwise."""
 
 
-def make_untrained_pack(folder: Path, *, seed: int = SEED) -> Path:
+def make_untrained_pack(folder: Path, *, seed: int = SEED, architecture: Architecture = SMALL) -> Path:
     """Make a pack of random weights at `folder`, labelled UNTRAINED; the same bytes for the same seed.
 
     It appears under its name only when it is whole, and an existing pack is left as it is: several workers may
@@ -36,7 +39,7 @@ def make_untrained_pack(folder: Path, *, seed: int = SEED) -> Path:
     unfinished = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
     unfinished.mkdir(parents=True)
     try:
-        _write_files(unfinished, seed)
+        _write_files(unfinished, seed, architecture)
         write_manifest(
             unfinished,
             name="EchoWorker untrained",
@@ -51,12 +54,12 @@ def make_untrained_pack(folder: Path, *, seed: int = SEED) -> Path:
     return folder
 
 
-def _write_files(folder: Path, seed: int) -> None:
-    configuration = {"model_cfg": ARCHITECTURE, "preprocess_cfg": NORMALISATION}
+def _write_files(folder: Path, seed: int, architecture: Architecture) -> None:
+    configuration = {"model_cfg": architecture, "preprocess_cfg": NORMALISATION}
     (folder / CONFIGURATION).write_text(json.dumps(configuration, indent=1) + "\n")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = open_clip.CLIP(**ARCHITECTURE)
+        model = open_clip.CLIP(**architecture)
     save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / WEIGHTS)
 
 

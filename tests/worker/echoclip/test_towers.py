@@ -11,8 +11,9 @@ from PIL import Image
 from config.errors import ConfigurationError, ModelPackError
 from config.labels import ModelLabel
 from tests.support.clips import LARGE
-from worker.echoclip.pack import CONFIGURATION, ModelPack, load_pack, write_manifest
+from worker.echoclip.pack import CONFIGURATION, WEIGHTS, ModelPack, load_pack, write_manifest
 from worker.echoclip.towers import Towers
+from worker.echoclip.untrained import make_untrained_pack
 from worker.pixels.clip import read_clip
 
 PROMPTS = ["The ejection fraction is 55 %.", "A pacemaker lead is seen.", "MITRACLIP"]
@@ -64,6 +65,17 @@ def test_weights_that_do_not_fit_the_configuration_are_refused(untrained_folder:
     write_manifest(folder, name="x", version="1", family="x", label=ModelLabel.RESEARCH, licence="none")
     with pytest.raises(ModelPackError, match="does not fit"):
         Towers(load_pack(folder), device="cpu")
+
+
+@pytest.mark.system
+def test_a_pack_of_echoclips_own_size_goes_through_the_same_code(tmp_path: Path, frames: torch.Tensor) -> None:
+    """ConvNeXt-Base and a text tower of twelve layers, as open_clip describes them; the weights are random."""
+    echoclip = open_clip.get_model_config("convnext_base")
+    folder = make_untrained_pack(tmp_path / "base", architecture=echoclip)
+    towers = Towers(load_pack(folder), device="cpu")
+    assert (folder / WEIGHTS).stat().st_size > 600_000_000
+    assert towers.embed_frames(frames[:2]).shape == (2, 512)
+    assert towers.embed_prompts(PROMPTS).shape == (3, 512)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

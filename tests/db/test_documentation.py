@@ -1,0 +1,23 @@
+"""The queries that docs/database.md shows work on both databases."""
+
+import re
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from db.schema import Base
+from db.session import Database
+
+PAGE = (Path(__file__).parents[2] / "docs" / "database.md").read_text()
+
+
+@pytest.mark.parametrize("query", re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL), ids=["fractions", "durations"])
+def test_a_query_of_the_documentation_runs(registry: Database, query: str) -> None:
+    with registry.read() as session:
+        assert session.execute(text(query)).all() == []
+
+
+def test_every_table_is_described() -> None:
+    described = set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE))
+    assert described == set(Base.metadata.tables)
