@@ -12,7 +12,7 @@ from pydicom.uid import UID, UltrasoundImageStorage, UltrasoundMultiFrameImageSt
 
 from config.errors import ClipError
 from dicom_node.header import read_image_header
-from worker.pixels.decode import decode_frames
+from worker.pixels.decode import decode_frames, require_decoder
 from worker.pixels.preprocess import PROFILE, SIDE, model_frame
 from worker.pixels.regions import Region, choose_region
 from worker.pixels.sampling import MINIMUM_FRAMES, sampled_indices
@@ -52,6 +52,7 @@ def read_clip(path: Path) -> Clip:
         header = read_image_header(path)
         number_of_frames = _require_clip(header)
         chosen = choose_region(header)
+        require_decoder(header.file_meta.TransferSyntaxUID)
         indices = sampled_indices(number_of_frames)
         frames = np.empty((len(indices), SIDE, SIDE, 3), np.uint8)
         decoded = zip(range(len(indices)), decode_frames(path, indices), strict=True)

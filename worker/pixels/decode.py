@@ -7,11 +7,31 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import iter_pixels
+from pydicom.uid import UID
+
+from config.errors import ClipError
 
 Frame = npt.NDArray[np.uint8]
 """[rows, columns, 3], RGB."""
+
+
+def require_decoder(transfer_syntax: UID) -> None:
+    """Say so before reading on when no installed decoder knows this compression.
+
+    Raises
+    ------
+    ClipError
+        Naming the transfer syntax.
+    """
+    try:
+        available = get_decoder(transfer_syntax).is_available
+    except NotImplementedError:
+        available = False
+    if not available:
+        raise ClipError(f"no decoder for {transfer_syntax.name}")
 
 
 def decode_frames(path: Path, indices: Sequence[int]) -> Iterator[Frame]:

@@ -1,5 +1,6 @@
 """Files into clips: against an independent reference, and against every kind of damage."""
 
+import re
 import struct
 import tempfile
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.uid import CTImageStorage
+from pydicom.uid import HEVCMP51, UID, CTImageStorage, JPEGLosslessSV1
 
 from config.errors import ClipError
 from tests.support.clips import LARGE, SMALL, made_clip, region
@@ -104,6 +105,15 @@ def test_the_region_decides_what_is_seen(tmp_path: Path) -> None:
 def test_what_is_no_clip_says_why(file: str, reason: str) -> None:
     with pytest.raises(ClipError, match=reason):
         read_clip(Path(str(get_testdata_file(file, download=False))))
+
+
+@pytest.mark.parametrize("transfer_syntax", [JPEGLosslessSV1, HEVCMP51], ids=["jpeg-lossless", "hevc"])
+def test_a_compression_that_nothing_here_decodes_is_named(tmp_path: Path, transfer_syntax: UID) -> None:
+    dataset = pydicom.dcmread(SMALL)
+    dataset.file_meta.TransferSyntaxUID = transfer_syntax
+    dataset.save_as(tmp_path / "clip.dcm")
+    with pytest.raises(ClipError, match=re.escape(f"no decoder for {transfer_syntax.name}")):
+        read_clip(tmp_path / "clip.dcm")
 
 
 def test_a_clip_without_pixels_says_so(tmp_path: Path) -> None:
