@@ -25,7 +25,7 @@ class Event(StrEnum):
     INSTANCE_REPEATED = "instance already stored, same bytes"
     INSTANCE_REFUSED = "instance refused"
     INSTANCE_QUARANTINED = "instance quarantined"
-    REGISTRY_AWAY = "registry away: instances wait in the spool"
+    REGISTRY_AWAY = "registry away: work waits"
     REGISTRY_BACK = "registry back"
     STUDY_READY = "study quiet, ready"
     STUDY_REOPENED = "late instance, study re-opened"

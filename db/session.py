@@ -79,15 +79,16 @@ def _alembic(connection: Connection | None = None) -> Config:
 
 def _create_engine(url: str) -> Engine:
     parsed = make_url(url)
+    quiet = {"hide_parameters": True}  # what is written may be PHI, and error texts would quote it
     if parsed.drivername == "postgresql+psycopg":
-        return create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+        return create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 5}, **quiet)
     if parsed.drivername != "sqlite":
         raise ConfigurationError(
             f"database.url: {parsed.drivername} is not supported; use sqlite or postgresql+psycopg"
         )
     if parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(parsed, connect_args={"timeout": 30})
+    engine = create_engine(parsed, connect_args={"timeout": 30}, **quiet)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

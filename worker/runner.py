@@ -26,6 +26,15 @@ PERMANENT = (ClipError, ReportError)
 
 def run_step(context: WorkerContext, step: Step, study_id: int, work: StepFunction) -> None:
     """Run one step of one study if it is due; a message that is late, doubled or wrong changes nothing."""
+    try:
+        _run_if_due(context, step, study_id, work)
+        announce_due_steps(context.database, context.broker, context.settings, study_id=study_id)
+    except SQLAlchemyError as error:
+        # What was not written down did not happen: the lease runs out, and the reaper has the step run again.
+        emit(Event.REGISTRY_AWAY, step=step, study_id=study_id, error=place_of(error))
+
+
+def _run_if_due(context: WorkerContext, step: Step, study_id: int, work: StepFunction) -> None:
     held = _claim(context, step, study_id)
     if held is None:
         emit(Event.STEP_NOT_DUE, step=step, study_id=study_id)
@@ -41,7 +50,6 @@ def run_step(context: WorkerContext, step: Step, study_id: int, work: StepFuncti
         _fail(context, held, reason=str(error), permanent=isinstance(error, PERMANENT))
     except Exception as error:  # noqa: BLE001  its text may hold PHI: only type and place are written down
         _fail(context, held, reason=place_of(error), permanent=False)
-    announce_due_steps(context.database, context.broker, context.settings, study_id=study_id)
 
 
 def _claim(context: WorkerContext, step: Step, study_id: int) -> Claim | None:

@@ -6,9 +6,8 @@ from pkgutil import resolve_name
 from celery import Celery
 
 from config.broker import REAP_TASK, Step, task_name
-from config.logs import Event, emit
-from db.announcing import announce_due_steps
 from worker.context import WorkerContext
+from worker.reaper import announce_overdue_steps
 from worker.runner import run_step
 
 STEPS: dict[Step, str] = {
@@ -27,10 +26,7 @@ def register_tasks(app: Celery, context: WorkerContext) -> None:
 
     @app.task(name=REAP_TASK)  # type: ignore[untyped-decorator]
     def reap() -> None:
-        """Announce again whatever is overdue: lost messages, leases that ran out, retries whose time has come."""
-        count = announce_due_steps(context.database, app, context.settings)
-        if count:
-            emit(Event.STEPS_REAPED, count=count)
+        announce_overdue_steps(context)
 
 
 def _step_task(context: WorkerContext, step: Step, work: str) -> Callable[[int], None]:

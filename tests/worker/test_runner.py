@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from config.broker import Step
@@ -20,6 +21,7 @@ from db.schema import Study
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
 from tests.worker.pipeline import Pipeline
 from worker.context import WorkerContext
+from worker.reaper import announce_overdue_steps
 from worker.runner import run_step
 from worker.steps.outcome import Outcome
 
@@ -149,3 +151,25 @@ def test_what_a_step_made_of_an_outdated_study_is_discarded(
     assert (detail.study.state, detail.study.revision) == ("RECEIVING", 2)
     assert detail.study.reason != "made of the first instance alone"
     assert "lease lost" in logs.getvalue()
+
+
+def test_a_registry_that_goes_away_while_a_step_runs_costs_an_attempt_and_no_worker(
+    pipeline: Pipeline, study: str, logs: StringIO
+) -> None:
+    def rename(old: str, new: str) -> None:
+        with pipeline.context.database.write() as session:
+            session.execute(text(f"ALTER TABLE {old} RENAME TO {new}"))
+
+    def work(*_: object) -> Outcome:
+        rename("studies", "away")
+        return noting("lost")
+
+    study_id = pipeline.id_of(study)
+    run_step(pipeline.context, Step.PREPARE, study_id, work)
+    announce_overdue_steps(pipeline.context)
+    assert logs.getvalue().count("registry away") == 2
+    rename("away", "studies")
+    threading.Event().wait(0.7)  # the lease
+    run(pipeline, study, lambda *_: noting("second attempt"))
+    detail = pipeline.detail(study)
+    assert (detail.study.state, detail.study.reason) == ("PREPARED", "second attempt")

@@ -1,0 +1,18 @@
+"""What beat wakes: every step that is overdue is announced again, for whatever reason it was forgotten."""
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from config.logs import Event, emit, place_of
+from db.announcing import announce_due_steps
+from worker.context import WorkerContext
+
+
+def announce_overdue_steps(context: WorkerContext) -> None:
+    """Announce what lost messages, leases that ran out, and retries whose time has come left behind."""
+    try:
+        count = announce_due_steps(context.database, context.broker, context.settings)
+    except SQLAlchemyError as error:
+        emit(Event.REGISTRY_AWAY, error=place_of(error))
+        return
+    if count:
+        emit(Event.STEPS_REAPED, count=count)
