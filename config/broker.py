@@ -42,6 +42,7 @@ def create_celery_app(settings: Settings) -> Celery:
         broker_url="filesystem://localhost" if _is_filesystem(settings) else settings.broker.url,
         broker_transport_options=_transport_options(settings),
         broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,  # a broker may be away for a weekend
         task_routes={task_name(step): {"queue": step.value} for step in Step}
         | {REAP_TASK: {"queue": MAINTENANCE_QUEUE}},
         task_ignore_result=True,  # the registry holds the outcome

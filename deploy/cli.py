@@ -3,11 +3,15 @@
 import json
 import os
 import sys
+import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
+from rich.text import Text
+from sqlalchemy.exc import SQLAlchemyError
 
 from config.broker import QUEUES, Step
 from config.catalogue import BUNDLED_CATALOGUE, load_catalogue
@@ -15,6 +19,7 @@ from config.errors import ConfigurationError, EchoWorkerError
 from config.logs import configure_logs
 from config.settings import CONFIG_VARIABLE, Settings, load_settings
 from db.session import Database
+from db.states import StudyState
 
 app = typer.Typer(
     help="EchoWorker: receives echo studies by C-STORE, scores them with EchoCLIP, returns Structured Reports.",
@@ -78,9 +83,13 @@ def worker(
     queues: Annotated[str, typer.Option(help=f"Comma-separated, of: {', '.join(QUEUES)}.")] = ",".join(QUEUES),
 ) -> None:
     """Run one worker process. Start several to work in parallel; the registry keeps them apart."""
+    from celery.exceptions import SecurityWarning  # noqa: PLC0415
+
     from deploy.up import end_with_parent  # noqa: PLC0415
     from worker.app import create_worker_app  # noqa: PLC0415
 
+    # Celery warns of root because of pickled messages; ours are JSON.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     chosen = [queue.strip() for queue in queues.split(",")]
     if unknown := sorted(set(chosen) - set(QUEUES)):
         raise ConfigurationError(f"--queues: no queue {', '.join(unknown)}; there are {', '.join(QUEUES)}")
@@ -141,7 +150,11 @@ def send(
     refused = 0
     for answer in send_files(files, peer):
         console.print(
-            f"{answer.path}: {answer}", style="green" if answer.accepted else "red", highlight=False, soft_wrap=True
+            f"{answer.path}: {answer}",
+            style="green" if answer.accepted else "red",
+            highlight=False,
+            soft_wrap=True,
+            markup=False,
         )
         refused += not answer.accepted
     if refused:
@@ -150,7 +163,7 @@ def send(
 
 @app.command(rich_help_panel="Work with studies")
 def studies(
-    state: Annotated[str | None, typer.Option(help="Only studies in this state.")] = None,
+    state: Annotated[StudyState | None, typer.Option(case_sensitive=False, help="Only studies in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
 ) -> None:
     """List studies, the newest first."""
@@ -158,7 +171,7 @@ def studies(
     from deploy.tables import studies_table  # noqa: PLC0415
 
     with _registry().read() as session:
-        console.print(studies_table(list_studies(session, limit=limit, state=state.upper() if state else None)))
+        console.print(studies_table(list_studies(session, limit=limit, state=state)))
 
 
 @app.command(rich_help_panel="Work with studies")
@@ -211,7 +224,8 @@ def doctor() -> None:
     faults = 0
     for finding in examine(settings):
         style, word = ("green", "ok   ") if finding.ok else ("bold red", "FAULT")
-        console.print(f"[{style}]{word}[/] {finding.subject}: {finding.said}", highlight=False, soft_wrap=True)
+        said = escape(f"{finding.subject}: {finding.said}")
+        console.print(f"[{style}]{word}[/] {said}", highlight=False, soft_wrap=True)
         faults += not finding.ok
     if faults:
         raise EchoWorkerError(f"{faults} of these need attention")
@@ -226,12 +240,20 @@ def database_upgrade() -> None:
 
 
 def main() -> None:
-    """Run the command line; errors of our own are one line and status 1."""
+    """Run the command line; an error is one line and status 1."""
     try:
         app()
     except EchoWorkerError as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
-        sys.exit(1)
+        _end_with(str(error))
+    except SQLAlchemyError as error:
+        _end_with(f"the registry cannot be used ({type(error).__name__}): check database.url and that its server runs")
+    except OSError as error:
+        _end_with(f"{error.filename or 'operating system'}: {error.strerror or type(error).__name__}")
+
+
+def _end_with(message: str) -> NoReturn:
+    Console(stderr=True).print("[bold red]error:[/]", escape(message), highlight=False, soft_wrap=True)
+    sys.exit(1)
 
 
 def _start(process: str) -> Settings:

@@ -133,7 +133,7 @@ def _send_clips(folder: Path, settings: Settings, console: Console) -> list[str]
     """Send each clip as a study of its own; their Study Instance UIDs."""
     files = _clips(folder)
     for answer in send_files(files, _node(settings)):
-        console.print(f"C-STORE {answer.path.name}: {answer}")
+        console.print(f"C-STORE {answer.path.name}: {answer}", markup=False)
         if not answer.accepted:
             raise EchoWorkerError(f"{answer.path.name} was not accepted")
     return [str(pydicom.dcmread(file, specific_tags=["StudyInstanceUID"]).StudyInstanceUID) for file in files]

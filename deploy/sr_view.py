@@ -1,17 +1,19 @@
 """A Structured Report's content tree for the terminal, as PS3.3 section C.17.3 nests it."""
 
 from pydicom.dataset import Dataset
+from rich.text import Text
 from rich.tree import Tree
+
+FLAGS = ("CompletionFlag", "VerificationFlag", "PreliminaryFlag")
+EMPHASIZED = {"NUM", "CODE"}
+"""The value types that hold an answer."""
 
 
 def sr_tree(report: Dataset) -> Tree:
     """The whole document: its title with its flags, then every content item with relationship and value."""
-    flags = " ".join(
-        str(report.get(keyword, "")) for keyword in ("CompletionFlag", "VerificationFlag", "PreliminaryFlag")
-    )
-    root = Tree(
-        f"[bold]{_meaning(report, 'ConceptNameCodeSequence')}[/]  {report.get('SeriesDescription', '')}  ({flags})"
-    )
+    flags = " ".join(str(report.get(keyword, "")) for keyword in FLAGS)
+    title = (_meaning(report, "ConceptNameCodeSequence"), "bold")
+    root = Tree(Text.assemble(title, f"  {report.get('SeriesDescription', '')}  ({flags})"))
     _add_children(root, report)
     return root
 
@@ -21,19 +23,25 @@ def _add_children(parent: Tree, item: Dataset) -> None:
         _add_children(parent.add(_line(child), highlight=False), child)
 
 
-def _line(item: Dataset) -> str:
+def _line(item: Dataset) -> Text:
+    # Text, not markup: what stands in square brackets in a foreign report is not for us to read.
+    kind = str(item.get("ValueType", ""))
     name = _meaning(item, "ConceptNameCodeSequence")
     value = _value(item)
-    return f"{name}: {value}" if name and value else name or value or str(item.get("ValueType", ""))
+    if not value:
+        return Text(name or kind)
+    return Text.assemble(f"{name}: " if name else "", (value, "bold" if kind in EMPHASIZED else ""))
 
 
 def _value(item: Dataset) -> str:
     match item.get("ValueType"):
         case "NUM":
-            measured = item.MeasuredValueSequence[0]
-            return f"[bold]{measured.NumericValue} {_code(measured, 'MeasurementUnitsCodeSequence')}[/]"
+            measured = item.get("MeasuredValueSequence")
+            if not measured:
+                return "(no value)"
+            return f"{measured[0].NumericValue} {_code(measured[0], 'MeasurementUnitsCodeSequence')}"
         case "CODE":
-            return f"[bold]{_meaning(item, 'ConceptCodeSequence')}[/]"
+            return _meaning(item, "ConceptCodeSequence")
         case "IMAGE":
             reference = item.ReferencedSOPSequence[0]
             frames = reference.get("ReferencedFrameNumber")

@@ -29,7 +29,7 @@ def studies_table(studies: Iterable[StudySummary]) -> Table:
             str(study.revision),
             str(study.instances),
             f"{study.last_instance_at:%Y-%m-%d %H:%M:%S}",
-            study.reason or "",
+            Text(study.reason or ""),
         )
     return table
 
@@ -64,7 +64,7 @@ def results_table(run: Run, catalogue: Catalogue) -> Table:
             result.verdict,
             "" if value is None else f"{value:.3g}",
             "" if value is None else unit,
-            _note(result),
+            Text(_note(result)),
         )
     return table
 
@@ -93,7 +93,7 @@ def _clips_table(detail: StudyDetail) -> Table:
             table.add_row(instance.sop_instance_uid, "", "not prepared yet")
         else:
             said = clip.skip_reason or "; ".join(clip.notes) or "ok"
-            table.add_row(instance.sop_instance_uid, str(len(clip.frame_numbers) or ""), said)
+            table.add_row(instance.sop_instance_uid, str(len(clip.frame_numbers) or ""), Text(said))
     return table
 
 
@@ -104,7 +104,7 @@ def _deliveries_table(detail: StudyDetail) -> Table:
         table.title = f"Report {report.sop_instance_uid}"
         for delivery in report.deliveries:
             table.add_row(
-                delivery.destination, _state(delivery.state), str(delivery.attempts), delivery.last_answer or ""
+                delivery.destination, _state(delivery.state), str(delivery.attempts), Text(delivery.last_answer or "")
             )
     return table
 
@@ -119,7 +119,7 @@ def _journal_table(detail: StudyDetail) -> Table:
             _state(entry.state_after),
             str(entry.attempt or ""),
             "" if entry.duration_ms is None else str(entry.duration_ms),
-            entry.reason or "",
+            Text(entry.reason or ""),
         )
     return table
 

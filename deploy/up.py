@@ -48,7 +48,9 @@ class Child:
         self.started_at = time.monotonic()
         environment = {**os.environ, PARENT_VARIABLE: str(os.getpid()), "PYTHONSAFEPATH": "1"}
         self.process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "deploy.cli", *self.command], env=environment
+            [sys.executable, "-m", "deploy.cli", *self.command],
+            env=environment,
+            stdout=subprocess.DEVNULL,  # Celery prints there how it shuts down
         )
         emit(Event.PROCESS_STARTED, process_name=self.name, pid=self.process.pid)
 

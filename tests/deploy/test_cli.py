@@ -53,8 +53,9 @@ def test_every_command_has_its_help_and_the_list_shows_them() -> None:
         (["worker", "--queues", "prepare,bake"], "error: --queues: no queue bake; there are"),
         (["send", "--to", "pacs", str(SMALL)], "error: --to pacs: give HOST:PORT"),
         (["send", str(SMALL)], "error: ECHOWORKER at 127.0.0.1:"),
+        (["--data", "/proc/nowhere", "up"], "error: /proc/nowhere"),
     ],
-    ids=["no-schema", "no-file", "no-queue", "no-address", "nobody-listens"],
+    ids=["no-schema", "no-file", "no-queue", "no-address", "nobody-listens", "no-folder"],
 )
 def test_an_error_is_one_line_and_a_status(installation: Installation, arguments: list[str], said: str) -> None:
     run = installation.command(*arguments)
@@ -62,6 +63,18 @@ def test_an_error_is_one_line_and_a_status(installation: Installation, arguments
     assert run.stderr.startswith(said)
     assert len(run.stderr.strip().splitlines()) == 1
     assert "Traceback" not in run.stdout
+
+
+def test_a_database_that_is_away_is_one_line_without_its_password(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ECHOWORKER_DATABASE__URL", "postgresql+psycopg://user:secret@127.0.0.1:1/registry")
+    for command in ("studies", "up"):
+        run = installation.command(command)
+        assert run.returncode == 1
+        assert len(run.stderr.strip().splitlines()) == 1
+        assert run.stderr.startswith("error: the registry")
+        assert "secret" not in run.stderr
 
 
 def test_a_study_that_is_not_there_is_an_error(installation: Installation) -> None:
