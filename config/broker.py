@@ -45,6 +45,7 @@ def create_celery_app(settings: Settings) -> Celery:
         broker_connection_max_retries=None,  # a broker may be away for a weekend
         task_routes={task_name(step): {"queue": step.value} for step in Step}
         | {REAP_TASK: {"queue": MAINTENANCE_QUEUE}},
+        wake_up_expires_s=settings.pipeline.wake_again_after_s,  # then the reaper sends another: they never pile up
         task_ignore_result=True,  # the registry holds the outcome
         task_acks_late=False,  # the registry's lease, not the broker, gives a lost step to somebody else
         task_serializer="json",
@@ -63,7 +64,8 @@ def create_celery_app(settings: Settings) -> Celery:
                 "options": {"expires": settings.pipeline.reap_every_s},
             }
         },
-        beat_schedule_filename=str(settings.data_dir / "beat-schedule"),
+        # In memory: what is due every few seconds needs no file, which a bad moment could leave damaged.
+        beat_scheduler="celery.beat:Scheduler",
     )
     return app
 
@@ -71,7 +73,7 @@ def create_celery_app(settings: Settings) -> Celery:
 def enqueue(app: Celery, step: Step, study_id: int) -> bool:
     """Announce that a study waits for a step; False when the broker is away (the reaper will)."""
     try:
-        app.send_task(task_name(step), args=[study_id], retry=False)
+        app.send_task(task_name(step), args=[study_id], retry=False, expires=app.conf.wake_up_expires_s)
     except (KombuError, OperationalError, OSError) as error:
         emit(Event.BROKER_AWAY, step=step, study_id=study_id, error=type(error).__name__)
         return False
@@ -80,7 +82,7 @@ def enqueue(app: Celery, step: Step, study_id: int) -> bool:
 
 def _transport_options(settings: Settings) -> dict[str, object]:
     if not _is_filesystem(settings):
-        return {"socket_connect_timeout": 5, "max_retries": 1}
+        return {"socket_connect_timeout": 5, "socket_timeout": 15, "max_retries": 1}
     filesystem_broker.install()
     messages = _made(settings.broker_dir / "messages")
     return {

@@ -3,6 +3,9 @@
 The stock transport writes a message in place, and a consumer may move it away before it is written; it takes
 messages by way of the system's temporary folder, which on another file system is a copy and not atomic. Here
 a message is written beside the queue and renamed into it, and a consumer renames it out before reading it.
+
+Which queue belongs to which exchange is kept in memory, as by kombu's other transports without a server: every
+process declares what it uses, and the file that the stock transport keeps for it is empty after a bad moment.
 """
 
 import time
@@ -12,12 +15,15 @@ from queue import Empty
 from typing import Any
 
 from kombu.exceptions import ChannelError
-from kombu.transport import TRANSPORT_ALIASES, filesystem
+from kombu.transport import TRANSPORT_ALIASES, filesystem, virtual
 from kombu.utils.json import dumps, loads
 
 
 class Channel(filesystem.Channel):
     """A channel whose messages are published, and taken, by rename."""
+
+    supports_fanout = False  # so that no binding is written down
+    get_table = virtual.Channel.get_table
 
     def _put(  # type: ignore[override]  # as kombu itself overrides it
         self, queue: str, payload: Any, **kwargs: Any
@@ -39,10 +45,28 @@ class Channel(filesystem.Channel):
                 waiting.rename(taken)
             except FileNotFoundError:
                 continue  # another consumer was first
-            content = taken.read_text()
-            taken.unlink()
-            return loads(content)
+            if message := _message(taken):
+                return message
         raise Empty
+
+
+def _message(taken: Path) -> Any:
+    """The message of a file; None when it holds none. A wake-up is worth no worker: the registry knows what is due."""
+    try:
+        content = loads(taken.read_text())
+    except ValueError:
+        return None  # torn by a loss of power, and left for a look
+    if not isinstance(content, dict) or not content.keys() >= _NEEDED or not _deliverable(content["properties"]):
+        return None
+    taken.unlink()
+    return content
+
+
+def _deliverable(properties: object) -> bool:
+    return isinstance(properties, dict) and {"delivery_tag", "delivery_info"} <= properties.keys()
+
+
+_NEEDED = {"body", "headers", "properties"}
 
 
 class Transport(filesystem.Transport):

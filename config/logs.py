@@ -24,6 +24,8 @@ class Event(StrEnum):
     INSTANCE_STORED = "instance stored"
     INSTANCE_REPEATED = "instance already stored, same bytes"
     INSTANCE_REFUSED = "instance refused"
+    INSTANCE_UNREADABLE = "instance in the spool cannot be read: it waits"
+    TICKET_UNREADABLE = "ticket in the spool is damaged: put aside"
     INSTANCE_QUARANTINED = "instance quarantined"
     REGISTRY_AWAY = "registry away: work waits"
     REGISTRY_BACK = "registry back"

@@ -16,6 +16,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from config.catalogue import BUNDLED_CATALOGUE
 from config.errors import ConfigurationError
 from config.labels import ModelLabel
 
@@ -82,6 +83,7 @@ class PipelineSettings(_Section):
     maximum_delivery_attempts: int = Field(ge=1)
     retry_after_s: Seconds
     retry_at_most_s: Seconds
+    surroundings_again_after_s: Seconds
     reap_every_s: Seconds
     wake_again_after_s: Seconds
 
@@ -135,6 +137,11 @@ class Settings(BaseSettings):
     def database_url(self) -> str:
         """The SQLAlchemy URL of the registry."""
         return self.database.url or f"sqlite:///{self.data_dir / 'registry.sqlite3'}"
+
+    @property
+    def catalogue_path(self) -> Path:
+        """The task catalogue: the site's own, or the bundled one."""
+        return Path(self.model.catalogue) if self.model.catalogue else BUNDLED_CATALOGUE
 
     @property
     def spool_dir(self) -> Path:

@@ -6,7 +6,7 @@ from celery import Celery
 
 from config.broker import enqueue
 from config.settings import Settings
-from db.leases import forget_announcement, take_announcements
+from db.leases import forget_announcements, take_announcements
 from db.session import Database
 
 
@@ -22,11 +22,10 @@ def announce_due_steps(database: Database, broker: Celery, settings: Settings, *
             wake_again_after_s=settings.pipeline.wake_again_after_s,
             study_id=study_id,
         )
-    sent = 0
-    for number, step in due:
-        if enqueue(broker, step, number):
-            sent += 1
-        else:
+    for sent, (number, step) in enumerate(due):
+        if not enqueue(broker, step, number):
+            # The broker is away, and each message would wait for it as long: the others wait in the registry.
             with database.write() as session:
-                forget_announcement(session, number)
-    return sent
+                forget_announcements(session, [number for number, _ in due[sent:]])
+            return sent
+    return len(due)

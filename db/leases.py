@@ -5,12 +5,13 @@ writes what the step made: so a step that ran twice, or whose study was re-opene
 """
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum, auto
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select
+from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from config.broker import Step
@@ -19,6 +20,17 @@ from config.settings import PipelineSettings
 from db.journal import record_transition
 from db.schema import CurrentRun, Delivery, Report, Study
 from db.states import STEP_DUE_IN, TRANSITIONS, DeliveryState, StudyState, state_after
+
+
+class Fault(Enum):
+    """Whose fault a failed attempt was: what may come of trying again."""
+
+    LASTING = auto()
+    """The same bytes would give it again: no second attempt."""
+    PASSING = auto()
+    """It may pass: tried again, with growing pauses, until the attempts are used up."""
+    SURROUNDINGS = auto()
+    """Nothing to do with this study, as a full disk: tried again until somebody has mended it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +121,7 @@ def completing(session: Session, held: Claim, *, now: datetime, skip_reason: str
 
 
 def fail_attempt(
-    session: Session, held: Claim, *, reason: str, permanent: bool, now: datetime, pipeline: PipelineSettings
+    session: Session, held: Claim, *, reason: str, fault: Fault, now: datetime, pipeline: PipelineSettings
 ) -> StudyState | None:
     """Note that an attempt failed: tried again later, or FAILED when it was the last or can never succeed.
 
@@ -118,10 +130,14 @@ def fail_attempt(
     study = _held(session, held)
     if study is None:
         return None
-    if permanent or held.attempt >= maximum_attempts(held.step, pipeline):
+    used_up = fault is Fault.PASSING and held.attempt >= maximum_attempts(held.step, pipeline)
+    if fault is Fault.LASTING or used_up:
         _fail(session, study, held.step, reason=reason, now=now, held=held)
         return StudyState.FAILED
     wait_s = min(pipeline.retry_after_s * 2 ** (held.attempt - 1), pipeline.retry_at_most_s)
+    if fault is Fault.SURROUNDINGS:
+        wait_s = pipeline.surroundings_again_after_s
+        study.attempts -= 1  # not this study's fault: it keeps its attempts
     study.reason = reason
     study.next_attempt_at = now + timedelta(seconds=wait_s)
     study.announced_at = None
@@ -157,11 +173,9 @@ def take_announcements(
     return announced
 
 
-def forget_announcement(session: Session, study_id: int) -> None:
-    """The announcement could not be sent: the study is announced again at the next occasion."""
-    study = session.get(Study, study_id)
-    if study is not None:
-        study.announced_at = None
+def forget_announcements(session: Session, study_ids: Sequence[int]) -> None:
+    """These announcements could not be sent: the studies are announced again at the next occasion."""
+    session.execute(update(Study).where(Study.id.in_(study_ids)).values(announced_at=None))
 
 
 def maximum_attempts(step: Step, pipeline: PipelineSettings) -> int:
@@ -177,13 +191,14 @@ def _due(step: Step, now: datetime) -> ColumnElement[bool]:
     )
     if step is not Step.DELIVER:
         return due
-    undelivered = exists().where(
+    # Delivered ones count: after a crash between the last acceptance and the transition, that transition is left.
+    has_destination = exists().where(
         CurrentRun.study_id == Study.id,
         Report.run_id == CurrentRun.run_id,
         Delivery.report_id == Report.id,
-        Delivery.state == DeliveryState.DUE,
+        Delivery.state != DeliveryState.CANCELLED,
     )
-    return and_(due, undelivered)
+    return and_(due, has_destination)
 
 
 def _held(session: Session, held: Claim) -> Study | None:

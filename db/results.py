@@ -3,7 +3,7 @@
 Called inside `db.leases.completing`, so that what a step made and the study's new state are one transaction.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -117,22 +117,27 @@ def current_report(session: Session, *, study_id: int) -> Report | None:
     )
 
 
-def previous_report(session: Session, *, study_id: int, run_uid: str) -> Report | None:
-    """The newest report of the study that is not of this run: the predecessor of the next one."""
+def delivered_predecessor(session: Session, *, study_id: int, run_uid: str) -> Report | None:
+    """The newest report of the study, not of this run, that a PACS has: what the next report supersedes there."""
+    delivered = Report.deliveries.any(Delivery.state == DeliveryState.DELIVERED)
     return session.scalar(
         select(Report)
         .join(RunRow, RunRow.id == Report.run_id)
-        .where(Report.study_id == study_id, RunRow.run_uid != run_uid)
+        .where(Report.study_id == study_id, RunRow.run_uid != run_uid, delivered)
         .order_by(Report.id.desc())
         .limit(1)
     )
 
 
-def add_deliveries(session: Session, *, study_id: int, destinations: Iterable[str]) -> None:
-    """Make the current report due for these destinations, but for those that know of it already."""
+def set_deliveries(session: Session, *, study_id: int, destinations: Collection[str]) -> None:
+    """Make the current report due for exactly these destinations; what was delivered stays so."""
     report = current_report(session, study_id=study_id)
     if report is None:
         return
+    for delivery in report.deliveries:
+        if delivery.state != DeliveryState.DELIVERED:
+            wanted = delivery.destination in destinations
+            delivery.state = DeliveryState.DUE if wanted else DeliveryState.CANCELLED
     known = {delivery.destination for delivery in report.deliveries}
     report.deliveries += [
         Delivery(destination=name, state=DeliveryState.DUE) for name in destinations if name not in known
@@ -140,13 +145,19 @@ def add_deliveries(session: Session, *, study_id: int, destinations: Iterable[st
 
 
 def deliver_again(session: Session, *, study_id: int) -> int:
-    """Make every delivery of the current report due once more; how many there are."""
+    """Make every delivery of the current report due once more, but for cancelled ones; how many these are."""
     report = current_report(session, study_id=study_id)
-    if report is None:
-        return 0
-    for delivery in report.deliveries:
+    again = [d for d in report.deliveries if d.state != DeliveryState.CANCELLED] if report else []
+    for delivery in again:
         delivery.state = DeliveryState.DUE
-    return len(report.deliveries)
+    return len(again)
+
+
+def cancel_delivery(session: Session, delivery_id: int, *, reason: str) -> None:
+    """Give up one delivery for good."""
+    delivery = session.get_one(Delivery, delivery_id)
+    delivery.state = DeliveryState.CANCELLED
+    delivery.last_answer = reason
 
 
 def due_deliveries(session: Session, *, study_id: int) -> list[Delivery]:

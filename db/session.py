@@ -18,6 +18,15 @@ from config.errors import ConfigurationError, RegistryError
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
+_PATIENCE = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "tcp_user_timeout": 20_000,
+    "options": "-c statement_timeout=60000",
+}
+"""libpq: a server that is gone without a word is noticed in seconds, and no statement of ours takes a minute."""
+
+
 class Database:
     """The registry, opened once a process; `read` and `write` give short transactions."""
 
@@ -81,7 +90,7 @@ def _create_engine(url: str) -> Engine:
     parsed = make_url(url)
     quiet = {"hide_parameters": True}  # what is written may be PHI, and error texts would quote it
     if parsed.drivername == "postgresql+psycopg":
-        return create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 5}, **quiet)
+        return create_engine(parsed, pool_pre_ping=True, connect_args=_PATIENCE, **quiet)
     if parsed.drivername != "sqlite":
         raise ConfigurationError(
             f"database.url: {parsed.drivername} is not supported; use sqlite or postgresql+psycopg"

@@ -33,6 +33,8 @@ class DeliveryState(StrEnum):
 
     DUE = "DUE"
     DELIVERED = "DELIVERED"
+    CANCELLED = "CANCELLED"
+    """The destination is configured no more, or does not take such results any more."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from sqlalchemy import Insert, exists, insert, select, update
+from sqlalchemy import Insert, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -13,7 +13,7 @@ from config.broker import Step
 from config.errors import RegistryError, StudyNotFoundError
 from db.journal import record_transition
 from db.results import deliver_again, due_deliveries
-from db.schema import Base, Instance, PatientIdentity, Report, Study
+from db.schema import Base, CurrentRun, Instance, PatientIdentity, RunRow, Study
 from db.states import STEP_DUE_IN, TRANSITIONS, StudyState
 
 
@@ -43,6 +43,8 @@ class ReceivedInstance:
     size_bytes: int
     received_at: datetime
     calling_ae_title: str | None
+    is_our_report: bool
+    """A report of this software, of whatever installation: it answers a study and opens none."""
     identity: Identity
 
 
@@ -65,8 +67,7 @@ def register_instance(session: Session, instance: ReceivedInstance, quiet_period
     revision, and a step that is running on it loses its lease.
     """
     study = _study_of(session, instance, quiet_period)
-    own_report = session.scalar(select(exists().where(Report.sop_instance_uid == instance.sop_instance_uid)))
-    reopens = study.state != StudyState.RECEIVING and not own_report
+    reopens = study.state != StudyState.RECEIVING and not instance.is_our_report
     row = {
         "study_id": study.id,
         "revision": study.revision + reopens,
@@ -83,10 +84,10 @@ def register_instance(session: Session, instance: ReceivedInstance, quiet_period
     }
     if not _insert_if_new(session, Instance, row):
         return Registration.KNOWN
-    if own_report:
+    if instance.is_our_report:
         return Registration.OWN_REPORT
     study.last_instance_at = max(study.last_instance_at, instance.received_at)
-    study.quiet_at = instance.received_at + quiet_period
+    study.quiet_at = study.last_instance_at + quiet_period  # instances are not registered in the order they came
     if not reopens:
         return Registration.ADDED
     _reopen(session, study, instance.received_at)
@@ -95,12 +96,15 @@ def register_instance(session: Session, instance: ReceivedInstance, quiet_period
 
 def keep_open(session: Session, study_instance_uids: Iterable[str], *, quiet_at: datetime) -> None:
     """Put off the quiet time of studies that an open association is still sending."""
-    session.execute(
-        update(Study)
+    sent = session.scalars(
+        select(Study)
         .where(Study.study_instance_uid.in_(list(study_instance_uids)))
         .where(Study.state == StudyState.RECEIVING, Study.quiet_at < quiet_at)
-        .values(quiet_at=quiet_at)
+        .order_by(Study.study_instance_uid)  # every transaction locks studies in this order: none waits in a circle
+        .with_for_update()
     )
+    for study in sent:
+        study.quiet_at = quiet_at
 
 
 def close_quiet_studies(session: Session, *, now: datetime) -> list[str]:
@@ -108,6 +112,7 @@ def close_quiet_studies(session: Session, *, now: datetime) -> list[str]:
     quiet = session.scalars(
         select(Study)
         .where(Study.state == StudyState.RECEIVING, Study.quiet_at <= now)
+        .order_by(Study.study_instance_uid)
         .with_for_update(skip_locked=True)
     ).all()
     for study in quiet:
@@ -126,19 +131,26 @@ def requeue(
 
     By default a FAILED study goes back before the step that failed, a SKIPPED one before `prepare`, and one that
     waits to where it is. A report that no destination took goes back before `report`, where destinations are
-    chosen; one that was delivered is sent again only when `deliver` is named.
+    chosen; one that was delivered is sent again only when `deliver` is named. Where `score` is named but the
+    prepared frames are gone, `prepare` comes first.
 
     Raises
     ------
     StudyNotFoundError
         No study has this UID.
     RegistryError
-        The study is still being received, or is delivered and no step was named, or has no delivery to repeat.
+        The study is still being received, or is delivered and no step was named, or lacks what the step works on.
     """
     study = session.scalar(select(Study).where(Study.study_instance_uid == study_instance_uid).with_for_update())
     if study is None:
         raise StudyNotFoundError(f"study {study_instance_uid} is not in the registry")
+    if study.state == StudyState.RECEIVING:
+        raise RegistryError(f"study {study_instance_uid} is still being received: it goes on by itself")
     due = step or _step_to_repeat(session, study)
+    if due is Step.SCORE and not _has_prepared_frames(study):
+        due = Step.PREPARE
+    if due in (Step.REPORT, Step.DELIVER) and not _has_current_results(session, study):
+        raise RegistryError(f"study {study_instance_uid} has no results to report: requeue it with --step prepare")
     if step is Step.DELIVER and not deliver_again(session, study_id=study.id):
         raise RegistryError(f"study {study_instance_uid} has no delivery to repeat: requeue it with --step report")
     study.failed_step = None
@@ -156,11 +168,19 @@ def _step_to_repeat(session: Session, study: Study) -> Step:
         return Step.PREPARE
     if state in STEP_DUE_IN:
         return STEP_DUE_IN[state]
-    raise RegistryError(
-        f"study {study.study_instance_uid} is {state}: name the step to repeat"
-        if state is StudyState.DELIVERED
-        else f"study {study.study_instance_uid} is {state}: it goes on by itself when it falls quiet"
-    )
+    raise RegistryError(f"study {study.study_instance_uid} is {state}: name the step to repeat")
+
+
+def _has_prepared_frames(study: Study) -> bool:
+    """The frames lie in the spool from `prepare` until the report is registered."""
+    failed_between = study.state == StudyState.FAILED and study.failed_step in (Step.SCORE, Step.REPORT)
+    return study.state in (StudyState.PREPARED, StudyState.SCORED) or failed_between
+
+
+def _has_current_results(session: Session, study: Study) -> bool:
+    """Whether the current run is of this revision, and not of one before a late instance."""
+    current = select(RunRow.revision).join(CurrentRun, CurrentRun.run_id == RunRow.id)
+    return session.scalar(current.where(CurrentRun.study_id == study.id)) == study.revision
 
 
 def _study_of(session: Session, instance: ReceivedInstance, quiet_period: timedelta) -> Study:

@@ -10,11 +10,10 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.text import Text
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.broker import QUEUES, Step
-from config.catalogue import BUNDLED_CATALOGUE, load_catalogue
+from config.catalogue import load_catalogue
 from config.errors import ConfigurationError, EchoWorkerError
 from config.logs import configure_logs
 from config.settings import CONFIG_VARIABLE, Settings, load_settings
@@ -150,7 +149,7 @@ def send(
     refused = 0
     for answer in send_files(files, peer):
         console.print(
-            f"{answer.path}: {answer}",
+            f"{answer.path}: {answer} {answer.comment}".rstrip(),
             style="green" if answer.accepted else "red",
             highlight=False,
             soft_wrap=True,
@@ -183,7 +182,7 @@ def study(uid: StudyUID, as_json: Annotated[bool, typer.Option("--json", help="T
     from deploy.tables import study_view  # noqa: PLC0415
 
     settings = _start("study")
-    catalogue = load_catalogue(Path(settings.model.catalogue) if settings.model.catalogue else BUNDLED_CATALOGUE)
+    catalogue = load_catalogue(settings.catalogue_path)
     with _registry().read() as session:
         detail = study_detail(session, uid)
         if as_json:

@@ -10,7 +10,7 @@ from kombu.exceptions import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.broker import create_celery_app
-from config.catalogue import BUNDLED_CATALOGUE, load_catalogue
+from config.catalogue import load_catalogue
 from config.errors import EchoWorkerError
 from config.labels import ModelLabel
 from config.settings import Settings
@@ -110,8 +110,7 @@ def _broker(settings: Settings) -> str:
 
 
 def _catalogue(settings: Settings) -> str:
-    path = Path(settings.model.catalogue) if settings.model.catalogue else BUNDLED_CATALOGUE
-    catalogue = load_catalogue(path)
+    catalogue = load_catalogue(settings.catalogue_path)
     return f"{len(catalogue.tasks)} tasks, {catalogue.digest[:12]}"
 
 

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from config.broker import MAINTENANCE_QUEUE, Step
-from config.errors import ConfigurationError
+from config.catalogue import load_catalogue
+from config.errors import ConfigurationError, RegistryError
 from config.logs import Event, emit
 from config.settings import Settings
 from db.session import Database
@@ -20,16 +21,17 @@ PARENT_VARIABLE = "ECHOWORKER_PARENT_PID"
 
 COMMANDS: dict[str, tuple[str, ...]] = {
     "node": ("node",),
-    "worker-prepare": ("worker", "--queues", Step.PREPARE),
+    "worker-prepare": ("worker", "--queues", f"{Step.PREPARE},{Step.REPORT}"),
     "worker-score": ("worker", "--queues", Step.SCORE),
-    "worker-report": ("worker", "--queues", f"{Step.REPORT},{Step.DELIVER},{MAINTENANCE_QUEUE}"),
+    "worker-deliver": ("worker", "--queues", Step.DELIVER),
+    "worker-maintenance": ("worker", "--queues", MAINTENANCE_QUEUE),
     "beat": ("beat",),
 }
-"""Every process of the tree. Delivery shares its process with reporting: neither needs the model."""
+"""Every process of the tree. A PACS that hangs holds up deliveries alone, and nothing holds up the reaper."""
 
 LOOK_EVERY_S = 2.0
 SETTLED_AFTER_S = 15.0
-"""A process that gives up within this time of the first start was never able to work: the whole start has failed."""
+"""A process that ends within this time of its start was not able to work."""
 STEP_MAY_TAKE_S = 60.0
 """How long a worker may go on with the step that it is in when the system stops."""
 
@@ -42,10 +44,12 @@ class Child:
     command: tuple[str, ...]
     process: subprocess.Popen[bytes] = field(init=False)
     started_at: float = field(init=False)
+    starts: int = 0
 
     def start(self) -> None:
         """Start it; its standard error is ours, where it logs."""
         self.started_at = time.monotonic()
+        self.starts += 1
         environment = {**os.environ, PARENT_VARIABLE: str(os.getpid()), "PYTHONSAFEPATH": "1"}
         self.process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "deploy.cli", *self.command],
@@ -61,8 +65,14 @@ class Child:
 
     @property
     def gave_up_at_once(self) -> bool:
-        """Whether it ended soon, and by itself: a signal (a negative return code) has other reasons."""
-        return self.ended and self.process.returncode > 0 and time.monotonic() - self.started_at < SETTLED_AFTER_S
+        """Whether it ended soon after the first start, and by itself: a negative return code is a signal."""
+        soon = time.monotonic() - self.started_at < SETTLED_AFTER_S
+        return self.ended and self.process.returncode > 0 and soon and self.starts == 1
+
+    @property
+    def start_again_at(self) -> float:
+        """Not at once after it has just been started: what stops it is likely to stop it again."""
+        return self.started_at + SETTLED_AFTER_S
 
     def ask_to_stop(self) -> None:
         """Ask it to finish what it does and end."""
@@ -81,36 +91,56 @@ class Child:
 def run_all(settings: Settings) -> None:
     """Run the tree until SIGTERM or SIGINT; a child that dies is started again.
 
+    The node receives from the start; the workers come when the registry is there.
+
     Raises
     ------
-    RegistryError
-        The registry cannot be brought to this software's schema.
     ConfigurationError
-        One of the processes could not start; it has said why.
+        The data folder, the task catalogue or the database's URL is wrong, or the node cannot listen.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    Database(settings.database_url).upgrade()
+    load_catalogue(settings.catalogue_path)
+    registry = Database(settings.database_url)
     stop = stop_on_signals()
-    children = [Child(name, command) for name, command in COMMANDS.items()]
-    for child in children:
-        child.start()
+    node, *others = [Child(name, command) for name, command in COMMANDS.items()]
+    node.start()
+    running = [node]
     try:
-        _watch(children, stop)
+        if _upgraded(registry, node, stop):
+            for child in others:
+                child.start()
+                running.append(child)
+        while not stop.wait(LOOK_EVERY_S):
+            _look_after(running)
     finally:
         emit(Event.SHUTTING_DOWN)
-        _stop(children, settings)
+        _stop(running, settings)
 
 
-def _watch(children: Sequence[Child], stop: threading.Event) -> None:
-    started_at = time.monotonic()
-    while not stop.wait(LOOK_EVERY_S):
-        settled = time.monotonic() - started_at > SETTLED_AFTER_S
-        for child in children:
-            if child.gave_up_at_once and not settled:
-                raise ConfigurationError(f"{child.name} could not start; its own message is above")
-            if child.ended:
-                emit(Event.PROCESS_ENDED, process_name=child.name, count=child.process.returncode)
-                child.start()
+def _upgraded(registry: Database, node: Child, stop: threading.Event) -> bool:
+    """Bring the registry's schema up to date, however long its server is away; False when asked to stop first."""
+    away = False
+    while not stop.is_set():
+        try:
+            registry.upgrade()
+        except RegistryError as error:
+            if not away:
+                emit(Event.REGISTRY_AWAY, reason=str(error))
+            away = True
+        else:
+            return True
+        stop.wait(LOOK_EVERY_S)
+        _look_after([node])
+    return False
+
+
+def _look_after(children: Sequence[Child]) -> None:
+    for child in children:
+        if child.gave_up_at_once and child.name == "node":
+            raise ConfigurationError("the node could not start; its own message is above")
+        if child.ended and time.monotonic() > child.start_again_at:
+            emit(Event.PROCESS_ENDED, process_name=child.name, count=child.process.returncode)
+            child.start()
 
 
 def _stop(children: Sequence[Child], settings: Settings) -> None:

@@ -17,6 +17,8 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from config.errors import UnreadableInstanceError
 from db.studies import Identity
 
+MANUFACTURER = "EchoWorker"
+"""What our own objects carry as Manufacturer (0008,0070)."""
 PIXEL_DATA = {0x7FE00008, 0x7FE00009, 0x7FE00010}
 UNDEFINED_LENGTH = 0xFFFFFFFF
 ITEM, SEQUENCE_DELIMITATION = 0xFFFEE000, 0xFFFEE0DD
@@ -34,6 +36,7 @@ class InstanceHeader:
     sop_class_uid: str
     transfer_syntax_uid: str
     modality: str | None
+    is_our_report: bool
     identity: Identity
 
 
@@ -142,6 +145,7 @@ def _header(dataset: FileDataset) -> InstanceHeader:
         sop_class_uid=_uid(dataset, "SOPClassUID"),
         transfer_syntax_uid=str(dataset.file_meta.TransferSyntaxUID),
         modality=_text(dataset, "Modality", 16),
+        is_our_report=(_text(dataset, "Modality", 16), _text(dataset, "Manufacturer", 64)) == ("SR", MANUFACTURER),
         identity=Identity(
             patient_id=_text(dataset, "PatientID", 64),
             patient_name=_text(dataset, "PatientName", 324),

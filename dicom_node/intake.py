@@ -56,6 +56,8 @@ class Intake:
         self._database = database
         self._broker = broker
         self._registry_away = False
+        self._unreadable: set[Path] = set()
+        """Tickets whose instance the disk does not give: said once, and tried again each time."""
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then once more, so that nothing received stays unregistered."""
@@ -104,9 +106,9 @@ class Intake:
     def _register(self, batch: Iterable[Ticket]) -> None:
         readable = [(ticket, instance) for ticket in batch if (instance := self._instance_of(ticket))]
         with self._database.write() as session:
-            outcomes = [
-                (instance, register_instance(session, instance, self._quiet_period)) for _, instance in readable
-            ]
+            # In the order of their UIDs, as every transaction locks studies: none waits for another in a circle.
+            in_order = sorted((instance for _, instance in readable), key=lambda i: i.study_instance_uid)
+            outcomes = [(instance, register_instance(session, instance, self._quiet_period)) for instance in in_order]
         for ticket, _ in readable:
             ticket.path.unlink(missing_ok=True)
         for instance, outcome in outcomes:
@@ -127,6 +129,10 @@ class Intake:
             return received_instance(self._spool, ticket)
         except FileNotFoundError:
             ticket.path.unlink(missing_ok=True)  # removed by hand or by retention: nothing is left to register
+        except OSError as error:  # a bad sector, a share that hiccups: this one waits, the others go on
+            if ticket.path not in self._unreadable:
+                emit(Event.INSTANCE_UNREADABLE, path=self._spool.relative(ticket.instance_path), error=place_of(error))
+            self._unreadable.add(ticket.path)
         except UnreadableInstanceError as error:
             # It was readable when it was received: the disk is failing. Kept aside, so that others go on.
             self._spool.quarantine(ticket.instance_path, reason=str(error), calling_ae_title=ticket.calling_ae_title)

@@ -17,6 +17,18 @@ from dicom_node.network import configure_pynetdicom, send_without_delay
 
 CONNECT_TIMEOUT_S = 10
 ANSWER_TIMEOUT_S = 60
+DUPLICATE = 0x0111
+_MEANINGS = (
+    (0xFF00, 0xA700, "out of resources"),
+    (0xFF00, 0xA900, "data set does not match SOP class"),
+    (0xF000, 0xB000, "warning"),
+    (0xF000, 0xC000, "cannot understand"),
+    (0xFFFF, DUPLICATE, "duplicate SOP instance"),
+    (0xFFFF, 0x0110, "processing failure"),
+    (0xFFFF, 0x0122, "SOP class not supported"),
+    (0xFFFF, 0x0124, "not authorized"),
+)
+"""PS3.4 table B.2-1 and PS3.7 annex C, in words of our own."""
 MAXIMUM_CONTEXTS = 128
 """PS3.8 section 9.3.2.2: presentation context ids are the odd numbers of one byte."""
 
@@ -42,16 +54,26 @@ class Answer:
     sop_instance_uid: str
     status: int | None
     """The C-STORE-RSP status; None when no answer came or no presentation context fits."""
-    comment: str
+    obstacle: str = ""
+    """Why there is no status, in our words."""
+    comment: str = ""
+    """The peer's own words, which may name the patient: for the eyes of who sends, never logged or stored."""
 
     @property
     def accepted(self) -> bool:
-        """Whether the peer has the object: success, or a warning (PS3.4 table B.2-1: Bxxx)."""
+        """Whether the peer took the object: success, or a warning (PS3.4 table B.2-1: Bxxx)."""
         return self.status is not None and (self.status == 0x0000 or self.status & 0xF000 == 0xB000)
 
+    @property
+    def already_there(self) -> bool:
+        """Whether the peer has an object of this UID (PS3.7 C.5.7)."""
+        return self.status == DUPLICATE
+
     def __str__(self) -> str:
-        code = "no answer" if self.status is None else f"0x{self.status:04X}"
-        return f"{code} {self.comment}".strip()
+        if self.status is None:
+            return self.obstacle or "no answer"
+        meaning = next((text for mask, code, text in _MEANINGS if self.status & mask == code), "")
+        return f"0x{self.status:04X} {meaning}".strip()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,13 +120,16 @@ def _association(peer: Peer, contexts: list[PresentationContext]) -> Iterator[As
     ae.connection_timeout = CONNECT_TIMEOUT_S
     ae.acse_timeout = CONNECT_TIMEOUT_S
     ae.dimse_timeout = ANSWER_TIMEOUT_S
-    association = ae.associate(
-        peer.host,
-        peer.port,
-        contexts=contexts,
-        ae_title=peer.ae_title,
-        evt_handlers=[(evt.EVT_CONN_OPEN, send_without_delay)],
-    )
+    try:
+        association = ae.associate(
+            peer.host,
+            peer.port,
+            contexts=contexts,
+            ae_title=peer.ae_title,
+            evt_handlers=[(evt.EVT_CONN_OPEN, send_without_delay)],
+        )
+    except (OSError, UnicodeError) as error:
+        raise DeliveryError(f"{peer}: the host name leads nowhere") from error
     if association.is_rejected:
         raise DeliveryError(f"{peer}: rejected the association of {peer.calling_ae_title}")
     if not association.is_established:
@@ -140,9 +165,13 @@ def _send(association: Association, item: _Object, peer: Peer) -> Answer:
     try:
         response = association.send_c_store(item.path)
     except ValueError:
-        return _answer(item, None, f"accepts no {item.sop_class_uid.name} in {item.transfer_syntax_uid.name}")
-    return _answer(item, response.get("Status"), str(response.get("ErrorComment", "")))
-
-
-def _answer(item: _Object, status: int | None, comment: str) -> Answer:
-    return Answer(path=item.path, sop_instance_uid=item.sop_instance_uid, status=status, comment=comment)
+        obstacle = f"accepts no {item.sop_class_uid.name} in {item.transfer_syntax_uid.name}"
+        return Answer(path=item.path, sop_instance_uid=item.sop_instance_uid, status=None, obstacle=obstacle)
+    except RuntimeError as error:  # the association ended between our look and the request
+        raise DeliveryError(f"{peer}: broke off the association") from error
+    return Answer(
+        path=item.path,
+        sop_instance_uid=item.sop_instance_uid,
+        status=response.get("Status"),
+        comment=str(response.get("ErrorComment", "")),
+    )

@@ -44,14 +44,15 @@ class Node:
             The address cannot be listened on.
         """
         self._spool.create()
-        # At start no transfer is running: what lies there was cut off and never acknowledged.
-        self._spool.sweep_incoming(older_than_s=0)
         configure_pynetdicom(receive_into=self._spool.incoming)
         address = (self._settings.host, self._settings.port)
         try:
             self._server = self._application_entity().start_server(address, block=False, evt_handlers=self._handlers())
         except OSError as error:
             raise ConfigurationError(f"node: cannot listen on {address[0]}:{address[1]}: {error.strerror}") from error
+        # An association that is silent for longer than this is aborted: nothing is writing to files so old. Younger
+        # ones may be another node's, on this spool.
+        self._spool.sweep_incoming(older_than_s=2 * self._settings.idle_timeout_s)
         self._intake_thread.start()
         emit(Event.NODE_LISTENING, host=self._settings.host, port=self.port, ae_title=self._settings.ae_title)
 

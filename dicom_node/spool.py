@@ -21,6 +21,7 @@ from enum import Enum, auto
 from pathlib import Path
 
 from config.errors import InstanceConflictError, SpoolFullError
+from config.logs import Event, emit, place_of
 from dicom_node.header import InstanceHeader
 
 
@@ -112,18 +113,17 @@ class Spool:
         return kept
 
     def tickets(self) -> Iterator[Ticket]:
-        """The instances that wait to be registered, in no particular order; one without its file is dropped."""
+        """The instances that wait to be registered, in no particular order; a damaged ticket is put aside."""
         for path in self._unregistered.glob("*.json"):
             try:
-                note = json.loads(path.read_text())
-            except (FileNotFoundError, json.JSONDecodeError):
-                continue  # registered by another process, or being written
-            yield Ticket(
-                path=path,
-                instance_path=self.root / note["spool_path"],
-                calling_ae_title=note["calling_ae_title"],
-                received_at=datetime.fromisoformat(note["received_at"]),
-            )
+                ticket = self._ticket(path)
+            except FileNotFoundError:
+                continue  # registered by another process
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                damaged = path.rename(path.with_suffix(".damaged"))
+                emit(Event.TICKET_UNREADABLE, path=self.relative(damaged), error=place_of(error))
+                continue
+            yield ticket
 
     def sweep_incoming(self, *, older_than_s: float) -> int:
         """Remove temporary files that no transfer writes to any more; how many there were."""
@@ -152,6 +152,15 @@ class Spool:
     def absolute(self, relative: str) -> Path:
         """The file of a path that the registry holds."""
         return self.root / relative
+
+    def _ticket(self, path: Path) -> Ticket:
+        note = json.loads(path.read_text())
+        return Ticket(
+            path=path,
+            instance_path=self.root / note["spool_path"],
+            calling_ae_title=note["calling_ae_title"],
+            received_at=datetime.fromisoformat(note["received_at"]),
+        )
 
     def _write_ticket(self, final: Path, header: InstanceHeader, calling_ae_title: str | None) -> None:
         note = {

@@ -2,12 +2,11 @@
 
 from functools import cached_property
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from celery import Celery
 
-from config.catalogue import BUNDLED_CATALOGUE, Catalogue, load_catalogue
+from config.catalogue import Catalogue, load_catalogue
 from config.labels import ModelLabel
 from config.settings import Destination, Settings
 from db.session import Database
@@ -31,10 +30,8 @@ class WorkerContext:
         self.settings = settings
         self.broker = broker
         self.database = Database(settings.database_url)
-        self.spool = Spool(settings.spool_dir)
-        self.catalogue: Catalogue = load_catalogue(
-            Path(settings.model.catalogue) if settings.model.catalogue else BUNDLED_CATALOGUE
-        )
+        self.spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
+        self.catalogue: Catalogue = load_catalogue(settings.catalogue_path)
         self.software_version = version("echoworker")
 
     @cached_property

@@ -1,5 +1,6 @@
 """How every step runs: claim, work with the lease held, write the outcome, announce what is due next."""
 
+import errno
 import os
 import socket
 import threading
@@ -11,17 +12,25 @@ from typing import TypedDict
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.broker import Step
-from config.errors import ClipError, EchoWorkerError, LeaseLostError, ReportError
+from config.errors import (
+    ClipError,
+    ConfigurationError,
+    EchoWorkerError,
+    LeaseLostError,
+    ModelPackError,
+    ReportError,
+    SpoolFullError,
+)
 from config.logs import Event, emit, place_of
 from db.announcing import announce_due_steps
-from db.leases import Claim, claim, completing, fail_attempt, renew
+from db.leases import Claim, Fault, claim, completing, fail_attempt, renew
 from worker.context import WorkerContext
 from worker.steps.outcome import Outcome
 
 StepFunction = Callable[[WorkerContext, Claim], Outcome]
 
-PERMANENT = (ClipError, ReportError)
-"""Errors that the same bytes would give again: no second attempt."""
+OUT_OF_SOMETHING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE}
+"""Operating system errors that no study is the cause of."""
 
 
 def run_step(context: WorkerContext, step: Step, study_id: int, work: StepFunction) -> None:
@@ -47,9 +56,9 @@ def _run_if_due(context: WorkerContext, step: Step, study_id: int, work: StepFun
     except LeaseLostError:
         emit(Event.LEASE_LOST, **_facts(held))
     except EchoWorkerError as error:
-        _fail(context, held, reason=str(error), permanent=isinstance(error, PERMANENT))
+        _fail(context, held, reason=str(error), fault=_fault_of(error))
     except Exception as error:  # noqa: BLE001  its text may hold PHI: only type and place are written down
-        _fail(context, held, reason=place_of(error), permanent=False)
+        _fail(context, held, reason=place_of(error), fault=_fault_of(error))
 
 
 def _claim(context: WorkerContext, step: Step, study_id: int) -> Claim | None:
@@ -71,15 +80,23 @@ def _complete(context: WorkerContext, held: Claim, outcome: Outcome) -> None:
         completing(session, held, now=now, skip_reason=outcome.skip_reason) as study,
     ):
         outcome.record(session, study)
+    outcome.afterwards()
     emit(Event.STEP_FINISHED, **_facts(held), state=study.state, duration_ms=_since(held, now))
 
 
-def _fail(context: WorkerContext, held: Claim, *, reason: str, permanent: bool) -> None:
+def _fault_of(error: Exception) -> Fault:
+    if isinstance(error, (ClipError, ReportError)):
+        return Fault.LASTING
+    out_of_something = isinstance(error, OSError) and error.errno in OUT_OF_SOMETHING
+    if out_of_something or isinstance(error, (SpoolFullError, ModelPackError, ConfigurationError)):
+        return Fault.SURROUNDINGS
+    return Fault.PASSING
+
+
+def _fail(context: WorkerContext, held: Claim, *, reason: str, fault: Fault) -> None:
     now = datetime.now(UTC)
     with context.database.write() as session:
-        state = fail_attempt(
-            session, held, reason=reason, permanent=permanent, now=now, pipeline=context.settings.pipeline
-        )
+        state = fail_attempt(session, held, reason=reason, fault=fault, now=now, pipeline=context.settings.pipeline)
     emit(Event.STEP_FAILED, **_facts(held), reason=reason, state=state or "passed on", duration_ms=_since(held, now))
 
 

@@ -14,6 +14,7 @@ from pydicom.valuerep import DA, TM
 from config.catalogue import Catalogue
 from config.errors import ReportError
 from db.runs import Run
+from dicom_node.header import MANUFACTURER
 from dicom_node.report.codes import OUR_SCHEME, OUR_SCHEME_NAME
 from dicom_node.report.content import device_uid, report_content
 from dicom_node.report.uids import derived_uid
@@ -75,7 +76,7 @@ def build_structured_report(
             previous_versions=[predecessor] if predecessor is not None else None,
             is_complete=True,
             contributing_equipment=[_algorithm_as_equipment(run)],
-            manufacturer="EchoWorker",
+            manufacturer=MANUFACTURER,
             manufacturer_model_name="EchoWorker",
             software_versions=run.software_version,
             device_serial_number=run.model.digest[:12],

@@ -64,6 +64,7 @@ def received() -> Receive:
             size_bytes=1,
             received_at=at,
             calling_ae_title="ECHO1",
+            is_our_report=False,
             identity=Identity(
                 patient_id="1", patient_name="A^B", birth_date=None, accession_number=None, study_date=None
             ),

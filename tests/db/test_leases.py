@@ -7,7 +7,7 @@ import pytest
 from config.broker import Step
 from config.errors import LeaseLostError
 from config.settings import PipelineSettings
-from db.leases import Claim, claim, completing, fail_attempt, renew, take_announcements
+from db.leases import Claim, Fault, claim, completing, fail_attempt, renew, take_announcements
 from db.queries import study_detail
 from db.session import Database
 from db.states import StudyState, state_after
@@ -119,7 +119,7 @@ def test_failed_attempts_wait_longer_each_time_and_then_the_study_is_failed(
         held = must_take(registry, ready_study, pipeline, now)
         assert held.attempt == attempt
         with registry.write() as session:
-            fail_attempt(session, held, reason="no luck", permanent=False, now=now, pipeline=pipeline)
+            fail_attempt(session, held, reason="no luck", fault=Fault.PASSING, now=now, pipeline=pipeline)
         with registry.read() as session:
             due = study_detail(session, "1.2.1").study.next_attempt_at
         if due is None:
@@ -178,7 +178,7 @@ def test_a_retry_is_announced_when_its_time_has_come(
     announced(registry, now)
     held = must_take(registry, ready_study, pipeline, now)
     with registry.write() as session:
-        fail_attempt(session, held, reason="no luck", permanent=False, now=now, pipeline=pipeline)
+        fail_attempt(session, held, reason="no luck", fault=Fault.PASSING, now=now, pipeline=pipeline)
     assert announced(registry, now + timedelta(seconds=pipeline.retry_after_s - 1)) == []
     assert announced(registry, now + timedelta(seconds=pipeline.retry_after_s)) == [(ready_study, Step.PREPARE)]
 
@@ -188,7 +188,7 @@ def test_every_transition_and_failed_attempt_is_in_the_journal(
 ) -> None:
     held = must_take(registry, ready_study, pipeline, now)
     with registry.write() as session:
-        fail_attempt(session, held, reason="no luck", permanent=False, now=now, pipeline=pipeline)
+        fail_attempt(session, held, reason="no luck", fault=Fault.PASSING, now=now, pipeline=pipeline)
     later = now + timedelta(seconds=pipeline.retry_after_s)
     complete(registry, must_take(registry, ready_study, pipeline, later), later + timedelta(seconds=2))
     with registry.read() as session:

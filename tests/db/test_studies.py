@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -8,9 +9,9 @@ from sqlalchemy import func, select
 from config.broker import Step
 from config.errors import RegistryError, StudyNotFoundError
 from config.settings import PipelineSettings
-from db.leases import claim, fail_attempt
+from db.leases import Fault, claim, fail_attempt
 from db.queries import study_detail
-from db.schema import Instance, PatientIdentity, Report, RunRow, Study
+from db.schema import Instance, PatientIdentity, Study
 from db.session import Database
 from db.states import StudyState
 from db.studies import (
@@ -111,32 +112,21 @@ def test_a_late_instance_reopens_the_study_as_its_next_revision(
 def test_our_own_report_coming_back_from_the_pacs_reopens_nothing(
     registry: Database, ready_study: int, received: Receive, now: datetime
 ) -> None:
+    """Whichever installation made it: two of them behind one PACS must not answer each other's answers."""
+    report = replace(received(sop="1.2.9"), is_our_report=True)
     with registry.write() as session:
-        run = RunRow(
-            run_uid="r",
-            study_id=ready_study,
-            revision=1,
-            **dict.fromkeys(("model_name", "model_version", "model_family", "model_label"), "m"),
-            **dict.fromkeys(("model_digest", "catalogue_digest", "software_version", "preprocessing_profile"), "d"),
-            finished_at=now,
-            clips=[],
-        )
-        session.add(run)
-        session.flush()
-        session.add(
-            Report(
-                study_id=ready_study,
-                run_id=run.id,
-                sop_instance_uid="1.2.9",
-                sop_class_uid="1.2",
-                spool_path="p",
-                sha256="0",
-                created_at=now,
-            )
-        )
-    with registry.write() as session:
-        assert register_instance(session, received(sop="1.2.9"), QUIET) is Registration.OWN_REPORT
+        assert register_instance(session, report, QUIET) is Registration.OWN_REPORT
     assert state_of(registry) == (StudyState.READY, 1)
+
+
+def test_the_newest_instance_decides_the_quiet_time_in_whatever_order_they_are_registered(
+    registry: Database, received: Receive, now: datetime
+) -> None:
+    with registry.write() as session:
+        register_instance(session, received(at=now), QUIET)
+        register_instance(session, received(at=now - QUIET), QUIET)
+        assert close_quiet_studies(session, now=now + QUIET / 2) == []
+        assert close_quiet_studies(session, now=now + QUIET) == ["1.2.1"]
 
 
 def test_a_failed_study_is_requeued_before_the_step_that_failed(
@@ -145,7 +135,7 @@ def test_a_failed_study_is_requeued_before_the_step_that_failed(
     with registry.write() as session:
         held = claim(session, ready_study, Step.PREPARE, owner="w", now=now, pipeline=pipeline)
         assert held is not None
-        fail_attempt(session, held, reason="broken", permanent=True, now=now, pipeline=pipeline)
+        fail_attempt(session, held, reason="broken", fault=Fault.LASTING, now=now, pipeline=pipeline)
     assert state_of(registry) == (StudyState.FAILED, 1)
     with registry.write() as session:
         assert requeue(session, "1.2.1", now=now) is Step.PREPARE
@@ -160,10 +150,19 @@ def test_requeue_names_the_study_it_does_not_know(registry: Database, now: datet
 def test_a_study_that_is_still_received_is_not_requeued(registry: Database, received: Receive, now: datetime) -> None:
     with registry.write() as session:
         register_instance(session, received(), QUIET)
-        with pytest.raises(RegistryError, match="falls quiet"):
-            requeue(session, "1.2.1", now=now)
+        for step in (None, *Step):
+            with pytest.raises(RegistryError, match="still being received"):
+                requeue(session, "1.2.1", now=now, step=step)
 
 
-def test_sending_again_what_was_never_sent_is_an_error(registry: Database, ready_study: int, now: datetime) -> None:
-    with registry.write() as session, pytest.raises(RegistryError, match="no delivery"):
-        requeue(session, "1.2.1", now=now, step=Step.DELIVER)
+def test_a_study_without_results_is_not_reported(registry: Database, ready_study: int, now: datetime) -> None:
+    for step in (Step.REPORT, Step.DELIVER):
+        with registry.write() as session, pytest.raises(RegistryError, match="no results to report"):
+            requeue(session, "1.2.1", now=now, step=step)
+
+
+def test_scoring_again_begins_with_the_frames_where_they_are_gone(
+    registry: Database, ready_study: int, now: datetime
+) -> None:
+    with registry.write() as session:
+        assert requeue(session, "1.2.1", now=now, step=Step.SCORE) is Step.PREPARE

@@ -1,6 +1,7 @@
 """The node as its peers see it: real associations, a real spool, a real registry."""
 
 import json
+import os
 import re
 import tempfile
 import threading
@@ -249,7 +250,10 @@ def test_what_was_received_before_a_crash_is_registered_by_the_next_start(
     spool.create()
     (spool.incoming / "whole").write_bytes(CLIP.read_bytes())
     spool.keep(spool.incoming / "whole", read_header(CLIP), calling_ae_title="ECHO1")
-    (spool.incoming / "half").write_bytes(CLIP.read_bytes()[:1000])
+    half = spool.incoming / "half"
+    half.write_bytes(CLIP.read_bytes()[:1000])
+    long_ago = time.time() - 10 * settings.node.idle_timeout_s
+    os.utime(half, (long_ago, long_ago))
     node = Node(settings, database, create_celery_app(settings))
     node.start()
     wait_until(lambda: [s.instances for s in studies(database)] == [1], 20, "the instance to be registered")

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
-from config.errors import DeliveryError
-from config.logs import Event, emit
+from config.errors import DeliveryError, EchoWorkerError
+from config.logs import Event, emit, place_of
+from config.settings import Destination
 from db.leases import Claim
-from db.results import due_deliveries, record_delivery
+from db.results import cancel_delivery, due_deliveries, record_delivery
 from db.schema import Study
 from dicom_node.send import Answer, Peer, send_files
 from worker.context import WorkerContext
@@ -47,11 +48,19 @@ def deliver_report(context: WorkerContext, held: Claim) -> Outcome:
 
 def _deliver(context: WorkerContext, held: Claim, due: _Due) -> str | None:
     """Send to one destination and note its answer; what went wrong, or None."""
+    destination = context.destination(due.destination)
+    if destination is None:
+        with context.database.write() as session:
+            cancel_delivery(session, due.delivery_id, reason="no longer among the configured destinations")
+        return None
     try:
-        answer = _send(context, due)
-        said, accepted = str(answer), answer.accepted
-    except DeliveryError as error:
+        answer = _send(context, destination, due)
+        # The UID follows from study and run: what the peer has under it is this report, sent by us before.
+        said, accepted = str(answer), answer.accepted or answer.already_there
+    except EchoWorkerError as error:
         said, accepted = str(error), False
+    except Exception as error:  # noqa: BLE001  one destination's trouble must not keep the report from the others
+        said, accepted = place_of(error), False
     with context.database.write() as session:
         record_delivery(session, due.delivery_id, answer=said, delivered_at=datetime.now(UTC) if accepted else None)
     emit(
@@ -63,10 +72,7 @@ def _deliver(context: WorkerContext, held: Claim, due: _Due) -> str | None:
     return None if accepted else f"{due.destination}: {said}"
 
 
-def _send(context: WorkerContext, due: _Due) -> Answer:
-    destination = context.destination(due.destination)
-    if destination is None:
-        raise DeliveryError("is no longer among the configured destinations")
+def _send(context: WorkerContext, destination: Destination, due: _Due) -> Answer:
     peer = Peer(
         host=destination.host,
         port=destination.port,

@@ -16,5 +16,7 @@ class Outcome:
 
     record: Record
     """Writes what the step made; called in the same transaction as the study's transition."""
+    afterwards: Callable[[], None] = lambda: None
+    """What is left to tidy up; called once all that is committed, and not if the work was discarded."""
     skip_reason: str | None = None
     """Set when the study cannot go on: it ends as SKIPPED, for this reason."""

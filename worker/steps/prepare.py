@@ -1,6 +1,7 @@
 """READY -> PREPARED: every instance of the study becomes a clip for the model, or a reason why not."""
 
 from collections import Counter
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +12,25 @@ from db.leases import Claim
 from db.queries import spool_paths_of
 from db.results import PreparedClip, replace_clips
 from db.schema import Study
+from dicom_node.spool import write_durably
 from worker.context import WorkerContext
 from worker.pixels.clip import read_clip
 from worker.steps.outcome import Outcome
 
 
 def prepare_study(context: WorkerContext, held: Claim) -> Outcome:
-    """Read the sampled frames of each clip into a uint8 tensor file in the spool."""
+    """Read the sampled frames of each clip into a uint8 tensor file in the spool.
+
+    Raises
+    ------
+    SpoolFullError
+        The disk has no room for them.
+    """
     with context.database.read() as session:
         instances = spool_paths_of(session, held.study_id)
-    folder = context.spool.tensor_folder(held.study_instance_uid, held.revision)
-    folder.mkdir(parents=True, exist_ok=True)
+    context.spool.require_room()
+    # A folder for each claim: a worker that lost its lease and goes on cannot touch what another has prepared.
+    folder = context.spool.tensor_folder(held.study_instance_uid, held.revision) / held.token
     clips = [prepare_clip(context, uid, path, folder) for uid, path in instances.items()]
 
     def record(session: Session, study: Study) -> None:
@@ -36,8 +45,10 @@ def prepare_clip(context: WorkerContext, sop_instance_uid: str, spool_path: str,
         clip = read_clip(context.spool.absolute(spool_path))
     except ClipError as error:
         return PreparedClip(sop_instance_uid=sop_instance_uid, skip_reason=str(error))
+    content = BytesIO()
+    np.save(content, clip.frames)
     tensor = folder / f"{sop_instance_uid}.npy"
-    np.save(tensor, clip.frames)
+    write_durably(tensor, content.getvalue())
     return PreparedClip(
         sop_instance_uid=sop_instance_uid,
         tensor_path=context.spool.relative(tensor),
