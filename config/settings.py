@@ -18,14 +18,11 @@ from pydantic_settings import (
 
 from config.catalogue import BUNDLED_CATALOGUE
 from config.errors import ConfigurationError
-from config.labels import ModelLabel
+from config.peers import AETitle, PeerSettings, Port, Role, TLSSettings, UnknownPeers
 
 DEFAULTS = Path(__file__).with_name("defaults.toml")
 CONFIG_VARIABLE = "ECHOWORKER_CONFIG"
 
-AETitle = Annotated[str, Field(pattern=r"^[ -\[\]-~]{1,16}$")]
-"""PS3.5 table 6.2-1, VR AE: up to 16 characters of the default repertoire, no backslash."""
-Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
 
 
@@ -40,7 +37,9 @@ class NodeSettings(_Section):
     host: str
     port: Port
     require_called_ae_title: bool
-    allowed_calling_ae_titles: tuple[AETitle, ...]
+    unknown_peers: UnknownPeers
+    processes: int = Field(ge=1, le=64)
+    receive_path: Literal["fast", "stock"]
     maximum_associations: int = Field(ge=1)
     maximum_pdu_bytes: int = Field(ge=4096)
     idle_timeout_s: Seconds
@@ -88,14 +87,12 @@ class PipelineSettings(_Section):
     wake_again_after_s: Seconds
 
 
-class Destination(_Section):
-    """A storage SCP that reports are sent to."""
+class AuditSettings(_Section):
+    """Where the audit trail goes (PS3.15 A.5)."""
 
-    name: str = Field(min_length=1, max_length=32)
-    host: str
-    port: Port
-    ae_title: AETitle
-    accept_models: tuple[ModelLabel, ...] = (ModelLabel.CLINICAL, ModelLabel.RESEARCH)
+    file: str
+    syslog: str
+    syslog_trusted: str
 
 
 class Settings(BaseSettings):
@@ -110,14 +107,22 @@ class Settings(BaseSettings):
     broker: BrokerSettings
     model: ModelSettings
     pipeline: PipelineSettings
-    destinations: tuple[Destination, ...] = ()
+    tls: TLSSettings
+    audit: AuditSettings
+    peers: tuple[PeerSettings, ...] = ()
 
     @model_validator(mode="after")
-    def _destination_names_differ(self) -> Self:
-        names = [destination.name for destination in self.destinations]
+    def _peers_can_be_told_apart(self) -> Self:
+        names = [peer.name for peer in self.peers]
         if len(set(names)) != len(names):
-            raise ValueError("destinations: two have the same name")
+            raise ValueError("peers: two have the same name")
+        if not self.tls.enabled and (by_tls := [peer.name for peer in self.peers if peer.tls]):
+            raise ValueError(f"peers: {by_tls[0]} is to use TLS, but [tls] names no certificate")
         return self
+
+    def peers_in(self, role: Role) -> tuple[PeerSettings, ...]:
+        """The peers that have this role."""
+        return tuple(peer for peer in self.peers if role in peer.roles)
 
     @classmethod
     def settings_customise_sources(

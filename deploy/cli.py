@@ -141,7 +141,8 @@ def send(
     calling: Annotated[str, typer.Option(help="Calling AE title.")] = "ECHOSEND",
 ) -> None:
     """Send DICOM files by C-STORE; fails unless every one is accepted."""
-    from dicom_node.send import Peer, send_files  # noqa: PLC0415
+    from dicom_node.calling import Peer  # noqa: PLC0415
+    from dicom_node.send import send_files  # noqa: PLC0415
 
     settings = _start("send")
     host, port = _address(to) if to else (settings.node.host, settings.node.port)

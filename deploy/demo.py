@@ -24,7 +24,8 @@ from db.states import StudyState
 from deploy.demo_pacs import AE_TITLE, DemoPacs, demo_pacs, free_port
 from deploy.sr_view import sr_tree
 from deploy.tables import study_view
-from dicom_node.send import Peer, echo, send_files
+from dicom_node.calling import Peer, echo
+from dicom_node.send import send_files
 
 MARKER = ".echoworker-demo"
 """Only a folder with this file in it is emptied."""
@@ -42,7 +43,8 @@ port = {port}
 [study]
 quiet_period_s = 3
 
-[[destinations]]
+[[peers]]
+roles = ["destination"]
 name = "demo-pacs"
 host = "127.0.0.1"
 port = {pacs_port}

@@ -13,9 +13,10 @@ from config.broker import create_celery_app
 from config.catalogue import load_catalogue
 from config.errors import EchoWorkerError
 from config.labels import ModelLabel
+from config.peers import Role
 from config.settings import Settings
 from db.session import Database
-from dicom_node.send import Peer, echo
+from dicom_node.calling import Peer, called_peer, echo
 
 OUR_PACKAGES = ("config", "db", "dicom_node", "worker", "dashboard", "deploy")
 
@@ -42,7 +43,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     )
     for subject, check in checks:
         yield _finding(subject, check, settings)
-    yield from _destinations(settings)
+    yield from _peers(settings)
 
 
 class FaultError(EchoWorkerError):
@@ -135,22 +136,19 @@ def _node(settings: Settings) -> str:
     return f"{peer} answers C-ECHO"
 
 
-def _destinations(settings: Settings) -> Iterator[Finding]:
-    if not settings.destinations:
-        yield Finding(subject="destinations", ok=True, said="none configured: reports stay in the spool")
-    for destination in settings.destinations:
-        peer = Peer(
-            host=destination.host,
-            port=destination.port,
-            ae_title=destination.ae_title,
-            calling_ae_title=settings.node.ae_title,
-        )
+def _peers(settings: Settings) -> Iterator[Finding]:
+    if not settings.peers_in(Role.DESTINATION):
+        yield Finding(subject="peers", ok=True, said="no destination configured: reports stay in the spool")
+    for peer in settings.peers:
+        if not peer.host:
+            continue
+        called = called_peer(settings, peer)
         try:
-            echo(peer)
-            yield Finding(subject=f"destination {destination.name}", ok=True, said=f"{peer} answers C-ECHO")
+            echo(called)
+            yield Finding(subject=f"peer {peer.name}", ok=True, said=f"{called} answers C-ECHO")
         except EchoWorkerError as error:
             remedy = f"{error}; check its address, and that it knows {settings.node.ae_title}"
-            yield Finding(subject=f"destination {destination.name}", ok=False, said=remedy)
+            yield Finding(subject=f"peer {peer.name}", ok=False, said=remedy)
 
 
 def _host_of(url: str) -> str:

@@ -1,22 +1,17 @@
 """The storage SCU: DICOM files to a storage SCP, with what it answered for each."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom.uid import UID
-from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 
 from config.errors import DeliveryError, UnreadableInstanceError
-from dicom_node.contexts import VERIFICATION
+from dicom_node.calling import Peer, association_with
 from dicom_node.header import read_file_meta
-from dicom_node.network import configure_pynetdicom, send_without_delay
 
-CONNECT_TIMEOUT_S = 10
-ANSWER_TIMEOUT_S = 60
 DUPLICATE = 0x0111
 _MEANINGS = (
     (0xFF00, 0xA700, "out of resources"),
@@ -31,19 +26,6 @@ _MEANINGS = (
 """PS3.4 table B.2-1 and PS3.7 annex C, in words of our own."""
 MAXIMUM_CONTEXTS = 128
 """PS3.8 section 9.3.2.2: presentation context ids are the odd numbers of one byte."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Peer:
-    """Where to send, and as whom."""
-
-    host: str
-    port: int
-    ae_title: str
-    calling_ae_title: str
-
-    def __str__(self) -> str:
-        return f"{self.ae_title} at {self.host}:{self.port}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,50 +77,9 @@ def send_files(paths: Sequence[Path], peer: Peer) -> Iterator[Answer]:
         The peer is out of reach, rejects the association, or broke it off; what had no answer was not accepted.
     """
     objects = [_object(path) for path in paths]
-    with _association(peer, _contexts(objects)) as association:
+    with association_with(peer, _contexts(objects)) as association:
         for item in objects:
             yield _send(association, item, peer)
-
-
-def echo(peer: Peer) -> None:
-    """C-ECHO.
-
-    Raises
-    ------
-    DeliveryError
-        The peer is out of reach, rejects us, or does not answer.
-    """
-    with _association(peer, [build_context(VERIFICATION)]) as association:
-        if not association.accepted_contexts or "Status" not in association.send_c_echo():
-            raise DeliveryError(f"{peer}: no answer to C-ECHO")
-
-
-@contextmanager
-def _association(peer: Peer, contexts: list[PresentationContext]) -> Iterator[Association]:
-    configure_pynetdicom()
-    ae = AE(ae_title=peer.calling_ae_title)
-    ae.connection_timeout = CONNECT_TIMEOUT_S
-    ae.acse_timeout = CONNECT_TIMEOUT_S
-    ae.dimse_timeout = ANSWER_TIMEOUT_S
-    try:
-        association = ae.associate(
-            peer.host,
-            peer.port,
-            contexts=contexts,
-            ae_title=peer.ae_title,
-            evt_handlers=[(evt.EVT_CONN_OPEN, send_without_delay)],
-        )
-    except (OSError, UnicodeError) as error:
-        raise DeliveryError(f"{peer}: the host name leads nowhere") from error
-    if association.is_rejected:
-        raise DeliveryError(f"{peer}: rejected the association of {peer.calling_ae_title}")
-    if not association.is_established:
-        raise DeliveryError(f"{peer}: cannot be reached or accepts none of our presentation contexts")
-    try:
-        yield association
-    finally:
-        if association.is_established:
-            association.release()
 
 
 def _object(path: Path) -> _Object:

@@ -76,7 +76,6 @@ class Node:
         ae.maximum_pdu_size = self._settings.maximum_pdu_bytes
         ae.network_timeout = self._settings.idle_timeout_s
         ae.require_called_aet = self._settings.require_called_ae_title
-        ae.require_calling_aet = list(self._settings.allowed_calling_ae_titles)
         return ae
 
     def _handlers(self) -> list[Any]:

@@ -8,7 +8,8 @@ from celery import Celery
 
 from config.catalogue import Catalogue, load_catalogue
 from config.labels import ModelLabel
-from config.settings import Destination, Settings
+from config.peers import PeerSettings, Role
+from config.settings import Settings
 from db.session import Database
 from dicom_node.spool import Spool
 
@@ -47,10 +48,10 @@ class WorkerContext:
 
         return load_scorer(self.settings, self.catalogue)
 
-    def destination(self, name: str) -> Destination | None:
+    def destination(self, name: str) -> PeerSettings | None:
         """The configured destination of that name."""
-        return next((d for d in self.settings.destinations if d.name == name), None)
+        return next((peer for peer in self.settings.peers_in(Role.DESTINATION) if peer.name == name), None)
 
     def destinations_for(self, label: ModelLabel) -> list[str]:
         """The names of the destinations that accept results of models so labelled."""
-        return [d.name for d in self.settings.destinations if label in d.accept_models]
+        return [peer.name for peer in self.settings.peers_in(Role.DESTINATION) if label in peer.accept_models]

@@ -16,7 +16,7 @@ def test_defaults_are_the_embedded_installation(monkeypatch: pytest.MonkeyPatch,
     assert (settings.node.ae_title, settings.node.port, settings.node.host) == ("ECHOWORKER", 11112, "127.0.0.1")
     assert settings.database_url == f"sqlite:///{tmp_path}/registry.sqlite3"
     assert settings.broker.url == "filesystem://"
-    assert settings.destinations == ()
+    assert settings.peers == ()
 
 
 def test_environment_beats_the_site_file_and_the_file_beats_the_defaults(
@@ -36,8 +36,16 @@ def test_environment_beats_the_site_file_and_the_file_beats_the_defaults(
         ("[node]\nport = 70000\n", "node.port"),
         ("[node]\nprot = 104\n", "node.prot"),
         ('[node]\nae_title = "SEVENTEEN-LETTERS"\n', "node.ae_title"),
-        ('[[destinations]]\nname = "A"\n', "destinations.0.host"),
-        ('[[destinations]]\nname="A"\nhost="h"\nport=1\nae_title="X"\naccept_models=["ANY"]\n', "accept_models"),
+        ('[[peers]]\nname = "A"\nroles = ["destination"]\n', "peers.0.ae_title"),
+        ('[[peers]]\nname="A"\nroles=["destination"]\nae_title="X"\n', "host is needed to call a peer"),
+        ('[[peers]]\nname="A"\nroles=["sender"]\nae_title="X"\ntls=true\n', "A is to use TLS"),
+        ('[[peers]]\nname="A"\nroles=["sender"]\nae_title="X"\nnetworks=["10.0.0.0/99"]\n', "networks"),
+        ('[tls]\ncertificate="a.pem"\n', "needed together"),
+        ("[tls]\naccept_without_tls=false\n", "accept_without_tls"),
+        (
+            '[[peers]]\nroles=["destination"]\nname="A"\nhost="h"\nport=1\nae_title="X"\naccept_models=["ANY"]\n',
+            "accept_models",
+        ),
         ("[node\n", "site.toml"),
     ],
 )
@@ -55,8 +63,8 @@ def test_a_missing_site_file_is_an_error_not_the_defaults(monkeypatch: pytest.Mo
         load_settings()
 
 
-def test_two_destinations_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    one = '[[destinations]]\nname = "PACS"\nhost = "h"\nport = 104\nae_title = "P"\n'
+def test_two_peers_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    one = '[[peers]]\nroles = ["destination"]\nname = "PACS"\nhost = "h"\nport = 104\nae_title = "P"\n'
     monkeypatch.setenv("ECHOWORKER_CONFIG", write(tmp_path / "site.toml", one + one))
     with pytest.raises(ConfigurationError, match="same name"):
         load_settings()
@@ -71,6 +79,6 @@ def test_settings_cannot_be_changed_after_they_were_read(tmp_path: Path) -> None
 def test_by_default_a_destination_takes_no_results_of_untrained_or_demo_models(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    content = '[[destinations]]\nname = "PACS"\nhost = "h"\nport = 104\nae_title = "P"\n'
+    content = '[[peers]]\nroles = ["destination"]\nname = "PACS"\nhost = "h"\nport = 104\nae_title = "P"\n'
     monkeypatch.setenv("ECHOWORKER_CONFIG", write(tmp_path / "site.toml", content))
-    assert set(load_settings().destinations[0].accept_models) == {"CLINICAL", "RESEARCH"}
+    assert set(load_settings().peers[0].accept_models) == {"CLINICAL", "RESEARCH"}

@@ -10,7 +10,7 @@ from pathlib import Path
 from config.errors import EchoWorkerError, StudyNotFoundError
 from db.queries import StudyDetail, study_detail
 from db.session import Database
-from dicom_node.send import Peer, echo
+from dicom_node.calling import Peer, echo
 from tests.support.servers import Orthanc, StoreSCP, free_port
 from tests.support.waiting import wait_until
 
@@ -32,7 +32,8 @@ reap_every_s = 1
 url = "{database_url}"
 [broker]
 url = "{broker_url}"
-[[destinations]]
+[[peers]]
+roles = ["destination"]
 name = "pacs"
 host = "127.0.0.1"
 port = {pacs_port}

@@ -19,14 +19,16 @@ from tests.worker.pipeline import Pipeline
 
 TO_REPORT = (Step.PREPARE, Step.SCORE, Step.REPORT)
 SITE = """
-[[destinations]]
+[[peers]]
+roles = ["destination"]
 name = "pacs"
 host = "127.0.0.1"
 port = {pacs}
 ae_title = "STORESCP"
 accept_models = ["UNTRAINED"]
 
-[[destinations]]
+[[peers]]
+roles = ["destination"]
 name = "second"
 host = "127.0.0.1"
 port = {second}

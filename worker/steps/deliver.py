@@ -7,11 +7,12 @@ from sqlalchemy.orm import Session
 
 from config.errors import DeliveryError, EchoWorkerError
 from config.logs import Event, emit, place_of
-from config.settings import Destination
+from config.peers import PeerSettings
 from db.leases import Claim
 from db.results import cancel_delivery, due_deliveries, record_delivery
 from db.schema import Study
-from dicom_node.send import Answer, Peer, send_files
+from dicom_node.calling import called_peer
+from dicom_node.send import Answer, send_files
 from worker.context import WorkerContext
 from worker.steps.outcome import Outcome
 
@@ -72,12 +73,7 @@ def _deliver(context: WorkerContext, held: Claim, due: _Due) -> str | None:
     return None if accepted else f"{due.destination}: {said}"
 
 
-def _send(context: WorkerContext, destination: Destination, due: _Due) -> Answer:
-    peer = Peer(
-        host=destination.host,
-        port=destination.port,
-        ae_title=destination.ae_title,
-        calling_ae_title=context.settings.node.ae_title,
-    )
+def _send(context: WorkerContext, destination: PeerSettings, due: _Due) -> Answer:
+    peer = called_peer(context.settings, destination)
     (answer,) = send_files([context.spool.absolute(due.spool_path)], peer)
     return answer

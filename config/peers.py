@@ -1,0 +1,117 @@
+"""The DICOM application entities around us: who may talk to the node and how, and whom it calls."""
+
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from config.labels import ModelLabel
+
+AETitle = Annotated[str, Field(pattern=r"^[ -\[\]-~]{1,16}$")]
+"""PS3.5 table 6.2-1, VR AE: up to 16 characters of the default repertoire, no backslash."""
+Port = Annotated[int, Field(ge=0, le=65535)]
+Network = IPv4Network | IPv6Network
+
+
+class Role(StrEnum):
+    """What a peer does with us."""
+
+    SENDER = "sender"
+    """It sends instances, and may ask for their storage commitment."""
+    DESTINATION = "destination"
+    """Our reports go there."""
+    ARCHIVE = "archive"
+    """It answers our C-FIND, C-MOVE and C-GET."""
+
+
+class UnknownPeers(StrEnum):
+    """What the node does with a caller that no peer is configured for."""
+
+    REFUSE = "refuse"
+    LOOPBACK = "loopback"
+    """Accepted from this machine itself, refused from anywhere else."""
+    ACCEPT = "accept"
+
+
+class PeerSettings(BaseModel):
+    """One application entity that we know, in whatever roles it has."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, max_length=32)
+    ae_title: AETitle
+    roles: tuple[Role, ...] = Field(min_length=1)
+
+    host: str = ""
+    """Where we call it; required of a destination and of an archive."""
+    port: Port = 104
+    tls: bool = False
+    """We call it by TLS; a sender must call us by TLS."""
+
+    networks: tuple[Network, ...] = ()
+    """A sender calls from one of these; empty: from anywhere."""
+    called_ae_titles: tuple[AETitle, ...] = ()
+    """A sender addresses us by one of these; empty: by whatever the node allows."""
+    certificate_common_name: str = ""
+    """A sender's certificate carries this subject common name; empty: any that our trusted authorities signed."""
+    sop_classes: tuple[str, ...] = ()
+    """UIDs or keywords of the storage classes it may send; empty: all of the node's."""
+    maximum_associations: int = Field(default=0, ge=0)
+    """At once; 0: as many as the node takes in all."""
+    quiet_period_s: float = Field(default=0.0, ge=0)
+    """Its studies are complete when nothing came for this long; 0: the node's own period."""
+
+    accept_models: tuple[ModelLabel, ...] = (ModelLabel.CLINICAL, ModelLabel.RESEARCH)
+    """A destination takes the results of models so labelled."""
+    storage_commitment: bool = False
+    """A destination counts as having a report only once it has committed to keep it (PS3.4 annex J)."""
+
+    @field_validator("networks", mode="before")
+    @classmethod
+    def _single_addresses_too(cls, value: object) -> object:
+        return tuple(ip_network(item, strict=False) for item in value) if isinstance(value, (list, tuple)) else value
+
+    @model_validator(mode="after")
+    def _can_be_called(self) -> Self:
+        called = [role for role in (Role.DESTINATION, Role.ARCHIVE) if role in self.roles]
+        if called and not self.host:
+            raise ValueError(f"host is needed to call a peer that is a {called[0]}")
+        return self
+
+    def calls_from(self, address: str) -> bool:
+        """Whether a connection from this IP address can be this peer's."""
+        return not self.networks or any(ip_address(address) in network for network in self.networks)
+
+
+class TLSSettings(BaseModel):
+    """Secure transport (PS3.15 annex B.12, BCP 195): TLS 1.2 or newer, both sides with certificates."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    port: Port
+    certificate: str
+    private_key: str
+    trusted: str
+    """PEM bundle of the authorities that signed the peers' certificates."""
+    require_client_certificate: bool
+    accept_without_tls: bool
+    """Whether the node also listens on its plain port."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        named = [self.certificate, self.private_key, self.trusted]
+        if any(named) and not all(named):
+            raise ValueError("certificate, private_key and trusted are needed together")
+        if not self.enabled and not self.accept_without_tls:
+            raise ValueError("accept_without_tls = false needs certificate, private_key and trusted")
+        missing = [name for name in named if name and not Path(name).is_file()]
+        if missing:
+            raise ValueError(f"{missing[0]}: no such file")
+        return self
+
+    @property
+    def enabled(self) -> bool:
+        """Whether there is a certificate to listen and to call with."""
+        return bool(self.certificate)

@@ -1,0 +1,65 @@
+"""Secure transport: PS3.15 annex B.12, the BCP 195 (RFC 8996, RFC 9325) TLS profile."""
+
+import ssl
+
+from config.errors import ConfigurationError
+from config.peers import TLSSettings
+
+_TLS_1_2_CIPHERS = ":".join(
+    (
+        "ECDHE-ECDSA-AES256-GCM-SHA384",
+        "ECDHE-RSA-AES256-GCM-SHA384",
+        "ECDHE-ECDSA-AES128-GCM-SHA256",
+        "ECDHE-RSA-AES128-GCM-SHA256",
+        "DHE-RSA-AES256-GCM-SHA384",
+        "DHE-RSA-AES128-GCM-SHA256",
+    )
+)
+"""RFC 9325 section 4.2: forward secrecy and authenticated encryption alone. TLS 1.3 brings its own."""
+
+
+def listening_context(tls: TLSSettings) -> ssl.SSLContext:
+    """What the node listens with.
+
+    Raises
+    ------
+    ConfigurationError
+        A certificate or key cannot be used; the message names the file.
+    """
+    context = _context(ssl.PROTOCOL_TLS_SERVER, tls)
+    context.verify_mode = ssl.CERT_REQUIRED if tls.require_client_certificate else ssl.CERT_OPTIONAL
+    return context
+
+
+def calling_context(tls: TLSSettings) -> ssl.SSLContext:
+    """What we call peers with: their certificate must be signed by an authority that we trust, for their host name.
+
+    Raises
+    ------
+    ConfigurationError
+        A certificate or key cannot be used; the message names the file.
+    """
+    return _context(ssl.PROTOCOL_TLS_CLIENT, tls)
+
+
+def common_name(certificate: dict[str, object] | None) -> str:
+    """The subject common name of a peer's certificate, as `ssl.SSLSocket.getpeercert` gives it; empty without one."""
+    subject = (certificate or {}).get("subject", ())
+    names = [value for part in subject for key, value in part if key == "commonName"]  # type: ignore[attr-defined]
+    return str(names[0]) if names else ""
+
+
+def _context(protocol: int, tls: TLSSettings) -> ssl.SSLContext:
+    context = ssl.SSLContext(protocol)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(_TLS_1_2_CIPHERS)
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    try:
+        context.load_cert_chain(tls.certificate, tls.private_key, password=lambda: "")
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(f"tls.certificate {tls.certificate}: cannot be used with its key") from error
+    try:
+        context.load_verify_locations(tls.trusted)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(f"tls.trusted {tls.trusted}: holds no certificate that can be used") from error
+    return context
