@@ -257,3 +257,21 @@ class JournalEntry(Base):
     duration_ms: Mapped[int | None]
     host: Mapped[str] = mapped_column(String(128))
     reason: Mapped[str | None]
+
+
+class Caller(Base):
+    """Somebody who asked the node for an association, and what became of it."""
+
+    __tablename__ = "callers"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    ae_title: Mapped[str] = mapped_column(String(16))
+    address: Mapped[str] = mapped_column(String(45))
+    """IP address; `elsewhere` stands for the many of a flood."""
+    outcome: Mapped[str] = mapped_column(String(255))
+    """`accepted`, or why it was refused."""
+    count: Mapped[int]
+    first_at: Mapped[datetime]
+    last_at: Mapped[datetime] = mapped_column(index=True)
+
+    __table_args__ = (UniqueConstraint("ae_title", "address", "outcome"),)

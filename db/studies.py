@@ -1,7 +1,6 @@
 """The write side of a study's life outside the steps: instances arrive, the study falls quiet, people requeue it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
@@ -12,40 +11,10 @@ from sqlalchemy.orm import Session
 from config.broker import Step
 from config.errors import RegistryError, StudyNotFoundError
 from db.journal import record_transition
+from db.received import ReceivedInstance
 from db.results import deliver_again, due_deliveries
 from db.schema import Base, CurrentRun, Instance, PatientIdentity, RunRow, Study
 from db.states import STEP_DUE_IN, TRANSITIONS, StudyState
-
-
-@dataclass(frozen=True, kw_only=True)
-class Identity:
-    """Whose study it is. PHI: kept in its own table, never logged."""
-
-    patient_id: str | None
-    patient_name: str | None
-    birth_date: str | None
-    accession_number: str | None
-    study_date: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReceivedInstance:
-    """An instance that lies in the spool under its final name."""
-
-    study_instance_uid: str
-    series_instance_uid: str
-    sop_instance_uid: str
-    sop_class_uid: str
-    transfer_syntax_uid: str
-    modality: str | None
-    spool_path: str
-    sha256: str
-    size_bytes: int
-    received_at: datetime
-    calling_ae_title: str | None
-    is_our_report: bool
-    """A report of this software, of whatever installation: it answers a study and opens none."""
-    identity: Identity
 
 
 class Registration(Enum):

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import warnings
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -61,20 +62,44 @@ def up() -> None:
     run_all(_start("up"))
 
 
-@app.command(rich_help_panel="Run")
-def node() -> None:
-    """Run the storage SCP alone."""
-    from config.broker import create_celery_app  # noqa: PLC0415
-    from deploy.up import end_with_parent, stop_on_signals  # noqa: PLC0415
-    from dicom_node.server import Node  # noqa: PLC0415
+class NodePart(StrEnum):
+    """The two kinds of processes of a node."""
 
-    settings = _start("node")
+    ALL = "all"
+    RECEIVE = "receive"
+    INTAKE = "intake"
+
+
+@app.command(rich_help_panel="Run")
+def node(
+    part: Annotated[NodePart, typer.Option(help="Only the receiving, or only the registering, in one process.")] = (
+        NodePart.ALL
+    ),
+) -> None:
+    """Run the storage SCP alone: receiving processes, and one that registers what they received."""
+    from deploy.up import end_with_parent, run_node, stop_on_signals  # noqa: PLC0415
+
+    settings = _start("node" if part is NodePart.ALL else part)
+    if part is NodePart.ALL:
+        run_node(settings)
+        return
     stop = stop_on_signals()
     end_with_parent()
-    running = Node(settings, Database(settings.database_url), create_celery_app(settings))
-    running.start()
-    stop.wait()
-    running.stop()
+    if part is NodePart.RECEIVE:
+        from dicom_node.server import Receiver  # noqa: PLC0415
+
+        receiver = Receiver(settings)
+        receiver.start()
+        stop.wait()
+        receiver.stop()
+        return
+    from config.broker import create_celery_app  # noqa: PLC0415
+    from dicom_node.intake import Intake  # noqa: PLC0415
+    from dicom_node.spool import Spool  # noqa: PLC0415
+
+    spool = Spool(settings.spool_dir)
+    spool.create()
+    Intake(settings, spool, Database(settings.database_url), create_celery_app(settings)).run(stop)
 
 
 @app.command(rich_help_panel="Run")

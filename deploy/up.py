@@ -19,15 +19,14 @@ from db.session import Database
 PARENT_VARIABLE = "ECHOWORKER_PARENT_PID"
 """Tells a child whose child it is, so that it ends when that process is killed."""
 
-COMMANDS: dict[str, tuple[str, ...]] = {
-    "node": ("node",),
+WORKERS: dict[str, tuple[str, ...]] = {
     "worker-prepare": ("worker", "--queues", f"{Step.PREPARE},{Step.REPORT}"),
     "worker-score": ("worker", "--queues", Step.SCORE),
     "worker-deliver": ("worker", "--queues", Step.DELIVER),
     "worker-maintenance": ("worker", "--queues", MAINTENANCE_QUEUE),
     "beat": ("beat",),
 }
-"""Every process of the tree. A PACS that hangs holds up deliveries alone, and nothing holds up the reaper."""
+"""What works on studies. A PACS that hangs holds up deliveries alone, and nothing holds up the reaper."""
 
 LOOK_EVERY_S = 2.0
 SETTLED_AFTER_S = 15.0
@@ -89,7 +88,7 @@ class Child:
 
 
 def run_all(settings: Settings) -> None:
-    """Run the tree until SIGTERM or SIGINT; a child that dies is started again.
+    """Run everything until SIGTERM or SIGINT; a process that dies is started again.
 
     The node receives from the start; the workers come when the registry is there.
 
@@ -98,60 +97,92 @@ def run_all(settings: Settings) -> None:
     ConfigurationError
         The data folder, the task catalogue or the database's URL is wrong, or the node cannot listen.
     """
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
     load_catalogue(settings.catalogue_path)
     registry = Database(settings.database_url)
-    stop = stop_on_signals()
-    node, *others = [Child(name, command) for name, command in COMMANDS.items()]
-    node.start()
-    running = [node]
-    try:
-        if _upgraded(registry, node, stop):
-            for child in others:
-                child.start()
-                running.append(child)
-        while not stop.wait(LOOK_EVERY_S):
-            _look_after(running)
-    finally:
-        emit(Event.SHUTTING_DOWN)
-        _stop(running, settings)
+    with _Tree(settings) as tree:
+        if tree.upgraded(registry):
+            tree.start([Child(name, command) for name, command in WORKERS.items()])
+        tree.look_after()
 
 
-def _upgraded(registry: Database, node: Child, stop: threading.Event) -> bool:
-    """Bring the registry's schema up to date, however long its server is away; False when asked to stop first."""
-    away = False
-    while not stop.is_set():
-        try:
-            registry.upgrade()
-        except RegistryError as error:
-            if not away:
-                emit(Event.REGISTRY_AWAY, reason=str(error))
-            away = True
-        else:
-            return True
-        stop.wait(LOOK_EVERY_S)
-        _look_after([node])
-    return False
+def run_node(settings: Settings) -> None:
+    """Run the node alone, receivers and intake, until SIGTERM or SIGINT.
+
+    Raises
+    ------
+    ConfigurationError
+        The data folder is wrong, or the node cannot listen.
+    """
+    with _Tree(settings) as tree:
+        tree.look_after()
 
 
-def _look_after(children: Sequence[Child]) -> None:
-    for child in children:
-        if child.gave_up_at_once and child.name == "node":
-            raise ConfigurationError("the node could not start; its own message is above")
-        if child.ended and time.monotonic() > child.start_again_at:
-            emit(Event.PROCESS_ENDED, process_name=child.name, count=child.process.returncode)
+class _Tree:
+    """The running processes: the node's from the start, others as they are added."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stop = stop_on_signals()
+        self._receivers = [
+            Child(f"receiver-{number}", ("node", "--part", "receive"))
+            for number in range(1, settings.node.processes + 1)
+        ]
+        self._others = [Child("intake", ("node", "--part", "intake"))]
+
+    def __enter__(self) -> "_Tree":
+        self._settings.data_dir.mkdir(parents=True, exist_ok=True)
+        for child in [*self._receivers, *self._others]:
             child.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop the receivers first: they refuse new associations while the others take what came in."""
+        emit(Event.SHUTTING_DOWN)
+        _stop(self._receivers, within_s=self._settings.node.drain_timeout_s + 10)
+        _stop(self._others, within_s=STEP_MAY_TAKE_S)
+
+    def start(self, children: Sequence[Child]) -> None:
+        """Add processes."""
+        for child in children:
+            child.start()
+            self._others.append(child)
+
+    def upgraded(self, registry: Database) -> bool:
+        """Bring the registry's schema up to date, however long its server is away; False when asked to stop first."""
+        away = False
+        while not self._stop.is_set():
+            try:
+                registry.upgrade()
+            except RegistryError as error:
+                if not away:
+                    emit(Event.REGISTRY_AWAY, reason=str(error))
+                away = True
+            else:
+                return True
+            self._stop.wait(LOOK_EVERY_S)
+            self._look_once()
+        return False
+
+    def look_after(self) -> None:
+        """Start again what dies, until asked to stop."""
+        while not self._stop.wait(LOOK_EVERY_S):
+            self._look_once()
+
+    def _look_once(self) -> None:
+        if any(receiver.gave_up_at_once for receiver in self._receivers):
+            raise ConfigurationError("the node could not start; its own message is above")
+        for child in [*self._receivers, *self._others]:
+            if child.ended and time.monotonic() > child.start_again_at:
+                emit(Event.PROCESS_ENDED, process_name=child.name, count=child.process.returncode)
+                child.start()
 
 
-def _stop(children: Sequence[Child], settings: Settings) -> None:
-    # The node first: it refuses new associations while the workers still take what it has received.
-    node, *others = children
-    node.ask_to_stop()
-    node.wait_stopped(within_s=settings.node.drain_timeout_s + 10)
-    for child in others:
+def _stop(children: Sequence[Child], *, within_s: float) -> None:
+    for child in children:
         child.ask_to_stop()
-    for child in others:
-        child.wait_stopped(within_s=STEP_MAY_TAKE_S)
+    deadline = time.monotonic() + within_s
+    for child in children:
+        child.wait_stopped(within_s=max(deadline - time.monotonic(), 0))
 
 
 def stop_on_signals() -> threading.Event:

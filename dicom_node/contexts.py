@@ -1,5 +1,7 @@
 """The presentation contexts that the node accepts: what echo machines and PACS send (PS3.4 B, PS3.5 A)."""
 
+from collections.abc import Iterable
+
 from pydicom.uid import (
     HEVCMP51,
     JPEG2000,
@@ -15,6 +17,7 @@ from pydicom.uid import (
     EnhancedUSVolumeStorage,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
+    ExtensibleSRStorage,
     HTJ2KLossless,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
@@ -23,15 +26,21 @@ from pydicom.uid import (
     JPEGLSLossless,
     KeyObjectSelectionDocumentStorage,
     MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+    MultiFrameSingleBitSecondaryCaptureImageStorage,
     MultiFrameTrueColorSecondaryCaptureImageStorage,
+    ProcedureLogStorage,
     RLELossless,
     SecondaryCaptureImageStorage,
     SimplifiedAdultEchoSRStorage,
     UltrasoundImageStorage,
     UltrasoundMultiFrameImageStorage,
 )
-from pynetdicom import AE, register_uid
+from pynetdicom import register_uid
+from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.service_class import StorageServiceClass
+
+from config.errors import ConfigurationError
 
 VERIFICATION = UID("1.2.840.10008.1.1")
 
@@ -47,13 +56,17 @@ STORAGE_CLASSES: tuple[UID, ...] = (
     EnhancedUSVolumeStorage,
     *RETIRED_ULTRASOUND,
     SecondaryCaptureImageStorage,
+    MultiFrameSingleBitSecondaryCaptureImageStorage,
     MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
     MultiFrameTrueColorSecondaryCaptureImageStorage,
     BasicTextSRStorage,
     EnhancedSRStorage,
     ComprehensiveSRStorage,
     Comprehensive3DSRStorage,
+    ExtensibleSRStorage,
     SimplifiedAdultEchoSRStorage,
+    ProcedureLogStorage,
     EncapsulatedPDFStorage,
     KeyObjectSelectionDocumentStorage,
 )
@@ -76,10 +89,27 @@ TRANSFER_SYNTAXES: tuple[UID, ...] = (
 )
 
 
-def support_contexts(ae: AE) -> None:
-    """Let an application entity accept all of them, and C-ECHO."""
+def register_retired_classes() -> None:
+    """Let pynetdicom know them as storage classes."""
     for uid, keyword in RETIRED_ULTRASOUND.items():
         register_uid(uid, keyword, StorageServiceClass)
-    for sop_class in STORAGE_CLASSES:
-        ae.add_supported_context(sop_class, list(TRANSFER_SYNTAXES))
-    ae.add_supported_context(VERIFICATION)
+
+
+def accepted_contexts(sop_classes: Iterable[str] = ()) -> list[PresentationContext]:
+    """What to accept: these storage classes (UIDs or keywords; none: all), each in every transfer syntax, and C-ECHO.
+
+    Raises
+    ------
+    ConfigurationError
+        A class is none that the node stores.
+    """
+    chosen = [_storage_class(name) for name in sop_classes] or STORAGE_CLASSES
+    stored = [build_context(sop_class, list(TRANSFER_SYNTAXES)) for sop_class in chosen]
+    return [*stored, build_context(VERIFICATION)]
+
+
+def _storage_class(name: str) -> UID:
+    fitting = next((uid for uid in STORAGE_CLASSES if name in (uid, uid.keyword, RETIRED_ULTRASOUND.get(uid))), None)
+    if fitting is None:
+        raise ConfigurationError(f"peers: {name} is no SOP class that the node stores")
+    return fitting

@@ -15,14 +15,15 @@ from pydicom.filereader import dcmread, read_file_meta_info, read_partial
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from config.errors import UnreadableInstanceError
-from db.studies import Identity
+from db.received import Identity
+from dicom_node.fragments import UNDEFINED_LENGTH, FragmentWalk
 
 MANUFACTURER = "EchoWorker"
 """What our own objects carry as Manufacturer (0008,0070)."""
 PIXEL_DATA = {0x7FE00008, 0x7FE00009, 0x7FE00010}
-UNDEFINED_LENGTH = 0xFFFFFFFF
-ITEM, SEQUENCE_DELIMITATION = 0xFFFEE000, 0xFFFEE0DD
 _META_NEEDED = ("MediaStorageSOPClassUID", "MediaStorageSOPInstanceUID", "TransferSyntaxUID")
+_META_GROUP_LENGTH_AT = 128 + 4 + 8
+"""Behind preamble, prefix and the head of (0002,0000)."""
 _UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+")
 
 
@@ -36,6 +37,8 @@ class InstanceHeader:
     sop_class_uid: str
     transfer_syntax_uid: str
     modality: str | None
+    calling_ae_title: str | None
+    """Who sent it to us: Source Application Entity Title (0002,0016) of the file."""
     is_our_report: bool
     identity: Identity
 
@@ -54,7 +57,7 @@ def read_header(path: Path) -> InstanceHeader:
         It is not a DICOM file, a UID is missing or malformed, or the file ends inside an element.
     """
     with _damage_named(path):
-        return _header(_read_whole_header(path))
+        return header_of(_read_whole_header(path))
 
 
 def read_file_meta(path: Path) -> FileMetaDataset:
@@ -84,18 +87,61 @@ def _damage_named(path: Path) -> Iterator[None]:
         raise UnreadableInstanceError(f"{path.name}: not a readable DICOM data set ({kind})") from error
 
 
+def data_set_position(path: Path) -> int:
+    """Where the data set begins in a file, behind preamble and File Meta Information (PS3.10 section 7.1)."""
+    with path.open("rb") as file:
+        file.seek(_META_GROUP_LENGTH_AT)
+        (length,) = struct.unpack("<L", file.read(4))
+    return int(_META_GROUP_LENGTH_AT + 4 + length)
+
+
 def read_image_header(path: Path) -> FileDataset:
     """The data set without its pixels, as evidence for a report."""
     return dcmread(path, stop_before_pixels=True)
 
 
+@dataclass(frozen=True, kw_only=True)
+class PixelDataStart:
+    """Where the pixel data element is in a file."""
+
+    value_at: int
+    """The position of the first byte of its value."""
+    length: int
+    """As the element says it; `UNDEFINED_LENGTH` when encapsulated."""
+
+    @property
+    def end(self) -> int:
+        """The position after its value, when the length is defined."""
+        return self.value_at + self.length
+
+
+def read_until_pixels(file: BinaryIO) -> tuple[FileDataset, PixelDataStart | None]:
+    """The data set up to its pixel data, and where these are; None when there are none, or it is deflated.
+
+    Raises
+    ------
+    Exception
+        Whatever pydicom raises on damaged bytes; its texts quote the data set.
+    """
+    dataset = read_partial(file, lambda tag, _vr, _length: tag in PIXEL_DATA)
+    if dataset.file_meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian:
+        return dataset, None  # the position in the inflated stream says nothing of the file
+    implicit, little = dataset.original_encoding
+    tag_and_length = file.read(8 if implicit else 12)
+    if len(tag_and_length) < 8:
+        return dataset, None
+    (length,) = struct.unpack(f"{'<' if little else '>'}L", tag_and_length[-4:])
+    return dataset, PixelDataStart(value_at=file.tell(), length=length)
+
+
 def _read_whole_header(path: Path) -> FileDataset:
     with path.open("rb") as file:
-        dataset = read_partial(file, lambda tag, _vr, _length: tag in PIXEL_DATA)
+        dataset, pixels = read_until_pixels(file)
         if dataset.file_meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian:
             return dataset  # the stream's own end mark proves it whole
         _refuse_cut_off_elements(dataset)
-        _refuse_cut_off_pixels(file, dataset)
+        if pixels is not None:
+            _refuse_cut_off_pixels(file, pixels)
     return dataset
 
 
@@ -110,34 +156,26 @@ def _refuse_cut_off_elements(dataset: Dataset) -> None:
             raise UnreadableInstanceError("cut off inside an element of the header")
 
 
-def _refuse_cut_off_pixels(file: BinaryIO, dataset: FileDataset) -> None:
-    implicit, little = dataset.original_encoding
+def _refuse_cut_off_pixels(file: BinaryIO, pixels: PixelDataStart) -> None:
     size = os.fstat(file.fileno()).st_size
-    byte_order = "<" if little else ">"
-    tag_and_length = file.read(8 if implicit else 12)
-    if len(tag_and_length) < 8:
-        return  # the data set ended: it has no pixel data
-    (length,) = struct.unpack(f"{byte_order}L", tag_and_length[-4:])
-    if length != UNDEFINED_LENGTH:
-        if file.tell() + length > size:
-            raise UnreadableInstanceError(f"cut off: pixel data miss {file.tell() + length - size} bytes")
-        return
-    _walk_fragments(file, size)
+    if pixels.length == UNDEFINED_LENGTH:
+        fragments = FragmentWalk(pixels.value_at)
+        while not fragments.ended and fragments.next_at + 8 <= size:
+            file.seek(fragments.next_at)
+            fragments.see(memoryview(file.read(8)), fragments.next_at)
+        fragments.require_whole(size)
+    elif pixels.end > size:
+        raise UnreadableInstanceError(f"cut off: pixel data miss {pixels.end - size} bytes")
 
 
-def _walk_fragments(file: BinaryIO, size: int) -> None:
-    """Encapsulated pixel data are items up to a delimiter (PS3.5 A.4), always little endian."""
-    while len(head := file.read(8)) == 8:
-        group, element, length = struct.unpack("<HHL", head)
-        if (group << 16 | element) == SEQUENCE_DELIMITATION:
-            return
-        if (group << 16 | element) != ITEM or file.tell() + length > size:
-            raise UnreadableInstanceError("cut off inside an encapsulated frame")
-        file.seek(length, 1)
-    # Some machines forget the delimiter; every frame before it is whole.
+def header_of(dataset: FileDataset) -> InstanceHeader:
+    """The identifying attributes.
 
-
-def _header(dataset: FileDataset) -> InstanceHeader:
+    Raises
+    ------
+    UnreadableInstanceError
+        A UID is missing or malformed.
+    """
     return InstanceHeader(
         study_instance_uid=_uid(dataset, "StudyInstanceUID"),
         series_instance_uid=_uid(dataset, "SeriesInstanceUID"),
@@ -145,6 +183,7 @@ def _header(dataset: FileDataset) -> InstanceHeader:
         sop_class_uid=_uid(dataset, "SOPClassUID"),
         transfer_syntax_uid=str(dataset.file_meta.TransferSyntaxUID),
         modality=_text(dataset, "Modality", 16),
+        calling_ae_title=_text(dataset.file_meta, "SourceApplicationEntityTitle", 16),
         is_our_report=(_text(dataset, "Modality", 16), _text(dataset, "Manufacturer", 64)) == ("SR", MANUFACTURER),
         identity=Identity(
             patient_id=_text(dataset, "PatientID", 64),

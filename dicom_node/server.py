@@ -1,89 +1,198 @@
-"""The node's life: the storage SCP and its intake thread, from start to a drained stop."""
+"""The receiving process: storage SCP over one spool, from start to a drained stop. It never opens the registry."""
 
+import socket
+import ssl
 import threading
 import time
-from typing import Any
+from typing import Any, cast
 
-from celery import Celery
 from pynetdicom import AE, evt
+from pynetdicom.association import Association
 from pynetdicom.events import Event as NetworkEvent
+from pynetdicom.pdu_primitives import A_ASSOCIATE
+from pynetdicom.transport import AssociationSocket
 
 from config.errors import ConfigurationError
-from config.logs import Event, emit
+from config.logs import Event, emit, place_of
+from config.peers import PeerSettings
 from config.settings import Settings
-from db.session import Database
-from dicom_node.contexts import support_contexts
-from dicom_node.intake import Intake
+from dicom_node.access import AccessList, Caller, Refusal
+from dicom_node.contexts import accepted_contexts, register_retired_classes
+from dicom_node.header import InstanceHeader
+from dicom_node.incoming import Window
+from dicom_node.listening import StorageServer
 from dicom_node.network import configure_pynetdicom
-from dicom_node.receive import on_c_store
+from dicom_node.receive import Announced, Reception, on_c_store
+from dicom_node.reporting import SPEAKS_EVERY_S, Callers, OpenStudies
 from dicom_node.spool import Spool
+from dicom_node.store_messages import StoreRequest
+from dicom_node.tls import common_name, listening_context
+from dicom_node.upper_layer import FITS, take_over
+
+ASSOCIATE_TIMEOUT_S = 30
+"""A connection that asks for no association within this time is closed (PS3.8 section 9.1.5, ARTIM)."""
+SWEEP_EVERY_S = 600.0
 
 
-class Node:
-    """A storage SCP over one spool and one registry. Start it once in a process of its own."""
+class Receiver:
+    """A storage SCP. Several of them, in as many processes, can share port and spool."""
 
-    def __init__(self, settings: Settings, database: Database, broker: Celery) -> None:
-        self._settings = settings.node
-        self._spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
-        self._intake = Intake(settings, self._spool, database, broker)
-        self._stop_intake = threading.Event()
-        self._intake_thread = threading.Thread(target=self._intake.run, args=[self._stop_intake], name="intake")
-        self._server: Any = None
-
-    @property
-    def port(self) -> int:
-        """The port that the node listens on; useful when it was configured as 0."""
-        return int(self._server.server_address[1])
-
-    def start(self) -> None:
-        """Listen, and begin to register what is in the spool.
+    def __init__(self, settings: Settings) -> None:
+        """Prepare to listen.
 
         Raises
         ------
         ConfigurationError
-            The address cannot be listened on.
+            A certificate cannot be used, or a peer may send what the node does not store.
+        """
+        self._settings = settings
+        self._node = settings.node
+        self._spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
+        self._access = AccessList(settings)
+        self._open_studies = OpenStudies(self._spool)
+        self._callers = Callers(self._spool)
+        register_retired_classes()
+        self._contexts = accepted_contexts()
+        self._contexts_of = {
+            peer.name: accepted_contexts(peer.sop_classes) for peer in settings.peers if peer.sop_classes
+        }
+        self._tls = listening_context(settings.tls) if settings.tls.enabled else None
+        self._servers: list[StorageServer] = []
+        self._admitted: dict[Association, PeerSettings | None] = {}
+        self._admitting = threading.Lock()
+        self._stopping = threading.Event()
+        self._housekeeping = threading.Thread(target=self._keep_house, name="housekeeping", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The port that the node listens on; useful when it was configured as 0."""
+        return int(self._servers[0].server_address[1])
+
+    def start(self) -> None:
+        """Listen.
+
+        Raises
+        ------
+        ConfigurationError
+            An address cannot be listened on.
         """
         self._spool.create()
-        configure_pynetdicom(receive_into=self._spool.incoming)
-        address = (self._settings.host, self._settings.port)
-        try:
-            self._server = self._application_entity().start_server(address, block=False, evt_handlers=self._handlers())
-        except OSError as error:
-            raise ConfigurationError(f"node: cannot listen on {address[0]}:{address[1]}: {error.strerror}") from error
-        # An association that is silent for longer than this is aborted: nothing is writing to files so old. Younger
-        # ones may be another node's, on this spool.
-        self._spool.sweep_incoming(older_than_s=2 * self._settings.idle_timeout_s)
-        self._intake_thread.start()
-        emit(Event.NODE_LISTENING, host=self._settings.host, port=self.port, ae_title=self._settings.ae_title)
+        configure_pynetdicom()
+        self._sweep()
+        ae = self._application_entity()
+        if self._settings.tls.accept_without_tls:
+            self._listen(ae, self._node.port)
+        if self._tls is not None:
+            self._listen(ae, self._settings.tls.port, tls=self._tls)
+        self._housekeeping.start()
+        emit(Event.NODE_LISTENING, host=self._node.host, port=self.port, ae_title=self._node.ae_title)
 
     def stop(self) -> None:
-        """Refuse new associations, let the running ones finish, register all, and end."""
-        emit(Event.NODE_DRAINING, count=len(self._server.active_associations))
-        self._server.shutdown()
-        deadline = time.monotonic() + self._settings.drain_timeout_s
-        while (running := self._server.active_associations) and time.monotonic() < deadline:
+        """Refuse new associations, let the running ones finish, and end."""
+        emit(Event.NODE_DRAINING, count=len(self._running()))
+        for server in self._servers:
+            server.shutdown()
+        deadline = time.monotonic() + self._node.drain_timeout_s
+        while (running := self._running()) and time.monotonic() < deadline:
             time.sleep(0.05)
         for association in running:
-            association.abort()
-        self._stop_intake.set()
-        self._intake_thread.join()
+            association.abort(block=False)
+        self._stopping.set()
+        self._housekeeping.join()
+        self._callers.publish()
+        self._open_studies.withdraw()
         emit(Event.NODE_STOPPED)
 
+    def _listen(self, ae: AE, port: int, tls: ssl.SSLContext | None = None) -> None:
+        try:
+            server = StorageServer(ae, (self._node.host, port), handlers=self._handlers(), tls=tls)
+        except OSError as error:
+            raise ConfigurationError(f"node: cannot listen on {self._node.host}:{port}: {error.strerror}") from error
+        if self._node.receive_path == "fast" and FITS:
+            server.take_over = self._take_over
+        server.serve()
+        self._servers.append(server)
+
     def _application_entity(self) -> AE:
-        ae = AE(ae_title=self._settings.ae_title)
-        support_contexts(ae)
-        ae.maximum_associations = self._settings.maximum_associations
-        ae.maximum_pdu_size = self._settings.maximum_pdu_bytes
-        ae.network_timeout = self._settings.idle_timeout_s
-        ae.require_called_aet = self._settings.require_called_ae_title
+        ae = AE(ae_title=self._node.ae_title)
+        ae.supported_contexts = self._contexts
+        ae.maximum_associations = 10 * self._node.maximum_associations  # ours to say, with the reason noted
+        ae.maximum_pdu_size = self._node.maximum_pdu_bytes
+        ae.network_timeout = self._node.idle_timeout_s
+        ae.acse_timeout = ASSOCIATE_TIMEOUT_S
         return ae
 
     def _handlers(self) -> list[Any]:
         return [
-            (evt.EVT_C_STORE, on_c_store, [self._spool, self._intake.open_studies]),
-            (evt.EVT_REJECTED, _on_rejected),
+            (evt.EVT_REQUESTED, self._on_requested),
+            (evt.EVT_C_STORE, on_c_store, [self._spool, self._on_stored]),
         ]
 
+    def _on_requested(self, event: NetworkEvent) -> None:
+        """Admit the caller with the contexts that are its own, or reject it and note why."""
+        association = event.assoc
+        caller = _caller(association)
+        with self._admitting:
+            self._admitted = {a: peer for a, peer in self._admitted.items() if a.is_alive()}
+            decision = self._access.decide(caller, list(self._admitted.values()))
+            if not isinstance(decision, Refusal):
+                self._admitted[association] = decision.peer
+        if isinstance(decision, Refusal):
+            self._callers.note(ae_title=caller.calling_ae_title, address=caller.address, outcome=decision.reason)
+            emit(Event.ASSOCIATION_REJECTED, calling_ae_title=caller.calling_ae_title, reason=decision.reason)
+            association.acse.send_reject(*decision.rejection.value)
+            association.kill()
+            return
+        self._callers.note(ae_title=caller.calling_ae_title, address=caller.address, outcome="accepted")
+        name = decision.peer.name if decision.peer else ""
+        association.acceptor.supported_contexts = self._contexts_of.get(name, self._contexts)
 
-def _on_rejected(event: NetworkEvent) -> None:
-    emit(Event.ASSOCIATION_REJECTED, calling_ae_title=event.assoc.requestor.ae_title)
+    def _take_over(self, association: Association, connection: socket.socket) -> None:
+        window = Window()
+
+        def begin_store(association: Association, request: StoreRequest) -> Reception:
+            context = association._accepted_cx[request.context_id]
+            announced = Announced(
+                sop_class_uid=request.sop_class_uid,
+                sop_instance_uid=request.sop_instance_uid,
+                transfer_syntax_uid=str(context.transfer_syntax[0]),
+                calling_ae_title=association.requestor.ae_title,
+            )
+            return Reception(self._spool, window, announced, lambda header: self._on_stored(association, header))
+
+        take_over(association, connection, begin_store, self._node.idle_timeout_s)
+
+    def _on_stored(self, association: Association, header: InstanceHeader) -> None:
+        self._open_studies.touch(association, header.study_instance_uid)
+
+    def _running(self) -> list[Association]:
+        return [association for server in self._servers for association in server.active_associations]
+
+    def _keep_house(self) -> None:
+        swept_at = time.monotonic()
+        while not self._stopping.wait(SPEAKS_EVERY_S):
+            try:
+                self._open_studies.publish()
+                self._callers.publish()
+                if time.monotonic() - swept_at > SWEEP_EVERY_S:
+                    swept_at = time.monotonic()
+                    self._sweep()
+            except OSError as error:  # a full disk: said again in a moment
+                emit(Event.SPOOL_AWAY, error=place_of(error))
+
+    def _sweep(self) -> None:
+        # No transfer is silent for longer than the timeout: nobody writes to files so old. Younger ones may be
+        # another process's.
+        self._spool.sweep_incoming(older_than_s=2 * self._node.idle_timeout_s)
+
+
+def _caller(association: Association) -> Caller:
+    connection = cast(AssociationSocket, association.dul.socket).socket
+    asked = cast(A_ASSOCIATE, association.requestor.primitive)
+    return Caller(
+        calling_ae_title=asked.calling_ae_title.strip(),
+        called_ae_title=asked.called_ae_title.strip(),
+        address=association.requestor.address,
+        tls=isinstance(connection, ssl.SSLSocket),
+        certificate_common_name=common_name(connection.getpeercert()) if isinstance(connection, ssl.SSLSocket) else "",
+    )

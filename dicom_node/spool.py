@@ -2,27 +2,29 @@
 
     incoming/                 temporary files of running transfers; on the same file system as the rest
     studies/<study>/<sop>.dcm instances under their final names, acknowledged only once they are durable
-    unregistered/<sop>.json   one ticket for each instance that the registry does not know yet
+    unregistered/<sop>.dcm    a second name (a hard link) of each instance that the registry does not know yet
     quarantine/<day>/         what was refused, with the reason beside it
+    receivers/                what the receiving processes tell of themselves (dicom_node.reporting)
     tensors/, reports/        what the steps make
 
-The tickets are the queue between the node and the registry: when the database is away they wait on the disk.
+The unregistered names are the queue between the node and the registry: when the database is away they wait on the disk.
+Everything else that the registry has to know of an instance is in its file, or is the file's own time.
 """
 
-import filecmp
 import json
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import Enum, auto
 from pathlib import Path
 
 from config.errors import InstanceConflictError, SpoolFullError
-from config.logs import Event, emit, place_of
-from dicom_node.header import InstanceHeader
+from dicom_node.header import InstanceHeader, data_set_position, read_file_meta
+
+COMPARED_AT_ONCE = 1024 * 1024
 
 
 class Kept(Enum):
@@ -33,16 +35,6 @@ class Kept(Enum):
     """The same bytes were there already."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ticket:
-    """An instance that waits to be registered, with what its file does not say."""
-
-    path: Path
-    instance_path: Path
-    calling_ae_title: str | None
-    received_at: datetime
-
-
 class Spool:
     """One installation's spool below `root`; safe for several threads and processes at once."""
 
@@ -50,13 +42,14 @@ class Spool:
         self.root = root
         self.incoming = root / "incoming"
         self.quarantined = root / "quarantine"
+        self.receivers = root / "receivers"
         self._studies = root / "studies"
         self._unregistered = root / "unregistered"
         self._minimum_free_bytes = minimum_free_bytes
 
     def create(self) -> None:
         """Make the folders that are not there yet."""
-        for folder in (self.incoming, self._studies, self._unregistered, self.quarantined):
+        for folder in (self.incoming, self._studies, self._unregistered, self.quarantined, self.receivers):
             folder.mkdir(parents=True, exist_ok=True)
 
     def require_room(self) -> None:
@@ -71,33 +64,35 @@ class Spool:
         if free < self._minimum_free_bytes:
             raise SpoolFullError(f"disk low: {free >> 20} MiB free, {self._minimum_free_bytes >> 20} MiB are kept back")
 
-    def keep(self, received: Path, header: InstanceHeader, *, calling_ae_title: str | None) -> Kept:
-        """Give a received file its final name; when this returns, file, name and ticket survive a loss of power.
+    def new_incoming(self) -> Path:
+        """A name for a temporary file, like no other."""
+        return self.incoming / f"{uuid.uuid4().hex}.part"
 
-        An instance is never overwritten: the same bytes again are dropped, other bytes are left where they are.
+    def keep(self, received: Path, header: InstanceHeader) -> Kept:
+        """Give a received, durable file its final name; when this returns, its names survive a loss of power.
+
+        An instance is never overwritten: the same data set again is dropped, another is left where it is.
 
         Raises
         ------
         InstanceConflictError
-            Other bytes are already kept under this SOP Instance UID.
+            Another data set is already kept under this SOP Instance UID.
         OSError
             The disk failed or is full; `received` is still there, nothing else is.
         """
         final = self.instance_path(header.study_instance_uid, header.sop_instance_uid)
         final.parent.mkdir(exist_ok=True)
-        _sync(received)
         try:
             os.link(received, final)  # unlike a rename, this never replaces a file
             kept = Kept.STORED
         except FileExistsError:
-            if not filecmp.cmp(received, final, shallow=False):
+            if not _same_data_set(received, final):
                 raise InstanceConflictError("other bytes are already kept under this SOP Instance UID") from None
+            _sync(final)  # stored a moment ago by another association, it may not be durable yet
             kept = Kept.REPEATED
-        # Also for a repeated instance: the first may have been stored a moment ago, and not be durable yet.
-        self._write_ticket(final, header, calling_ae_title)
+        received.rename(self._unregistered / f"{header.sop_instance_uid}.dcm")
         for folder in (final.parent, self._studies, self._unregistered):
             _sync(folder)
-        received.unlink()
         return kept
 
     def quarantine(self, received: Path, *, reason: str, calling_ae_title: str | None) -> Path:
@@ -112,26 +107,24 @@ class Spool:
         _sync(folder)
         return kept
 
-    def tickets(self) -> Iterator[Ticket]:
-        """The instances that wait to be registered, in no particular order; a damaged ticket is put aside."""
-        for path in self._unregistered.glob("*.json"):
-            try:
-                ticket = self._ticket(path)
-            except FileNotFoundError:
-                continue  # registered by another process
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                damaged = path.rename(path.with_suffix(".damaged"))
-                emit(Event.TICKET_UNREADABLE, path=self.relative(damaged), error=place_of(error))
-                continue
-            yield ticket
+    def unregistered(self) -> Iterator[Path]:
+        """The instances that wait to be registered, in no particular order."""
+        return self._unregistered.glob("*.dcm")
+
+    def put_aside(self, unregistered: Path) -> None:
+        """Leave an instance that the registry cannot take out of the queue; `unregistered()` brings it no more."""
+        unregistered.rename(unregistered.with_suffix(".refused"))
 
     def sweep_incoming(self, *, older_than_s: float) -> int:
         """Remove temporary files that no transfer writes to any more; how many there were."""
         oldest = datetime.now(UTC).timestamp() - older_than_s
-        stale = [path for path in self.incoming.iterdir() if path.stat().st_mtime < oldest]
-        for path in stale:
-            path.unlink(missing_ok=True)
-        return len(stale)
+        swept = 0
+        for path in self.incoming.iterdir():
+            with suppress(FileNotFoundError):  # its transfer has just ended
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
+                    swept += 1
+        return swept
 
     def instance_path(self, study_instance_uid: str, sop_instance_uid: str) -> Path:
         """Where an instance of these (valid) UIDs lies."""
@@ -153,22 +146,16 @@ class Spool:
         """The file of a path that the registry holds."""
         return self.root / relative
 
-    def _ticket(self, path: Path) -> Ticket:
-        note = json.loads(path.read_text())
-        return Ticket(
-            path=path,
-            instance_path=self.root / note["spool_path"],
-            calling_ae_title=note["calling_ae_title"],
-            received_at=datetime.fromisoformat(note["received_at"]),
-        )
 
-    def _write_ticket(self, final: Path, header: InstanceHeader, calling_ae_title: str | None) -> None:
-        note = {
-            "spool_path": self.relative(final),
-            "calling_ae_title": calling_ae_title,
-            "received_at": datetime.now(UTC).isoformat(),
-        }
-        write_durably(self._unregistered / f"{header.sop_instance_uid}.json", json.dumps(note).encode())
+def _same_data_set(one: Path, other: Path) -> bool:
+    """Whether two files hold the same instance, whoever sent each: the File Meta Information may differ."""
+    with one.open("rb") as first, other.open("rb") as second:
+        first.seek(data_set_position(one))
+        second.seek(data_set_position(other))
+        while (part := first.read(COMPARED_AT_ONCE)) == second.read(COMPARED_AT_ONCE):
+            if not part:
+                return read_file_meta(one).TransferSyntaxUID == read_file_meta(other).TransferSyntaxUID
+    return False
 
 
 def write_durably(path: Path, content: bytes) -> None:

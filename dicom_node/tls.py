@@ -1,6 +1,8 @@
 """Secure transport: PS3.15 annex B.12, the BCP 195 (RFC 8996, RFC 9325) TLS profile."""
 
 import ssl
+from collections.abc import Mapping
+from typing import Any
 
 from config.errors import ConfigurationError
 from config.peers import TLSSettings
@@ -42,10 +44,10 @@ def calling_context(tls: TLSSettings) -> ssl.SSLContext:
     return _context(ssl.PROTOCOL_TLS_CLIENT, tls)
 
 
-def common_name(certificate: dict[str, object] | None) -> str:
+def common_name(certificate: Mapping[str, Any] | None) -> str:
     """The subject common name of a peer's certificate, as `ssl.SSLSocket.getpeercert` gives it; empty without one."""
     subject = (certificate or {}).get("subject", ())
-    names = [value for part in subject for key, value in part if key == "commonName"]  # type: ignore[attr-defined]
+    names = [value for part in subject for key, value in part if key == "commonName"]
     return str(names[0]) if names else ""
 
 

@@ -200,9 +200,24 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
         sa.UniqueConstraint("report_id", "destination", name=op.f("uq_deliveries_report_id")),
     )
+    op.create_table(
+        "callers",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("ae_title", sa.String(length=16), nullable=False),
+        sa.Column("address", sa.String(length=45), nullable=False),
+        sa.Column("outcome", sa.String(length=255), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("first_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_callers")),
+        sa.UniqueConstraint("ae_title", "address", "outcome", name=op.f("uq_callers_ae_title")),
+    )
+    op.create_index(op.f("ix_callers_last_at"), "callers", ["last_at"], unique=False)
 
 
 def downgrade() -> None:
+    op.drop_index(op.f("ix_callers_last_at"), table_name="callers")
+    op.drop_table("callers")
     op.drop_table("deliveries")
     op.drop_index(op.f("ix_results_task_id"), table_name="results")
     op.drop_table("results")

@@ -1,0 +1,100 @@
+"""Who may talk to the node: the configured peers, and what becomes of everybody else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import ip_address
+
+from config.peers import PeerSettings, Role, UnknownPeers
+from config.settings import Settings
+
+
+class Rejection(Enum):
+    """Result, source and diagnostic of an A-ASSOCIATE-RJ (PS3.8 table 9-21)."""
+
+    CALLING_AE_TITLE = (1, 1, 3)
+    CALLED_AE_TITLE = (1, 1, 7)
+    NO_REASON = (1, 1, 1)
+    LOCAL_LIMIT = (2, 3, 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """Somebody who asks for an association."""
+
+    calling_ae_title: str
+    called_ae_title: str
+    address: str
+    """IP address."""
+    tls: bool
+    certificate_common_name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admission:
+    """The caller may associate, as this peer; None when it is none that we know but may all the same."""
+
+    peer: PeerSettings | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """The caller may not."""
+
+    rejection: Rejection
+    reason: str
+
+
+class AccessList:
+    """Decides on callers, from the settings alone."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._node = settings.node
+        self._senders = settings.peers_in(Role.SENDER)
+
+    def decide(self, caller: Caller, others: Sequence[PeerSettings | None]) -> Admission | Refusal:
+        """Admit a caller or not; `others` are the peers of the associations that are open already."""
+        if len(others) >= self._node.maximum_associations:
+            limit = self._node.maximum_associations
+            return Refusal(rejection=Rejection.LOCAL_LIMIT, reason=f"{limit} associations are open already")
+        named = [peer for peer in self._senders if peer.ae_title == caller.calling_ae_title.strip()]
+        if not named:
+            return self._unknown(caller)
+        obstacles = [(peer, self._obstacle(peer, caller, others)) for peer in named]
+        fitting = next((peer for peer, obstacle in obstacles if obstacle is None), None)
+        if fitting is not None:
+            return Admission(peer=fitting)
+        return next(obstacle for _, obstacle in obstacles if obstacle is not None)
+
+    def _unknown(self, caller: Caller) -> Admission | Refusal:
+        local = ip_address(caller.address).is_loopback
+        welcome = self._node.unknown_peers is UnknownPeers.ACCEPT or (
+            self._node.unknown_peers is UnknownPeers.LOOPBACK and local
+        )
+        if not welcome:
+            return Refusal(rejection=Rejection.CALLING_AE_TITLE, reason="no peer has this calling AE title")
+        if self._node.require_called_ae_title and caller.called_ae_title.strip() != self._node.ae_title:
+            return self._wrong_called_ae_title(caller)
+        return Admission(peer=None)
+
+    def _obstacle(self, peer: PeerSettings, caller: Caller, others: Sequence[PeerSettings | None]) -> Refusal | None:
+        if not peer.calls_from(caller.address):
+            reason = f"peer {peer.name} does not call from this address"
+            return Refusal(rejection=Rejection.CALLING_AE_TITLE, reason=reason)
+        if peer.tls and not caller.tls:
+            return Refusal(rejection=Rejection.NO_REASON, reason=f"peer {peer.name} has to use TLS")
+        if peer.certificate_common_name not in ("", caller.certificate_common_name):
+            return Refusal(rejection=Rejection.NO_REASON, reason=f"the certificate is not that of peer {peer.name}")
+        required = peer.called_ae_titles or ((self._node.ae_title,) if self._node.require_called_ae_title else ())
+        if required and caller.called_ae_title.strip() not in required:
+            return self._wrong_called_ae_title(caller)
+        if peer.maximum_associations and others.count(peer) >= peer.maximum_associations:
+            reason = f"peer {peer.name} has {peer.maximum_associations} associations open already"
+            return Refusal(rejection=Rejection.LOCAL_LIMIT, reason=reason)
+        return None
+
+    def _wrong_called_ae_title(self, caller: Caller) -> Refusal:
+        return Refusal(
+            rejection=Rejection.CALLED_AE_TITLE,
+            reason=f"it calls {caller.called_ae_title.strip() or 'nobody'}, this is {self._node.ae_title}",
+        )

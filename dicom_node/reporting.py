@@ -1,0 +1,159 @@
+"""What a receiving process tells the rest of the house, as files in the spool: it never opens the registry itself.
+
+    receivers/<process>.json          which studies its associations have open, and when it said so last
+    receivers/callers-<unique>.json   who called since the last such file, and what became of it: for the registry
+
+The intake reads them (`dicom_node.intake`), in whatever process, on whatever host it runs.
+"""
+
+import json
+import os
+import socket
+import threading
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from db.received import Call
+from dicom_node.spool import Spool
+
+SPEAKS_EVERY_S = 2.0
+SILENT_AFTER = timedelta(seconds=15)
+"""A process that has said nothing for so long is gone: its associations are closed."""
+CALLERS_AT_ONCE = 200
+"""Different callers of one file; a flood from more than that many addresses is counted under `elsewhere`."""
+
+
+class OpenStudies:
+    """Which studies the open associations of this process have sent instances of: these are not quiet yet."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._file = spool.receivers / f"{socket.gethostname()}-{os.getpid()}.json"
+        self._lock = threading.Lock()
+        self._by_association: dict[threading.Thread, set[str]] = {}
+
+    def touch(self, association: threading.Thread, study_instance_uid: str) -> None:
+        """An association (pynetdicom runs each in a thread) has sent an instance of this study."""
+        with self._lock:
+            known = self._by_association.setdefault(association, set())
+            if study_instance_uid in known:
+                return
+            known.add(study_instance_uid)
+        self.publish()
+
+    def uids(self) -> set[str]:
+        """The Study Instance UIDs of all associations that still run."""
+        with self._lock:
+            # Liveness rather than an event at the end: an association that drops in mid-transfer has both at once.
+            self._by_association = {a: uids for a, uids in self._by_association.items() if a.is_alive()}
+            return set().union(*self._by_association.values())
+
+    def publish(self) -> None:
+        """Say it, for whoever decides that a study is quiet."""
+        _write(self._file, {"said_at": datetime.now(UTC).isoformat(), "open_studies": sorted(self.uids())})
+
+    def withdraw(self) -> None:
+        """This process ends: nothing is open here any more."""
+        self._file.unlink(missing_ok=True)
+
+
+def studies_open_anywhere(spool: Spool, *, now: datetime) -> set[str]:
+    """The Study Instance UIDs that the associations of all receiving processes have open."""
+    found: set[str] = set()
+    for file in spool.receivers.glob("*.json"):
+        if file.name.startswith(_CALLERS):
+            continue
+        said = _read(file)
+        if said is None:
+            continue
+        if now - datetime.fromisoformat(said["said_at"]) > SILENT_AFTER:
+            file.unlink(missing_ok=True)
+        else:
+            found |= set(said["open_studies"])
+    return found
+
+
+class Callers:
+    """Who called since the last publication."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._folder = spool.receivers
+        self._lock = threading.Lock()
+        self._calls: dict[tuple[str, str, str], Call] = {}
+
+    def note(self, *, ae_title: str, address: str, outcome: str) -> None:
+        """Somebody asked for an association; `outcome` is `accepted`, or why not."""
+        now = datetime.now(UTC)
+        with self._lock:
+            key = (ae_title, address, outcome)
+            if key not in self._calls and len(self._calls) >= CALLERS_AT_ONCE:
+                key = ("", "elsewhere", outcome)
+            before = self._calls.get(key)
+            self._calls[key] = Call(
+                ae_title=key[0],
+                address=key[1],
+                outcome=outcome,
+                count=before.count + 1 if before else 1,
+                first_at=before.first_at if before else now,
+                last_at=now,
+            )
+
+    def publish(self) -> None:
+        """Write what is new into a file of its own."""
+        with self._lock:
+            calls, self._calls = list(self._calls.values()), {}
+        if calls:
+            said = [
+                asdict(call) | {"first_at": call.first_at.isoformat(), "last_at": call.last_at.isoformat()}
+                for call in calls
+            ]
+            _write(self._folder / f"{_CALLERS}{uuid.uuid4().hex}.json", said)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedCalls:
+    """One published file: remove it once the registry has what it says."""
+
+    file: Path
+    calls: tuple[Call, ...]
+
+
+def published_calls(spool: Spool) -> Iterator[PublishedCalls]:
+    """What the receiving processes have published and the registry does not know yet."""
+    for file in spool.receivers.glob(f"{_CALLERS}*.json"):
+        said = _read(file)
+        if said is not None:
+            yield PublishedCalls(file=file, calls=tuple(_call(item) for item in said))
+
+
+def _call(item: dict[str, str]) -> Call:
+    return Call(
+        ae_title=item["ae_title"],
+        address=item["address"],
+        outcome=item["outcome"],
+        count=int(item["count"]),
+        first_at=datetime.fromisoformat(item["first_at"]),
+        last_at=datetime.fromisoformat(item["last_at"]),
+    )
+
+
+_CALLERS = "callers-"
+
+
+def _write(file: Path, content: object) -> None:
+    unfinished = file.with_name(f".{file.name}.{threading.get_ident()}")
+    unfinished.write_text(json.dumps(content))
+    unfinished.rename(file)
+
+
+def _read(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text())
+    except FileNotFoundError:
+        return None  # another process was first
+    except ValueError:
+        file.rename(file.with_suffix(".damaged"))
+        return None

@@ -1,0 +1,57 @@
+"""The header of an instance, read while its bytes pass by on their way to the disk; and whether they end well.
+
+A study of sixty clips is hundreds of megabytes: reading each file again before it may be acknowledged would cost more
+than receiving it. Where the stream does not say enough, as when the pixel data are not in the first window, or the data
+set is deflated, the file itself is read.
+"""
+
+from io import BytesIO
+from pathlib import Path
+
+from config.errors import UnreadableInstanceError
+from dicom_node.fragments import UNDEFINED_LENGTH, FragmentWalk
+from dicom_node.header import InstanceHeader, PixelDataStart, header_of, read_header, read_until_pixels
+
+
+class StreamedHeader:
+    """Looks at each window of a file, from the front to the end."""
+
+    def __init__(self) -> None:
+        self._header: InstanceHeader | None = None
+        self._pixels: PixelDataStart | None = None
+        self._fragments: FragmentWalk | None = None
+
+    def see(self, window: memoryview, start: int) -> None:
+        """The next bytes of the file; `start` is their position in it."""
+        if start == 0:
+            self._begin(window)
+        if self._fragments is not None:
+            self._fragments.see(window, start)
+
+    def finish(self, path: Path, size: int) -> InstanceHeader:
+        """The header, once the whole file of `size` bytes was seen and lies at `path`.
+
+        Raises
+        ------
+        UnreadableInstanceError
+            It is not a DICOM file, a UID is missing or malformed, or the file ends inside an element.
+        """
+        if self._header is None or self._pixels is None:
+            return read_header(path)
+        if self._fragments is not None:
+            self._fragments.require_whole(size)
+        elif self._pixels.end > size:
+            raise UnreadableInstanceError(f"cut off: pixel data miss {self._pixels.end - size} bytes")
+        return self._header
+
+    def _begin(self, window: memoryview) -> None:
+        try:
+            dataset, pixels = read_until_pixels(BytesIO(window))
+            if pixels is None:
+                return
+            self._header = header_of(dataset)
+        except Exception:  # noqa: BLE001  damaged, or merely longer than the window: the file will tell
+            return
+        self._pixels = pixels
+        if pixels.length == UNDEFINED_LENGTH:
+            self._fragments = FragmentWalk(pixels.value_at)
