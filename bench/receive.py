@@ -213,7 +213,10 @@ def watch_memory(files: list[Path], receiver: Receiver) -> None:
     for _ in range(17):
         visit(files, receiver, 4)
         peaks.append(receiver.peak_memory_mb())
-    print(f"{receiver.name}: peak memory after {INSTANCES} instances {peaks[0]:.0f} MB, after {INSTANCES * 17} {peaks[-1]:.0f}")
+    sent = INSTANCES * len(peaks)
+    print(
+        f"{receiver.name}: peak memory {peaks[0]:.0f} MB after {INSTANCES} instances, {peaks[-1]:.0f} MB after {sent}"
+    )
 
 
 def main() -> None:
@@ -222,7 +225,10 @@ def main() -> None:
     parser.add_argument("--memory", action="store_true", help="also send 1,020 instances to ours and watch its memory")
     parser.add_argument("--folder", type=Path, default=None, help="where everybody stores; by default, here")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=arguments.folder or Path.cwd(), prefix=".bench-") as scratch, ExitStack() as up:
+    with (
+        tempfile.TemporaryDirectory(dir=arguments.folder or Path.cwd(), prefix=".bench-") as scratch,
+        ExitStack() as up,
+    ):
         folders = [Path(scratch) / name for name in ("study", "ours", "ours-2", "dcmtk", "orthanc")]
         for folder in folders:
             folder.mkdir()

@@ -116,7 +116,8 @@ class Instance(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
-    sop_instance_uid: Mapped[str] = mapped_column(UID, unique=True)
+    sop_instance_uid: Mapped[str] = mapped_column(UID, index=True)
+    """Unique in the world, says the standard; a PACS that splits or merges studies sends it again in another one."""
     sop_class_uid: Mapped[str] = mapped_column(UID)
     series_instance_uid: Mapped[str] = mapped_column(UID)
     transfer_syntax_uid: Mapped[str] = mapped_column(UID)
@@ -131,6 +132,8 @@ class Instance(Base):
     """The revision of the study that it arrived in."""
 
     study: Mapped[Study] = relationship(back_populates="instances")
+
+    __table_args__ = (UniqueConstraint("study_id", "sop_instance_uid"),)
 
 
 class Clip(Base):

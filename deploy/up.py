@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -131,6 +132,7 @@ class _Tree:
 
     def __enter__(self) -> "_Tree":
         self._settings.data_dir.mkdir(parents=True, exist_ok=True)
+        _require_free_port(self._settings)
         for child in [*self._receivers, *self._others]:
             child.start()
         return self
@@ -175,6 +177,17 @@ class _Tree:
             if child.ended and time.monotonic() > child.start_again_at:
                 emit(Event.PROCESS_ENDED, process_name=child.name, count=child.process.returncode)
                 child.start()
+
+
+def _require_free_port(settings: Settings) -> None:
+    """Receiving processes share their port: the system would let another installation share it as well."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.node.host, settings.node.port))
+        except OSError as error:
+            address = f"{settings.node.host}:{settings.node.port}"
+            raise ConfigurationError(f"node: cannot listen on {address}: {error.strerror}") from error
 
 
 def _stop(children: Sequence[Child], *, within_s: float) -> None:

@@ -37,17 +37,20 @@ class StorageServer(ThreadedAssociationServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, ae: AE, address: tuple[str, int], *, handlers: list[Any], tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, ae: AE, address: tuple[str, int], *, handlers: list[Any], tls: ssl.SSLContext | None, shares_port: bool
+    ) -> None:
         self.take_over: TakeOver | None = None
         self.shared_contexts = ae.supported_contexts
         self._tls = tls
+        self._shares_port = shares_port
         self._open: set[socket.socket] = set()
         self._open_lock = threading.Lock()
         super().__init__(ae, address, ae.ae_title, [], evt_handlers=handlers, request_handler=ConnectionHandler)
 
     def server_bind(self) -> None:
-        """Share the port with the other receiving processes: the system spreads connections over them."""
-        cast(socket.socket, self.socket).setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        """Share the port with the other receiving processes, if there are any: the system spreads connections."""
+        cast(socket.socket, self.socket).setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(self._shares_port))
         super().server_bind()
 
     def get_request(self) -> tuple[socket.socket, Any]:

@@ -3,6 +3,7 @@
 import select
 import socket
 import ssl
+import struct
 import time
 
 from pynetdicom.association import Association
@@ -16,7 +17,11 @@ class ReadAheadSocket(AssociationSocket):
 
     def __init__(self, association: Association, connection: socket.socket, *, pdu_timeout_s: float) -> None:
         super().__init__(association, client_socket=connection)
-        connection.settimeout(pdu_timeout_s)
+        # The system's own timeouts: Python's would ask before each read whether there is something to read.
+        connection.settimeout(None)
+        whole, part = divmod(pdu_timeout_s, 1)
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            connection.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", int(whole), int(part * 1e6)))
         self._pdu_timeout_s = pdu_timeout_s
         self._due_at = time.monotonic() + pdu_timeout_s
         self._buffer = memoryview(bytearray(READ_AHEAD_BYTES))

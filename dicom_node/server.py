@@ -105,7 +105,13 @@ class Receiver:
 
     def _listen(self, ae: AE, port: int, tls: ssl.SSLContext | None = None) -> None:
         try:
-            server = StorageServer(ae, (self._node.host, port), handlers=self._handlers(), tls=tls)
+            server = StorageServer(
+                ae,
+                (self._node.host, port),
+                handlers=self._handlers(),
+                tls=tls,
+                shares_port=self._node.processes > 1,
+            )
         except OSError as error:
             raise ConfigurationError(f"node: cannot listen on {self._node.host}:{port}: {error.strerror}") from error
         if self._node.receive_path == "fast" and FITS:

@@ -2,7 +2,7 @@
 
     incoming/                 temporary files of running transfers; on the same file system as the rest
     studies/<study>/<sop>.dcm instances under their final names, acknowledged only once they are durable
-    unregistered/<sop>.dcm    a second name (a hard link) of each instance that the registry does not know yet
+    unregistered/*.dcm        a second name (a hard link) of each instance that the registry does not know yet
     quarantine/<day>/         what was refused, with the reason beside it
     receivers/                what the receiving processes tell of themselves (dicom_node.reporting)
     tensors/, reports/        what the steps make
@@ -81,7 +81,7 @@ class Spool:
             The disk failed or is full; `received` is still there, nothing else is.
         """
         final = self.instance_path(header.study_instance_uid, header.sop_instance_uid)
-        final.parent.mkdir(exist_ok=True)
+        is_first = _made_now(final.parent)
         try:
             os.link(received, final)  # unlike a rename, this never replaces a file
             kept = Kept.STORED
@@ -90,8 +90,8 @@ class Spool:
                 raise InstanceConflictError("other bytes are already kept under this SOP Instance UID") from None
             _sync(final)  # stored a moment ago by another association, it may not be durable yet
             kept = Kept.REPEATED
-        received.rename(self._unregistered / f"{header.sop_instance_uid}.dcm")
-        for folder in (final.parent, self._studies, self._unregistered):
+        received.rename(self._unregistered / f"{header.study_instance_uid}_{header.sop_instance_uid}.dcm")
+        for folder in (final.parent, self._unregistered, *([self._studies] if is_first else [])):
             _sync(folder)
         return kept
 
@@ -145,6 +145,14 @@ class Spool:
     def absolute(self, relative: str) -> Path:
         """The file of a path that the registry holds."""
         return self.root / relative
+
+
+def _made_now(folder: Path) -> bool:
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return False
+    return True
 
 
 def _same_data_set(one: Path, other: Path) -> bool:

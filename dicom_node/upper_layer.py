@@ -76,12 +76,15 @@ class StorageUpperLayer(DULServiceProvider):
     def _is_transport_event(self) -> bool:
         if not (self._stores_alone and self.state_machine.current_state == "Sta6"):
             return super()._is_transport_event()
-        if not self.stream.has_input(WAIT_S):
-            if self._idle_timer.expired:
-                self._leave_to_pynetdicom()  # whose other thread ends idle associations
-            return False
-        self._read_pdu_data()
-        return True
+        while self.stream.has_input(WAIT_S):
+            self._read_pdu_data()
+            # On to the next message without a pause, unless there is something else to do first.
+            if self.event_queue.queue or self.to_provider_queue.queue or not self._stores_alone or self._kill_thread:
+                return True
+            self._idle_timer.restart()
+        if self._idle_timer.expired:
+            self._leave_to_pynetdicom()  # whose other thread ends idle associations
+        return False
 
     def _read_pdu_data(self) -> None:
         self.stream.expect_pdu()

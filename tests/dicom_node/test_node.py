@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,7 +27,8 @@ from db.queries import StudySummary, list_studies, study_detail
 from db.session import Database
 from dicom_node.contexts import RETIRED_ULTRASOUND, STORAGE_CLASSES, TRANSFER_SYNTAXES
 from dicom_node.header import read_header
-from dicom_node.server import Node
+from dicom_node.intake import Intake
+from dicom_node.server import Receiver
 from dicom_node.spool import Spool
 from tests.support.waiting import wait_until
 
@@ -38,7 +38,8 @@ INSTANCE = "1.2.840.114340.3.8251017118051.3.20160503.121539.16117.4"
 
 
 @pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, receive_path: str) -> Settings:
+    monkeypatch.setenv("ECHOWORKER_NODE__RECEIVE_PATH", receive_path)
     monkeypatch.setenv("ECHOWORKER_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("ECHOWORKER_NODE__PORT", "0")
     monkeypatch.setenv("ECHOWORKER_STUDY__QUIET_PERIOD_S", "1")
@@ -52,10 +53,37 @@ def database(settings: Settings) -> Database:
     return made
 
 
+class Node:
+    """Receiver and intake as threads of the test; in the product each has a process of its own."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self.receiver = Receiver(settings)
+        intake = Intake(settings, Spool(settings.spool_dir), database, create_celery_app(settings))
+        self._stop = threading.Event()
+        self._intake = threading.Thread(target=intake.run, args=[self._stop])
+
+    def start(self) -> None:
+        self.receiver.start()
+        self._intake.start()
+
+    def stop(self) -> None:
+        self.receiver.stop()
+        self._stop.set()
+        self._intake.join()
+
+    @property
+    def port(self) -> int:
+        return self.receiver.port
+
+
+@pytest.fixture(params=["fast", "stock"])
+def receive_path(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture
-def node(settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
-    monkeypatch.setattr(tempfile, "tempdir", tempfile.tempdir)  # the node moves it; put it back
-    running = Node(settings, database, create_celery_app(settings))
+def node(settings: Settings, database: Database) -> Iterator[Node]:
+    running = Node(settings, database)
     running.start()
     yield running
     running.stop()
@@ -203,7 +231,7 @@ def test_a_ct_image_is_refused_before_it_is_sent(node: Node) -> None:
 
 
 def test_every_class_and_transfer_syntax_of_echo_machines_is_accepted(node: Node) -> None:
-    assert len(STORAGE_CLASSES) == 15
+    assert len(STORAGE_CLASSES) == 19
     assert len(TRANSFER_SYNTAXES) == 14
     for sop_class in STORAGE_CLASSES:
         ae = AE()
@@ -226,11 +254,10 @@ def test_the_retired_ultrasound_classes_are_stored_not_aborted(node: Node, retir
 
 
 def test_with_the_database_away_reception_goes_on_and_the_registry_catches_up(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings,
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", tempfile.tempdir)
     database = Database(settings.database_url)  # no schema yet: every statement fails
-    node = Node(settings, database, create_celery_app(settings))
+    node = Node(settings, database)
     node.start()
     association = associate(node)
     assert association.send_c_store(CLIP).Status == 0x0000
@@ -243,29 +270,25 @@ def test_with_the_database_away_reception_goes_on_and_the_registry_catches_up(
 
 
 def test_what_was_received_before_a_crash_is_registered_by_the_next_start(
-    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, database: Database
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", tempfile.tempdir)
     spool = Spool(settings.spool_dir)
     spool.create()
     (spool.incoming / "whole").write_bytes(CLIP.read_bytes())
-    spool.keep(spool.incoming / "whole", read_header(CLIP), calling_ae_title="ECHO1")
+    spool.keep(spool.incoming / "whole", read_header(CLIP))
     half = spool.incoming / "half"
     half.write_bytes(CLIP.read_bytes()[:1000])
     long_ago = time.time() - 10 * settings.node.idle_timeout_s
     os.utime(half, (long_ago, long_ago))
-    node = Node(settings, database, create_celery_app(settings))
+    node = Node(settings, database)
     node.start()
     wait_until(lambda: [s.instances for s in studies(database)] == [1], 20, "the instance to be registered")
     assert list(spool.incoming.iterdir()) == []
     node.stop()
 
 
-def test_stopping_refuses_new_associations_and_lets_running_ones_finish(
-    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", tempfile.tempdir)
-    node = Node(settings, database, create_celery_app(settings))
+def test_stopping_refuses_new_associations_and_lets_running_ones_finish(settings: Settings, database: Database) -> None:
+    node = Node(settings, database)
     node.start()
     association, port = associate(node), node.port
     stopping = threading.Thread(target=node.stop)
@@ -284,11 +307,11 @@ def test_stopping_refuses_new_associations_and_lets_running_ones_finish(
     assert [study.instances for study in studies(database)] == [1]
 
 
-def test_a_port_that_is_taken_is_a_clear_error(node: Node, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_that_is_taken_is_a_clear_error(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ECHOWORKER_NODE__PORT", str(node.port))
     settings = load_settings()
     with pytest.raises(ConfigurationError, match=f"cannot listen on 127.0.0.1:{node.port}"):
-        Node(settings, database, create_celery_app(settings)).start()
+        Receiver(settings).start()
 
 
 def test_nothing_of_the_patient_reaches_the_logs(

@@ -1,13 +1,19 @@
 import json
+import os
 import shutil
 import threading
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 
 from config.errors import InstanceConflictError, SpoolFullError
 from dicom_node.header import InstanceHeader, read_header
+from dicom_node.incoming import IncomingFile, Window
 from dicom_node.spool import Kept, Spool, write_durably
 
 CLIP = Path(str(get_testdata_file("examples_ybr_color.dcm", download=False)))
@@ -35,31 +41,83 @@ def files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def test_a_kept_instance_has_its_final_name_a_ticket_and_no_temporary_file(
+def test_a_kept_instance_has_its_final_name_waits_to_be_registered_and_leaves_no_temporary_file(
     spool: Spool, header: InstanceHeader
 ) -> None:
-    assert spool.keep(arrive(spool, "a"), header, calling_ae_title="ECHO1") is Kept.STORED
+    assert spool.keep(arrive(spool, "a"), header) is Kept.STORED
     final = spool.instance_path(header.study_instance_uid, header.sop_instance_uid)
     assert final.read_bytes() == CLIP.read_bytes()
-    (ticket,) = spool.tickets()
-    assert (ticket.instance_path, ticket.calling_ae_title) == (final, "ECHO1")
+    (waiting,) = spool.unregistered()
+    assert waiting.samefile(final)
     assert files(spool.incoming) == []
 
 
-def test_the_same_bytes_again_are_accepted_and_ticketed_again(spool: Spool, header: InstanceHeader) -> None:
-    spool.keep(arrive(spool, "a"), header, calling_ae_title=None)
-    (ticket,) = spool.tickets()
-    ticket.path.unlink()
-    assert spool.keep(arrive(spool, "b"), header, calling_ae_title=None) is Kept.REPEATED
-    assert len(list(spool.tickets())) == 1
+def test_the_same_bytes_again_are_accepted_and_wait_to_be_registered_again(
+    spool: Spool, header: InstanceHeader
+) -> None:
+    spool.keep(arrive(spool, "a"), header)
+    (waiting,) = spool.unregistered()
+    waiting.unlink()
+    assert spool.keep(arrive(spool, "b"), header) is Kept.REPEATED
+    assert len(list(spool.unregistered())) == 1
     assert files(spool.incoming) == []
+
+
+def test_the_same_data_set_from_another_sender_is_the_same_instance(spool: Spool, header: InstanceHeader) -> None:
+    spool.keep(arrive(spool, "a"), header)
+    dataset = pydicom.dcmread(CLIP)
+    dataset.file_meta.SourceApplicationEntityTitle = "ANOTHER"
+    dataset.save_as(spool.incoming / "b")
+    assert (spool.incoming / "b").read_bytes() != CLIP.read_bytes()
+    assert spool.keep(spool.incoming / "b", header) is Kept.REPEATED
+
+
+def test_one_instance_uid_in_two_studies_is_two_instances(spool: Spool, header: InstanceHeader) -> None:
+    spool.keep(arrive(spool, "a"), header)
+    other = replace(header, study_instance_uid="1.2.3")
+    assert spool.keep(arrive(spool, "b"), other) is Kept.STORED
+    assert len(list(spool.unregistered())) == 2
+
+
+def test_nothing_is_named_before_its_bytes_are_on_the_disk_nor_forgotten_before_its_names_are(
+    spool: Spool, header: InstanceHeader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a loss of power may not find: a final name without its bytes, or a success without its names."""
+    steps: list[str] = []
+    descriptors: dict[int, str] = {}
+
+    def recorded(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            outcome = real(*arguments, **options)
+            if name == "open":
+                descriptors[outcome] = Path(arguments[0]).name
+            elif name in ("fsync", "fdatasync"):
+                steps.append(f"sync {descriptors.get(arguments[0], '')}")
+            else:
+                steps.append(name)
+            return outcome
+
+        return call
+
+    for name in ("open", "fsync", "fdatasync", "link"):
+        monkeypatch.setattr(os, name, recorded(name, getattr(os, name)))
+    received = spool.new_incoming()
+    file = IncomingFile(received, Window())
+    content = CLIP.read_bytes()
+    file.room()[: len(content)] = content
+    file.advance(len(content))
+    file.make_durable()
+    spool.keep(received, header)
+    file.close()
+    assert steps[:2] == [f"sync {received.name}", "link"]
+    assert set(steps[2:]) == {f"sync {header.study_instance_uid}", "sync unregistered", "sync studies"}
 
 
 def test_other_bytes_under_the_same_uid_never_replace_the_first(spool: Spool, header: InstanceHeader) -> None:
-    spool.keep(arrive(spool, "a"), header, calling_ae_title=None)
+    spool.keep(arrive(spool, "a"), header)
     other = arrive(spool, "b", CLIP.read_bytes()[:-2] + b"xx")
     with pytest.raises(InstanceConflictError):
-        spool.keep(other, header, calling_ae_title=None)
+        spool.keep(other, header)
     assert spool.instance_path(header.study_instance_uid, header.sop_instance_uid).read_bytes() == CLIP.read_bytes()
     assert other.exists()
 
@@ -75,7 +133,7 @@ def test_of_concurrent_senders_of_one_uid_one_wins_and_the_bytes_stay_whole(
     def keep(path: Path) -> None:
         start.wait()
         try:
-            outcomes.append(spool.keep(path, header, calling_ae_title=None).name)
+            outcomes.append(spool.keep(path, header).name)
         except InstanceConflictError:
             outcomes.append("CONFLICT")
 

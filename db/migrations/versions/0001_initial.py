@@ -71,8 +71,9 @@ def upgrade() -> None:
             ["study_id"], ["studies.id"], name=op.f("fk_instances_study_id_studies"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_instances")),
-        sa.UniqueConstraint("sop_instance_uid", name=op.f("uq_instances_sop_instance_uid")),
+        sa.UniqueConstraint("study_id", "sop_instance_uid", name=op.f("uq_instances_study_id")),
     )
+    op.create_index(op.f("ix_instances_sop_instance_uid"), "instances", ["sop_instance_uid"], unique=False)
     op.create_index(op.f("ix_instances_study_id"), "instances", ["study_id"], unique=False)
     op.create_table(
         "journal",
@@ -232,6 +233,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_journal_study_id"), table_name="journal")
     op.drop_table("journal")
     op.drop_index(op.f("ix_instances_study_id"), table_name="instances")
+    op.drop_index(op.f("ix_instances_sop_instance_uid"), table_name="instances")
     op.drop_table("instances")
     op.drop_index(op.f("ix_clips_study_id"), table_name="clips")
     op.drop_table("clips")
