@@ -7,13 +7,12 @@ from io import BytesIO
 from typing import cast
 
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
 from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.dsutils import create_file_meta, encode_file_meta
 from pynetdicom.events import Event as NetworkEvent
 
 from config.errors import InstanceMismatchError, SpoolError, UnreadableInstanceError
 from config.logs import Event, emit, place_of
+from dicom_node.file_head import file_head
 from dicom_node.header import InstanceHeader, is_valid_uid
 from dicom_node.incoming import IncomingFile, Window
 from dicom_node.spool import Kept, Spool
@@ -32,17 +31,6 @@ class Announced:
     transfer_syntax_uid: str
     calling_ae_title: str
 
-    def file_head(self) -> bytes:
-        """Preamble and File Meta Information (PS3.10 section 7.1) of the file that the data set becomes."""
-        meta = create_file_meta(
-            sop_class_uid=UID(self.sop_class_uid),
-            sop_instance_uid=UID(self.sop_instance_uid),
-            transfer_syntax=UID(self.transfer_syntax_uid),
-        )
-        # So that the spool alone tells where an instance came from.
-        meta.SourceApplicationEntityTitle = self.calling_ae_title
-        return b"\0" * 128 + b"DICM" + encode_file_meta(meta)
-
 
 class Reception:
     """One instance on its way to the disk. Its sender is always answered, whatever happens."""
@@ -58,7 +46,7 @@ class Reception:
         try:
             spool.require_room()
             self._file = IncomingFile(spool.new_incoming(), window)
-            self.write(memoryview(announced.file_head()))
+            self.write(memoryview(file_head(**vars(announced))))
         except Exception as error:  # noqa: BLE001  the data set has to be read to its end before it is answered
             self._fail(error)
 

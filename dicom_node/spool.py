@@ -69,8 +69,9 @@ class Spool:
         return self.incoming / f"{uuid.uuid4().hex}.part"
 
     def keep(self, received: Path, header: InstanceHeader) -> Kept:
-        """Give a received, durable file its final name; when this returns, its names survive a loss of power.
+        """Give a received, durable file its final name; when this returns, that name survives a loss of power.
 
+        Its other name, among the unregistered, may not: the intake looks for such instances when it starts.
         An instance is never overwritten: the same data set again is dropped, another is left where it is.
 
         Raises
@@ -91,8 +92,9 @@ class Spool:
             _sync(final)  # stored a moment ago by another association, it may not be durable yet
             kept = Kept.REPEATED
         received.rename(self._unregistered / f"{header.study_instance_uid}_{header.sop_instance_uid}.dcm")
-        for folder in (final.parent, self._unregistered, *([self._studies] if is_first else [])):
-            _sync(folder)
+        _sync(final.parent)
+        if is_first:
+            _sync(self._studies)
         return kept
 
     def quarantine(self, received: Path, *, reason: str, calling_ae_title: str | None) -> Path:

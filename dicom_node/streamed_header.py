@@ -12,6 +12,9 @@ from config.errors import UnreadableInstanceError
 from dicom_node.fragments import UNDEFINED_LENGTH, FragmentWalk
 from dicom_node.header import InstanceHeader, PixelDataStart, header_of, read_header, read_until_pixels
 
+HEADER_BYTES = 64 * 1024
+"""No ultrasound machine writes more before its pixels, but for private data; the file of such an instance is read."""
+
 
 class StreamedHeader:
     """Looks at each window of a file, from the front to the end."""
@@ -46,7 +49,7 @@ class StreamedHeader:
 
     def _begin(self, window: memoryview) -> None:
         try:
-            dataset, pixels = read_until_pixels(BytesIO(window))
+            dataset, pixels = read_until_pixels(BytesIO(window[:HEADER_BYTES]))
             if pixels is None:
                 return
             self._header = header_of(dataset)
