@@ -30,6 +30,7 @@ class Event(StrEnum):
     INSTANCE_QUARANTINED = "instance quarantined"
     REGISTRY_AWAY = "registry away: work waits"
     REGISTRY_BACK = "registry back"
+    REGISTRY_CATCHES_UP = "instances found that the registry does not have"
     STUDY_READY = "study quiet, ready"
     STUDY_REOPENED = "late instance, study re-opened"
     BROKER_AWAY = "broker away: the reaper will announce the step"

@@ -1,5 +1,6 @@
 """The read side: all that the command line and dashboards show comes from here, free of PHI."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -97,3 +98,20 @@ def spool_paths_of(session: Session, study_id: int) -> dict[str, str]:
         .order_by(Instance.id)
     )
     return {uid: path for uid, path in rows}  # noqa: C416
+
+
+def known_sop_instance_uids(session: Session, study_instance_uid: str) -> set[str]:
+    """The instances that the registry has of a study."""
+    rows = select(Instance.sop_instance_uid).join(Study).where(Study.study_instance_uid == study_instance_uid)
+    return set(session.scalars(rows))
+
+
+def latest_instance_at(session: Session) -> datetime | None:
+    """When the instance came that the registry had last; None when it has none."""
+    return session.scalar(select(func.max(Study.last_instance_at)))
+
+
+def instances_of(session: Session) -> Iterator[tuple[str, str]]:
+    """Spool path and SHA-256 of every instance, a few thousand at a time."""
+    rows = session.execute(select(Instance.spool_path, Instance.sha256).execution_options(yield_per=2000))
+    yield from ((path, sha256) for path, sha256 in rows)

@@ -20,6 +20,8 @@ from config.logs import configure_logs
 from config.settings import CONFIG_VARIABLE, Settings, load_settings
 from db.session import Database
 from db.states import StudyState
+from deploy import cli_spool
+from deploy.installation import open_registry
 
 app = typer.Typer(
     help="EchoWorker: receives echo studies by C-STORE, scores them with EchoCLIP, returns Structured Reports.",
@@ -30,6 +32,7 @@ app = typer.Typer(
 )
 database_commands = typer.Typer(help="The registry's schema.", no_args_is_help=True)
 app.add_typer(database_commands, name="db", rich_help_panel="Operate")
+app.add_typer(cli_spool.commands, name="spool", rich_help_panel="Operate")
 
 console = Console(width=None if sys.stdout.isatty() else 160)
 """Piped into a file or a ticket, tables keep whole UIDs."""
@@ -118,7 +121,7 @@ def worker(
     if unknown := sorted(set(chosen) - set(QUEUES)):
         raise ConfigurationError(f"--queues: no queue {', '.join(unknown)}; there are {', '.join(QUEUES)}")
     settings = _start(f"worker-{chosen[0]}")
-    _require_schema(settings)
+    open_registry(settings)
     end_with_parent()
     celery = create_worker_app(settings)
     running = celery.Worker(
@@ -195,7 +198,7 @@ def studies(
     from db.queries import list_studies  # noqa: PLC0415
     from deploy.tables import studies_table  # noqa: PLC0415
 
-    with _registry().read() as session:
+    with open_registry(_start("studies")).read() as session:
         console.print(studies_table(list_studies(session, limit=limit, state=state)))
 
 
@@ -209,7 +212,7 @@ def study(uid: StudyUID, as_json: Annotated[bool, typer.Option("--json", help="T
 
     settings = _start("study")
     catalogue = load_catalogue(settings.catalogue_path)
-    with _registry().read() as session:
+    with open_registry(settings).read() as session:
         detail = study_detail(session, uid)
         if as_json:
             run = asdict(detail.run) if detail.run else None
@@ -235,7 +238,7 @@ def requeue(
     from db.studies import requeue as requeue_study  # noqa: PLC0415
 
     settings = _start("requeue")
-    with _registry().write() as session:
+    with open_registry(settings).write() as session:
         due = requeue_study(session, uid, now=datetime.now(UTC), step=step)
     console.print(f"study {uid}: {due} is due; the reaper announces it within {settings.pipeline.reap_every_s:g} s")
 
@@ -284,20 +287,6 @@ def _end_with(message: str) -> NoReturn:
 def _start(process: str) -> Settings:
     configure_logs(process=process)
     return load_settings()
-
-
-def _registry() -> Database:
-    settings = load_settings()
-    _require_schema(settings)
-    return Database(settings.database_url)
-
-
-def _require_schema(settings: Settings) -> None:
-    at, needed = Database(settings.database_url).schema_revisions()
-    if at != needed:
-        raise ConfigurationError(
-            f"the registry's schema is at {at or 'nothing'}, this version needs {needed}: run echoworker db upgrade"
-        )
 
 
 def _address(text: str) -> tuple[str, int]:

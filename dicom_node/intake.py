@@ -3,7 +3,6 @@
 It runs in a process of its own, so that no database, and no amount of registering, holds up reception.
 """
 
-import hashlib
 import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -19,12 +18,14 @@ from config.peers import Role
 from config.settings import Settings
 from db.announcing import announce_due_steps
 from db.callers import record_calls
+from db.queries import latest_instance_at
 from db.received import ReceivedInstance
 from db.session import Database
 from db.studies import Registration, close_quiet_studies, keep_open, register_instance
 from dicom_node.header import read_header
+from dicom_node.reconcile import rebuild
 from dicom_node.reporting import published_calls, studies_open_anywhere
-from dicom_node.spool import Spool
+from dicom_node.spool import Spool, sha256_of
 
 BATCH = 50
 """Instances a transaction: few enough to hold SQLite's write lock for milliseconds."""
@@ -40,6 +41,7 @@ class Intake:
         self._database = database
         self._broker = broker
         self._registry_away = False
+        self._caught_up = False
         self._quiet_period_of = {
             peer.ae_title: peer.quiet_period_s for peer in settings.peers_in(Role.SENDER) if peer.quiet_period_s
         }
@@ -55,6 +57,8 @@ class Intake:
     def work_once(self) -> None:
         """Register what waits, then close the studies that fell quiet; an absent database is waited for."""
         try:
+            if not self._caught_up:
+                self._catch_up()
             self.register_waiting()
             self.close_quiet()
             self._record_callers()
@@ -87,6 +91,18 @@ class Intake:
             emit(Event.STUDY_READY, study_instance_uid=study_instance_uid)
         if closed:
             announce_due_steps(self._database, self._broker, self._settings)
+
+    def _catch_up(self) -> None:
+        """Find what was received before this start and does not wait: a loss of power may have taken its second name.
+
+        Before what the registry had last, everything is registered; an hour allows for clocks and for slow instances.
+        """
+        with self._database.read() as session:
+            last = latest_instance_at(session)
+        found = rebuild(self._spool, self._database, since=last - timedelta(hours=1) if last else None)
+        if found:
+            emit(Event.REGISTRY_CATCHES_UP, count=found)
+        self._caught_up = True
 
     def _record_callers(self) -> None:
         for published in published_calls(self._spool):
@@ -157,9 +173,3 @@ def received_instance(spool: Spool, file: Path) -> ReceivedInstance:
         size_bytes=facts.st_size,
         received_at=datetime.fromtimestamp(facts.st_mtime, UTC),
     )
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -11,6 +11,7 @@ The unregistered names are the queue between the node and the registry: when the
 Everything else that the registry has to know of an instance is in its file, or is the file's own time.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -91,7 +92,7 @@ class Spool:
                 raise InstanceConflictError("other bytes are already kept under this SOP Instance UID") from None
             _sync(final)  # stored a moment ago by another association, it may not be durable yet
             kept = Kept.REPEATED
-        received.rename(self._unregistered / f"{header.study_instance_uid}_{header.sop_instance_uid}.dcm")
+        received.rename(self._waiting_name(header))
         _sync(final.parent)
         if is_first:
             _sync(self._studies)
@@ -117,6 +118,19 @@ class Spool:
         """Leave an instance that the registry cannot take out of the queue; `unregistered()` brings it no more."""
         unregistered.rename(unregistered.with_suffix(".refused"))
 
+    def wait_again(self, kept: Path, header: InstanceHeader) -> None:
+        """Put an instance that lies under its final name among those that wait to be registered."""
+        with suppress(FileExistsError):  # it waits there already
+            os.link(kept, self._waiting_name(header))
+
+    def study_folders(self, *, changed_since: datetime | None = None) -> Iterator[Path]:
+        """The folder of each study, named by its UID; with `changed_since`, of those that got an instance after it."""
+        oldest = changed_since.timestamp() if changed_since else 0.0
+        with os.scandir(self._studies) as entries:
+            for entry in entries:
+                if entry.is_dir() and entry.stat().st_mtime >= oldest:
+                    yield Path(entry.path)
+
     def sweep_incoming(self, *, older_than_s: float) -> int:
         """Remove temporary files that no transfer writes to any more; how many there were."""
         oldest = datetime.now(UTC).timestamp() - older_than_s
@@ -139,6 +153,9 @@ class Spool:
     def report_path(self, study_instance_uid: str, sop_instance_uid: str) -> Path:
         """Where an object made for a study lies."""
         return self.root / "reports" / study_instance_uid / f"{sop_instance_uid}.dcm"
+
+    def _waiting_name(self, header: InstanceHeader) -> Path:
+        return self._unregistered / f"{header.study_instance_uid}_{header.sop_instance_uid}.dcm"
 
     def relative(self, path: Path) -> str:
         """A path as the registry holds it: below the spool, so that the spool can move."""
@@ -190,3 +207,9 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

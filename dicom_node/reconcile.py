@@ -1,0 +1,66 @@
+"""Spool against registry: what one has and the other does not know; and how the spool makes the registry whole."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from config.errors import UnreadableInstanceError
+from db.queries import instances_of, known_sop_instance_uids
+from db.session import Database
+from dicom_node.header import read_header
+from dicom_node.spool import Spool, sha256_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One instance on which spool and registry disagree."""
+
+    path: str
+    """Relative to the spool."""
+    said: str
+
+
+def unregistered(spool: Spool, database: Database, *, since: datetime | None = None) -> Iterator[Path]:
+    """The instances of the spool that the registry does not have; with `since`, of studies changed after that."""
+    for folder in spool.study_folders(changed_since=since):
+        with database.read() as session:
+            known = known_sop_instance_uids(session, folder.name)
+        yield from (path for path in sorted(folder.glob("*.dcm")) if path.stem not in known)
+
+
+def compare(spool: Spool, database: Database, *, verify: bool = False) -> Iterator[Difference]:
+    """Every difference; with `verify` every registered file is read and its SHA-256 checked as well."""
+    for path in unregistered(spool, database):
+        yield Difference(path=spool.relative(path), said=_why_unregistered(path))
+    with database.read() as session:
+        for spool_path, sha256 in instances_of(session):
+            if (fault := _fault_of(spool.absolute(spool_path), sha256 if verify else None)) is not None:
+                yield Difference(path=spool_path, said=fault)
+
+
+def rebuild(spool: Spool, database: Database, *, since: datetime | None = None) -> int:
+    """Put what the registry does not have among the instances that wait to be registered; how many there are."""
+    count = 0
+    for path in unregistered(spool, database, since=since):
+        with suppress(UnreadableInstanceError):  # `compare` names it
+            spool.wait_again(path, read_header(path))
+            count += 1
+    return count
+
+
+def _why_unregistered(path: Path) -> str:
+    try:
+        read_header(path)
+    except UnreadableInstanceError as error:
+        return f"in the spool, and cannot be registered: {error}"
+    return "in the spool, not in the registry: echoworker spool rebuild registers it"
+
+
+def _fault_of(path: Path, sha256: str | None) -> str | None:
+    if not path.is_file():
+        return "in the registry, not in the spool: restore it from a backup, or have it sent again"
+    if sha256 is not None and sha256_of(path) != sha256:
+        return "changed since it was received: restore it from a backup, or have it sent again"
+    return None
