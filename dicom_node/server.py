@@ -172,7 +172,8 @@ class Receiver:
         self._open_studies.touch(association, header.study_instance_uid)
 
     def _running(self) -> list[Association]:
-        return [association for server in self._servers for association in server.active_associations]
+        associations = (association for server in self._servers for association in server.active_associations)
+        return [association for association in associations if association.is_established]
 
     def _keep_house(self) -> None:
         swept_at = time.monotonic()

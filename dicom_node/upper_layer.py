@@ -11,11 +11,12 @@ It leans on internals of pynetdicom, so it is used with the versions that its te
 import socket
 import struct
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 import pynetdicom
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
+from pynetdicom.pdu_primitives import A_ASSOCIATE
 
 from config.logs import Event, emit
 from dicom_node.read_ahead import ReadAheadSocket
@@ -87,6 +88,7 @@ class StorageUpperLayer(DULServiceProvider):
         return False
 
     def _read_pdu_data(self) -> None:
+        awaits_request = self.state_machine.current_state == "Sta2"
         self.stream.expect_pdu()
         try:
             if self._takes_store():
@@ -94,12 +96,14 @@ class StorageUpperLayer(DULServiceProvider):
             self._leave_to_pynetdicom()
             if self._is_beyond_measure():
                 self.event_queue.put("Evt19")
-                return
+            else:
+                super()._read_pdu_data()
         except OSError:
             self._leave_to_pynetdicom()
             self.event_queue.put("Evt17")
-            return
-        super()._read_pdu_data()
+        if awaits_request and "Evt6" not in self.event_queue.queue:
+            # Port scans and half connections: pynetdicom's other thread would wait half a minute for a request.
+            self.to_user_queue.put(cast(A_ASSOCIATE, None))
 
     def _takes_store(self) -> bool:
         """Receive one C-STORE message, if that is what comes next, and answer it."""

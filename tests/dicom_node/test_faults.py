@@ -1,0 +1,276 @@
+"""Whatever dies, breaks off, fills up or attacks: what was acknowledged is there, and the port goes on serving."""
+
+import random
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pydicom
+import pytest
+from pynetdicom import AE
+from pynetdicom.sop_class import Verification
+
+from config.broker import create_celery_app
+from config.settings import load_settings
+from db.queries import list_studies
+from db.session import Database
+from dicom_node.calling import Peer, echo
+from dicom_node.intake import Intake
+from dicom_node.spool import Spool
+from tests.support.receivers import (
+    RELEASE_RQ,
+    ReceiverProcess,
+    associate,
+    association_request,
+    data_set_of,
+    receiving,
+    small_clips,
+    store_pdus,
+    store_while_it_lasts,
+)
+from tests.support.tools import require_root
+from tests.support.waiting import wait_until
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+
+KILLS = 50
+MUTATIONS = 10_000
+
+
+def kept_data_sets(data: Path) -> dict[str, bytes]:
+    """What lies in the spool under a final name, by SOP Instance UID."""
+    return {path.stem: data_set_of(path) for path in (data / "spool/studies").rglob("*.dcm")}
+
+
+def register_all(data: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """Let an intake work on the spool; how many instances each study has then."""
+    monkeypatch.setenv("ECHOWORKER_DATA_DIR", str(data))
+    settings = load_settings()
+    database = Database(settings.database_url)
+    database.upgrade()
+    Intake(settings, Spool(settings.spool_dir), database, create_celery_app(settings)).work_once()
+    with database.read() as session:
+        return {study.study_instance_uid: study.instances for study in list_studies(session, limit=10_000)}
+
+
+def echoes(port: int) -> None:
+    echo(Peer(host="127.0.0.1", port=port, ae_title="ECHOWORKER", calling_ae_title="STILL"))
+
+
+def test_killed_at_random_moments_nothing_acknowledged_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    receiver = ReceiverProcess(data, NODE__IDLE_TIMEOUT_S=0.2)
+    chance = random.Random(1)
+    acknowledged: list[Path] = []
+    for run in range(KILLS):
+        files = small_clips(tmp_path / f"run-{run}", 6)
+        receiver.start()
+        sender = threading.Thread(target=_send, args=[receiver.port, files, acknowledged])
+        sender.start()
+        killer = threading.Event()
+        killer.wait(chance.uniform(0.02, 0.25))
+        receiver.kill()
+        sender.join(30)
+        assert not sender.is_alive()
+    receiver.start()
+    receiver.stop()
+    assert KILLS < len(acknowledged) < KILLS * 6, "the kills were to fall into the transfers"
+    kept = kept_data_sets(data)
+    for file in acknowledged:
+        assert kept[_instance_uid(file)] == data_set_of(file)
+    assert list((data / "spool/incoming").iterdir()) == []
+    studies = register_all(data, monkeypatch)
+    assert set(studies.values()) == {1}
+    assert len(studies) == len(kept)
+
+
+def _send(port: int, files: list[Path], acknowledged: list[Path]) -> None:
+    acknowledged += store_while_it_lasts(port, files)
+
+
+def _instance_uid(file: Path) -> str:
+    return str(pydicom.dcmread(file, stop_before_pixels=True).SOPInstanceUID)
+
+
+def test_a_peer_that_drops_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
+    (file,) = small_clips(tmp_path / "sent", 1)
+    pdus = store_pdus(file)
+    with receiving(tmp_path / "data") as receiver:
+        for cut in range(1, len(pdus)):
+            with established(receiver.port) as connection:
+                connection.sendall(b"".join(pdus[:cut])[:-100])
+        incoming = tmp_path / "data/spool/incoming"
+        wait_until(lambda: not list(incoming.iterdir()), 10, "what was dropped to be removed")
+        echoes(receiver.port)
+    assert kept_data_sets(tmp_path / "data") == {}
+
+
+def test_a_full_disk_is_refused_with_a700_and_reception_recovers_by_itself(tmp_path: Path) -> None:
+    require_root("mounting a small file system")
+    data = tmp_path / "data"
+    data.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", data], check=True)
+    try:
+        files = small_clips(tmp_path / "sent", 10, kilobytes=3000)
+        with receiving(data, NODE__MINIMUM_FREE_BYTES=0) as receiver:
+            association = associate(receiver.port)
+            statuses = [association.send_c_store(str(file)).Status for file in files]
+            assert statuses[:2] == [0, 0]
+            assert statuses[-1] == 0xA700
+            assert set(statuses) == {0, 0xA700}
+            assert list((data / "spool/incoming").iterdir()) == []
+            accepted = [file for file, status in zip(files, statuses, strict=True) if status == 0]
+            kept = kept_data_sets(data)
+            assert {_instance_uid(file) for file in accepted} == set(kept)
+            for folder in ("studies", "unregistered"):
+                for path in (data / "spool" / folder).rglob("*.dcm"):
+                    path.unlink()
+            assert association.send_c_store(str(files[-1])).Status == 0
+            association.release()
+    finally:
+        subprocess.run(["umount", "-l", data], check=True)
+
+
+def test_below_the_low_water_mark_a_transfer_is_refused_before_the_disk_is_full(tmp_path: Path) -> None:
+    (file,) = small_clips(tmp_path / "sent", 1)
+    with receiving(tmp_path / "data", NODE__MINIMUM_FREE_BYTES=10**18) as receiver:
+        association = associate(receiver.port)
+        assert association.send_c_store(str(file)).Status == 0xA700
+        association.release()
+    assert kept_data_sets(tmp_path / "data") == {}
+
+
+def test_two_hundred_associations_at_once_against_a_limit_of_twenty(tmp_path: Path) -> None:
+    with receiving(tmp_path / "data", NODE__MAXIMUM_ASSOCIATIONS=20) as receiver:
+        connections = [socket.create_connection(("127.0.0.1", receiver.port)) for _ in range(200)]
+        for connection in connections:
+            connection.settimeout(20)
+            try:
+                connection.sendall(association_request())
+            except OSError:
+                continue  # hung up on already
+        answers = [_first_byte(connection) for connection in connections]
+        assert answers.count(2) == 20, "A-ASSOCIATE-AC"
+        assert answers.count(2) + answers.count(3) + answers.count(0) == 200, "accepted, rejected or hung up on"
+        for connection in connections:
+            connection.close()
+        wait_until(lambda: _echo_is_answered(receiver.port), 20, "the port to serve again")
+
+
+def test_slow_peers_are_ended_and_the_others_served_meanwhile(tmp_path: Path) -> None:
+    (file,) = small_clips(tmp_path / "sent", 1)
+    with receiving(tmp_path / "data", NODE__MAXIMUM_ASSOCIATIONS=5, NODE__IDLE_TIMEOUT_S=2) as receiver:
+        slow = [socket.create_connection(("127.0.0.1", receiver.port)) for _ in range(4)]
+        for number, connection in enumerate(slow):
+            connection.sendall(association_request()[: None if number % 2 else 20])
+        store = b"".join(store_pdus(file))
+        drips = iter(store)
+        ended_by = time.monotonic() + 30
+        while time.monotonic() < ended_by and any(_is_open(connection) for connection in slow[1::2]):
+            for connection in slow[1::2]:
+                _drip(connection, bytes([next(drips)]))
+            echoes(receiver.port)
+            threading.Event().wait(0.1)
+        assert not any(_is_open(connection) for connection in slow[1::2]), "a byte a moment is not a transfer"
+        assert store_while_it_lasts(receiver.port, [file]) == [file]
+        for connection in slow:
+            connection.close()
+
+
+def test_mutated_and_random_bytes_crash_nothing_and_the_port_goes_on_serving(tmp_path: Path) -> None:
+    (file,) = small_clips(tmp_path / "sent", 1, kilobytes=30)
+    request, store = association_request(), b"".join(store_pdus(file))
+    whole = request + store + RELEASE_RQ
+    chance = random.Random(2)
+    with receiving(
+        tmp_path / "data", NODE__IDLE_TIMEOUT_S=5, NODE__UNKNOWN_PEERS="accept", NODE__MAXIMUM_ASSOCIATIONS=200
+    ) as receiver:
+        memory: list[float] = []
+        for number in range(MUTATIONS):
+            if number % 20 == 0:
+                attack = chance.randbytes(chance.randrange(1, 2000))
+            else:
+                attack = _mutated(whole, chance, behind=len(request) if number % 2 else 0)
+            with socket.create_connection(("127.0.0.1", receiver.port)) as connection:
+                connection.settimeout(10)
+                _drip(connection, attack)
+            if number % 1000 == 999:
+                wait_until(lambda: receiver.threads() < 40, 60, "the attackers' threads to end")
+                echoes(receiver.port)
+                memory.append(receiver.memory_mb())
+        assert memory[-1] < 250
+        assert memory[-1] < memory[1] + 30, "memory grows with the attacks"
+        assert store_while_it_lasts(receiver.port, [file]) == [file]
+        incoming = tmp_path / "data/spool/incoming"
+        wait_until(lambda: not list(incoming.iterdir()), 20, "half transfers to be removed")
+    kept = kept_data_sets(tmp_path / "data")
+    assert kept[_instance_uid(file)] == data_set_of(file)
+
+
+def _mutated(content: bytes, chance: random.Random, *, behind: int) -> bytes:
+    mutant = bytearray(content)
+    for _ in range(chance.choice((1, 1, 2, 5, 20))):
+        at = chance.randrange(behind, min(len(mutant), behind + 600) if chance.random() < 0.7 else len(mutant))
+        kind = chance.randrange(4)
+        if kind == 0:
+            mutant[at] = chance.randrange(256)
+        elif kind == 1:
+            mutant[at] ^= 1 << chance.randrange(8)
+        elif kind == 2:
+            del mutant[at : at + chance.choice((1, 4, 6, 100))]
+        else:
+            mutant[at:at] = chance.randbytes(chance.choice((1, 4, 6, 100)))
+    if chance.random() < 0.2:
+        del mutant[chance.randrange(len(mutant)) :]
+    return bytes(mutant)
+
+
+@contextmanager
+def established(port: int) -> Iterator[socket.socket]:
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.settimeout(10)
+        connection.sendall(association_request())
+        assert _first_byte(connection) == 2
+        yield connection
+
+
+def _first_byte(connection: socket.socket) -> int:
+    """The PDU type of the first answer; 0 when the connection was closed instead."""
+    try:
+        return (connection.recv(1) or b"\0")[0]
+    except OSError:
+        return 0
+
+
+def _drip(connection: socket.socket, content: bytes) -> None:
+    with suppress(OSError):  # ended by the node, as it should
+        connection.sendall(content)
+
+
+def _is_open(connection: socket.socket) -> bool:
+    connection.setblocking(False)
+    try:
+        while content := connection.recv(4096):
+            if content[0] == 7:
+                return False  # A-ABORT
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _echo_is_answered(port: int) -> bool:
+    ae = AE()
+    ae.add_requested_context(Verification)
+    association = ae.associate("127.0.0.1", port)
+    if not association.is_established:
+        return False
+    association.release()
+    return True
