@@ -80,9 +80,11 @@ def read_file_meta(path: Path) -> FileMetaDataset:
 def _damage_named(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, UnreadableInstanceError):
+    except UnreadableInstanceError:
         raise
     except Exception as error:  # pydicom raises whatever damaged bytes lead it to; its texts quote the data set
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the system's own; pydicom raises some without a number, for data sets that end too soon
         kind = type(error).__name__
         raise UnreadableInstanceError(f"{path.name}: not a readable DICOM data set ({kind})") from error
 

@@ -169,12 +169,12 @@ def test_slow_peers_are_ended_and_the_others_served_meanwhile(tmp_path: Path) ->
         slow = [socket.create_connection(("127.0.0.1", receiver.port)) for _ in range(4)]
         for number, connection in enumerate(slow):
             connection.sendall(association_request()[: None if number % 2 else 20])
-        store = b"".join(store_pdus(file))
-        drips = iter(store)
         ended_by = time.monotonic() + 30
-        while time.monotonic() < ended_by and any(_is_open(connection) for connection in slow[1::2]):
+        for byte in b"".join(store_pdus(file)):
+            if time.monotonic() > ended_by or not any(_is_open(connection) for connection in slow[1::2]):
+                break
             for connection in slow[1::2]:
-                _drip(connection, bytes([next(drips)]))
+                _drip(connection, bytes([byte]))
             echoes(receiver.port)
             threading.Event().wait(0.1)
         assert not any(_is_open(connection) for connection in slow[1::2]), "a byte a moment is not a transfer"
