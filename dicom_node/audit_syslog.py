@@ -3,7 +3,7 @@
 RFC 5425 has no acknowledgement: bytes given to a connection that breaks are gone, and nobody says so. What it does have
 is that the receiver answers our close_notify (section 4.4), behind everything that we sent before. So each batch has a
 connection of its own, and counts as sent once its end was answered; otherwise it is sent again. A message arrives once
-or, after a fault, more often; none is missing. How far we are is kept beside the files, so that a restart resumes there.
+or, after a fault, more often; none is missing. How far we are is kept beside the files: a restart resumes there.
 """
 
 import errno
