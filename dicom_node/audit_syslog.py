@@ -6,7 +6,6 @@ connection of its own, and counts as sent once its end was answered; otherwise i
 or, after a fault, more often; none is missing. How far we are is kept beside the files: a restart resumes there.
 """
 
-import errno
 import fcntl
 import json
 import os
@@ -180,6 +179,7 @@ def _waiting(folder: Path, offsets: dict[str, int]) -> _Batch:
         offset = start if start <= size else 0  # a smaller file is another one of the same name
         if offset < size:
             with path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH)  # not while somebody appends, or takes a half line back
                 file.seek(offset)
                 offset = _read_into(batch, file, path.name, offset)
         batch.offsets[path.name] = offset
@@ -203,17 +203,17 @@ def syslog_message(audit_message: bytes, *, at: str) -> bytes:
 
 
 def _confirm(secured: ssl.SSLSocket) -> None:
-    """Say that this was all, and wait until the receiver says so too; an OSError when it does not."""
+    """Say that this was all, and wait until the receiver says so too; an OSError when it does not.
+
+    Some receivers only close, others keep the connection open, as TLS 1.3 allows. Then the last word is TCP's: it has
+    acknowledged every byte. A receiver that closes with bytes unread resets the connection, and that is an error.
+    """
     try:
         secured.unwrap()
-    except ssl.SSLEOFError:
-        pass  # it closed in order, if without close_notify: a process that dies with unread data resets instead
-    except TimeoutError:
-        # It keeps the connection open, as TLS 1.3 allows: then its TCP must have acknowledged every byte.
-        if _unacknowledged(secured):
-            raise
     except OSError as error:
-        if error.errno not in {0, errno.ENOTCONN}:  # the same orderly end, as other versions of OpenSSL tell it
+        # OpenSSL 1.1 tells an end without close_notify by the error number 0.
+        ended = isinstance(error, (ssl.SSLEOFError, TimeoutError)) or error.errno == 0
+        if not ended or _unacknowledged(secured):
             raise
 
 

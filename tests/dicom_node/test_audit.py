@@ -5,19 +5,22 @@ import multiprocessing
 import os
 import threading
 from base64 import b64decode
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom.dsutils import decode
 
+from config.logs import configure_logs
 from config.settings import Settings, load_settings
 from db.studies import Identity
 from dicom_node import audit_trail
@@ -280,9 +283,12 @@ def lines_of(folder: Path) -> list[bytes]:
     return [line for path in sorted(folder.glob("*.log")) for line in path.read_bytes().splitlines(keepends=True)]
 
 
-def logged(capsys: pytest.CaptureFixture[str]) -> str:
-    captured = capsys.readouterr()
-    return captured.out + captured.err
+@pytest.fixture
+def log() -> Iterator[StringIO]:
+    stream = StringIO()
+    configure_logs(process="node", stream=stream)
+    yield stream
+    structlog.reset_defaults()
 
 
 def test_messages_go_to_a_file_of_the_day_that_only_owner_and_group_read(settings: Settings) -> None:
@@ -345,7 +351,7 @@ def test_a_line_torn_by_a_loss_of_power_spoils_no_other(settings: Settings) -> N
 
 
 def test_a_full_disk_fails_nobody_leaves_no_half_line_and_loses_nothing(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, log: StringIO
 ) -> None:
     trail = AuditTrail(settings)
     trail.record(application_started())
@@ -362,20 +368,19 @@ def test_a_full_disk_fails_nobody_leaves_no_half_line_and_loses_nothing(
         for line in lines_of(settings.audit_dir)
     ]
     assert reasons == [None, "first", "second", None]
-    log = logged(capsys)
-    assert log.count("audit trail cannot be written") == 1
-    assert log.count("audit trail written again") == 1
+    assert log.getvalue().count("audit trail cannot be written") == 1
+    assert log.getvalue().count("audit trail written again") == 1
 
 
 def test_what_no_longer_fits_into_memory_is_counted_in_the_log(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, log: StringIO
 ) -> None:
     monkeypatch.setattr(audit_trail, "MOST_IN_MEMORY", 3)
     monkeypatch.setattr("os.write", _no_space)
     trail = AuditTrail(settings)
     for _ in range(5):
         trail.record(application_started())
-    assert logged(capsys).count("audit message lost") == 2
+    assert log.getvalue().count("audit message lost") == 2
 
 
 def _no_space(_file: int, _data: bytes) -> int:

@@ -5,11 +5,14 @@ import multiprocessing
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 
 import pytest
+import structlog
 
 from config.errors import ConfigurationError
+from config.logs import configure_logs
 from config.settings import Settings, load_settings
 from dicom_node import audit_syslog
 from dicom_node.audit import RemoteAE, application_started, association_refused
@@ -18,7 +21,7 @@ from dicom_node.audit_trail import AuditTrail
 from tests.support.audit_schema import parse_valid
 from tests.support.certificates import Authority, Certificate
 from tests.support.servers import free_port
-from tests.support.syslog_server import End, Repository, listening
+from tests.support.syslog_server import End, Repository, listening, rsyslog
 from tests.support.waiting import wait_until
 
 ARRIVES_WITHIN_S = 30
@@ -51,6 +54,14 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit_syslog, "LOOK_EVERY_S", 0.05)
     monkeypatch.setattr(audit_syslog, "RETRY_AT_MOST_S", 0.2)
     monkeypatch.setattr(audit_syslog, "TIMEOUT_S", 2.0)
+
+
+@pytest.fixture
+def log() -> Iterator[StringIO]:
+    stream = StringIO()
+    configure_logs(process="node", stream=stream)
+    yield stream
+    structlog.reset_defaults()
 
 
 @contextmanager
@@ -116,18 +127,18 @@ def test_with_a_certificate_of_our_own_we_show_it(
 
 
 def test_while_the_repository_is_away_messages_wait_in_the_file_and_all_arrive_when_it_is_back(
-    settings: Settings, authority: Authority, certificate: Certificate, port: int, capsys: pytest.CaptureFixture[str]
+    settings: Settings, authority: Authority, certificate: Certificate, port: int, log: StringIO
 ) -> None:
     repository = Repository()
     with forwarding(settings):
         record(settings, 0, 50)
-        wait_until(lambda: "audit repository away" in (seen := capsys.readouterr().out) and seen, 30, "the log")
+        wait_until(lambda: "audit repository away" in log.getvalue(), ARRIVES_WITHIN_S, "the log")
         with listening(repository, port, authority, certificate):
             wait_for(repository, 50)
         record(settings, 50, 100)
         with listening(repository, port, authority, certificate):
             wait_for(repository, 100)
-    assert "audit repository back" in capsys.readouterr().out
+    assert log.getvalue().count("audit repository away") == log.getvalue().count("audit repository back") <= 2
     assert sorted(numbers(repository)) == list(range(100))  # nothing twice where nothing broke
 
 
@@ -142,6 +153,18 @@ def test_what_a_repository_that_breaks_off_did_not_read_is_sent_again(
         assert set(numbers(repository)) == set(range(7))
         repository.reset_after = None
         wait_for(repository, 40)
+
+
+def test_what_a_repository_that_closes_at_once_never_saw_is_sent_again(
+    settings: Settings, authority: Authority, certificate: Certificate, port: int
+) -> None:
+    repository = Repository()
+    repository.turns_away = 20
+    with listening(repository, port, authority, certificate), forwarding(settings):
+        for number in range(20):  # one at a time: each may meet an end before, while or after it is sent
+            record(settings, number, number + 1)
+            wait_until(lambda at=number: repository.turns_away < 20 - at or at in numbers(repository), 30, "a try")
+        wait_for(repository, 20)
 
 
 def test_a_restart_resumes_where_the_last_process_ended(
@@ -230,7 +253,7 @@ def test_an_older_file_that_grows_is_sent_too(
 
 
 def test_a_damaged_line_is_named_and_holds_up_no_other(
-    settings: Settings, authority: Authority, certificate: Certificate, port: int, capsys: pytest.CaptureFixture[str]
+    settings: Settings, authority: Authority, certificate: Certificate, port: int, log: StringIO
 ) -> None:
     repository = Repository()
     record(settings, 0, 1)
@@ -240,7 +263,7 @@ def test_a_damaged_line_is_named_and_holds_up_no_other(
     record(settings, 1, 2)
     with listening(repository, port, authority, certificate), forwarding(settings):
         wait_for(repository, 2)
-    assert capsys.readouterr().out.count("damaged line in the audit trail") == 1
+    assert log.getvalue().count("damaged line in the audit trail") == 1
 
 
 def test_a_lost_or_damaged_position_sends_again_rather_than_never(
@@ -261,14 +284,48 @@ def test_a_lost_or_damaged_position_sends_again_rather_than_never(
 
 
 def test_a_repository_that_is_not_who_it_should_be_gets_nothing(
-    tmp_path: Path, settings: Settings, certificate: Certificate, port: int, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, settings: Settings, certificate: Certificate, port: int, log: StringIO
 ) -> None:
     stranger = Authority(tmp_path / "stranger")
     repository = Repository()
     record(settings, 0, 1)
     with listening(repository, port, stranger, stranger.sign("repository")), forwarding(settings):
-        wait_until(lambda: "audit repository away" in capsys.readouterr().out, ARRIVES_WITHIN_S, "the log")
+        wait_until(lambda: "audit repository away" in log.getvalue(), ARRIVES_WITHIN_S, "the log")
     assert repository.received == []
+
+
+def test_rsyslog_takes_every_message_although_it_is_killed_meanwhile(
+    tmp_path: Path, authority: Authority, certificate: Certificate, port: int
+) -> None:
+    ours = authority.sign("echoworker")
+    settings = load_settings(
+        data_dir=tmp_path / "data",
+        audit={"syslog": f"127.0.0.1:{port}", "syslog_trusted": str(authority.trusted)},
+        tls={
+            "certificate": str(ours.certificate),
+            "private_key": str(ours.private_key),
+            "trusted": str(authority.trusted),
+        },
+    )
+    folder = tmp_path / "rsyslog"
+    folder.mkdir()
+
+    def arrived(file: Path) -> set[int]:
+        content = file.read_bytes() if file.exists() else b""
+        lines = content[: content.rfind(b"\n") + 1].splitlines()
+        assert all(line.startswith(b"85 echoworker DICOM+RFC3881 \xef\xbb\xbf<?xml") for line in lines)
+        messages = [parse_valid(line[line.index(b"<") :]) for line in lines]
+        return {int(found.findtext("EventIdentification/EventOutcomeDescription", "")) for found in messages}
+
+    def wait_for_all_of(last: int) -> None:
+        with rsyslog(folder, port, authority, certificate) as file:
+            wait_until(lambda: arrived(file) == set(range(last)), ARRIVES_WITHIN_S, f"{last} audit messages")
+
+    with forwarding(settings):
+        record(settings, 0, 250)
+        wait_for_all_of(250)
+        record(settings, 250, 300)
+        wait_for_all_of(300)
 
 
 def test_without_a_repository_nothing_runs(tmp_path: Path) -> None:

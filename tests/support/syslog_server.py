@@ -4,13 +4,16 @@ import re
 import socket
 import ssl
 import struct
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum, auto
+from pathlib import Path
 
 from tests.support.certificates import Authority, Certificate
+from tests.support.tools import require_tool
 
 _HEADER = re.compile(
     r"<(?P<priority>\d{1,3})>1 (?P<timestamp>\S+) (?P<hostname>[!-~]{1,255}) (?P<app_name>[!-~]{1,48}) "
@@ -44,11 +47,16 @@ class End(Enum):
 
 
 class Repository:
-    """What has come in; `reset_after` messages of a connection it is torn down, the rest of it unread."""
+    """What has come in.
+
+    `turns_away` that many connections by closing them unread; after `reset_after` messages of a connection it is torn
+    down, the rest of it unread.
+    """
 
     def __init__(self) -> None:
         self.received: list[SyslogMessage] = []
         self.client_names: list[str] = []
+        self.turns_away = 0
         self.reset_after: int | None = None
         self.end = End.ANSWER
         self.held: list[ssl.SSLSocket] = []
@@ -59,6 +67,9 @@ class Repository:
     def serve(self, connection: ssl.SSLSocket) -> None:
         subject = dict(part[0] for part in (connection.getpeercert() or {}).get("subject", ()))
         self.client_names.append(subject.get("commonName", ""))
+        if self.turns_away:
+            self.turns_away -= 1
+            return
         stream = connection.makefile("rb")
         count = 0
         while length := _length(stream):
@@ -125,3 +136,31 @@ def _accept(repository: Repository, server: socket.socket, context: ssl.SSLConte
             finally:
                 if connection not in repository.held:
                     connection.close()
+
+
+RSYSLOG = """\
+global(workDirectory="{folder}" maxMessageSize="64k" defaultNetstreamDriver="gtls"
+       defaultNetstreamDriverCAFile="{authority.trusted}"
+       defaultNetstreamDriverCertFile="{certificate.certificate}"
+       defaultNetstreamDriverKeyFile="{certificate.private_key}")
+module(load="imtcp" streamDriver.name="gtls" streamDriver.mode="1" streamDriver.authMode="x509/certvalid")
+template(name="line" type="string" string="%pri% %app-name% %msgid% %msg%\\n")
+input(type="imtcp" address="127.0.0.1" port="{port}")
+action(type="omfile" file="{folder}/received.log" template="line")
+"""
+
+
+@contextmanager
+def rsyslog(folder: Path, port: int, authority: Authority, certificate: Certificate) -> Iterator[Path]:
+    """A real rsyslogd, killed without warning at the end of the block; the file that it writes to."""
+    configuration = folder / "rsyslog.conf"
+    configuration.write_text(RSYSLOG.format(folder=folder, port=port, authority=authority, certificate=certificate))
+    command = [require_tool("rsyslogd"), "-n", "-f", str(configuration), "-i", str(folder / "rsyslogd.pid")]
+    with (folder / "rsyslogd.log").open("ab") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            yield folder / "received.log"
+        finally:
+            process.kill()
+            process.wait(30)
+            (folder / "rsyslogd.pid").unlink(missing_ok=True)
