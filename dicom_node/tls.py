@@ -32,17 +32,6 @@ def listening_context(tls: TLSSettings) -> ssl.SSLContext:
     return context
 
 
-def calling_context(tls: TLSSettings) -> ssl.SSLContext:
-    """What we call peers with: their certificate must be signed by an authority that we trust, for their host name.
-
-    Raises
-    ------
-    ConfigurationError
-        A certificate or key cannot be used; the message names the file.
-    """
-    return _context(ssl.PROTOCOL_TLS_CLIENT, tls)
-
-
 def audit_context(audit: AuditSettings, tls: TLSSettings) -> ssl.SSLContext:
     """What we call the audit record repository with (RFC 5425); our certificate is shown where there is one.
 
@@ -59,6 +48,17 @@ def audit_context(audit: AuditSettings, tls: TLSSettings) -> ssl.SSLContext:
     else:
         context.load_default_certs()
     return context
+
+
+def calling_context(tls: TLSSettings) -> ssl.SSLContext:
+    """What we call peers with: their certificate must be signed by an authority that we trust, for their host name.
+
+    Raises
+    ------
+    ConfigurationError
+        A certificate or key cannot be used; the message names the file.
+    """
+    return _context(ssl.PROTOCOL_TLS_CLIENT, tls)
 
 
 def common_name(certificate: dict[str, object] | None) -> str:
