@@ -88,10 +88,15 @@ class PipelineSettings(_Section):
 
 
 class AuditSettings(_Section):
-    """Where the audit trail goes (PS3.15 A.5)."""
+    """Where the audit trail goes (PS3.15 annex A.5): to files, and from them to an audit record repository.
 
-    file: str
-    syslog: str
+    PS3.15 A.5.3 has every transfer name its patient, so that a hospital can answer who saw whose images. The trail is
+    therefore the one log that holds patient IDs: the ID alone, never name, birth date or accession number. Guard the
+    folder and the repository as you guard the images.
+    """
+
+    folder: str
+    syslog: str = Field(pattern=r"^$|^.+:\d{1,5}$")
     syslog_trusted: str
 
 
@@ -157,6 +162,11 @@ class Settings(BaseSettings):
     def broker_dir(self) -> Path:
         """The folder of the filesystem broker's messages."""
         return self.data_dir / "broker"
+
+    @property
+    def audit_dir(self) -> Path:
+        """The folder of the audit trail."""
+        return Path(self.audit.folder) if self.audit.folder else self.data_dir / "audit"
 
     @property
     def packs_dir(self) -> Path:

@@ -6,6 +6,7 @@ from typing import Any
 
 from config.errors import ConfigurationError
 from config.peers import TLSSettings
+from config.settings import AuditSettings
 
 _TLS_1_2_CIPHERS = ":".join(
     (
@@ -33,6 +34,24 @@ def listening_context(tls: TLSSettings) -> ssl.SSLContext:
     return context
 
 
+def audit_context(audit: AuditSettings, tls: TLSSettings) -> ssl.SSLContext:
+    """What we call the audit record repository with (RFC 5425); our certificate is shown where there is one.
+
+    Raises
+    ------
+    ConfigurationError
+        A certificate or key cannot be used; the message names the file.
+    """
+    context = _bare_context(ssl.PROTOCOL_TLS_CLIENT)
+    if tls.enabled:
+        _show(context, tls)
+    if audit.syslog_trusted:
+        _trust(context, audit.syslog_trusted, "audit.syslog_trusted")
+    else:
+        context.load_default_certs()
+    return context
+
+
 def calling_context(tls: TLSSettings) -> ssl.SSLContext:
     """What we call peers with: their certificate must be signed by an authority that we trust, for their host name.
 
@@ -52,16 +71,29 @@ def common_name(certificate: Mapping[str, Any] | None) -> str:
 
 
 def _context(protocol: int, tls: TLSSettings) -> ssl.SSLContext:
+    context = _bare_context(protocol)
+    _show(context, tls)
+    _trust(context, tls.trusted, "tls.trusted")
+    return context
+
+
+def _bare_context(protocol: int) -> ssl.SSLContext:
     context = ssl.SSLContext(protocol)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_TLS_1_2_CIPHERS)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    return context
+
+
+def _show(context: ssl.SSLContext, tls: TLSSettings) -> None:
     try:
         context.load_cert_chain(tls.certificate, tls.private_key, password=lambda: "")
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError(f"tls.certificate {tls.certificate}: cannot be used with its key") from error
+
+
+def _trust(context: ssl.SSLContext, authorities: str, setting: str) -> None:
     try:
-        context.load_verify_locations(tls.trusted)
+        context.load_verify_locations(authorities)
     except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(f"tls.trusted {tls.trusted}: holds no certificate that can be used") from error
-    return context
+        raise ConfigurationError(f"{setting} {authorities}: holds no certificate that can be used") from error

@@ -1,0 +1,41 @@
+"""A certificate authority of our own, with the openssl command."""
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.tools import require_tool
+
+
+@dataclass(frozen=True)
+class Certificate:
+    certificate: Path
+    private_key: Path
+
+
+class Authority:
+    """Signs certificates for 127.0.0.1 and localhost; its own certificate is `trusted`."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self.trusted = folder / "authority.pem"
+        self._key = folder / "authority.key"
+        self._openssl("req", "-x509", *self._new_key(self._key), "-subj", "/CN=authority", "-out", str(self.trusted))
+
+    def sign(self, name: str) -> Certificate:
+        key, request, signed = (self._folder / f"{name}.{kind}" for kind in ("key", "csr", "pem"))
+        extensions = self._folder / "extensions"
+        extensions.write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
+        self._openssl("req", *self._new_key(key), "-subj", f"/CN={name}", "-out", str(request))
+        authority = ["-CA", str(self.trusted), "-CAkey", str(self._key), "-CAcreateserial"]
+        self._openssl("x509", "-req", "-in", str(request), *authority, "-extfile", str(extensions), "-out", str(signed))
+        return Certificate(signed, key)
+
+    @staticmethod
+    def _new_key(path: Path) -> list[str]:
+        return ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", str(path)]
+
+    @staticmethod
+    def _openssl(*arguments: str) -> None:
+        subprocess.run([require_tool("openssl"), *arguments], check=True, capture_output=True)
