@@ -41,6 +41,8 @@ class Event(StrEnum):
     MODEL_LOADED = "model loaded"
     OBJECT_SENT = "object sent"
     OBJECT_NOT_SENT = "object not accepted"
+    STUDY_FETCHED = "study fetched from an archive"
+    STUDY_NOT_FETCHED = "study not fetched from an archive"
     PROCESS_STARTED = "process started"
     PROCESS_ENDED = "process ended unexpectedly, starting again"
     SHUTTING_DOWN = "shutting down"

@@ -41,6 +41,17 @@ RETIRED_ULTRASOUND = {
 }
 """Still sent by machines in the field; pynetdicom would accept the context and abort at the C-STORE."""
 
+DOCUMENT_CLASSES: tuple[UID, ...] = (
+    BasicTextSRStorage,
+    EnhancedSRStorage,
+    ComprehensiveSRStorage,
+    Comprehensive3DSRStorage,
+    SimplifiedAdultEchoSRStorage,
+    EncapsulatedPDFStorage,
+    KeyObjectSelectionDocumentStorage,
+)
+"""Without pixels, and therefore never compressed."""
+
 STORAGE_CLASSES: tuple[UID, ...] = (
     UltrasoundMultiFrameImageStorage,
     UltrasoundImageStorage,
@@ -49,13 +60,7 @@ STORAGE_CLASSES: tuple[UID, ...] = (
     SecondaryCaptureImageStorage,
     MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
     MultiFrameTrueColorSecondaryCaptureImageStorage,
-    BasicTextSRStorage,
-    EnhancedSRStorage,
-    ComprehensiveSRStorage,
-    Comprehensive3DSRStorage,
-    SimplifiedAdultEchoSRStorage,
-    EncapsulatedPDFStorage,
-    KeyObjectSelectionDocumentStorage,
+    *DOCUMENT_CLASSES,
 )
 
 TRANSFER_SYNTAXES: tuple[UID, ...] = (
