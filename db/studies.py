@@ -94,6 +94,27 @@ def register_instance(session: Session, instance: ReceivedInstance, quiet_period
     return Registration.REOPENED
 
 
+def identity_of(session: Session, study_instance_uid: str) -> Identity:
+    """Whose study it is. PHI.
+
+    Raises
+    ------
+    StudyNotFoundError
+        No study has this UID, or nothing is known of whose it is.
+    """
+    known = select(PatientIdentity).join(PatientIdentity.study)
+    row = session.scalar(known.where(Study.study_instance_uid == study_instance_uid))
+    if row is None:
+        raise StudyNotFoundError(f"study {study_instance_uid} is not in the registry")
+    return Identity(
+        patient_id=row.patient_id,
+        patient_name=row.patient_name,
+        birth_date=row.birth_date,
+        accession_number=row.accession_number,
+        study_date=row.study_date,
+    )
+
+
 def keep_open(session: Session, study_instance_uids: Iterable[str], *, quiet_at: datetime) -> None:
     """Put off the quiet time of studies that an open association is still sending."""
     sent = session.scalars(

@@ -19,6 +19,7 @@ from config.logs import configure_logs
 from config.settings import CONFIG_VARIABLE, Settings, load_settings
 from db.session import Database
 from db.states import StudyState
+from deploy.cli_fetch import fetch
 
 app = typer.Typer(
     help="EchoWorker: receives echo studies by C-STORE, scores them with EchoCLIP, returns Structured Reports.",
@@ -213,6 +214,9 @@ def requeue(
     with _registry().write() as session:
         due = requeue_study(session, uid, now=datetime.now(UTC), step=step)
     console.print(f"study {uid}: {due} is due; the reaper announces it within {settings.pipeline.reap_every_s:g} s")
+
+
+app.command(rich_help_panel="Work with studies")(fetch)
 
 
 @app.command(rich_help_panel="Operate")

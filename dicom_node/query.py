@@ -234,6 +234,9 @@ def _answers(association: Association, peer: Peer, identifier: Dataset) -> Gener
         for response, answer in responses:
             status = status_of(response)
             ended = status not in PENDING
+            if status is None:
+                ours = peer.calling_ae_title
+                raise QueryError(f"{peer}: broke off or fell silent during a query: does it let {ours} query?")
             if ended and status != QueryRetrieveStatus.SUCCESS:
                 raise QueryError(f"{peer}: the query ended with {named(status)}")
             if not ended and answer is not None:

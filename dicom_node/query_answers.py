@@ -65,11 +65,16 @@ def whole_number_of(answer: Dataset, keyword: str) -> int | None:
 
 
 def date_of(answer: Dataset) -> date | None:
-    """Study Date, also as ACR-NEMA wrote it (2026.11.24: PS3.5 section 6.2); None when missing or no date."""
-    text = text_of(answer, "StudyDate").replace(".", "")
-    if len(text) != 8 or not (text.isdecimal() and text.isascii()):
+    """Study Date; None when it is missing or no date."""
+    return date_from(text_of(answer, "StudyDate"))
+
+
+def date_from(text: str) -> date | None:
+    """A DA value, also as ACR-NEMA wrote it (2026.11.24: PS3.5 section 6.2); None when it is no date."""
+    digits = text.strip().replace(".", "")
+    if len(digits) != 8 or not (digits.isdecimal() and digits.isascii()):
         return None
     try:
-        return date(int(text[:4]), int(text[4:6]), int(text[6:]))
+        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
     except ValueError:
         return None

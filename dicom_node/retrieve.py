@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -107,7 +107,7 @@ def get_study(peer: Peer, study_instance_uid: str, spool: Spool) -> Iterator[Sub
     configure_pynetdicom(receive_into=spool.incoming)
     model = StudyRootQueryRetrieveInformationModelGet
     subject = _Subject(peer, study_instance_uid, 'does it support C-GET? Else set retrieve = "move" for this peer')
-    handlers: list[evt.EventHandlerType] = [(evt.EVT_C_STORE, _on_c_store, [spool, peer.ae_title])]
+    handlers: list[evt.EventHandlerType] = [(evt.EVT_C_STORE, _on_c_store, [spool, subject])]
     with _association(subject, [build_context(model), *_storage_contexts()], handlers) as association:
         send = partial(association.send_c_get, _identifier(study_instance_uid), model)
         yield from _follow(association, _begin(send, subject), subject)
@@ -134,14 +134,17 @@ def keep_fetched(spool: Spool, received: Path, announced: Announced) -> Dataset:
     return answer(StorageStatus.SUCCESS)
 
 
-def _on_c_store(event: NetworkEvent, spool: Spool, archive: str) -> Dataset:
+def _on_c_store(event: NetworkEvent, spool: Spool, subject: "_Subject") -> Dataset:
     request = cast(C_STORE, event.request)
     announced = Announced(
         sop_class_uid=str(request.AffectedSOPClassUID),
         sop_instance_uid=str(request.AffectedSOPInstanceUID),
-        calling_ae_title=archive,
+        calling_ae_title=subject.peer.ae_title,
     )
-    return keep_fetched(spool, Path(event.dataset_path), announced)
+    kept = keep_fetched(spool, Path(event.dataset_path), announced)
+    if kept.Status not in (StorageStatus.SUCCESS, StorageStatus.COERCED):
+        subject.refusals.append(kept.ErrorComment)
+    return kept
 
 
 def _storage_contexts() -> list[PresentationContext]:
@@ -169,6 +172,13 @@ class _Subject:
     peer: Peer
     study_instance_uid: str
     remedy: str
+    refusals: list[str] = field(default_factory=list)
+    """Why our own spool did not take what the archive sent."""
+
+    @property
+    def advice(self) -> str:
+        """What to look at."""
+        return f"our spool refused {len(self.refusals)}: {self.refusals[0]}" if self.refusals else self.remedy
 
     def __str__(self) -> str:
         return f"{self.peer}: study {self.study_instance_uid}"
@@ -215,7 +225,8 @@ def _follow(association: Association, responses: _Responses, subject: _Subject) 
 
 def _require_success(status: int | None, counts: SubOperations, failures: Dataset | None, subject: _Subject) -> None:
     if status is None:
-        raise RetrieveError(f"{subject}: the archive fell silent after {counts.sent} of {counts.total} instances")
+        after = f"after {counts.sent} of {counts.total} instances" if counts.sent else f"at once: {subject.advice}"
+        raise RetrieveError(f"{subject}: the archive broke off or fell silent {after}")
     if status == QueryRetrieveStatus.DESTINATION_UNKNOWN:
         ours = subject.peer.calling_ae_title
         raise RetrieveError(
@@ -224,16 +235,18 @@ def _require_success(status: int | None, counts: SubOperations, failures: Datase
         )
     ended_well = status in (QueryRetrieveStatus.SUCCESS, QueryRetrieveStatus.SOME_FAILED)
     if ended_well and counts.failed and counts.sent:
-        raise RetrieveError(f"{subject}: {_failed(counts, failures)}")
+        raise RetrieveError(f"{subject}: {_failed(counts, failures, subject)}")
     if status == QueryRetrieveStatus.SUCCESS and counts.counted and not counts.total:
         raise RetrieveError(f"{subject}: the archive has no instance of it any more")
     # PS3.4 table C.4-2: the warning B000 also says that each instance came, some of them answered with a warning.
     if counts.failed or not (status == QueryRetrieveStatus.SUCCESS or (ended_well and counts.warned)):
-        much = f"after {counts.sent} instances" if counts.sent else f"and nothing came: {subject.remedy}"
+        much = f"after {counts.sent} instances" if counts.sent else f"and nothing came: {subject.advice}"
         raise RetrieveError(f"{subject}: {named(status)}, {much}")
 
 
-def _failed(counts: SubOperations, failures: Dataset | None) -> str:
+def _failed(counts: SubOperations, failures: Dataset | None, subject: _Subject) -> str:
+    if subject.refusals:
+        return subject.advice
     said = f"{counts.failed} of {counts.total} instances did not come"
     uids = texts_of(failures, "FailedSOPInstanceUIDList") if failures is not None else ()
     first = next((uid for uid in uids if is_valid_uid(uid)), None)
