@@ -73,7 +73,9 @@ def fetch(
     chosen = archive_named(settings, archive)
     peer = called_peer(settings, chosen)
     registry = Database(settings.database_url)
-    studies = wanted_studies(peer, wanted, registry, at_most=at_most)
+    # Those that are here do not count when studies are fetched, and how many these are is known only afterwards.
+    limit = at_most if dry_run or priors_of else None
+    studies = wanted_studies(peer, wanted, registry, limit=limit)
     if dry_run:
         console.print(found_table(islice(studies, at_most), registry))
         return

@@ -60,10 +60,11 @@ def archive_named(settings: Settings, name: str) -> PeerSettings:
     return chosen[0]
 
 
-def wanted_studies(archive: Peer, wanted: Wanted, registry: Database, *, at_most: int | None) -> Iterator[FoundStudy]:
+def wanted_studies(archive: Peer, wanted: Wanted, registry: Database, *, limit: int | None) -> Iterator[FoundStudy]:
     """The studies that are wanted, as the archive has them; a range of days is asked for day by day.
 
-    Archives cap the answers of one query, and a day is short enough to be fetched before the next is asked for.
+    Archives cap the answers of one query, and a day is short enough to be fetched before the next is asked for. With
+    a `limit`, no query goes on for more studies than that.
 
     Raises
     ------
@@ -78,11 +79,11 @@ def wanted_studies(archive: Peer, wanted: Wanted, registry: Database, *, at_most
             raise QueryError(f"no day lies between {wanted.since} and {last}")
         for number in range((last - wanted.since).days + 1):
             day = wanted.since + timedelta(days=number)
-            yield from list(find_studies(archive, StudyQuery(since=day, until=day)))
+            yield from list(find_studies(archive, StudyQuery(since=day, until=day), at_most=limit))
         return
     if wanted.priors_of:
         known = _known(registry, wanted.priors_of)
-        yield from find_priors(archive, known, at_most=MANY_PRIORS if at_most is None else at_most)
+        yield from find_priors(archive, known, at_most=MANY_PRIORS if limit is None else limit)
         return
     # A patient has other studies than ours; whoever names one study means that one.
     modality = "US" if wanted.patient else ""
@@ -92,7 +93,7 @@ def wanted_studies(archive: Peer, wanted: Wanted, registry: Database, *, at_most
         study_instance_uid=wanted.study,
         modality=modality,
     )
-    found = list(find_studies(archive, query))
+    found = list(find_studies(archive, query, at_most=limit))
     if not found:
         raise QueryError(f"{archive}: has no such study")
     yield from found
