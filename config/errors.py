@@ -13,7 +13,9 @@
     ├── ClipError                   this instance gives no clip: the reason is for people to read
     ├── ModelPackError              the model pack is missing, incomplete or does not fit its manifest
     ├── ReportError                 the results cannot be put into a Structured Report
-    └── DeliveryError               the destination did not accept the object: it will be tried again
+    ├── DeliveryError               the destination did not accept the object: it will be tried again
+    ├── QueryError                  an archive was not asked, or did not answer, what studies it has
+    └── RetrieveError               an archive did not give a study, or not all of it
 
 A message says what was wrong, with which object (by UID, AE title or path inside the spool, never by
 patient), and what to do. It may be logged, stored in the registry and shown: it must never hold PHI.
@@ -76,3 +78,11 @@ class ReportError(EchoWorkerError):
 
 class DeliveryError(EchoWorkerError):
     """A destination was out of reach or answered with a failure; the object stays due for it."""
+
+
+class QueryError(EchoWorkerError):
+    """An archive is out of reach, refused a query, or cannot be asked this; nothing was changed."""
+
+
+class RetrieveError(EchoWorkerError):
+    """An archive did not send a study, or not all of it; what came is kept, and fetching it again is harmless."""

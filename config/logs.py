@@ -49,6 +49,8 @@ class Event(StrEnum):
     AUDIT_WRITTEN_AGAIN = "audit trail written again"
     AUDIT_MESSAGE_LOST = "audit message lost: too many wait in memory"
     AUDIT_LINE_DAMAGED = "damaged line in the audit trail: not sent"
+    STUDY_FETCHED = "study fetched from an archive"
+    STUDY_NOT_FETCHED = "study not fetched from an archive"
     PROCESS_STARTED = "process started"
     PROCESS_ENDED = "process ended unexpectedly, starting again"
     SHUTTING_DOWN = "shutting down"

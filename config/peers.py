@@ -3,7 +3,7 @@
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -67,6 +67,8 @@ class PeerSettings(BaseModel):
     """A destination takes the results of models so labelled."""
     storage_commitment: bool = False
     """A destination counts as having a report only once it has committed to keep it (PS3.4 annex J)."""
+    retrieve: Literal["move", "get"] = "move"
+    """How an archive gives us a study: C-MOVE to our node, whose address it must know, or C-GET."""
 
     @field_validator("networks", mode="before")
     @classmethod

@@ -90,6 +90,12 @@ def count_by_state(session: Session) -> dict[str, int]:
     return {state: count for state, count in rows}  # noqa: C416  a result has keys(): dict() would take it for a mapping
 
 
+def count_instances(session: Session, study_instance_uid: str) -> int:
+    """How many instances of a study are registered; 0 of one that is not known."""
+    of_study = select(func.count(Instance.id)).join(Instance.study)
+    return session.scalar(of_study.where(Study.study_instance_uid == study_instance_uid)) or 0
+
+
 def spool_paths_of(session: Session, study_id: int) -> dict[str, str]:
     """The spool path of each instance of a study, by SOP Instance UID."""
     rows = session.execute(

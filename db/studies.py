@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from config.broker import Step
 from config.errors import RegistryError, StudyNotFoundError
 from db.journal import record_transition
-from db.received import ReceivedInstance
+from db.received import Identity, ReceivedInstance
 from db.results import deliver_again, due_deliveries
 from db.schema import Base, CurrentRun, Instance, PatientIdentity, RunRow, Study
 from db.states import STEP_DUE_IN, TRANSITIONS, StudyState
@@ -61,6 +61,27 @@ def register_instance(session: Session, instance: ReceivedInstance, quiet_period
         return Registration.ADDED
     _reopen(session, study, instance.received_at)
     return Registration.REOPENED
+
+
+def identity_of(session: Session, study_instance_uid: str) -> Identity:
+    """Whose study it is. PHI.
+
+    Raises
+    ------
+    StudyNotFoundError
+        No study has this UID, or nothing is known of whose it is.
+    """
+    known = select(PatientIdentity).join(PatientIdentity.study)
+    row = session.scalar(known.where(Study.study_instance_uid == study_instance_uid))
+    if row is None:
+        raise StudyNotFoundError(f"study {study_instance_uid} is not in the registry")
+    return Identity(
+        patient_id=row.patient_id,
+        patient_name=row.patient_name,
+        birth_date=row.birth_date,
+        accession_number=row.accession_number,
+        study_date=row.study_date,
+    )
 
 
 def keep_open(session: Session, study_instance_uids: Iterable[str], *, quiet_at: datetime) -> None:

@@ -21,6 +21,7 @@ from config.settings import CONFIG_VARIABLE, Settings, load_settings
 from db.session import Database
 from db.states import StudyState
 from deploy import cli_spool
+from deploy.cli_fetch import fetch
 from deploy.installation import open_registry
 
 app = typer.Typer(
@@ -241,6 +242,9 @@ def requeue(
     with open_registry(settings).write() as session:
         due = requeue_study(session, uid, now=datetime.now(UTC), step=step)
     console.print(f"study {uid}: {due} is due; the reaper announces it within {settings.pipeline.reap_every_s:g} s")
+
+
+app.command(rich_help_panel="Work with studies")(fetch)
 
 
 @app.command(rich_help_panel="Operate")

@@ -50,16 +50,7 @@ RETIRED_ULTRASOUND = {
 }
 """Still sent by machines in the field; pynetdicom would accept the context and abort at the C-STORE."""
 
-STORAGE_CLASSES: tuple[UID, ...] = (
-    UltrasoundMultiFrameImageStorage,
-    UltrasoundImageStorage,
-    EnhancedUSVolumeStorage,
-    *RETIRED_ULTRASOUND,
-    SecondaryCaptureImageStorage,
-    MultiFrameSingleBitSecondaryCaptureImageStorage,
-    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
-    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
-    MultiFrameTrueColorSecondaryCaptureImageStorage,
+DOCUMENT_CLASSES: tuple[UID, ...] = (
     BasicTextSRStorage,
     EnhancedSRStorage,
     ComprehensiveSRStorage,
@@ -70,6 +61,26 @@ STORAGE_CLASSES: tuple[UID, ...] = (
     EncapsulatedPDFStorage,
     KeyObjectSelectionDocumentStorage,
 )
+"""Without pixels, and therefore never compressed."""
+
+STORAGE_CLASSES: tuple[UID, ...] = (
+    UltrasoundMultiFrameImageStorage,
+    UltrasoundImageStorage,
+    EnhancedUSVolumeStorage,
+    *RETIRED_ULTRASOUND,
+    SecondaryCaptureImageStorage,
+    MultiFrameSingleBitSecondaryCaptureImageStorage,
+    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+    MultiFrameTrueColorSecondaryCaptureImageStorage,
+    *DOCUMENT_CLASSES,
+)
+
+SELDOM_COMPRESSED: tuple[UID, ...] = (
+    MultiFrameSingleBitSecondaryCaptureImageStorage,
+    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+)
+"""Image classes for which a C-GET proposes no compression: an association has room for 128 contexts."""
 
 TRANSFER_SYNTAXES: tuple[UID, ...] = (
     ExplicitVRLittleEndian,

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from typing import cast
 
@@ -19,7 +20,10 @@ from dicom_node.spool import Kept, Spool
 from dicom_node.statuses import StorageStatus, answer, status_of
 from dicom_node.streamed_header import StreamedHeader
 
-Stored = Callable[[InstanceHeader], None]
+Stored = Callable[[InstanceHeader, Kept], None]
+
+
+def _nobody_listens(_: InstanceHeader, __: Kept) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +110,7 @@ class Reception:
         kept = self._spool.keep(self._file.path, header)
         self._file.close()
         self._file = None
-        self._on_stored(header)
+        self._on_stored(header, kept)
         return header, kept
 
     def _fail(self, error: Exception) -> None:
@@ -141,7 +145,7 @@ class Reception:
 
 
 def receive_data_set(
-    spool: Spool, announced: Announced, data_set: BytesIO, on_stored: Stored
+    spool: Spool, announced: Announced, data_set: BytesIO, on_stored: Stored = _nobody_listens
 ) -> tuple[StorageStatus, str]:
     """Keep an instance whose data set lies in memory: status and comment, as `Reception.finish`."""
     reception = Reception(spool, Window(), announced, on_stored)
@@ -150,7 +154,7 @@ def receive_data_set(
     return reception.finish()
 
 
-def on_c_store(event: NetworkEvent, spool: Spool, on_stored: Callable[[object, InstanceHeader], None]) -> Dataset:
+def on_c_store(event: NetworkEvent, spool: Spool, on_stored: Callable[[object, InstanceHeader, Kept], None]) -> Dataset:
     """pynetdicom's own way in: EVT_C_STORE, with the data set in memory."""
     request = cast(C_STORE, event.request)
     announced = Announced(
@@ -159,8 +163,5 @@ def on_c_store(event: NetworkEvent, spool: Spool, on_stored: Callable[[object, I
         transfer_syntax_uid=str(event.context.transfer_syntax),
         calling_ae_title=event.assoc.requestor.ae_title,
     )
-    association = event.assoc
-    stored = receive_data_set(
-        spool, announced, cast(BytesIO, request.DataSet), lambda header: on_stored(association, header)
-    )
-    return answer(*stored)
+    data_set = cast(BytesIO, request.DataSet)
+    return answer(*receive_data_set(spool, announced, data_set, partial(on_stored, event.assoc)))

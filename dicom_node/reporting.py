@@ -11,7 +11,7 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,32 +28,14 @@ CALLERS_AT_ONCE = 200
 
 
 class OpenStudies:
-    """Which studies the open associations of this process have sent instances of: these are not quiet yet."""
+    """This process's word on which studies its associations have open."""
 
     def __init__(self, spool: Spool) -> None:
         self._file = spool.receivers / f"{socket.gethostname()}-{os.getpid()}.json"
-        self._lock = threading.Lock()
-        self._by_association: dict[threading.Thread, set[str]] = {}
 
-    def touch(self, association: threading.Thread, study_instance_uid: str) -> None:
-        """An association (pynetdicom runs each in a thread) has sent an instance of this study."""
-        with self._lock:
-            known = self._by_association.setdefault(association, set())
-            if study_instance_uid in known:
-                return
-            known.add(study_instance_uid)
-        self.publish()
-
-    def uids(self) -> set[str]:
-        """The Study Instance UIDs of all associations that still run."""
-        with self._lock:
-            # Liveness rather than an event at the end: an association that drops in mid-transfer has both at once.
-            self._by_association = {a: uids for a, uids in self._by_association.items() if a.is_alive()}
-            return set().union(*self._by_association.values())
-
-    def publish(self) -> None:
+    def publish(self, study_instance_uids: Iterable[str]) -> None:
         """Say it, for whoever decides that a study is quiet."""
-        _write(self._file, {"said_at": datetime.now(UTC).isoformat(), "open_studies": sorted(self.uids())})
+        _write(self._file, {"said_at": datetime.now(UTC).isoformat(), "open_studies": sorted(study_instance_uids)})
 
     def withdraw(self) -> None:
         """This process ends: nothing is open here any more."""

@@ -4,6 +4,7 @@ import socket
 import ssl
 import threading
 import time
+from functools import partial
 from typing import Any, cast
 
 from pynetdicom import AE, evt
@@ -14,9 +15,12 @@ from pynetdicom.transport import AssociationSocket
 
 from config.errors import ConfigurationError
 from config.logs import Event, emit, place_of
-from config.peers import PeerSettings
 from config.settings import Settings
-from dicom_node.access import AccessList, Caller, Refusal
+from dicom_node.access import AccessList, Caller, Refusal, Rejection
+from dicom_node.associations import OpenAssociations
+from dicom_node.audit import RemoteAE, application_started, application_stopped, association_refused
+from dicom_node.audit_syslog import AuditForwarder
+from dicom_node.audit_trail import AuditTrail
 from dicom_node.contexts import accepted_contexts, register_retired_classes
 from dicom_node.header import InstanceHeader
 from dicom_node.incoming import Window
@@ -24,7 +28,7 @@ from dicom_node.listening import StorageServer
 from dicom_node.network import configure_pynetdicom
 from dicom_node.receive import Announced, Reception, on_c_store
 from dicom_node.reporting import SPEAKS_EVERY_S, Callers, OpenStudies
-from dicom_node.spool import Spool
+from dicom_node.spool import Kept, Spool
 from dicom_node.store_messages import StoreRequest
 from dicom_node.tls import common_name, listening_context
 from dicom_node.upper_layer import FITS, take_over
@@ -48,9 +52,11 @@ class Receiver:
         self._settings = settings
         self._node = settings.node
         self._spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
-        self._access = AccessList(settings)
+        self._associations = OpenAssociations(AccessList(settings))
         self._open_studies = OpenStudies(self._spool)
         self._callers = Callers(self._spool)
+        self._audit = AuditTrail(settings)
+        self._audit_forwarder = AuditForwarder(settings)
         register_retired_classes()
         self._contexts = accepted_contexts()
         self._contexts_of = {
@@ -58,8 +64,6 @@ class Receiver:
         }
         self._tls = listening_context(settings.tls) if settings.tls.enabled else None
         self._servers: list[StorageServer] = []
-        self._admitted: dict[Association, PeerSettings | None] = {}
-        self._admitting = threading.Lock()
         self._stopping = threading.Event()
         self._housekeeping = threading.Thread(target=self._keep_house, name="housekeeping", daemon=True)
 
@@ -85,6 +89,8 @@ class Receiver:
         if self._tls is not None:
             self._listen(ae, self._settings.tls.port, tls=self._tls)
         self._housekeeping.start()
+        self._audit_forwarder.start()
+        self._audit.record(application_started())
         emit(Event.NODE_LISTENING, host=self._node.host, port=self.port, ae_title=self._node.ae_title)
 
     def stop(self) -> None:
@@ -101,6 +107,9 @@ class Receiver:
         self._housekeeping.join()
         self._callers.publish()
         self._open_studies.withdraw()
+        self._record_ended()
+        self._audit.record(application_stopped())
+        self._audit_forwarder.stop()
         emit(Event.NODE_STOPPED)
 
     def _listen(self, ae: AE, port: int, tls: ssl.SSLContext | None = None) -> None:
@@ -138,20 +147,21 @@ class Receiver:
         """Admit the caller with the contexts that are its own, or reject it and note why."""
         association = event.assoc
         caller = _caller(association)
-        with self._admitting:
-            self._admitted = {a: peer for a, peer in self._admitted.items() if a.is_alive()}
-            decision = self._access.decide(caller, list(self._admitted.values()))
-            if not isinstance(decision, Refusal):
-                self._admitted[association] = decision.peer
-        if isinstance(decision, Refusal):
-            self._callers.note(ae_title=caller.calling_ae_title, address=caller.address, outcome=decision.reason)
-            emit(Event.ASSOCIATION_REJECTED, calling_ae_title=caller.calling_ae_title, reason=decision.reason)
-            association.acse.send_reject(*decision.rejection.value)
+        peer = self._associations.admit(association, caller)
+        if isinstance(peer, Refusal):
+            self._note_refused(caller, peer)
+            association.acse.send_reject(*peer.rejection.value)
             association.kill()
             return
         self._callers.note(ae_title=caller.calling_ae_title, address=caller.address, outcome="accepted")
-        name = decision.peer.name if decision.peer else ""
-        association.acceptor.supported_contexts = self._contexts_of.get(name, self._contexts)
+        association.acceptor.supported_contexts = self._contexts_of.get(peer.name if peer else "", self._contexts)
+
+    def _note_refused(self, caller: Caller, refusal: Refusal) -> None:
+        self._callers.note(ae_title=caller.calling_ae_title, address=caller.address, outcome=refusal.reason)
+        emit(Event.ASSOCIATION_REJECTED, calling_ae_title=caller.calling_ae_title, reason=refusal.reason)
+        if refusal.rejection is not Rejection.LOCAL_LIMIT:
+            remote = RemoteAE(ae_title=caller.calling_ae_title, address=caller.address)
+            self._audit.record(association_refused(remote, reason=refusal.reason))
 
     def _take_over(self, association: Association, connection: socket.socket) -> None:
         window = Window()
@@ -164,12 +174,13 @@ class Receiver:
                 transfer_syntax_uid=str(context.transfer_syntax[0]),
                 calling_ae_title=association.requestor.ae_title,
             )
-            return Reception(self._spool, window, announced, lambda header: self._on_stored(association, header))
+            return Reception(self._spool, window, announced, partial(self._on_stored, association))
 
         take_over(association, connection, begin_store, self._node.idle_timeout_s)
 
-    def _on_stored(self, association: Association, header: InstanceHeader) -> None:
-        self._open_studies.touch(association, header.study_instance_uid)
+    def _on_stored(self, association: Association, header: InstanceHeader, kept: Kept) -> None:
+        if self._associations.stored(association, header, kept):
+            self._open_studies.publish(self._associations.studies())
 
     def _running(self) -> list[Association]:
         associations = (association for server in self._servers for association in server.active_associations)
@@ -179,13 +190,18 @@ class Receiver:
         swept_at = time.monotonic()
         while not self._stopping.wait(SPEAKS_EVERY_S):
             try:
-                self._open_studies.publish()
+                self._open_studies.publish(self._associations.studies())
                 self._callers.publish()
+                self._record_ended()
                 if time.monotonic() - swept_at > SWEEP_EVERY_S:
                     swept_at = time.monotonic()
                     self._sweep()
             except OSError as error:  # a full disk: said again in a moment
                 emit(Event.SPOOL_AWAY, error=place_of(error))
+
+    def _record_ended(self) -> None:
+        for message in self._associations.take_messages():
+            self._audit.record(message)
 
     def _sweep(self) -> None:
         # No transfer is silent for longer than the timeout: nobody writes to files so old. Younger ones may be

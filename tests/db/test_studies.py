@@ -10,14 +10,15 @@ from config.broker import Step
 from config.errors import RegistryError, StudyNotFoundError
 from config.settings import PipelineSettings
 from db.leases import Fault, claim, fail_attempt
-from db.queries import study_detail
+from db.queries import count_instances, study_detail
+from db.received import ReceivedInstance
 from db.schema import Instance, PatientIdentity, Study
 from db.session import Database
 from db.states import StudyState
 from db.studies import (
-    ReceivedInstance,
     Registration,
     close_quiet_studies,
+    identity_of,
     keep_open,
     register_instance,
     requeue,
@@ -166,3 +167,16 @@ def test_scoring_again_begins_with_the_frames_where_they_are_gone(
 ) -> None:
     with registry.write() as session:
         assert requeue(session, "1.2.1", now=now, step=Step.SCORE) is Step.PREPARE
+
+
+def test_instances_are_counted_and_the_patient_is_known(registry: Database, received: Receive) -> None:
+    with registry.write() as session:
+        for _ in range(3):
+            register_instance(session, received(), QUIET)
+        register_instance(session, received(study="1.2.9"), QUIET)
+    with registry.read() as session:
+        assert count_instances(session, "1.2.1") == 3
+        assert count_instances(session, "1.2.404") == 0
+        assert identity_of(session, "1.2.1").patient_id == "1"
+        with pytest.raises(StudyNotFoundError, match=r"study 1\.2\.404 is not in the registry"):
+            identity_of(session, "1.2.404")

@@ -14,7 +14,8 @@ from tests.support.servers import StoreSCP
 from tests.worker.pipeline import Pipeline
 
 COMMANDS = (
-    "up", "demo", "node", "worker", "beat", "send", "studies", "study", "requeue", "doctor", "db", "db upgrade",
+    "up", "demo", "node", "worker", "beat", "send", "studies", "study", "requeue", "fetch", "doctor", "db",
+    "db upgrade",
 )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from pynetdicom.dsutils import decode
 
 from config.logs import configure_logs
 from config.settings import Settings, load_settings
-from db.studies import Identity
+from db.received import Identity
 from dicom_node import audit_trail
 from dicom_node.audit import (
     ReceivedInstances,
@@ -218,6 +218,7 @@ def header(*, study: str = "1.2.3", sop_class: str = US_MULTIFRAME, patient_id: 
         sop_class_uid=sop_class,
         transfer_syntax_uid=ExplicitVRLittleEndian,
         modality="US",
+        calling_ae_title="VIVID1",
         is_our_report=False,
         identity=Identity(
             patient_id=patient_id,

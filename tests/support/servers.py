@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,8 +79,25 @@ class Orthanc:
         found = json.loads(self._ask("/tools/find", json.dumps(query).encode()))
         return [self._ask(f"/instances/{name}/file") for name in found]
 
-    def _ask(self, path: str, content: bytes | None = None) -> bytes:
-        request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", data=content)
+    def keep(self, *files: Path) -> None:
+        """Put these files into its archive."""
+        for file in files:
+            self._ask("/instances", file.read_bytes())
+
+    def forget(self, study_instance_uid: str) -> None:
+        """Remove a study from its archive."""
+        query = {"Level": "Study", "Query": {"StudyInstanceUID": study_instance_uid}}
+        for name in json.loads(self._ask("/tools/find", json.dumps(query).encode())):
+            self._ask(f"/studies/{name}", method="DELETE")
+
+    def know(self, ae_title: str, port: int) -> None:
+        """Let an application entity on this machine query and retrieve, and be a destination."""
+        allowed = {"AllowFind": True, "AllowMove": True, "AllowGet": True}
+        modality = {"AET": ae_title, "Host": "127.0.0.1", "Port": port, **allowed}
+        self._ask(f"/modalities/{ae_title}", json.dumps(modality).encode(), method="PUT")
+
+    def _ask(self, path: str, content: bytes | None = None, *, method: str | None = None) -> bytes:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", data=content, method=method)
         with urllib.request.urlopen(request, timeout=10) as response:
             return bytes(response.read())
 
@@ -90,6 +107,20 @@ class StoreSCP:
     port: int
     folder: Path
     ae_title: str = "STORESCP"
+
+
+@dataclass(frozen=True)
+class DcmQRSCP:
+    """DCMTK's archive."""
+
+    port: int
+    ae_title: str = "DCMQRSCP"
+
+    def keep(self, *files: Path) -> None:
+        """Put these files into its archive."""
+        command = [require_tool("storescu"), "--call", self.ae_title, "127.0.0.1", str(self.port)]
+        for file in files:
+            subprocess.run([*command, str(file)], check=True, capture_output=True)
 
 
 @contextmanager
@@ -147,6 +178,38 @@ def storescp(folder: Path) -> Iterator[StoreSCP]:
     command = [require_tool("storescp"), "--aetitle", server.ae_title, "--output-directory", str(received)]
     with _running([*command, str(server.port)], folder):
         wait_until(lambda: _listens(server.port), START_TIMEOUT_S, "storescp")
+        yield server
+
+
+@contextmanager
+def dcmqrscp(folder: Path, destinations: Mapping[str, int]) -> Iterator[DcmQRSCP]:
+    """It can move studies to these application entities, AE title and port on this machine, and to no other."""
+    archive = folder / "archive"
+    archive.mkdir()
+    server = DcmQRSCP(free_port())
+    hosts = [f"host{number} = ({ae}, 127.0.0.1, {port})" for number, (ae, port) in enumerate(destinations.items())]
+    configuration = folder / "dcmqrscp.cfg"
+    configuration.write_text(
+        "\n".join(
+            [
+                f"NetworkTCPPort = {server.port}",
+                "MaxPDUSize = 16384",
+                "MaxAssociations = 16",
+                "HostTable BEGIN",
+                *hosts,
+                "HostTable END",
+                "VendorTable BEGIN",
+                "VendorTable END",
+                "AETable BEGIN",
+                f"{server.ae_title} {archive} RW (200, 1024mb) ANY",
+                "AETable END",
+                "",
+            ]
+        )
+    )
+    command = [require_tool("dcmqrscp"), "--config", str(configuration)]
+    with _running(command, folder):
+        wait_until(lambda: _listens(server.port), START_TIMEOUT_S, "dcmqrscp")
         yield server
 
 
