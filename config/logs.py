@@ -41,6 +41,8 @@ class Event(StrEnum):
     MODEL_LOADED = "model loaded"
     OBJECT_SENT = "object sent"
     OBJECT_NOT_SENT = "object not accepted"
+    PEER_OUT_OF_REACH = "peer out of reach: what is forwarded there waits"
+    FORWARDS_CANCELLED = "forwards given up"
     PROCESS_STARTED = "process started"
     PROCESS_ENDED = "process ended unexpectedly, starting again"
     SHUTTING_DOWN = "shutting down"

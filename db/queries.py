@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, selectinload
 
 from config.errors import StudyNotFoundError
+from config.rules import Action
 from db.results import current_report, current_run
 from db.runs import Run
 from db.schema import Clip, Instance, JournalEntry, Report, Study
@@ -89,11 +90,16 @@ def count_by_state(session: Session) -> dict[str, int]:
     return {state: count for state, count in rows}  # noqa: C416  a result has keys(): dict() would take it for a mapping
 
 
-def spool_paths_of(session: Session, study_id: int) -> dict[str, str]:
-    """The spool path of each instance of a study, by SOP Instance UID."""
-    rows = session.execute(
-        select(Instance.sop_instance_uid, Instance.spool_path)
-        .where(Instance.study_id == study_id)
-        .order_by(Instance.id)
-    )
+def spool_paths_of(session: Session, study_id: int, *, action: Action | None = None) -> dict[str, str]:
+    """The spool path of each instance of a study, by SOP Instance UID; of all, or of those with this action."""
+    query = select(Instance.sop_instance_uid, Instance.spool_path).where(Instance.study_id == study_id)
+    if action is not None:
+        query = query.where(Instance.action == action)
+    rows = session.execute(query.order_by(Instance.id))
     return {uid: path for uid, path in rows}  # noqa: C416
+
+
+def rules_of(session: Session, study_id: int) -> list[str]:
+    """The names of the rules that decided what is done with the instances of a study, in order."""
+    named = select(Instance.rule).where(Instance.study_id == study_id, Instance.rule.is_not(None)).distinct()
+    return sorted(rule for rule in session.scalars(named) if rule)

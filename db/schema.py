@@ -129,6 +129,10 @@ class Instance(Base):
     calling_ae_title: Mapped[str | None] = mapped_column(String(16))
     revision: Mapped[int]
     """The revision of the study that it arrived in."""
+    action: Mapped[str] = mapped_column(String(8), server_default="score")
+    """What the rules decided when it was registered (config.rules.Action): score, or store alone."""
+    rule: Mapped[str | None] = mapped_column(String(32))
+    """The name of the rule that decided; None when none fitted."""
 
     study: Mapped[Study] = relationship(back_populates="instances")
 
@@ -239,6 +243,45 @@ class Delivery(Base):
     report: Mapped[Report] = relationship(back_populates="deliveries")
 
     __table_args__ = (UniqueConstraint("report_id", "destination"),)
+
+
+class Forward(Base):
+    """One received instance's way to one peer that it is forwarded to."""
+
+    __tablename__ = "forwards"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    instance_id: Mapped[int] = mapped_column(ForeignKey("instances.id", ondelete="CASCADE"))
+    peer: Mapped[str] = mapped_column(String(32))
+    state: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int] = mapped_column(default=0)
+    """How often the peer was sent it."""
+    next_attempt_at: Mapped[datetime | None]
+    last_answer: Mapped[str | None]
+    """What the peer answered last, or why the instance was given up; in our words."""
+    delivered_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        UniqueConstraint("instance_id", "peer"),
+        Index("ix_forwards_state_peer_next_attempt_at", "state", "peer", "next_attempt_at"),
+    )
+
+
+class ForwardPeer(Base):
+    """A peer that instances are forwarded to: who sends to it now, or when it is asked again."""
+
+    __tablename__ = "forward_peers"
+
+    peer: Mapped[str] = mapped_column(String(32), primary_key=True)
+    attempts: Mapped[int] = mapped_column(default=0)
+    """How often in a row it was out of reach."""
+    next_attempt_at: Mapped[datetime | None]
+    last_answer: Mapped[str | None]
+    """Why it is out of reach; None when it answered last."""
+    lease_token: Mapped[str | None] = mapped_column(String(36))
+    lease_owner: Mapped[str | None] = mapped_column(String(128))
+    lease_expires_at: Mapped[datetime | None]
+    announced_at: Mapped[datetime | None]
 
 
 class JournalEntry(Base):

@@ -9,10 +9,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from config.broker import MAINTENANCE_QUEUE, Step
+from config.broker import FORWARD_QUEUE, MAINTENANCE_QUEUE, Step
 from config.catalogue import load_catalogue
 from config.errors import ConfigurationError, RegistryError
 from config.logs import Event, emit
+from config.peers import Role
 from config.settings import Settings
 from db.session import Database
 
@@ -28,6 +29,9 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "beat": ("beat",),
 }
 """Every process of the tree. A PACS that hangs holds up deliveries alone, and nothing holds up the reaper."""
+
+FORWARDING: dict[str, tuple[str, ...]] = {"worker-forward": ("worker", "--queues", FORWARD_QUEUE)}
+"""Only where there is a peer to forward to."""
 
 LOOK_EVERY_S = 2.0
 SETTLED_AFTER_S = 15.0
@@ -102,7 +106,8 @@ def run_all(settings: Settings) -> None:
     load_catalogue(settings.catalogue_path)
     registry = Database(settings.database_url)
     stop = stop_on_signals()
-    node, *others = [Child(name, command) for name, command in COMMANDS.items()]
+    commands = COMMANDS | (FORWARDING if settings.peers_in(Role.FORWARD) else {})
+    node, *others = [Child(name, command) for name, command in commands.items()]
     node.start()
     running = [node]
     try:

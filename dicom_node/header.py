@@ -3,7 +3,7 @@
 import os
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +87,18 @@ def _damage_named(path: Path) -> Iterator[None]:
 def read_image_header(path: Path) -> FileDataset:
     """The data set without its pixels, as evidence for a report."""
     return dcmread(path, stop_before_pixels=True)
+
+
+def read_attributes(path: Path, keywords: Sequence[str]) -> FileDataset:
+    """These attributes of a DICOM file, whatever else it holds.
+
+    Raises
+    ------
+    UnreadableInstanceError
+        It is not a DICOM file.
+    """
+    with _damage_named(path):
+        return dcmread(path, stop_before_pixels=True, specific_tags=list(keywords))
 
 
 def _read_whole_header(path: Path) -> FileDataset:

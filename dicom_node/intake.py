@@ -16,10 +16,11 @@ from sqlalchemy.exc import DataError, IntegrityError
 from config.errors import UnreadableInstanceError
 from config.logs import Event, emit, place_of
 from config.settings import Settings
-from db.announcing import announce_due_steps
+from db.announcing import announce_due_forwards, announce_due_steps
 from db.session import Database
 from db.studies import ReceivedInstance, Registration, close_quiet_studies, keep_open, register_instance
 from dicom_node.header import read_header
+from dicom_node.routing import routed
 from dicom_node.spool import Spool, Ticket
 
 BATCH = 50
@@ -114,6 +115,8 @@ class Intake:
         for instance, outcome in outcomes:
             if outcome is Registration.REOPENED:
                 emit(Event.STUDY_REOPENED, study_instance_uid=instance.study_instance_uid)
+        if any(instance.decision.forward_to for instance, _ in outcomes):
+            announce_due_forwards(self._database, self._broker, self._settings)
 
     def _register_one_by_one(self, batch: Iterable[Ticket]) -> None:
         """One instance that the database cannot take must not keep the others from it."""
@@ -126,7 +129,7 @@ class Intake:
 
     def _instance_of(self, ticket: Ticket) -> ReceivedInstance | None:
         try:
-            return received_instance(self._spool, ticket)
+            return routed(received_instance(self._spool, ticket), ticket.instance_path, self._settings)
         except FileNotFoundError:
             ticket.path.unlink(missing_ok=True)  # removed by hand or by retention: nothing is left to register
         except OSError as error:  # a bad sector, a share that hiccups: this one waits, the others go on

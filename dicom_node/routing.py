@@ -1,0 +1,74 @@
+"""From an instance to what the rules look at: its header, and who sent it."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+
+from config.peers import PeerSettings
+from config.rules import Action, Decision, InstanceFacts, decide
+from config.settings import Settings
+from db.studies import ReceivedInstance
+from dicom_node.header import read_attributes
+
+ATTRIBUTES = (
+    "SOPClassUID",
+    "Modality",
+    "SeriesDescription",
+    "StudyDescription",
+    "StationName",
+    "ManufacturerModelName",
+)
+"""All that rules look at in a data set."""
+
+
+def instance_facts(dataset: Dataset, *, calling_ae_title: str | None, peers: Iterable[PeerSettings]) -> InstanceFacts:
+    """What the rules look at, from a header and the AE title that it was sent by; None when that is not known."""
+    return InstanceFacts(
+        sop_class_uid=_text(dataset, "SOPClassUID") or "",
+        modality=_text(dataset, "Modality"),
+        calling_ae_title=calling_ae_title,
+        peers=frozenset(peer.name for peer in peers if peer.ae_title == calling_ae_title),
+        series_description=_text(dataset, "SeriesDescription"),
+        study_description=_text(dataset, "StudyDescription"),
+        station_name=_text(dataset, "StationName"),
+        manufacturer_model=_text(dataset, "ManufacturerModelName"),
+    )
+
+
+def read_facts(path: Path, *, calling_ae_title: str | None, peers: Iterable[PeerSettings]) -> InstanceFacts:
+    """What the rules look at, from a DICOM file.
+
+    Raises
+    ------
+    UnreadableInstanceError
+        It is not a DICOM file.
+    """
+    return instance_facts(read_attributes(path, ATTRIBUTES), calling_ae_title=calling_ae_title, peers=peers)
+
+
+def routed(instance: ReceivedInstance, path: Path, settings: Settings) -> ReceivedInstance:
+    """The instance with what the rules say of it; `path` is its file.
+
+    Reports of this software are kept, whatever the rules say: they go to their own destinations, and are not scored.
+
+    Raises
+    ------
+    UnreadableInstanceError
+        The file is no longer a DICOM file.
+    """
+    if instance.is_our_report:
+        return replace(instance, decision=Decision(action=Action.STORE))
+    if not settings.rules:
+        return instance
+    facts = read_facts(path, calling_ae_title=instance.calling_ae_title, peers=settings.peers)
+    return replace(instance, decision=decide(settings.rules, facts))
+
+
+def _text(dataset: Dataset, keyword: str) -> str | None:
+    value = dataset.get(keyword)
+    if isinstance(value, MultiValue):  # a backslash, where the VR allows one value: the text as it was written
+        value = "\\".join(str(part) for part in value)
+    return str(value or "").strip(" \0") or None
