@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from config.errors import EchoWorkerError, LeaseLostError, UnreadableInstanceError
+from config.errors import EchoWorkerError, LeaseLostError, NoPresentationContextError, UnreadableInstanceError
 from config.logs import Event, emit, place_of
 from config.peers import PeerSettings, Role
 from db.announcing import announce_due_forwards
@@ -82,6 +82,9 @@ def _send_due(context: WorkerContext, held: PeerClaim, peer: PeerSettings) -> st
                 answered += 1
     except (LeaseLostError, SQLAlchemyError):
         raise
+    except NoPresentationContextError as error:  # an answer to each of them; the peer itself is there
+        for item, _ in ready:
+            _record(context, held, item, str(error), accepted=False)
     except EchoWorkerError as error:
         return str(error)
     except Exception as error:  # noqa: BLE001  its text may hold PHI; the instance that it came with waits longest

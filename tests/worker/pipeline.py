@@ -15,6 +15,7 @@ from db.schema import Study
 from db.studies import close_quiet_studies, register_instance
 from dicom_node.header import read_header
 from dicom_node.intake import received_instance
+from dicom_node.routing import routed
 from worker.context import WorkerContext
 from worker.runner import run_step
 from worker.steps.deliver import deliver_report
@@ -50,7 +51,8 @@ class Pipeline:
             spool.keep(Path(copyfile(file, spool.incoming / file.name)), header, calling_ae_title="ECHO1")
         for ticket in list(spool.tickets()):
             with self.context.database.write() as session:
-                register_instance(session, received_instance(spool, ticket), QUIET)
+                instance = received_instance(spool, ticket)
+                register_instance(session, routed(instance, ticket.instance_path, self.context.settings), QUIET)
             ticket.path.unlink()
         return header.study_instance_uid
 
