@@ -54,10 +54,11 @@ class ForwardSummary:
 
 
 def add_forwards(session: Session, *, sop_instance_uid: str, peers: Iterable[str]) -> None:
-    """Make a registered instance due for these peers."""
+    """Make a registered instance due for these peers, but for those that it is on its way to already."""
     instance_id = session.scalars(select(Instance.id).where(Instance.sop_instance_uid == sop_instance_uid)).one()
-    session.add_all(Forward(instance_id=instance_id, peer=peer, state=DeliveryState.DUE) for peer in peers)
-    session.flush()
+    for peer in peers:
+        row = {"instance_id": instance_id, "peer": peer, "state": DeliveryState.DUE, "attempts": 0}
+        insert_if_new(session, Forward, row)
 
 
 def claim_peer(session: Session, peer: str, *, owner: str, now: datetime, lease_s: float) -> PeerClaim | None:
@@ -160,6 +161,8 @@ def cancel_forwards(session: Session, peer: str, *, reason: str, forward_ids: Se
 
 def forward_again(session: Session, peer: str) -> int:
     """Make all that was given up due once more, with fresh attempts, and ask the peer at once; how many these are."""
+    # The peer first, as whoever sends to it does: the two wait for each other, and not in a circle.
+    session.execute(update(ForwardPeer).where(ForwardPeer.peer == peer).values(next_attempt_at=None, announced_at=None))
     again = session.execute(
         update(Forward)
         .where(Forward.peer == peer, Forward.state == DeliveryState.CANCELLED)
@@ -168,7 +171,6 @@ def forward_again(session: Session, peer: str) -> int:
     ).all()
     waiting = and_(Forward.peer == peer, Forward.state == DeliveryState.DUE)
     session.execute(update(Forward).where(waiting).values(next_attempt_at=None))
-    session.execute(update(ForwardPeer).where(ForwardPeer.peer == peer).values(next_attempt_at=None, announced_at=None))
     return len(again)
 
 

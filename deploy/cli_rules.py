@@ -1,6 +1,7 @@
 """`echoworker rules`: what the routing rules say, tried on files, and what is on its way to other peers."""
 
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -57,6 +58,37 @@ def test_rules(
             console.print(line, soft_wrap=True)
     if unreadable:
         raise EchoWorkerError(f"{unreadable} of {len(files)} files cannot be read")
+
+
+@rules_commands.command("apply")
+def apply_rules(
+    uids: Annotated[list[str], typer.Argument(metavar="UID", help="Study Instance UIDs.")],
+) -> None:
+    """Decide anew, by the rules of now, for studies that were received under others."""
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    from db.routing import apply_decisions, instances_of  # noqa: PLC0415
+    from db.session import Database  # noqa: PLC0415
+    from dicom_node.routing import decision_for  # noqa: PLC0415
+
+    settings = _settings()
+    registry = Database(settings.database_url)
+    for uid in uids:
+        with registry.read() as session:
+            instances = instances_of(session, uid)
+        decisions = {
+            instance.sop_instance_uid: decision_for(
+                settings.spool_dir / instance.spool_path, calling_ae_title=instance.calling_ae_title, settings=settings
+            )
+            for instance in instances
+        }
+        with registry.write() as session:
+            again = apply_decisions(session, uid, decisions, now=datetime.now(UTC))
+        for decision, count in Counter(decisions.values()).items():
+            console.print(
+                Text(f"study {uid}: {count} instances: {decision.rule or '(no rule fits)'}: {_does(decision)}")
+            )
+        console.print(f"study {uid}: {'is prepared again' if again else 'is scored as before'}", highlight=False)
 
 
 @rules_commands.command("forwards")

@@ -11,7 +11,7 @@ from config.peers import PeerSettings
 from config.rules import Action, Decision, InstanceFacts, decide
 from config.settings import Settings
 from db.studies import ReceivedInstance
-from dicom_node.header import read_attributes
+from dicom_node.header import MANUFACTURER, read_attributes
 
 ATTRIBUTES = (
     "SOPClassUID",
@@ -49,22 +49,34 @@ def read_facts(path: Path, *, calling_ae_title: str | None, peers: Iterable[Peer
     return instance_facts(read_attributes(path, ATTRIBUTES), calling_ae_title=calling_ae_title, peers=peers)
 
 
-def routed(instance: ReceivedInstance, path: Path, settings: Settings) -> ReceivedInstance:
-    """The instance with what the rules say of it; `path` is its file.
+def decision_for(path: Path, *, calling_ae_title: str | None, settings: Settings) -> Decision:
+    """What the rules say of an instance that was received; `path` is its file.
 
     Reports of this software are kept, whatever the rules say: they go to their own destinations, and are not scored.
 
     Raises
     ------
     UnreadableInstanceError
+        The file is not a DICOM file.
+    """
+    dataset = read_attributes(path, (*ATTRIBUTES, "Manufacturer"))
+    if (_text(dataset, "Modality"), _text(dataset, "Manufacturer")) == ("SR", MANUFACTURER):
+        return Decision(action=Action.STORE)
+    return decide(settings.rules, instance_facts(dataset, calling_ae_title=calling_ae_title, peers=settings.peers))
+
+
+def routed(instance: ReceivedInstance, path: Path, settings: Settings) -> ReceivedInstance:
+    """The instance with what the rules say of it; `path` is its file.
+
+    Raises
+    ------
+    UnreadableInstanceError
         The file is no longer a DICOM file.
     """
-    if instance.is_our_report:
-        return replace(instance, decision=Decision(action=Action.STORE))
-    if not settings.rules:
-        return instance
-    facts = read_facts(path, calling_ae_title=instance.calling_ae_title, peers=settings.peers)
-    return replace(instance, decision=decide(settings.rules, facts))
+    if not settings.rules and not instance.is_our_report:
+        return instance  # a second look into each file only where there is something to look for
+    decision = decision_for(path, calling_ae_title=instance.calling_ae_title, settings=settings)
+    return replace(instance, decision=decision)
 
 
 def _text(dataset: Dataset, keyword: str) -> str | None:
