@@ -5,16 +5,19 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import pydicom
 import pytest
+import structlog
 from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset
 from pydicom.uid import UltrasoundMultiFrameImageStorage
 from pynetdicom import AE, evt
 from sqlalchemy import select, update
 
+from config.logs import configure_logs
 from config.settings import load_settings
 from db.forwards import ForwardSummary, forward_summaries
 from db.schema import Forward, ForwardPeer, Instance
@@ -116,12 +119,15 @@ class Research:
     breaks_at: str = ""
     """At this SOP Instance UID it aborts the association instead."""
 
-    def on_store(self, event: evt.Event) -> int:
+    def on_store(self, event: evt.Event) -> Dataset:
         uid = str(event.request.AffectedSOPInstanceUID)
         if uid == self.breaks_at:
             event.assoc.abort()
         self.sent.append(uid)
-        return self.statuses.pop(0) if self.statuses else 0x0000
+        answer = Dataset()
+        answer.Status = self.statuses.pop(0) if self.statuses else 0x0000
+        answer.ErrorComment = "Doe^Jane"
+        return answer
 
     def on_accepted(self, _: evt.Event) -> None:
         self.associations += 1
@@ -202,6 +208,22 @@ def test_an_answer_out_of_resources_is_followed_by_the_same_object_again(
     with pipeline.context.database.read() as session:
         owed = session.scalars(select(Forward).where(Forward.peer == "research")).one()
     assert (owed.state, owed.attempts, owed.last_answer) == ("DELIVERED", 3, "0xB000 warning")
+
+
+def test_no_word_of_the_peer_or_the_data_set_is_logged_or_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, research: Research
+) -> None:
+    research.statuses = [0xA700]
+    pipeline = pipeline_to(tmp_path, monkeypatch, archive=free_port(), research=research.port)
+    pipeline.receive(as_study_of_its_own(SMALL, tmp_path / "outside", SeriesDescription="Doe"))
+    stream = StringIO()
+    configure_logs(process="test", stream=stream)
+    forward(pipeline, "research", "archive")
+    structlog.reset_defaults()
+    assert "0xA700" in stream.getvalue()
+    assert "Doe" not in stream.getvalue()
+    with pipeline.context.database.read() as session:
+        assert not [answer for answer in session.scalars(select(Forward.last_answer)) if "Doe" in str(answer)]
 
 
 def test_an_instance_that_the_peer_does_not_take_holds_up_no_other(
