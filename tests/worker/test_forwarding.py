@@ -192,6 +192,25 @@ def test_many_instances_go_in_one_association(
     assert research.associations == 1
 
 
+def test_a_long_queue_goes_in_parts_and_each_announces_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, research: Research
+) -> None:
+    monkeypatch.setattr("worker.forwarding.BATCH", 2)
+    pipeline = pipeline_to(tmp_path, monkeypatch, archive=free_port(), research=research.port)
+    files = [as_study_of_its_own(SMALL, tmp_path / "outside", StudyInstanceUID="1.2.9") for _ in range(5)]
+    pipeline.receive(*files)
+    announce_overdue_steps(pipeline.context)
+    folder = pipeline.context.settings.broker_dir / "messages"
+    messages = 0
+    while due := [path for path in folder.iterdir() if "research" in path.read_text()]:
+        messages += len(due)
+        for path in due:
+            path.unlink()
+        forward_to(pipeline.context, "research")
+    assert (messages, research.associations) == (3, 3)
+    assert sorted(research.sent) == sorted(file.stem for file in files)
+
+
 def test_an_answer_out_of_resources_is_followed_by_the_same_object_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, research: Research
 ) -> None:
