@@ -1,7 +1,8 @@
 """What node and worker share without importing each other: steps, task names, queues and the Celery app.
 
-The broker carries wake-ups alone: a message is a step and the registry's number of a study. Losing one, or
-getting it twice, changes nothing, because the registry decides who does what (db.studies).
+The broker carries wake-ups alone: a message is a step and the registry's number of a study, or the name of a peer
+that instances are forwarded to. Losing one, or getting it twice, changes nothing, because the registry decides who
+does what (db.leases, db.forwards).
 """
 
 from enum import StrEnum
@@ -26,7 +27,9 @@ class Step(StrEnum):
 
 REAP_TASK = "echoworker.reap"
 MAINTENANCE_QUEUE = "maintenance"
-QUEUES = (*(step.value for step in Step), MAINTENANCE_QUEUE)
+FORWARD_TASK = "echoworker.forward"
+FORWARD_QUEUE = "forward"
+QUEUES = (*(step.value for step in Step), FORWARD_QUEUE, MAINTENANCE_QUEUE)
 
 
 def task_name(step: Step) -> str:
@@ -44,7 +47,7 @@ def create_celery_app(settings: Settings) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,  # a broker may be away for a weekend
         task_routes={task_name(step): {"queue": step.value} for step in Step}
-        | {REAP_TASK: {"queue": MAINTENANCE_QUEUE}},
+        | {REAP_TASK: {"queue": MAINTENANCE_QUEUE}, FORWARD_TASK: {"queue": FORWARD_QUEUE}},
         wake_up_expires_s=settings.pipeline.wake_again_after_s,  # then the reaper sends another: they never pile up
         task_ignore_result=True,  # the registry holds the outcome
         task_acks_late=False,  # the registry's lease, not the broker, gives a lost step to somebody else
@@ -76,6 +79,16 @@ def enqueue(app: Celery, step: Step, study_id: int) -> bool:
         app.send_task(task_name(step), args=[study_id], retry=False, expires=app.conf.wake_up_expires_s)
     except (KombuError, OperationalError, OSError) as error:
         emit(Event.BROKER_AWAY, step=step, study_id=study_id, error=type(error).__name__)
+        return False
+    return True
+
+
+def enqueue_forward(app: Celery, peer: str) -> bool:
+    """Announce that instances wait to be forwarded to a peer; False when the broker is away (the reaper will)."""
+    try:
+        app.send_task(FORWARD_TASK, args=[peer], retry=False, expires=app.conf.wake_up_expires_s)
+    except (KombuError, OperationalError, OSError) as error:
+        emit(Event.BROKER_AWAY, destination=peer, error=type(error).__name__)
         return False
     return True
 

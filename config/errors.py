@@ -14,6 +14,7 @@
     ├── ModelPackError              the model pack is missing, incomplete or does not fit its manifest
     ├── ReportError                 the results cannot be put into a Structured Report
     ├── DeliveryError               the destination did not accept the object: it will be tried again
+    │   └── NoPresentationContextError  it answers, but takes none of the SOP classes and transfer syntaxes
     ├── QueryError                  an archive was not asked, or did not answer, what studies it has
     └── RetrieveError               an archive did not give a study, or not all of it
 
@@ -78,6 +79,10 @@ class ReportError(EchoWorkerError):
 
 class DeliveryError(EchoWorkerError):
     """A destination was out of reach or answered with a failure; the object stays due for it."""
+
+
+class NoPresentationContextError(DeliveryError):
+    """A peer answered, but takes no SOP class in any transfer syntax that we offered (PS3.8 section 9.3.3.2)."""
 
 
 class QueryError(EchoWorkerError):

@@ -51,6 +51,8 @@ class Event(StrEnum):
     AUDIT_LINE_DAMAGED = "damaged line in the audit trail: not sent"
     STUDY_FETCHED = "study fetched from an archive"
     STUDY_NOT_FETCHED = "study not fetched from an archive"
+    PEER_OUT_OF_REACH = "peer out of reach: what is forwarded there waits"
+    FORWARDS_CANCELLED = "forwards given up"
     PROCESS_STARTED = "process started"
     PROCESS_ENDED = "process ended unexpectedly, starting again"
     SHUTTING_DOWN = "shutting down"

@@ -24,6 +24,8 @@ class Role(StrEnum):
     """Our reports go there."""
     ARCHIVE = "archive"
     """It answers our C-FIND, C-MOVE and C-GET."""
+    FORWARD = "forward"
+    """What we receive is forwarded there, as the rules say (config.rules)."""
 
 
 class UnknownPeers(StrEnum):
@@ -45,7 +47,7 @@ class PeerSettings(BaseModel):
     roles: tuple[Role, ...] = Field(min_length=1)
 
     host: str = ""
-    """Where we call it; required of a destination and of an archive."""
+    """Where we call it; required of a destination, of an archive, and of one that we forward to."""
     port: Port = 104
     tls: bool = False
     """We call it by TLS; a sender must call us by TLS."""
@@ -77,9 +79,9 @@ class PeerSettings(BaseModel):
 
     @model_validator(mode="after")
     def _can_be_called(self) -> Self:
-        called = [role for role in (Role.DESTINATION, Role.ARCHIVE) if role in self.roles]
+        called = [role for role in (Role.DESTINATION, Role.ARCHIVE, Role.FORWARD) if role in self.roles]
         if called and not self.host:
-            raise ValueError(f"host is needed to call a peer that is a {called[0]}")
+            raise ValueError(f"host is needed to call a peer with the role {called[0]}")
         return self
 
     def calls_from(self, address: str) -> bool:

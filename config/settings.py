@@ -19,6 +19,7 @@ from pydantic_settings import (
 from config.catalogue import BUNDLED_CATALOGUE
 from config.errors import ConfigurationError
 from config.peers import AETitle, PeerSettings, Port, Role, TLSSettings, UnknownPeers
+from config.rules import RuleSettings, check_rules
 
 DEFAULTS = Path(__file__).with_name("defaults.toml")
 CONFIG_VARIABLE = "ECHOWORKER_CONFIG"
@@ -115,6 +116,7 @@ class Settings(BaseSettings):
     tls: TLSSettings
     audit: AuditSettings
     peers: tuple[PeerSettings, ...] = ()
+    rules: tuple[RuleSettings, ...] = ()
 
     @model_validator(mode="after")
     def _peers_can_be_told_apart(self) -> Self:
@@ -123,6 +125,11 @@ class Settings(BaseSettings):
             raise ValueError("peers: two have the same name")
         if not self.tls.enabled and (by_tls := [peer.name for peer in self.peers if peer.tls]):
             raise ValueError(f"peers: {by_tls[0]} is to use TLS, but [tls] names no certificate")
+        return self
+
+    @model_validator(mode="after")
+    def _rules_fit_the_peers(self) -> Self:
+        check_rules(self.rules, self.peers)
         return self
 
     def peers_in(self, role: Role) -> tuple[PeerSettings, ...]:

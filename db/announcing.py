@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 
 from celery import Celery
 
-from config.broker import enqueue
+from config.broker import enqueue, enqueue_forward
 from config.settings import Settings
+from db.forwards import forget_forward_announcements, take_forward_announcements
 from db.leases import forget_announcements, take_announcements
 from db.session import Database
 
@@ -29,3 +30,17 @@ def announce_due_steps(database: Database, broker: Celery, settings: Settings, *
                 forget_announcements(session, [number for number, _ in due[sent:]])
             return sent
     return len(due)
+
+
+def announce_due_forwards(database: Database, broker: Celery, settings: Settings) -> int:
+    """Announce every peer that instances wait for and no message is known for; how many were announced."""
+    with database.write() as session:
+        peers = take_forward_announcements(
+            session, now=datetime.now(UTC), wake_again_after_s=settings.pipeline.wake_again_after_s
+        )
+    for sent, peer in enumerate(peers):
+        if not enqueue_forward(broker, peer):
+            with database.write() as session:
+                forget_forward_announcements(session, peers[sent:])
+            return sent
+    return len(peers)

@@ -134,7 +134,7 @@ def fail_attempt(
     if fault is Fault.LASTING or used_up:
         _fail(session, study, held.step, reason=reason, now=now, held=held)
         return StudyState.FAILED
-    wait_s = min(pipeline.retry_after_s * 2 ** (held.attempt - 1), pipeline.retry_at_most_s)
+    wait_s = back_off_s(held.attempt, pipeline)
     if fault is Fault.SURROUNDINGS:
         wait_s = pipeline.surroundings_again_after_s
         study.attempts -= 1  # not this study's fault: it keeps its attempts
@@ -181,6 +181,12 @@ def forget_announcements(session: Session, study_ids: Sequence[int]) -> None:
 def maximum_attempts(step: Step, pipeline: PipelineSettings) -> int:
     """How often a step is tried before its study is FAILED."""
     return pipeline.maximum_delivery_attempts if step is Step.DELIVER else pipeline.maximum_attempts
+
+
+def back_off_s(attempts: int, pipeline: PipelineSettings) -> float:
+    """How long to wait after so many failed attempts: doubled after each, up to a limit."""
+    doublings = min(attempts - 1, 30)  # more would overflow before the limit is applied
+    return float(min(pipeline.retry_after_s * 2**doublings, pipeline.retry_at_most_s))
 
 
 def _due(step: Step, now: datetime) -> ColumnElement[bool]:

@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, selectinload
 
 from config.errors import StudyNotFoundError
+from config.rules import Action
 from db.results import current_report, current_run
 from db.runs import Run
 from db.schema import Clip, Instance, JournalEntry, Report, Study
@@ -96,14 +97,19 @@ def count_instances(session: Session, study_instance_uid: str) -> int:
     return session.scalar(of_study.where(Study.study_instance_uid == study_instance_uid)) or 0
 
 
-def spool_paths_of(session: Session, study_id: int) -> dict[str, str]:
-    """The spool path of each instance of a study, by SOP Instance UID."""
-    rows = session.execute(
-        select(Instance.sop_instance_uid, Instance.spool_path)
-        .where(Instance.study_id == study_id)
-        .order_by(Instance.id)
-    )
+def spool_paths_of(session: Session, study_id: int, *, action: Action | None = None) -> dict[str, str]:
+    """The spool path of each instance of a study, by SOP Instance UID; of all, or of those with this action."""
+    query = select(Instance.sop_instance_uid, Instance.spool_path).where(Instance.study_id == study_id)
+    if action is not None:
+        query = query.where(Instance.action == action)
+    rows = session.execute(query.order_by(Instance.id))
     return {uid: path for uid, path in rows}  # noqa: C416
+
+
+def rules_of(session: Session, study_id: int) -> list[str]:
+    """The names of the rules that decided what is done with the instances of a study, in order."""
+    named = select(Instance.rule).where(Instance.study_id == study_id, Instance.rule.is_not(None)).distinct()
+    return sorted(rule for rule in session.scalars(named) if rule)
 
 
 def known_sop_instance_uids(session: Session, study_instance_uid: str) -> set[str]:

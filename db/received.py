@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from config.rules import NO_RULE, Decision
+
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
@@ -33,6 +35,8 @@ class ReceivedInstance:
     is_our_report: bool
     """A report of this software, of whatever installation: it answers a study and opens none."""
     identity: Identity
+    decision: Decision = NO_RULE
+    """What the rules say of it."""
 
 
 @dataclass(frozen=True, kw_only=True)

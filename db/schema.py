@@ -4,43 +4,23 @@ PHI lives in `patient_identities` alone. Times are aware and UTC. UIDs are uniqu
 receivers cannot make two rows of one object.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
     JSON,
-    DateTime,
-    Dialect,
     ForeignKey,
     Index,
     MetaData,
     String,
-    TypeDecorator,
     UniqueConstraint,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+from db.times import UTCDateTime
+
 UID = String(64)
 """PS3.5 section 9.1: a UID has at most 64 characters."""
-
-
-class UTCDateTime(TypeDecorator[datetime]):
-    """Aware UTC datetimes on every database; SQLite itself would forget the time zone."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse naive times: they mean something else on every host."""
-        if value is not None and value.tzinfo is None:
-            raise ValueError("a time without time zone cannot go into the registry")
-        return None if value is None else value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give the time zone back that SQLite drops."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class Base(DeclarativeBase):
@@ -130,6 +110,10 @@ class Instance(Base):
     calling_ae_title: Mapped[str | None] = mapped_column(String(16))
     revision: Mapped[int]
     """The revision of the study that it arrived in."""
+    action: Mapped[str] = mapped_column(String(8), server_default="score")
+    """What the rules decided when it was registered (config.rules.Action): score, or store alone."""
+    rule: Mapped[str | None] = mapped_column(String(32))
+    """The name of the rule that decided; None when none fitted."""
 
     study: Mapped[Study] = relationship(back_populates="instances")
 
@@ -242,6 +226,45 @@ class Delivery(Base):
     report: Mapped[Report] = relationship(back_populates="deliveries")
 
     __table_args__ = (UniqueConstraint("report_id", "destination"),)
+
+
+class Forward(Base):
+    """One received instance's way to one peer that it is forwarded to."""
+
+    __tablename__ = "forwards"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    instance_id: Mapped[int] = mapped_column(ForeignKey("instances.id", ondelete="CASCADE"))
+    peer: Mapped[str] = mapped_column(String(32))
+    state: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int] = mapped_column(default=0)
+    """How often the peer was sent it."""
+    next_attempt_at: Mapped[datetime | None]
+    last_answer: Mapped[str | None]
+    """What the peer answered last, or why the instance was given up; in our words."""
+    delivered_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        UniqueConstraint("instance_id", "peer"),
+        Index("ix_forwards_state_peer_next_attempt_at", "state", "peer", "next_attempt_at"),
+    )
+
+
+class ForwardPeer(Base):
+    """A peer that instances are forwarded to: who sends to it now, or when it is asked again."""
+
+    __tablename__ = "forward_peers"
+
+    peer: Mapped[str] = mapped_column(String(32), primary_key=True)
+    attempts: Mapped[int] = mapped_column(default=0)
+    """How often in a row it was out of reach."""
+    next_attempt_at: Mapped[datetime | None]
+    last_answer: Mapped[str | None]
+    """Why it is out of reach; None when it answered last."""
+    lease_token: Mapped[str | None] = mapped_column(String(36))
+    lease_owner: Mapped[str | None] = mapped_column(String(128))
+    lease_expires_at: Mapped[datetime | None]
+    announced_at: Mapped[datetime | None]
 
 
 class JournalEntry(Base):

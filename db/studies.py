@@ -4,16 +4,18 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from sqlalchemy import Insert, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from config.broker import Step
 from config.errors import RegistryError, StudyNotFoundError
+from config.rules import Action
+from db.forwards import add_forwards
+from db.inserting import insert_if_new
 from db.journal import record_transition
 from db.received import Identity, ReceivedInstance
 from db.results import deliver_again, due_deliveries
-from db.schema import Base, CurrentRun, Instance, PatientIdentity, RunRow, Study
+from db.schema import CurrentRun, Instance, PatientIdentity, RunRow, Study
 from db.states import STEP_DUE_IN, TRANSITIONS, StudyState
 
 
@@ -27,16 +29,20 @@ class Registration(Enum):
     """The study had moved on; it is RECEIVING again as its next revision."""
     OWN_REPORT = auto()
     """One of our own objects came back from the PACS: registered, but the study stays as it is."""
+    STORED_ONLY = auto()
+    """Not to be scored, and the study had moved on: registered, but the study stays as it is."""
 
 
 def register_instance(session: Session, instance: ReceivedInstance, quiet_period: timedelta) -> Registration:
     """Add an instance, and its study when it is the first; safe to repeat and to run concurrently.
 
     A study that is RECEIVING waits `quiet_period` from now on; one that had moved on is re-opened as its next
-    revision, and a step that is running on it loses its lease.
+    revision, and a step that is running on it loses its lease; unless the instance is not to be scored, and so
+    cannot change the results. The instance becomes due for the peers that it is forwarded to.
     """
     study = _study_of(session, instance, quiet_period)
-    reopens = study.state != StudyState.RECEIVING and not instance.is_our_report
+    is_scored = instance.decision.action is Action.SCORE and not instance.is_our_report
+    reopens = study.state != StudyState.RECEIVING and is_scored
     row = {
         "study_id": study.id,
         "revision": study.revision + reopens,
@@ -50,11 +56,18 @@ def register_instance(session: Session, instance: ReceivedInstance, quiet_period
         "size_bytes": instance.size_bytes,
         "received_at": instance.received_at,
         "calling_ae_title": instance.calling_ae_title,
+        "action": instance.decision.action,
+        "rule": instance.decision.rule,
     }
-    if not _insert_if_new(session, Instance, row):
+    if not insert_if_new(session, Instance, row):
         return Registration.KNOWN
+    if instance.decision.forward_to:
+        peers = instance.decision.forward_to
+        add_forwards(session, sop_instance_uid=instance.sop_instance_uid, peers=peers)
     if instance.is_our_report:
         return Registration.OWN_REPORT
+    if study.state != StudyState.RECEIVING and not is_scored:
+        return Registration.STORED_ONLY
     study.last_instance_at = max(study.last_instance_at, instance.received_at)
     study.quiet_at = study.last_instance_at + quiet_period  # instances are not registered in the order they came
     if not reopens:
@@ -187,23 +200,12 @@ def _study_of(session: Session, instance: ReceivedInstance, quiet_period: timede
             "last_instance_at": instance.received_at,
             "quiet_at": instance.received_at + quiet_period,
         }
-        is_new = _insert_if_new(session, Study, first)
+        is_new = insert_if_new(session, Study, first)
         study = session.scalars(known).one()
         if is_new:
             session.add(PatientIdentity(study_id=study.id, **vars(instance.identity)))
             record_transition(session, study, before=None, at=instance.received_at)
     return study
-
-
-def _insert_if_new(session: Session, table: type[Base], row: dict[str, object]) -> bool:
-    statement: Insert = insert(table)
-    if session.get_bind().dialect.name == "sqlite":
-        statement = sqlite.insert(table).on_conflict_do_nothing()
-    else:
-        statement = postgresql.insert(table).on_conflict_do_nothing()
-    # What was inserted comes back, and nothing after a conflict; the row count of such a statement is not reliable.
-    returning = statement.values(row).returning(*table.__table__.primary_key)
-    return session.connection().execute(returning).first() is not None
 
 
 def _reopen(session: Session, study: Study, now: datetime) -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from sqlalchemy.exc import SQLAlchemyError
 
-from config.broker import QUEUES, Step
+from config.broker import FORWARD_QUEUE, QUEUES, Step
 from config.catalogue import load_catalogue
 from config.errors import ConfigurationError, EchoWorkerError
 from config.logs import configure_logs
@@ -22,6 +22,7 @@ from db.session import Database
 from db.states import StudyState
 from deploy import cli_spool
 from deploy.cli_fetch import fetch
+from deploy.cli_rules import rules_commands
 from deploy.installation import open_registry
 
 app = typer.Typer(
@@ -34,9 +35,13 @@ app = typer.Typer(
 database_commands = typer.Typer(help="The registry's schema.", no_args_is_help=True)
 app.add_typer(database_commands, name="db", rich_help_panel="Operate")
 app.add_typer(cli_spool.commands, name="spool", rich_help_panel="Operate")
+app.add_typer(rules_commands, name="rules", rich_help_panel="Operate")
 
 console = Console(width=None if sys.stdout.isatty() else 160)
 """Piped into a file or a ticket, tables keep whole UIDs."""
+
+FORWARDING_THREADS = 8
+"""To how many peers one process forwards at once."""
 
 StudyUID = Annotated[str, typer.Argument(metavar="UID", help="Study Instance UID.")]
 
@@ -127,7 +132,9 @@ def worker(
     celery = create_worker_app(settings)
     running = celery.Worker(
         queues=chosen,
-        pool="solo",
+        # Threads, so that a peer that hangs does not hold up the others; the registry lets one at a time send to each.
+        pool="threads" if chosen == [FORWARD_QUEUE] else "solo",
+        concurrency=FORWARDING_THREADS,
         hostname=f"{'-'.join(chosen)}-{os.getpid()}@%h",
         loglevel="WARNING",
         quiet=True,

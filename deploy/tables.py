@@ -8,6 +8,7 @@ from rich.text import Text
 
 from config.catalogue import Catalogue, RegressionTask
 from config.labels import ModelLabel
+from config.rules import Action
 from db.queries import StudyDetail, StudySummary
 from db.runs import Run, TaskResult, Verdict
 
@@ -89,7 +90,10 @@ def _clips_table(detail: StudyDetail) -> Table:
     clips = {clip.sop_instance_uid: clip for clip in detail.clips}
     for instance in detail.instances:
         clip = clips.get(instance.sop_instance_uid)
-        if clip is None:
+        if instance.action == Action.STORE:
+            kept = f"not scored: rule {instance.rule}" if instance.rule else "not scored: a report of ours"
+            table.add_row(instance.sop_instance_uid, "", Text(kept))
+        elif clip is None:
             table.add_row(instance.sop_instance_uid, "", "not prepared yet")
         else:
             said = clip.skip_reason or "; ".join(clip.notes) or "ok"

@@ -10,10 +10,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from config.broker import MAINTENANCE_QUEUE, Step
+from config.broker import FORWARD_QUEUE, MAINTENANCE_QUEUE, Step
 from config.catalogue import load_catalogue
 from config.errors import ConfigurationError, RegistryError
 from config.logs import Event, emit
+from config.peers import Role
 from config.settings import Settings
 from db.session import Database
 
@@ -28,6 +29,9 @@ WORKERS: dict[str, tuple[str, ...]] = {
     "beat": ("beat",),
 }
 """What works on studies. A PACS that hangs holds up deliveries alone, and nothing holds up the reaper."""
+
+FORWARDING: dict[str, tuple[str, ...]] = {"worker-forward": ("worker", "--queues", FORWARD_QUEUE)}
+"""Only where there is a peer to forward to."""
 
 LOOK_EVERY_S = 2.0
 SETTLED_AFTER_S = 15.0
@@ -100,9 +104,10 @@ def run_all(settings: Settings) -> None:
     """
     load_catalogue(settings.catalogue_path)
     registry = Database(settings.database_url)
+    commands = WORKERS | (FORWARDING if settings.peers_in(Role.FORWARD) else {})
     with _Tree(settings) as tree:
         if tree.upgraded(registry):
-            tree.start([Child(name, command) for name, command in WORKERS.items()])
+            tree.start([Child(name, command) for name, command in commands.items()])
         tree.look_after()
 
 

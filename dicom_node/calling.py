@@ -10,7 +10,7 @@ from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 
-from config.errors import DeliveryError
+from config.errors import DeliveryError, NoPresentationContextError
 from config.peers import PeerSettings
 from config.settings import Settings
 from dicom_node.contexts import VERIFICATION
@@ -67,7 +67,9 @@ def association_with(
     Raises
     ------
     DeliveryError
-        The peer is out of reach, rejects us, or accepts none of these presentation contexts.
+        The peer is out of reach or rejects us.
+    NoPresentationContextError
+        It accepts none of these presentation contexts.
     """
     configure_pynetdicom()
     ae = AE(ae_title=peer.calling_ae_title)
@@ -88,8 +90,10 @@ def association_with(
         raise DeliveryError(f"{peer}: the host name leads nowhere") from error
     if association.is_rejected:
         raise DeliveryError(f"{peer}: rejected the association of {peer.calling_ae_title}")
+    if association.rejected_contexts and not association.accepted_contexts:
+        raise NoPresentationContextError(f"{peer}: accepts none of our presentation contexts")
     if not association.is_established:
-        raise DeliveryError(f"{peer}: cannot be reached or accepts none of our presentation contexts")
+        raise DeliveryError(f"{peer}: cannot be reached")
     try:
         yield association
     finally:

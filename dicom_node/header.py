@@ -3,7 +3,7 @@
 import os
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,6 +134,18 @@ def read_until_pixels(file: BinaryIO) -> tuple[FileDataset, PixelDataStart | Non
         return dataset, None
     (length,) = struct.unpack(f"{'<' if little else '>'}L", tag_and_length[-4:])
     return dataset, PixelDataStart(value_at=file.tell(), length=length)
+
+
+def read_attributes(path: Path, keywords: Sequence[str]) -> FileDataset:
+    """These attributes of a DICOM file, whatever else it holds.
+
+    Raises
+    ------
+    UnreadableInstanceError
+        It is not a DICOM file.
+    """
+    with _damage_named(path):
+        return dcmread(path, stop_before_pixels=True, specific_tags=list(keywords))
 
 
 def _read_whole_header(path: Path) -> FileDataset:

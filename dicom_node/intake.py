@@ -16,7 +16,7 @@ from config.errors import UnreadableInstanceError
 from config.logs import Event, emit, place_of
 from config.peers import Role
 from config.settings import Settings
-from db.announcing import announce_due_steps
+from db.announcing import announce_due_forwards, announce_due_steps
 from db.callers import record_calls
 from db.queries import latest_instance_at
 from db.received import ReceivedInstance
@@ -25,6 +25,7 @@ from db.studies import Registration, close_quiet_studies, keep_open, register_in
 from dicom_node.header import read_header
 from dicom_node.reconcile import rebuild
 from dicom_node.reporting import published_calls, studies_open_anywhere
+from dicom_node.routing import routed
 from dicom_node.spool import Spool, sha256_of
 
 BATCH = 50
@@ -124,6 +125,8 @@ class Intake:
         for instance, outcome in outcomes:
             if outcome is Registration.REOPENED:
                 emit(Event.STUDY_REOPENED, study_instance_uid=instance.study_instance_uid)
+        if any(instance.decision.forward_to for instance, _ in outcomes):
+            announce_due_forwards(self._database, self._broker, self._settings)
 
     def _quiet_period(self, instance: ReceivedInstance) -> timedelta:
         own = self._quiet_period_of.get(instance.calling_ae_title or "")
@@ -140,7 +143,7 @@ class Intake:
 
     def _instance_of(self, waiting: Path) -> ReceivedInstance | None:
         try:
-            return received_instance(self._spool, waiting)
+            return routed(received_instance(self._spool, waiting), waiting, self._settings)
         except FileNotFoundError:
             pass  # registered by another process, or removed by hand
         except OSError as error:  # a bad sector, a share that hiccups: this one waits, the others go on

@@ -1,6 +1,6 @@
 """The storage SCU: DICOM files to a storage SCP, with what it answered for each."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,8 +66,10 @@ class _Object:
     transfer_syntax_uid: UID
 
 
-def send_files(paths: Sequence[Path], peer: Peer) -> Iterator[Answer]:
+def send_files(paths: Sequence[Path], peer: Peer) -> Generator[Answer, None, None]:
     """Send DICOM files in one association, in their own transfer syntaxes; an answer for each as it comes.
+
+    Closing the generator releases the association.
 
     Raises
     ------

@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 from pathlib import Path
 
-from config.errors import InstanceConflictError, SpoolFullError
+from config.errors import InstanceConflictError, SpoolFullError, UnreadableInstanceError
 from dicom_node.header import InstanceHeader, data_set_position, read_file_meta
 
 COMPARED_AT_ONCE = 1024 * 1024
@@ -176,12 +176,17 @@ def _made_now(folder: Path) -> bool:
 
 def _same_data_set(one: Path, other: Path) -> bool:
     """Whether two files hold the same instance, whoever sent each: the File Meta Information may differ."""
+    try:
+        if read_file_meta(one).TransferSyntaxUID != read_file_meta(other).TransferSyntaxUID:
+            return False
+    except UnreadableInstanceError:
+        return False
     with one.open("rb") as first, other.open("rb") as second:
         first.seek(data_set_position(one))
         second.seek(data_set_position(other))
         while (part := first.read(COMPARED_AT_ONCE)) == second.read(COMPARED_AT_ONCE):
             if not part:
-                return read_file_meta(one).TransferSyntaxUID == read_file_meta(other).TransferSyntaxUID
+                return True
     return False
 
 

@@ -3,9 +3,7 @@
 import errno
 import os
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypedDict
 
@@ -25,6 +23,7 @@ from config.logs import Event, emit, place_of
 from db.announcing import announce_due_steps
 from db.leases import Claim, Fault, claim, completing, fail_attempt, renew
 from worker.context import WorkerContext
+from worker.keeping import lease_kept
 from worker.steps.outcome import Outcome
 
 StepFunction = Callable[[WorkerContext, Claim], Outcome]
@@ -49,8 +48,9 @@ def _run_if_due(context: WorkerContext, step: Step, study_id: int, work: StepFun
         emit(Event.STEP_NOT_DUE, step=step, study_id=study_id)
         return
     emit(Event.STEP_STARTED, **_facts(held))
+    lease_s = context.settings.pipeline.lease_s
     try:
-        with _lease_kept(context, held):
+        with lease_kept(context, lambda session, now: renew(session, held, now=now, lease_s=lease_s)):
             outcome = work(context, held)
         _complete(context, held, outcome)
     except LeaseLostError:
@@ -98,30 +98,6 @@ def _fail(context: WorkerContext, held: Claim, *, reason: str, fault: Fault) -> 
     with context.database.write() as session:
         state = fail_attempt(session, held, reason=reason, fault=fault, now=now, pipeline=context.settings.pipeline)
     emit(Event.STEP_FAILED, **_facts(held), reason=reason, state=state or "passed on", duration_ms=_since(held, now))
-
-
-@contextmanager
-def _lease_kept(context: WorkerContext, held: Claim) -> Iterator[None]:
-    """Renew the lease while the step runs: only a worker that is gone loses it, not one that is slow."""
-    done = threading.Event()
-    lease_s = context.settings.pipeline.lease_s
-
-    def keep() -> None:
-        while not done.wait(lease_s / 3):
-            try:
-                with context.database.write() as session:
-                    if not renew(session, held, now=datetime.now(UTC), lease_s=lease_s):
-                        return
-            except SQLAlchemyError as error:  # the next renewal may succeed; if none does, the lease passes on
-                emit(Event.REGISTRY_AWAY, error=place_of(error))
-
-    keeper = threading.Thread(target=keep, name="lease", daemon=True)
-    keeper.start()
-    try:
-        yield
-    finally:
-        done.set()
-        keeper.join()
 
 
 def _since(held: Claim, now: datetime) -> int:

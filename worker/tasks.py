@@ -5,7 +5,7 @@ from pkgutil import resolve_name
 
 from celery import Celery
 
-from config.broker import REAP_TASK, Step, task_name
+from config.broker import FORWARD_TASK, REAP_TASK, Step, task_name
 from worker.context import WorkerContext
 from worker.reaper import announce_overdue_steps
 from worker.runner import run_step
@@ -20,9 +20,15 @@ STEPS: dict[Step, str] = {
 
 
 def register_tasks(app: Celery, context: WorkerContext) -> None:
-    """Give a Celery app one task for each step, and the reaper."""
+    """Give a Celery app one task for each step, the one that forwards, and the reaper."""
     for step, work in STEPS.items():
         app.task(name=task_name(step))(_step_task(context, step, work))
+
+    @app.task(name=FORWARD_TASK)  # type: ignore[untyped-decorator]
+    def forward(peer: str) -> None:
+        from worker.forwarding import forward_to  # noqa: PLC0415  only its own process needs the DICOM network
+
+        forward_to(context, peer)
 
     @app.task(name=REAP_TASK)  # type: ignore[untyped-decorator]
     def reap() -> None:

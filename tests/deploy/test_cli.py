@@ -15,7 +15,8 @@ from tests.worker.pipeline import Pipeline
 
 COMMANDS = (
     "up", "demo", "node", "worker", "beat", "send", "studies", "study", "requeue", "fetch", "doctor", "db",
-    "db upgrade",
+    "db upgrade", "rules", "rules list", "rules test", "rules apply", "rules forwards", "spool", "spool check",
+    "spool rebuild",
 )  # fmt: skip
 
 
@@ -49,7 +50,7 @@ def test_every_command_has_its_help_and_the_list_shows_them() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["studies"], "error: the registry's schema is at nothing, this version needs 0001: run echoworker db upgrade"),
+        (["studies"], "error: the registry's schema is at nothing, this version needs 0002: run echoworker db upgrade"),
         (["--config", "/nowhere.toml", "studies"], "error: configuration file /nowhere.toml: no such file"),
         (["worker", "--queues", "prepare,bake"], "error: --queues: no queue bake; there are"),
         (["send", "--to", "pacs", str(SMALL)], "error: --to pacs: give HOST:PORT"),
@@ -118,7 +119,7 @@ def test_doctor_names_every_fault_with_its_remedy(installation: Installation) ->
     assert [line.split(":")[0].removeprefix("FAULT").strip() for line in faults] == [
         "registry",
         "node",
-        "destination pacs",
+        "peer pacs",
     ]
     assert "echoworker db upgrade" in faults[0]
     assert "echoworker up" in faults[1]

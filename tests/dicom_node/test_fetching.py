@@ -43,10 +43,10 @@ def registry(settings: Settings) -> Iterator[Database]:
 def register_all(settings: Settings, registry: Database) -> None:
     """As the node's intake does with what lies in the spool."""
     spool = Spool(settings.spool_dir)
-    for ticket in list(spool.tickets()):
+    for waiting in list(spool.unregistered()):
         with registry.write() as session:
-            register_instance(session, received_instance(spool, ticket), timedelta(seconds=30))
-        ticket.path.unlink()
+            register_instance(session, received_instance(spool, waiting), timedelta(seconds=30))
+        waiting.unlink()
 
 
 def found(uid: str, instances: int | None) -> FoundStudy:

@@ -17,6 +17,7 @@ from pynetdicom.presentation import build_context
 from config.errors import RetrieveError
 from config.logs import configure_logs
 from dicom_node.calling import Peer
+from dicom_node.header import read_header
 from dicom_node.retrieve import SubOperations, get_study, move_study
 from dicom_node.spool import Spool
 from tests.support.archives import (
@@ -93,9 +94,9 @@ def test_a_study_is_got_into_the_spool_as_if_it_had_been_sent(
     for file in study.files:
         kept = pydicom.dcmread(spool.instance_path(study.uid, file.stem))
         assert kept.PixelData == pydicom.dcmread(file).PixelData
-    tickets = list(spool.tickets())
-    assert {ticket.instance_path.stem for ticket in tickets} == study.instance_uids
-    assert {ticket.calling_ae_title for ticket in tickets} == {archive.ae_title}
+    waiting = [read_header(path) for path in spool.unregistered()]
+    assert {header.sop_instance_uid for header in waiting} == study.instance_uids
+    assert {header.calling_ae_title for header in waiting} == {archive.ae_title}
     assert list(spool.incoming.iterdir()) == []
     again = list(get_study(peer_of(archive), study.uid, spool))
     assert again[-1].sent == 3, "the same bytes twice do no harm"

@@ -79,6 +79,12 @@ class Orthanc:
         found = json.loads(self._ask("/tools/find", json.dumps(query).encode()))
         return [self._ask(f"/instances/{name}/file") for name in found]
 
+    def instance_files(self, sop_instance_uid: str) -> list[bytes]:
+        """What Orthanc holds under this UID."""
+        query = {"Level": "Instance", "Query": {"SOPInstanceUID": sop_instance_uid}}
+        found = json.loads(self._ask("/tools/find", json.dumps(query).encode()))
+        return [self._ask(f"/instances/{name}/file") for name in found]
+
     def keep(self, *files: Path) -> None:
         """Put these files into its archive."""
         for file in files:
@@ -171,12 +177,13 @@ def orthanc(folder: Path) -> Iterator[Orthanc]:
 
 
 @contextmanager
-def storescp(folder: Path) -> Iterator[StoreSCP]:
+def storescp(folder: Path, *, port: int = 0, options: Sequence[str] = ()) -> Iterator[StoreSCP]:
+    """DCMTK's storescp; on the same folder and port again, it goes on where it was."""
     received = folder / "received"
-    received.mkdir()
-    server = StoreSCP(free_port(), received)
+    received.mkdir(exist_ok=True)
+    server = StoreSCP(port or free_port(), received)
     command = [require_tool("storescp"), "--aetitle", server.ae_title, "--output-directory", str(received)]
-    with _running([*command, str(server.port)], folder):
+    with _running([*command, *options, str(server.port)], folder):
         wait_until(lambda: _listens(server.port), START_TIMEOUT_S, "storescp")
         yield server
 

@@ -15,6 +15,7 @@ from db.schema import Study
 from db.studies import close_quiet_studies, register_instance
 from dicom_node.header import read_header
 from dicom_node.intake import received_instance
+from dicom_node.routing import routed
 from worker.context import WorkerContext
 from worker.runner import run_step
 from worker.steps.deliver import deliver_report
@@ -47,11 +48,12 @@ class Pipeline:
         spool = self.context.spool
         for file in files:
             header = read_header(file)
-            spool.keep(Path(copyfile(file, spool.incoming / file.name)), header, calling_ae_title="ECHO1")
-        for ticket in list(spool.tickets()):
+            spool.keep(Path(copyfile(file, spool.incoming / file.name)), header)
+        for waiting in list(spool.unregistered()):
             with self.context.database.write() as session:
-                register_instance(session, received_instance(spool, ticket), QUIET)
-            ticket.path.unlink()
+                instance = received_instance(spool, waiting)
+                register_instance(session, routed(instance, waiting, self.context.settings), QUIET)
+            waiting.unlink()
         return header.study_instance_uid
 
     def fall_quiet(self) -> None:

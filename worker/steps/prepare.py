@@ -8,8 +8,9 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from config.errors import ClipError
+from config.rules import Action
 from db.leases import Claim
-from db.queries import spool_paths_of
+from db.queries import rules_of, spool_paths_of
 from db.results import PreparedClip, replace_clips
 from db.schema import Study
 from dicom_node.spool import write_durably
@@ -27,7 +28,8 @@ def prepare_study(context: WorkerContext, held: Claim) -> Outcome:
         The disk has no room for them.
     """
     with context.database.read() as session:
-        instances = spool_paths_of(session, held.study_id)
+        instances = spool_paths_of(session, held.study_id, action=Action.SCORE)
+        rules = rules_of(session, held.study_id)
     context.spool.require_room()
     # A folder for each claim: a worker that lost its lease and goes on cannot touch what another has prepared.
     folder = context.spool.tensor_folder(held.study_instance_uid, held.revision) / held.token
@@ -36,7 +38,7 @@ def prepare_study(context: WorkerContext, held: Claim) -> Outcome:
     def record(session: Session, study: Study) -> None:
         replace_clips(session, study_id=study.id, revision=held.revision, clips=clips)
 
-    return Outcome(record=record, skip_reason=_why_nothing_is_usable(clips))
+    return Outcome(record=record, skip_reason=_why_nothing_is_usable(clips, rules))
 
 
 def prepare_clip(context: WorkerContext, sop_instance_uid: str, spool_path: str, folder: Path) -> PreparedClip:
@@ -58,9 +60,12 @@ def prepare_clip(context: WorkerContext, sop_instance_uid: str, spool_path: str,
     )
 
 
-def _why_nothing_is_usable(clips: list[PreparedClip]) -> str | None:
+def _why_nothing_is_usable(clips: list[PreparedClip], rules: list[str]) -> str | None:
+    if not clips:
+        named = f": rule {', '.join(rules)}" if rules else ""
+        return f"no instance of this study is to be scored{named}"
     reasons = Counter(clip.skip_reason for clip in clips if clip.skip_reason is not None)
     if reasons.total() < len(clips):
         return None
     listed = "; ".join(f"{count} × {reason}" for reason, count in reasons.most_common(5))  # noqa: RUF001
-    return f"no usable clip: {listed or 'the study has no instances'}"
+    return f"no usable clip: {listed}"

@@ -1,0 +1,138 @@
+"""Received instances to the peers that the rules name: byte for byte, many in one association."""
+
+import os
+import socket
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from config.errors import EchoWorkerError, LeaseLostError, NoPresentationContextError, UnreadableInstanceError
+from config.logs import Event, emit, place_of
+from config.peers import PeerSettings, Role
+from db.announcing import announce_due_forwards
+from db.forwards import (
+    DueForward,
+    PeerClaim,
+    cancel_forwards,
+    claim_peer,
+    due_forwards,
+    record_forward,
+    release_peer,
+    renew_peer,
+)
+from dicom_node.calling import called_peer
+from dicom_node.header import read_file_meta
+from dicom_node.send import send_files
+from worker.context import WorkerContext
+from worker.keeping import lease_kept
+
+BATCH = 100
+"""Instances an association: no more than it can have presentation contexts; then the next peer gets its turn."""
+
+
+def forward_to(context: WorkerContext, name: str) -> None:
+    """Send a peer what waits for it, if nobody else does; a message that is late or doubled changes nothing."""
+    try:
+        _forward_if_due(context, name)
+        announce_due_forwards(context.database, context.broker, context.settings)
+    except SQLAlchemyError as error:
+        # What was not written down is sent again: the same objects, under the same UIDs.
+        emit(Event.REGISTRY_AWAY, destination=name, error=place_of(error))
+
+
+def _forward_if_due(context: WorkerContext, name: str) -> None:
+    peer = next((peer for peer in context.settings.peers_in(Role.FORWARD) if peer.name == name), None)
+    if peer is None:
+        _cancel(context, name, "no longer a peer with the role forward")
+        return
+    pipeline = context.settings.pipeline
+    owner = f"{socket.gethostname()}:{os.getpid()}"
+    with context.database.write() as session:
+        held = claim_peer(session, name, owner=owner, now=datetime.now(UTC), lease_s=pipeline.lease_s)
+    if held is None:
+        return
+    try:
+        with lease_kept(context, lambda session, now: renew_peer(session, held, now=now, lease_s=pipeline.lease_s)):
+            out_of_reach = _send_due(context, held, peer)
+        with context.database.write() as session:
+            release_peer(session, held, out_of_reach=out_of_reach, now=datetime.now(UTC), pipeline=pipeline)
+    except LeaseLostError:
+        emit(Event.LEASE_LOST, destination=name)
+        return
+    if out_of_reach:
+        emit(Event.PEER_OUT_OF_REACH, destination=name, reason=out_of_reach)
+
+
+def _send_due(context: WorkerContext, held: PeerClaim, peer: PeerSettings) -> str | None:
+    """One association with the next instances that are due; why it could not be or ended too early, or None."""
+    with context.database.read() as session:
+        due = due_forwards(session, peer.name, now=datetime.now(UTC), limit=BATCH)
+    ready = [(item, path) for item in due if (path := _file_of(context, held, peer, item))]
+    if not ready:
+        return None
+    answered = 0
+    try:
+        # Each answer is written down at once, so that what was accepted is not sent twice.
+        with closing(send_files([path for _, path in ready], called_peer(context.settings, peer))) as answers:
+            for (item, _), answer in zip(ready, answers, strict=True):
+                # What the peer has under this UID is taken to be this instance.
+                _record(context, held, item, str(answer), accepted=answer.accepted or answer.already_there)
+                answered += 1
+    except (LeaseLostError, SQLAlchemyError):
+        raise
+    except NoPresentationContextError as error:  # an answer to each of them; the peer itself is there
+        for item, _ in ready:
+            _record(context, held, item, str(error), accepted=False)
+    except EchoWorkerError as error:
+        return str(error)
+    except Exception as error:  # noqa: BLE001  its text may hold PHI; the instance that it came with waits longest
+        item, _ = ready[min(answered, len(ready) - 1)]
+        _record(context, held, item, place_of(error), accepted=False)
+        return place_of(error)
+    return None
+
+
+def _file_of(context: WorkerContext, held: PeerClaim, peer: PeerSettings, item: DueForward) -> Path | None:
+    """The file to send; None when it is not to be sent, which is written down."""
+    if item.calling_ae_title == peer.ae_title:
+        _cancel(context, peer.name, "it came from there", item)
+        return None
+    path = context.spool.absolute(item.spool_path)
+    try:
+        read_file_meta(path)
+    except FileNotFoundError:
+        _cancel(context, peer.name, "its file is no longer in the spool", item)
+    except UnreadableInstanceError as error:
+        _cancel(context, peer.name, str(error), item)
+    except OSError as error:  # a bad sector, a share that hiccups: this one waits, the others go on
+        _record(context, held, item, place_of(error), accepted=False)
+    else:
+        return path
+    return None
+
+
+def _record(context: WorkerContext, held: PeerClaim, item: DueForward, answer: str, *, accepted: bool) -> None:
+    with context.database.write() as session:
+        record_forward(
+            session,
+            held,
+            item.forward_id,
+            answer=answer,
+            accepted=accepted,
+            now=datetime.now(UTC),
+            pipeline=context.settings.pipeline,
+        )
+    emit(
+        Event.OBJECT_SENT if accepted else Event.OBJECT_NOT_SENT,
+        sop_instance_uid=item.sop_instance_uid,
+        destination=held.peer,
+        status=answer,
+    )
+
+
+def _cancel(context: WorkerContext, peer: str, reason: str, item: DueForward | None = None) -> None:
+    with context.database.write() as session:
+        count = cancel_forwards(session, peer, reason=reason, forward_ids=[item.forward_id] if item else None)
+    emit(Event.FORWARDS_CANCELLED, destination=peer, reason=reason, count=count)
