@@ -132,5 +132,5 @@ def test_up_ends_with_the_reason_when_a_part_of_it_cannot_start(installation: In
         taken.listen()
         run = installation.command("up")
     assert run.returncode == 1
-    assert f"error: node: cannot listen on 127.0.0.1:{installation.port}" in run.stderr
-    assert run.stderr.strip().splitlines()[-1] == "error: the node could not start; its own message is above"
+    address = f"127.0.0.1:{installation.port}"
+    assert run.stderr.strip().splitlines()[-1] == f"error: node: cannot listen on {address}: Address already in use"
