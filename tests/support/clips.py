@@ -29,6 +29,11 @@ def as_study_of_its_own(clip: Path, folder: Path, **changes: object) -> Path:
     return copy
 
 
+def study_of(file: Path) -> str:
+    """The Study Instance UID of a file."""
+    return str(pydicom.dcmread(file, specific_tags=["StudyInstanceUID"]).StudyInstanceUID)
+
+
 def made_clip(file: Path, pixels: npt.NDArray[np.generic], photometric: str, **changes: object) -> Path:
     """An uncompressed ultrasound clip of these pixels, [frames, rows, columns] or [frames, rows, columns, 3]."""
     dataset = FileDataset(file, {}, preamble=b"\0" * 128)
