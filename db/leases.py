@@ -86,10 +86,17 @@ def renew(session: Session, held: Claim, *, now: datetime, lease_s: float) -> bo
 
 
 @contextmanager
-def completing(session: Session, held: Claim, *, now: datetime, skip_reason: str | None = None) -> Iterator[Study]:
+def completing(
+    session: Session,
+    held: Claim,
+    *,
+    now: datetime,
+    skip_reason: str | None = None,
+    stay_reason: str | None = None,
+) -> Iterator[Study]:
     """Move the study on at the end of the block; what the block writes belongs to the same transaction.
 
-    With `skip_reason` the study ends as SKIPPED.
+    With `skip_reason` the study ends as SKIPPED; with `stay_reason` it stays where it is.
 
     Raises
     ------
@@ -99,11 +106,12 @@ def completing(session: Session, held: Claim, *, now: datetime, skip_reason: str
     study = _held(session, held)
     if study is None:
         raise LeaseLostError(f"study {held.study_instance_uid}: the lease on {held.step} has passed on")
-    study.reason = skip_reason
+    study.reason = skip_reason or stay_reason
     yield study
     before = study.state
-    study.state = state_after(held.step, skipped=skip_reason is not None)
-    study.state_since = now
+    if stay_reason is None:
+        study.state = state_after(held.step, skipped=skip_reason is not None)
+        study.state_since = now
     study.attempts = 0
     study.announced_at = None
     study.next_attempt_at = None

@@ -77,7 +77,7 @@ def _complete(context: WorkerContext, held: Claim, outcome: Outcome) -> None:
     now = datetime.now(UTC)
     with (
         context.database.write() as session,
-        completing(session, held, now=now, skip_reason=outcome.skip_reason) as study,
+        completing(session, held, now=now, skip_reason=outcome.skip_reason, stay_reason=outcome.stay_reason) as study,
     ):
         outcome.record(session, study)
     outcome.afterwards()

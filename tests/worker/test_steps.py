@@ -1,6 +1,5 @@
 """The four steps over one real study, in this process: what each leaves behind."""
 
-import socket
 from pathlib import Path
 
 import numpy as np
@@ -15,56 +14,13 @@ from db.runs import Verdict
 from db.studies import requeue
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
 from tests.support.servers import StoreSCP
-from tests.worker.pipeline import Pipeline
-
-TO_REPORT = (Step.PREPARE, Step.SCORE, Step.REPORT)
-SITE = """
-[[peers]]
-roles = ["destination"]
-name = "pacs"
-host = "127.0.0.1"
-port = {pacs}
-ae_title = "STORESCP"
-accept_models = ["UNTRAINED"]
-
-[[peers]]
-roles = ["destination"]
-name = "second"
-host = "127.0.0.1"
-port = {second}
-ae_title = "SECOND"
-accept_models = ["{second_accepts}"]
-"""
-
-
-@pytest.fixture
-def nobody() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def pipeline_to(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, pacs: int, second: int, second_accepts: str = "CLINICAL"
-) -> Pipeline:
-    site = tmp_path / "site.toml"
-    site.write_text(SITE.format(pacs=pacs, second=second, second_accepts=second_accepts))
-    monkeypatch.setenv("ECHOWORKER_CONFIG", str(site))
-    monkeypatch.setenv("ECHOWORKER_PIPELINE__RETRY_AFTER_S", "0.001")
-    return Pipeline.create(load_settings(data_dir=tmp_path / "data"))
+from tests.worker.pipeline import TO_REPORT, Pipeline, pipeline_to, ready
 
 
 @pytest.fixture
 def pipeline(tmp_path: Path) -> Pipeline:
     """Without a destination."""
     return Pipeline.create(load_settings(data_dir=tmp_path / "data"))
-
-
-def ready(pipeline: Pipeline, *files: Path) -> str:
-    uid = pipeline.receive(*files)
-    pipeline.fall_quiet()
-    return uid
 
 
 def test_prepare_leaves_a_tensor_for_each_clip_and_a_reason_for_each_other_instance(

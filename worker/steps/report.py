@@ -17,6 +17,7 @@ from dicom_node.report.document import build_structured_report
 from dicom_node.spool import write_durably
 from worker.context import WorkerContext
 from worker.steps.outcome import Outcome
+from worker.steps.stored_report import is_intact, no_destination
 
 
 def report_study(context: WorkerContext, held: Claim) -> Outcome:
@@ -36,7 +37,7 @@ def report_study(context: WorkerContext, held: Claim) -> Outcome:
         predecessor = delivered_predecessor(session, study_id=held.study_id, run_uid=run.run_uid)
         instances = spool_paths_of(session, held.study_id)
     # A run has one report for ever: built again by a newer version, the same UID could have other bytes.
-    if existing is None or not _is_intact(context, existing):
+    if existing is None or not is_intact(context, existing):
         built, content = _build(context, run, instances, predecessor)
         if existing is not None and built.sha256 != existing.sha256:
             raise ReportError(
@@ -51,18 +52,11 @@ def report_study(context: WorkerContext, held: Claim) -> Outcome:
             add_report(session, study_id=study.id, run_uid=run.run_uid, report=built)
         set_deliveries(session, study_id=study.id, destinations=destinations)
         if not destinations:
-            study.reason = f"the report stays here: no destination accepts results of {run.model.label} models"
+            study.reason = no_destination(run.model.label)
 
     # The pixels can be prepared again; the tensors are larger than they are.
     tensors = context.spool.tensor_folder(held.study_instance_uid, held.revision)
     return Outcome(record=record, afterwards=lambda: shutil.rmtree(tensors, ignore_errors=True))
-
-
-def _is_intact(context: WorkerContext, report: Report) -> bool:
-    try:
-        return hashlib.sha256(context.spool.absolute(report.spool_path).read_bytes()).hexdigest() == report.sha256
-    except FileNotFoundError:
-        return False
 
 
 def _build(
