@@ -54,7 +54,8 @@ def claim(
 
     A study whose workers died in every allowed attempt becomes FAILED here, instead of killing one more.
     """
-    study = session.scalar(select(Study).where(Study.id == study_id, _due(step, now)).with_for_update(skip_locked=True))
+    # Who holds the row for a moment is waited for: the message that woke this worker comes once.
+    study = session.scalar(select(Study).where(Study.id == study_id, _due(step, now)).with_for_update())
     if study is None:
         return None
     if study.attempts >= maximum_attempts(step, pipeline):
