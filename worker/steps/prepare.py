@@ -25,6 +25,8 @@ def prepare_study(context: WorkerContext, held: Claim) -> Outcome:
     ------
     SpoolFullError
         The disk has no room for them.
+    SpoolAwayError
+        None of the instances is there, nor the spool itself.
     """
     with context.database.read() as session:
         instances = spool_paths_of(session, held.study_id)
@@ -45,6 +47,9 @@ def prepare_clip(context: WorkerContext, sop_instance_uid: str, spool_path: str,
         clip = read_clip(context.spool.absolute(spool_path))
     except ClipError as error:
         return PreparedClip(sop_instance_uid=sop_instance_uid, skip_reason=str(error))
+    except FileNotFoundError:
+        context.require_spool()
+        return PreparedClip(sop_instance_uid=sop_instance_uid, skip_reason="its file is missing from the spool")
     content = BytesIO()
     np.save(content, clip.frames)
     tensor = folder / f"{sop_instance_uid}.npy"

@@ -4,6 +4,7 @@ import hashlib
 import shutil
 from io import BytesIO
 
+from pydicom.dataset import FileDataset
 from sqlalchemy.orm import Session
 
 from config.errors import ReportError
@@ -26,8 +27,8 @@ def report_study(context: WorkerContext, held: Claim) -> Outcome:
     Raises
     ------
     ReportError
-        There is no run, its results cannot be put into a report, or the report that was built before is lost and
-        would not come out the same.
+        There is no run, its results cannot be put into a report, an instance that it used is lost, or the report that
+        was built before is lost and would not come out the same.
     """
     with context.database.read() as session:
         run = current_run(session, study_id=held.study_id, study_instance_uid=held.study_instance_uid)
@@ -62,8 +63,8 @@ def report_study(context: WorkerContext, held: Claim) -> Outcome:
 def _build(
     context: WorkerContext, run: Run, instances: dict[str, str], predecessor: Report | None
 ) -> tuple[BuiltReport, bytes]:
-    evidence = [read_image_header(context.spool.absolute(instances[clip.sop_instance_uid])) for clip in run.clips]
-    superseded = read_image_header(context.spool.absolute(predecessor.spool_path)) if predecessor else None
+    evidence = [_header(context, clip.sop_instance_uid, instances[clip.sop_instance_uid]) for clip in run.clips]
+    superseded = _header(context, predecessor.sop_instance_uid, predecessor.spool_path) if predecessor else None
     document = build_structured_report(run, context.catalogue, evidence, predecessor=superseded)
     file = BytesIO()
     document.save_as(file, enforce_file_format=True)
@@ -77,3 +78,12 @@ def _build(
         created_at=run.finished_at,
     )
     return built, content
+
+
+def _header(context: WorkerContext, sop_instance_uid: str, spool_path: str) -> FileDataset:
+    try:
+        return read_image_header(context.spool.absolute(spool_path))
+    except FileNotFoundError as error:
+        raise ReportError(
+            f"instance {sop_instance_uid} is missing from the spool ({spool_path}): put its file back, then requeue"
+        ) from error
