@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from config.errors import ConfigurationError
 
 PLACEHOLDER = "{value}"
+MINIMUM_FILLED_PROMPTS = 5
+"""Of a regression: its estimate is the median of the first fifth of their ranking, which must not be empty."""
 BUNDLED_CATALOGUE = Path(__file__).with_name("tasks.toml")
 
 
@@ -73,6 +75,16 @@ class RegressionTask(_Task):
         for prompt in self.prompts:
             if prompt.count(PLACEHOLDER) != 1:
                 raise ValueError(f"prompt {prompt!r} must hold {PLACEHOLDER} exactly once")
+        return self
+
+    @model_validator(mode="after")
+    def _enough_to_rank(self) -> Self:
+        filled = len(self.prompts) * (self.values.last - self.values.first + 1)
+        if filled < MINIMUM_FILLED_PROMPTS:
+            raise ValueError(
+                f"prompts and values give {filled} filled prompts: at least {MINIMUM_FILLED_PROMPTS} are needed, "
+                "since the estimate is read off the best fifth of them"
+            )
         return self
 
 
