@@ -3,11 +3,13 @@
 from pathlib import Path
 
 from config.catalogue import Catalogue
+from config.errors import ModelPackError
 from config.logs import Event, emit
 from config.settings import Settings
 from worker.echoclip.pack import load_pack
 from worker.echoclip.towers import Towers
 from worker.echoclip.untrained import make_untrained_pack
+from worker.pixels.preprocess import SIDE
 from worker.study_scoring import Scorer
 
 
@@ -17,10 +19,16 @@ def load_scorer(settings: Settings, catalogue: Catalogue) -> Scorer:
     Raises
     ------
     ModelPackError
-        The pack is missing, incomplete, or not what its manifest says.
+        The pack is missing, incomplete, not what its manifest says, or for pictures of another size than `prepare`
+        makes.
     """
     folder = Path(settings.model.pack) if settings.model.pack else _untrained_pack(settings)
     pack = load_pack(folder)
+    if pack.image_size != SIDE:
+        raise ModelPackError(
+            f"model pack {folder}: its model takes pictures of {pack.image_size} x {pack.image_size}; "
+            f"clips are prepared as {SIDE} x {SIDE}, and other sizes are not supported yet"
+        )
     towers = Towers(pack, device=settings.model.device, precision=settings.model.precision)
     emit(Event.MODEL_LOADED, model=pack.identity.name, label=pack.identity.label)
     return Scorer(towers, pack.identity, catalogue)
