@@ -57,7 +57,7 @@ class Registration(Enum):
     REOPENED = auto()
     """The study had moved on; it is RECEIVING again as its next revision."""
     OWN_REPORT = auto()
-    """One of our own objects came back from the PACS: registered, but the study stays as it is."""
+    """One of our own objects came back from the PACS: the study stays as it is, and where it is not here none opens."""
 
 
 def register_instance(session: Session, instance: ReceivedInstance, quiet_period: timedelta) -> Registration:
@@ -66,6 +66,8 @@ def register_instance(session: Session, instance: ReceivedInstance, quiet_period
     A study that is RECEIVING waits `quiet_period` from now on; one that had moved on is re-opened as its next
     revision, and a step that is running on it loses its lease.
     """
+    if instance.is_our_report and not _is_known(session, instance.study_instance_uid):
+        return Registration.OWN_REPORT
     study = _study_of(session, instance, quiet_period)
     reopens = study.state != StudyState.RECEIVING and not instance.is_our_report
     row = {
@@ -181,6 +183,10 @@ def _has_current_results(session: Session, study: Study) -> bool:
     """Whether the current run is of this revision, and not of one before a late instance."""
     current = select(RunRow.revision).join(CurrentRun, CurrentRun.run_id == RunRow.id)
     return session.scalar(current.where(CurrentRun.study_id == study.id)) == study.revision
+
+
+def _is_known(session: Session, study_instance_uid: str) -> bool:
+    return session.scalar(select(Study.id).where(Study.study_instance_uid == study_instance_uid)) is not None
 
 
 def _study_of(session: Session, instance: ReceivedInstance, quiet_period: timedelta) -> Study:
