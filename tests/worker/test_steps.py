@@ -86,6 +86,17 @@ def test_tensors_go_when_the_report_is_built(pipeline: Pipeline) -> None:
     assert not folder.exists()
 
 
+def test_tensors_of_earlier_revisions_go_when_the_next_is_prepared(pipeline: Pipeline, tmp_path: Path) -> None:
+    study = ready(pipeline, SMALL)
+    pipeline.run(study, [Step.PREPARE, Step.SCORE])
+    folders = [pipeline.context.spool.tensor_folder(study, revision) for revision in (1, 2)]
+    ready(pipeline, as_study_of_its_own(LARGE, tmp_path / "late", StudyInstanceUID=study))
+    assert [folder.exists() for folder in folders] == [True, False]
+    pipeline.run(study, [Step.PREPARE])
+    assert [folder.exists() for folder in folders] == [False, True]
+    assert pipeline.run(study, [Step.SCORE, Step.REPORT]).study.state == "REPORTED"
+
+
 def test_a_report_goes_to_the_destinations_that_accept_its_model_and_to_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, storescp: StoreSCP, nobody: int
 ) -> None:

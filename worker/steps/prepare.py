@@ -1,5 +1,6 @@
 """READY -> PREPARED: every instance of the study becomes a clip for the model, or a reason why not."""
 
+import shutil
 from collections import Counter
 from io import BytesIO
 from pathlib import Path
@@ -38,7 +39,12 @@ def prepare_study(context: WorkerContext, held: Claim) -> Outcome:
     def record(session: Session, study: Study) -> None:
         replace_clips(session, study_id=study.id, revision=held.revision, clips=clips)
 
-    return Outcome(record=record, skip_reason=_why_nothing_is_usable(clips))
+    def forget_earlier_revisions() -> None:
+        for revision in range(1, held.revision):
+            earlier = context.spool.tensor_folder(held.study_instance_uid, revision)
+            shutil.rmtree(earlier, ignore_errors=True)
+
+    return Outcome(record=record, afterwards=forget_earlier_revisions, skip_reason=_why_nothing_is_usable(clips))
 
 
 def prepare_clip(context: WorkerContext, sop_instance_uid: str, spool_path: str, folder: Path) -> PreparedClip:
