@@ -115,6 +115,8 @@ class Catalogue(_Frozen):
 
     tasks: tuple[Task, ...] = Field(alias="task", min_length=1)
     digest: str = Field(pattern=r"^[0-9a-f]{64}$")
+    content: bytes = Field(repr=False)
+    """The file that it was read from, byte for byte."""
 
     @model_validator(mode="after")
     def _unique_ids(self) -> Self:
@@ -139,13 +141,15 @@ def load_catalogue(path: Path = BUNDLED_CATALOGUE) -> Catalogue:
     """
     try:
         content = path.read_bytes()
-        entries = tomllib.loads(content.decode())
     except OSError as error:
         raise ConfigurationError(f"task catalogue {path}: cannot be read ({error.strerror})") from error
+    try:
+        entries = tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"task catalogue {path}: not valid TOML: {error}") from error
+    read = {**entries, "digest": hashlib.sha256(content).hexdigest(), "content": content}
     try:
-        return Catalogue.model_validate({**entries, "digest": hashlib.sha256(content).hexdigest()})
+        return Catalogue.model_validate(read)
     except ValidationError as error:
         raise ConfigurationError(f"task catalogue {path}: {_first_fault(error, entries)}") from error
 

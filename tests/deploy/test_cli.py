@@ -8,6 +8,7 @@ from pathlib import Path
 import pydicom
 import pytest
 
+from config.catalogue import BUNDLED_CATALOGUE
 from tests.support.clips import SMALL
 from tests.support.installation import ECHOWORKER, Installation
 from tests.support.servers import StoreSCP
@@ -95,6 +96,24 @@ def test_a_study_is_shown_with_results_provenance_and_history(installation: Inst
     assert [result["task_id"] for result in facts["run"]["results"]][:2] == ["lvef", "pa_pressure"]
 
 
+def test_a_study_is_shown_by_the_questions_that_its_run_answered(
+    installation: Installation, study: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    changed = tmp_path / "tasks.toml"
+    changed.write_text(BUNDLED_CATALOGUE.read_text().replace("Pulmonary artery systolic pressure", "Squeeze"))
+    monkeypatch.setenv("ECHOWORKER_MODEL__CATALOGUE", str(changed))
+    shown = installation.command("study", study).stdout
+    assert "Pulmonary artery systolic pressure" in shown
+    assert "Squeeze" not in shown
+    (kept,) = (tmp_path / "data" / "spool" / "catalogues").iterdir()
+    kept.unlink()
+    shown = installation.command("study", study).stdout
+    assert "pa_pressure" in shown
+    assert "is not in the spool" in " ".join(shown.split())
+    assert "mmHg" not in shown
+    assert "cosine" not in shown
+
+
 def test_nothing_of_the_patient_is_shown(installation: Installation, study: str) -> None:
     patient = pydicom.dcmread(SMALL)
     shown = installation.command("study", study).stdout + installation.command("studies").stdout
@@ -117,7 +136,7 @@ def test_doctor_names_every_fault_with_its_remedy(installation: Installation) ->
     assert [line.split(":")[0].removeprefix("FAULT").strip() for line in faults] == [
         "registry",
         "node",
-        "destination pacs",
+        "peer pacs",
     ]
     assert "echoworker db upgrade" in faults[0]
     assert "echoworker up" in faults[1]

@@ -16,6 +16,7 @@ from db.schema import Report, Study
 from dicom_node.header import read_image_header
 from dicom_node.report.document import build_structured_report
 from dicom_node.spool import write_durably
+from worker.catalogues import catalogue_of_run
 from worker.context import WorkerContext
 from worker.steps.outcome import Outcome
 from worker.steps.stored_report import is_intact, no_destination
@@ -27,8 +28,8 @@ def report_study(context: WorkerContext, held: Claim) -> Outcome:
     Raises
     ------
     ReportError
-        There is no run, its results cannot be put into a report, an instance that it used is lost, or the report that
-        was built before is lost and would not come out the same.
+        There is no run, its results cannot be put into a report, its catalogue or an instance that it used is lost, or
+        the report that was built before is lost and would not come out the same.
     """
     with context.database.read() as session:
         run = current_run(session, study_id=held.study_id, study_instance_uid=held.study_instance_uid)
@@ -65,7 +66,8 @@ def _build(
 ) -> tuple[BuiltReport, bytes]:
     evidence = [_header(context, clip.sop_instance_uid, instances[clip.sop_instance_uid]) for clip in run.clips]
     superseded = _header(context, predecessor.sop_instance_uid, predecessor.spool_path) if predecessor else None
-    document = build_structured_report(run, context.catalogue, evidence, predecessor=superseded)
+    catalogue = catalogue_of_run(context.spool, run.catalogue_digest, context.catalogue)
+    document = build_structured_report(run, catalogue, evidence, predecessor=superseded)
     file = BytesIO()
     document.save_as(file, enforce_file_format=True)
     content = file.getvalue()
