@@ -44,7 +44,7 @@ class InstanceMismatchError(SpoolError):
 
 
 class InstanceConflictError(SpoolError):
-    """Different bytes are already stored under the same SOP Instance UID; both are kept (PS3.7 C.5.7)."""
+    """Other bytes are already kept under the same SOP Instance UID; both are kept (PS3.4 B.2.3: B000)."""
 
 
 class SpoolFullError(SpoolError):

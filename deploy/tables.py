@@ -12,14 +12,10 @@ from config.labels import ModelLabel
 from config.settings import Settings
 from db.queries import StudyDetail, StudySummary
 from db.runs import Run, TaskResult, Verdict
+from dicom_node.report.wording import LIMITS_OF_USE
 from dicom_node.spool import Spool
 from worker.catalogues import catalogue_of_run
 
-LIMITS_OF_USE = {
-    ModelLabel.UNTRAINED: "UNTRAINED model: random weights, these numbers mean nothing",
-    ModelLabel.DEMO: "DEMO model: trained on synthetic hearts, not for clinical use",
-    ModelLabel.RESEARCH: "RESEARCH model: not for clinical use",
-}
 _STATE_STYLE = {"DELIVERED": "green", "FAILED": "bold red", "SKIPPED": "yellow"}
 
 
@@ -71,7 +67,7 @@ def study_view(detail: StudyDetail, catalogue: Catalogue | None) -> RenderableTy
 
 def results_table(run: Run, catalogue: Catalogue | None) -> Table:
     """A run's answers; its title says what made them."""
-    limits = LIMITS_OF_USE.get(run.model.label)
+    limits = None if run.model.label is ModelLabel.CLINICAL else LIMITS_OF_USE[run.model.label]
     table = Table("Task", "Answer", "Value", "Unit", "Note", title=limits, title_style="bold red", title_justify="left")
     if catalogue is None:
         table.caption = f"catalogue {run.catalogue_digest} is not in the spool: no names and units"

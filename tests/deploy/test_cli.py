@@ -87,7 +87,7 @@ def test_a_study_that_is_not_there_is_an_error(installation: Installation) -> No
 def test_a_study_is_shown_with_results_provenance_and_history(installation: Installation, study: str) -> None:
     shown = installation.command("study", study)
     assert shown.returncode == 0, shown.stderr
-    assert "UNTRAINED model: random weights, these numbers mean nothing" in shown.stdout
+    assert "UNTRAINED model with random weights: the numbers mean nothing" in " ".join(shown.stdout.split())
     for word in ("Pulmonary artery systolic pressure", "mmHg", "UNCALIBRATED", "catalogue", "pacs", "DUE", "PREPARED"):
         assert word in shown.stdout
     facts = json.loads(installation.command("study", "--json", study).stdout)
