@@ -9,6 +9,7 @@ from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
 
 from config.broker import Step
+from config.errors import RegistryError
 from config.settings import load_settings
 from db.runs import Verdict
 from db.studies import requeue
@@ -144,6 +145,18 @@ def test_a_late_instance_makes_a_second_report_that_names_the_first(
     assert named.ReferencedSOPInstanceUID == first.sop_instance_uid
     assert len(detail.run.clips if detail.run else ()) == 2
     assert len(list(storescp.folder.iterdir())) == 2
+
+
+def test_the_results_of_an_earlier_revision_are_not_reported_as_those_of_this_one(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    study = ready(pipeline, SMALL)
+    pipeline.run(study)
+    ready(pipeline, as_study_of_its_own(LARGE, tmp_path / "late", StudyInstanceUID=study))
+    for step in (Step.REPORT, Step.DELIVER):
+        with pipeline.context.database.write() as session, pytest.raises(RegistryError, match="no results to report"):
+            requeue(session, study, now=pipeline.detail(study).study.state_since, step=step)
+    assert pipeline.detail(study).study.state == "READY"
 
 
 def test_the_report_coming_back_from_the_pacs_does_not_open_the_study_again(
