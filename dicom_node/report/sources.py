@@ -32,6 +32,7 @@ _SEXES = ("M", "F", "O")
 """PS3.3 section C.7.1.1."""
 _ONE_LINE = {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "PN", "SH", "TM", "UI"}
 _PARAGRAPHS = {"LT", "ST", "UC", "UR", "UT"}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _DATES_AND_TIMES = {"DA": DA, "TM": TM, "DT": DT}
 
 
@@ -62,7 +63,7 @@ def _source(header: Dataset, study: str) -> Dataset:
     if header.get("PatientID") and "PatientID" not in source:
         # Emptied or cut, the report would be filed under nobody, or under somebody else.
         raise ReportError(
-            f"{study}: its Patient ID is not one value of at most 64 characters; correct the study in the PACS"
+            f"{study}: its Patient ID is not one valid value of at most 64 characters; correct the study in the PACS"
         )
     for keyword in _TYPE_2:
         source.setdefault(keyword, "")
@@ -107,7 +108,7 @@ def _is_valid_text(vr: str, text: str) -> bool:
         _DATES_AND_TIMES.get(vr, str)(text)  # the form of a date does not make it one
     except ValueError:
         return False
-    return vr in _PARAGRAPHS or text.isprintable()
+    return vr in _PARAGRAPHS or _CONTROL.search(text) is None
 
 
 def _character_set(term: object) -> str:

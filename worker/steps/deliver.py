@@ -75,7 +75,7 @@ def _deliver(context: WorkerContext, held: Claim, due: _Due, label: ModelLabel) 
     """Send to one destination and note its answer; what went wrong, or None."""
     destination = context.destination(due.destination)
     # Asked again at this moment: since the report was built, the settings may have changed.
-    if destination is None or label not in destination.accept_models:
+    if destination is None or destination.name not in context.destinations_for(label):
         gone = "no longer among the configured destinations"
         reason = gone if destination is None else f"accepts no results of {label} models any more"
         with context.database.write() as session:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset
@@ -22,7 +24,7 @@ from config.labels import ModelLabel
 from db.runs import ClipAnswer, ClipEvidence, ModelIdentity, Run, TaskResult, Verdict
 from dicom_node.header import read_image_header
 from dicom_node.report.document import build_structured_report
-from tests.support.clips import LARGE, as_study_of_its_own
+from tests.support.clips import LARGE, SMALL, as_study_of_its_own
 from tests.support.tools import require_tool
 
 Build = Callable[..., Dataset]
@@ -101,6 +103,8 @@ HANGUL = b"Hong^Gildong=\x1b$)C\xfb\xf3^\x1b$)C\xd1\xce\xd4\xd7"  # PS3.5 annex 
     [
         (["", "ISO 2022 IR 87"], KANJI, "Yamada^Tarou=山田^太郎"),
         (["", "ISO 2022 IR 149"], HANGUL, "Hong^Gildong=洪^吉洞"),
+        (["", "ISO 2022 IR 87"], "山田　太郎".encode("iso2022_jp"), "山田　太郎"),
+        ("ISO_IR 100", b"O\x92Brien^Pat", ""),  # Windows' apostrophe: a control character here
         ("GB18030", "Wang^XiaoDong=王^小东".encode("gb18030"), "Wang^XiaoDong=王^小东"),
         ("ISO_IR 192", "Wang^XiaoDong=王^小东".encode(), "Wang^XiaoDong=王^小东"),
         ("ISO_IR 100", "Müller^Jörg".encode("latin-1"), "Müller^Jörg"),
@@ -175,8 +179,7 @@ def test_what_an_sr_cannot_carry_as_it_is_is_empty_in_it(
 def test_what_an_sr_may_do_without_is_left_out_of_it(
     build: Build, source: FileDataset, keyword: str, value: bytes
 ) -> None:
-    tag = Tag(keyword)
-    source._dict[tag] = RawDataElement(tag, dictionary_VR(tag), len(value), value, 0, False, True)
+    put_bytes(source, keyword, value)
     assert keyword not in build(source)
 
 
@@ -226,6 +229,34 @@ def test_an_image_that_cannot_be_referenced_is_left_out_of_the_references(
     assert str(homeless.SOPInstanceUID) not in document
     with pytest.raises(ReportError, match="Series Instance UID"):
         build_structured_report(run_over(catalogue, homeless), catalogue, [homeless])
+
+
+ANY_ATTRIBUTE = [
+    "PatientName", "AccessionNumber", "StudyDate", "StudyTime", "PatientSex", "PatientAge", "PatientSize", "Modality",
+]  # fmt: skip
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    keyword=st.sampled_from(ANY_ATTRIBUTE),
+    value=st.binary(max_size=80),
+    character_set=st.sampled_from([b"", b"ISO_IR 100", b"ISO_IR 192", rb"\ISO 2022 IR 87", b"GB18030", b"\xff"]),
+)
+def test_no_bytes_in_an_attribute_of_an_image_cost_the_report(
+    catalogue: Catalogue, keyword: str, value: bytes, character_set: bytes
+) -> None:
+    header = read_image_header(SMALL)
+    put_bytes(header, "SpecificCharacterSet", character_set)
+    put_bytes(header, keyword, value)
+    document = build_structured_report(run_over(catalogue, header), catalogue, [header])
+    document.save_as(BytesIO(), enforce_file_format=True)
+    assert document.PatientID == read_image_header(SMALL).PatientID
+
+
+def put_bytes(header: FileDataset, keyword: str, value: bytes) -> None:
+    """Give an attribute these bytes, undecoded as from a disk."""
+    tag = Tag(keyword)
+    header._dict[tag] = RawDataElement(tag, dictionary_VR(tag), len(value), value, 0, False, True)
 
 
 def another_of(header: FileDataset) -> FileDataset:
