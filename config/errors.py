@@ -5,8 +5,9 @@
     ├── SpoolError
     │   ├── UnreadableInstanceError the bytes are not a DICOM data set that can be registered   (C000)
     │   ├── InstanceMismatchError   the data set is not what the C-STORE command announced      (A900)
-    │   ├── InstanceConflictError   other bytes are already kept under this SOP Instance UID    (0111)
-    │   └── SpoolFullError          the disk has no room that may be used                       (A700)
+    │   ├── InstanceConflictError   other bytes are already kept under this SOP Instance UID    (B000)
+    │   ├── SpoolFullError          the disk has no room that may be used                       (A700)
+    │   └── SpoolAwayError          the spool's folders are not there, as of a share that is not mounted
     ├── RegistryError
     │   ├── StudyNotFoundError      no study under this UID
     │   └── LeaseLostError          another worker, or a late instance, took the study over
@@ -46,11 +47,15 @@ class InstanceMismatchError(SpoolError):
 
 
 class InstanceConflictError(SpoolError):
-    """Different bytes are already stored under the same SOP Instance UID; both are kept (PS3.7 C.5.7)."""
+    """Other bytes are already kept under the same SOP Instance UID; both are kept (PS3.4 B.2.3: B000)."""
 
 
 class SpoolFullError(SpoolError):
     """The spool's file system is out of room (PS3.4 B.2.3: A7xx); free space, reception resumes by itself."""
+
+
+class SpoolAwayError(SpoolError):
+    """The spool's folders cannot be seen; mount the share, and what waits goes on by itself."""
 
 
 class RegistryError(EchoWorkerError):

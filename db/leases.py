@@ -54,7 +54,8 @@ def claim(
 
     A study whose workers died in every allowed attempt becomes FAILED here, instead of killing one more.
     """
-    study = session.scalar(select(Study).where(Study.id == study_id, _due(step, now)).with_for_update(skip_locked=True))
+    # Who holds the row for a moment is waited for: the message that woke this worker comes once.
+    study = session.scalar(select(Study).where(Study.id == study_id, _due(step, now)).with_for_update())
     if study is None:
         return None
     if study.attempts >= maximum_attempts(step, pipeline):
@@ -86,10 +87,17 @@ def renew(session: Session, held: Claim, *, now: datetime, lease_s: float) -> bo
 
 
 @contextmanager
-def completing(session: Session, held: Claim, *, now: datetime, skip_reason: str | None = None) -> Iterator[Study]:
+def completing(
+    session: Session,
+    held: Claim,
+    *,
+    now: datetime,
+    skip_reason: str | None = None,
+    stay_reason: str | None = None,
+) -> Iterator[Study]:
     """Move the study on at the end of the block; what the block writes belongs to the same transaction.
 
-    With `skip_reason` the study ends as SKIPPED.
+    With `skip_reason` the study ends as SKIPPED; with `stay_reason` it stays where it is.
 
     Raises
     ------
@@ -99,11 +107,12 @@ def completing(session: Session, held: Claim, *, now: datetime, skip_reason: str
     study = _held(session, held)
     if study is None:
         raise LeaseLostError(f"study {held.study_instance_uid}: the lease on {held.step} has passed on")
-    study.reason = skip_reason
+    study.reason = skip_reason or stay_reason
     yield study
     before = study.state
-    study.state = state_after(held.step, skipped=skip_reason is not None)
-    study.state_since = now
+    if stay_reason is None:
+        study.state = state_after(held.step, skipped=skip_reason is not None)
+        study.state_since = now
     study.attempts = 0
     study.announced_at = None
     study.next_attempt_at = None

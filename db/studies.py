@@ -28,7 +28,7 @@ class Registration(Enum):
     REOPENED = auto()
     """The study had moved on; it is RECEIVING again as its next revision."""
     OWN_REPORT = auto()
-    """One of our own objects came back from the PACS: registered, but the study stays as it is."""
+    """One of our own objects came back from the PACS: the study stays as it is, and where it is not here none opens."""
     STORED_ONLY = auto()
     """Not to be scored, and the study had moved on: registered, but the study stays as it is."""
 
@@ -40,6 +40,8 @@ def register_instance(session: Session, instance: ReceivedInstance, quiet_period
     revision, and a step that is running on it loses its lease; unless the instance is not to be scored, and so
     cannot change the results. The instance becomes due for the peers that it is forwarded to.
     """
+    if instance.is_our_report and not _is_known(session, instance.study_instance_uid):
+        return Registration.OWN_REPORT
     study = _study_of(session, instance, quiet_period)
     is_scored = instance.decision.action is Action.SCORE and not instance.is_our_report
     reopens = study.state != StudyState.RECEIVING and is_scored
@@ -184,6 +186,10 @@ def _has_current_results(session: Session, study: Study) -> bool:
     """Whether the current run is of this revision, and not of one before a late instance."""
     current = select(RunRow.revision).join(CurrentRun, CurrentRun.run_id == RunRow.id)
     return session.scalar(current.where(CurrentRun.study_id == study.id)) == study.revision
+
+
+def _is_known(session: Session, study_instance_uid: str) -> bool:
+    return session.scalar(select(Study.id).where(Study.study_instance_uid == study_instance_uid)) is not None
 
 
 def _study_of(session: Session, instance: ReceivedInstance, quiet_period: timedelta) -> Study:

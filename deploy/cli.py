@@ -14,7 +14,6 @@ from rich.markup import escape
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.broker import FORWARD_QUEUE, QUEUES, Step
-from config.catalogue import load_catalogue
 from config.errors import ConfigurationError, EchoWorkerError
 from config.logs import configure_logs
 from config.settings import CONFIG_VARIABLE, Settings, load_settings
@@ -216,10 +215,9 @@ def study(uid: StudyUID, as_json: Annotated[bool, typer.Option("--json", help="T
     from dataclasses import asdict  # noqa: PLC0415
 
     from db.queries import study_detail  # noqa: PLC0415
-    from deploy.tables import study_view  # noqa: PLC0415
+    from deploy.tables import catalogue_of, study_view  # noqa: PLC0415
 
     settings = _start("study")
-    catalogue = load_catalogue(settings.catalogue_path)
     with open_registry(settings).read() as session:
         detail = study_detail(session, uid)
         if as_json:
@@ -232,7 +230,7 @@ def study(uid: StudyUID, as_json: Annotated[bool, typer.Option("--json", help="T
             }
             typer.echo(json.dumps(facts, default=str, indent=1))
         else:
-            console.print(study_view(detail, catalogue))
+            console.print(study_view(detail, catalogue_of(detail, settings)))
 
 
 @app.command(rich_help_panel="Work with studies")

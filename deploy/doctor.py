@@ -118,9 +118,9 @@ def _catalogue(settings: Settings) -> str:
 def _model_pack(settings: Settings) -> str:
     if not settings.model.pack:
         return "none configured: an UNTRAINED model is used, whose numbers mean nothing; set model.pack"
-    from worker.echoclip.pack import load_pack  # noqa: PLC0415  torch costs a second
+    from worker.loading import load_scoring_pack  # noqa: PLC0415  torch costs a second
 
-    identity = load_pack(Path(settings.model.pack)).identity
+    identity = load_scoring_pack(Path(settings.model.pack)).identity
     note = "" if identity.label is ModelLabel.CLINICAL else ", not for clinical use"
     return f"{identity.name} {identity.version} ({identity.label}{note}), {identity.digest[:12]}"
 

@@ -6,17 +6,17 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from config.catalogue import Catalogue, RegressionTask
+from config.catalogue import BinaryTask, Catalogue, RegressionTask, load_catalogue
+from config.errors import ReportError
 from config.labels import ModelLabel
 from config.rules import Action
+from config.settings import Settings
 from db.queries import StudyDetail, StudySummary
 from db.runs import Run, TaskResult, Verdict
+from dicom_node.report.wording import LIMITS_OF_USE
+from dicom_node.spool import Spool
+from worker.catalogues import catalogue_of_run
 
-LIMITS_OF_USE = {
-    ModelLabel.UNTRAINED: "UNTRAINED model: random weights, these numbers mean nothing",
-    ModelLabel.DEMO: "DEMO model: trained on synthetic hearts, not for clinical use",
-    ModelLabel.RESEARCH: "RESEARCH model: not for clinical use",
-}
 _STATE_STYLE = {"DELIVERED": "green", "FAILED": "bold red", "SKIPPED": "yellow"}
 
 
@@ -35,8 +35,22 @@ def studies_table(studies: Iterable[StudySummary]) -> Table:
     return table
 
 
-def study_view(detail: StudyDetail, catalogue: Catalogue) -> RenderableType:
-    """All about one study: state, results with provenance, clips, deliveries, and what happened when."""
+def catalogue_of(detail: StudyDetail, settings: Settings) -> Catalogue | None:
+    """The catalogue of the study's run, which may be an older one than today's; None where it is lost."""
+    if detail.run is None:
+        return None
+    configured = load_catalogue(settings.catalogue_path)
+    try:
+        return catalogue_of_run(Spool(settings.spool_dir), detail.run.catalogue_digest, configured)
+    except ReportError:
+        return None
+
+
+def study_view(detail: StudyDetail, catalogue: Catalogue | None) -> RenderableType:
+    """All about one study: state, results with provenance, clips, deliveries, and what happened when.
+
+    `catalogue` is that of the study's run; without it, tasks have no names and values no units.
+    """
     study = detail.study
     head = Text.assemble(("Study ", "bold"), study.study_instance_uid, f"  revision {study.revision}  ")
     head.append_text(_state(study.state))
@@ -52,22 +66,29 @@ def study_view(detail: StudyDetail, catalogue: Catalogue) -> RenderableType:
     return Group(*parts)
 
 
-def results_table(run: Run, catalogue: Catalogue) -> Table:
+def results_table(run: Run, catalogue: Catalogue | None) -> Table:
     """A run's answers; its title says what made them."""
-    limits = LIMITS_OF_USE.get(run.model.label)
+    limits = None if run.model.label is ModelLabel.CLINICAL else LIMITS_OF_USE[run.model.label]
     table = Table("Task", "Answer", "Value", "Unit", "Note", title=limits, title_style="bold red", title_justify="left")
+    if catalogue is None:
+        table.caption = f"catalogue {run.catalogue_digest} is not in the spool: no names and units"
     for result in run.results:
-        task = catalogue.task(result.task_id)
-        unit = task.unit.meaning if isinstance(task, RegressionTask) else "cosine"
+        task = catalogue.task(result.task_id) if catalogue else None
         value = result.value if result.value is not None else result.score
         table.add_row(
             task.name if task else result.task_id,
             result.verdict,
             "" if value is None else f"{value:.3g}",
-            "" if value is None else unit,
+            "" if value is None else _unit(task),
             Text(_note(result)),
         )
     return table
+
+
+def _unit(task: RegressionTask | BinaryTask | None) -> str:
+    if task is None:
+        return ""
+    return task.unit.meaning if isinstance(task, RegressionTask) else "cosine"
 
 
 def _note(result: TaskResult) -> str:

@@ -154,6 +154,7 @@ def _sources(run: Run, evidence: Sequence[Dataset]) -> list[SourceImageForMeasur
             referenced_frame_numbers=list(clip.frame_numbers),
         )
         for clip in run.clips
+        if clip.sop_instance_uid in sop_classes
     ]
 
 

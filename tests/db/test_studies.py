@@ -120,6 +120,18 @@ def test_our_own_report_coming_back_from_the_pacs_reopens_nothing(
     assert state_of(registry) == (StudyState.READY, 1)
 
 
+def test_our_own_report_of_a_study_that_is_not_here_opens_none(registry: Database, received: Receive) -> None:
+    """A PACS that forwards everything must not make us score a study of which we have the answer alone."""
+    report = replace(received(sop="1.2.9"), is_our_report=True)
+    with registry.write() as session:
+        assert register_instance(session, report, QUIET) is Registration.OWN_REPORT
+    with registry.read() as session, pytest.raises(StudyNotFoundError):
+        study_detail(session, "1.2.1")
+    with registry.write() as session:
+        assert register_instance(session, received(), QUIET) is Registration.ADDED
+    assert state_of(registry) == (StudyState.RECEIVING, 1)
+
+
 def test_the_newest_instance_decides_the_quiet_time_in_whatever_order_they_are_registered(
     registry: Database, received: Receive, now: datetime
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pydicom
 import pytest
 
+from config.catalogue import BUNDLED_CATALOGUE
 from tests.support.clips import SMALL
 from tests.support.installation import ECHOWORKER, Installation
 from tests.support.servers import StoreSCP
@@ -88,13 +89,31 @@ def test_a_study_that_is_not_there_is_an_error(installation: Installation) -> No
 def test_a_study_is_shown_with_results_provenance_and_history(installation: Installation, study: str) -> None:
     shown = installation.command("study", study)
     assert shown.returncode == 0, shown.stderr
-    assert "UNTRAINED model: random weights, these numbers mean nothing" in shown.stdout
+    assert "UNTRAINED model with random weights: the numbers mean nothing" in " ".join(shown.stdout.split())
     for word in ("Pulmonary artery systolic pressure", "mmHg", "UNCALIBRATED", "catalogue", "pacs", "DUE", "PREPARED"):
         assert word in shown.stdout
     facts = json.loads(installation.command("study", "--json", study).stdout)
     assert facts["state"] == "REPORTED"
     assert facts["run"]["model"]["label"] == "UNTRAINED"
     assert [result["task_id"] for result in facts["run"]["results"]][:2] == ["lvef", "pa_pressure"]
+
+
+def test_a_study_is_shown_by_the_questions_that_its_run_answered(
+    installation: Installation, study: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    changed = tmp_path / "tasks.toml"
+    changed.write_text(BUNDLED_CATALOGUE.read_text().replace("Pulmonary artery systolic pressure", "Squeeze"))
+    monkeypatch.setenv("ECHOWORKER_MODEL__CATALOGUE", str(changed))
+    shown = installation.command("study", study).stdout
+    assert "Pulmonary artery systolic pressure" in shown
+    assert "Squeeze" not in shown
+    (kept,) = (tmp_path / "data" / "spool" / "catalogues").iterdir()
+    kept.unlink()
+    shown = installation.command("study", study).stdout
+    assert "pa_pressure" in shown
+    assert "is not in the spool" in " ".join(shown.split())
+    assert "mmHg" not in shown
+    assert "cosine" not in shown
 
 
 def test_nothing_of_the_patient_is_shown(installation: Installation, study: str) -> None:

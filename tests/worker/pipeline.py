@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shutil import copyfile
 
+import pytest
 from sqlalchemy import select
 
 from config.broker import Step, create_celery_app
-from config.settings import Settings
+from config.settings import Settings, load_settings
 from db.queries import StudyDetail, study_detail
 from db.schema import Study
 from db.studies import close_quiet_studies, register_instance
@@ -30,6 +31,24 @@ WORK = {
     Step.DELIVER: deliver_report,
 }
 QUIET = timedelta(seconds=30)
+TO_REPORT = (Step.PREPARE, Step.SCORE, Step.REPORT)
+SITE = """
+[[peers]]
+roles = ["destination"]
+name = "pacs"
+host = "127.0.0.1"
+port = {pacs}
+ae_title = "STORESCP"
+accept_models = ["UNTRAINED"]
+
+[[peers]]
+roles = ["destination"]
+name = "second"
+host = "127.0.0.1"
+port = {second}
+ae_title = "SECOND"
+accept_models = ["{second_accepts}"]
+"""
 
 
 @dataclass
@@ -42,6 +61,11 @@ class Pipeline:
         context.database.upgrade()
         context.spool.create()
         return cls(context)
+
+    @classmethod
+    def over_again(cls, before: "Pipeline") -> "Pipeline":
+        """The same installation, started again with what its settings are now."""
+        return cls.create(load_settings(data_dir=before.context.settings.data_dir))
 
     def receive(self, *files: Path) -> str:
         """Keep and register these files; the Study Instance UID of the last."""
@@ -73,3 +97,21 @@ class Pipeline:
     def detail(self, study_instance_uid: str) -> StudyDetail:
         with self.context.database.read() as session:
             return study_detail(session, study_instance_uid)
+
+
+def pipeline_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, pacs: int, second: int, second_accepts: str = "CLINICAL"
+) -> Pipeline:
+    """A pipeline with two destinations; called again, the same installation with changed settings."""
+    site = tmp_path / "site.toml"
+    site.write_text(SITE.format(pacs=pacs, second=second, second_accepts=second_accepts))
+    monkeypatch.setenv("ECHOWORKER_CONFIG", str(site))
+    monkeypatch.setenv("ECHOWORKER_PIPELINE__RETRY_AFTER_S", "0.001")
+    return Pipeline.create(load_settings(data_dir=tmp_path / "data"))
+
+
+def ready(pipeline: Pipeline, *files: Path) -> str:
+    """The Study Instance UID of a study of these files that has fallen quiet."""
+    uid = pipeline.receive(*files)
+    pipeline.fall_quiet()
+    return uid
