@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import select
 
 from config.settings import PipelineSettings, load_settings
+from db.received import Identity, ReceivedInstance
 from db.schema import Study
 from db.session import Database
-from db.studies import Identity, ReceivedInstance, close_quiet_studies, register_instance
+from db.studies import close_quiet_studies, register_instance
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 QUIET = timedelta(seconds=30)

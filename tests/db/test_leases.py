@@ -9,9 +9,10 @@ from config.errors import LeaseLostError
 from config.settings import PipelineSettings
 from db.leases import Claim, Fault, claim, completing, fail_attempt, renew, take_announcements
 from db.queries import study_detail
+from db.received import ReceivedInstance
 from db.session import Database
 from db.states import StudyState, state_after
-from db.studies import ReceivedInstance, register_instance
+from db.studies import register_instance
 
 QUIET = timedelta(seconds=30)
 Receive = Callable[..., ReceivedInstance]

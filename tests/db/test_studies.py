@@ -11,11 +11,11 @@ from config.errors import RegistryError, StudyNotFoundError
 from config.settings import PipelineSettings
 from db.leases import Fault, claim, fail_attempt
 from db.queries import study_detail
+from db.received import ReceivedInstance
 from db.schema import Instance, PatientIdentity, Study
 from db.session import Database
 from db.states import StudyState
 from db.studies import (
-    ReceivedInstance,
     Registration,
     close_quiet_studies,
     keep_open,

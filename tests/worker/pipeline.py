@@ -47,11 +47,11 @@ class Pipeline:
         spool = self.context.spool
         for file in files:
             header = read_header(file)
-            spool.keep(Path(copyfile(file, spool.incoming / file.name)), header, calling_ae_title="ECHO1")
-        for ticket in list(spool.tickets()):
+            spool.keep(Path(copyfile(file, spool.incoming / file.name)), header)
+        for waiting in list(spool.unregistered()):
             with self.context.database.write() as session:
-                register_instance(session, received_instance(spool, ticket), QUIET)
-            ticket.path.unlink()
+                register_instance(session, received_instance(spool, waiting), QUIET)
+            waiting.unlink()
         return header.study_instance_uid
 
     def fall_quiet(self) -> None:
