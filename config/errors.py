@@ -14,6 +14,8 @@
     ├── ModelPackError              the model pack is missing, incomplete or does not fit its manifest
     ├── ReportError                 the results cannot be put into a Structured Report
     └── DeliveryError               the destination did not accept the object: it will be tried again
+        ├── AssociationRejectedError     it answers, but does not want to talk to us
+        └── NoPresentationContextError   it answers, but takes none of the SOP classes and transfer syntaxes
 
 A message says what was wrong, with which object (by UID, AE title or path inside the spool, never by
 patient), and what to do. It may be logged, stored in the registry and shown: it must never hold PHI.
@@ -76,3 +78,11 @@ class ReportError(EchoWorkerError):
 
 class DeliveryError(EchoWorkerError):
     """A destination was out of reach or answered with a failure; the object stays due for it."""
+
+
+class AssociationRejectedError(DeliveryError):
+    """A peer answered, and rejected the association (PS3.8 section 9.3.4); its reason is in the message."""
+
+
+class NoPresentationContextError(DeliveryError):
+    """A peer answered, but takes no SOP class in any transfer syntax that we offered (PS3.8 section 9.3.3.2)."""
