@@ -4,9 +4,9 @@ import json
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ from db.session import Database
 from db.states import StudyState
 from deploy.demo_pacs import AE_TITLE, HOST, DemoPacs, demo_pacs, free_port
 from deploy.sr_view import sr_tree
-from deploy.stopping import PARENT_VARIABLE
+from deploy.stopping import PARENT_VARIABLE, stop_on_signals
 from deploy.tables import study_view
 from dicom_node.calling import Peer, echo
 from dicom_node.send import send_files
@@ -67,14 +67,14 @@ def run_demo(folder: Path, console: Console) -> None:
     EchoWorkerError
         The system did not start, or a study did not end DELIVERED; the message says where the logs are.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stop = stop_on_signals()
     _empty(folder)
     with demo_pacs(folder / "pacs") as pacs:
         settings = _configure(folder, pacs)
         console.print(f"PACS: a small receiver on this machine, AE title {AE_TITLE}, port {pacs.port}")
-        with _system(folder, settings, console):
+        with _system(folder, settings, console, stop):
             studies = _send_clips(folder, settings, console)
-            states = _wait(settings, studies, console)
+            states = _wait(settings, studies, console, stop)
         _show(settings, studies, pacs, console)
     if undelivered := [uid for uid in studies if states[uid] is not StudyState.DELIVERED]:
         raise EchoWorkerError(f"{len(undelivered)} studies were not delivered; the log is {folder / 'system.log'}")
@@ -107,7 +107,7 @@ def _toml_string(path: Path) -> str:
 
 
 @contextmanager
-def _system(folder: Path, settings: Settings, console: Console) -> Iterator[None]:
+def _system(folder: Path, settings: Settings, console: Console, stop: threading.Event) -> Iterator[None]:
     """The whole product, as `echoworker up` runs it, logging to a file."""
     with (folder / "system.log").open("wb") as log:
         process = subprocess.Popen(
@@ -118,25 +118,21 @@ def _system(folder: Path, settings: Settings, console: Console) -> Iterator[None
             start_new_session=True,  # Ctrl-C is for us; we stop it
         )
         try:
-            _wait_for_node(settings, process, folder)
+            _wait_for_node(settings, process, folder, stop)
             console.print(f"EchoWorker: AE title {settings.node.ae_title}, port {settings.node.port}")
             yield
-        except KeyboardInterrupt:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would leave it half stopped
-            console.print("stopping …")
-            raise
         finally:
             process.terminate()
             process.wait()
 
 
-def _wait_for_node(settings: Settings, process: subprocess.Popen[bytes], folder: Path) -> None:
+def _wait_for_node(settings: Settings, process: subprocess.Popen[bytes], folder: Path, stop: threading.Event) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline and process.poll() is None:
         try:
             echo(_node(settings))
         except EchoWorkerError:
-            time.sleep(0.2)
+            _pause(stop)
         else:
             return
     raise EchoWorkerError(f"the system did not start; its log is {folder / 'system.log'}")
@@ -178,7 +174,7 @@ def _as_study_of_its_own(clip: Path, folder: Path) -> Path:
     return copy
 
 
-def _wait(settings: Settings, studies: Sequence[str], console: Console) -> dict[str, StudyState]:
+def _wait(settings: Settings, studies: Sequence[str], console: Console, stop: threading.Event) -> dict[str, StudyState]:
     """Follow the studies until each has ended."""
     registry = Database(settings.database_url)
     deadline = time.monotonic() + STUDY_TIMEOUT_S
@@ -190,8 +186,14 @@ def _wait(settings: Settings, studies: Sequence[str], console: Console) -> dict[
             for uid in studies:
                 states[uid] = _state(registry, uid)
                 progress.update(bars[uid], state=states[uid], completed=states[uid] in ENDED)
-            time.sleep(0.2)
+            _pause(stop)
     return states
+
+
+def _pause(stop: threading.Event) -> None:
+    """Between two looks; where the demo is stopped, since it would be in the midst of something anywhere else."""
+    if stop.wait(0.2):
+        raise EchoWorkerError("the demo was stopped")
 
 
 def _state(registry: Database, uid: str) -> StudyState:
