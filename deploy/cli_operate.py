@@ -7,7 +7,7 @@ from rich.markup import escape
 
 from config.errors import EchoWorkerError
 from db.session import Database
-from deploy.cli_shared import console, open_registry, start
+from deploy.cli_shared import console, open_registry, require_installation, start
 
 database_commands = typer.Typer(help="The registry's schema.", no_args_is_help=True)
 
@@ -49,7 +49,9 @@ def quarantine(limit: AtMost = 100) -> None:
     from deploy.tables import quarantine_table  # noqa: PLC0415
     from dicom_node.quarantine import quarantined  # noqa: PLC0415
 
-    listed = quarantined(start("quarantine").spool_dir)
+    settings = start("quarantine")
+    require_installation(settings)
+    listed = quarantined(settings.spool_dir)
     if not listed:
         console.print("nothing is in quarantine")
         return

@@ -23,6 +23,18 @@ def start(process: str) -> Settings:
     return load_settings()
 
 
+def require_installation(settings: Settings) -> None:
+    """For commands that only look: they make no data folder.
+
+    Raises
+    ------
+    ConfigurationError
+        There is none.
+    """
+    if not settings.data_dir.is_dir():
+        raise _no_installation(settings)
+
+
 def open_registry(settings: Settings) -> Database:
     """The registry, which has to be there and to be at this version's schema: looking at it makes none.
 
@@ -33,10 +45,14 @@ def open_registry(settings: Settings) -> Database:
     """
     registry = Database(settings.database_url)
     if not registry.is_there:
-        raise ConfigurationError(f"no installation at {settings.data_dir}: echoworker up makes one")
+        raise _no_installation(settings)
     at, needed = registry.schema_revisions()
     if at != needed:
         raise ConfigurationError(
             f"the registry's schema is at {at or 'nothing'}, this version needs {needed}: run echoworker db upgrade"
         )
     return registry
+
+
+def _no_installation(settings: Settings) -> ConfigurationError:
+    return ConfigurationError(f"no installation at {settings.data_dir}: echoworker up makes one")

@@ -179,7 +179,7 @@ def _node(settings: Settings) -> str:
     except AssociationRejectedError:
         return f"{peer} answers, and rejects {CALLING_AE_TITLE}, as no peer has that AE title"
     except EchoWorkerError as error:
-        raise FaultError(f"{error}: is it running? Start it with echoworker up, or echoworker node") from error
+        raise FaultError(f"{error}; is it running? Start it with echoworker up, or echoworker node") from error
     return f"{peer} answers C-ECHO"
 
 

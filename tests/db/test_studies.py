@@ -18,6 +18,7 @@ from db.states import StudyState
 from db.studies import (
     Registration,
     close_quiet_studies,
+    close_study,
     keep_open,
     register_instance,
     requeue,
@@ -166,3 +167,28 @@ def test_scoring_again_begins_with_the_frames_where_they_are_gone(
 ) -> None:
     with registry.write() as session:
         assert requeue(session, "1.2.1", now=now, step=Step.SCORE) is Step.PREPARE
+
+
+def test_a_study_is_closed_by_hand_whoever_is_still_sending_it(
+    registry: Database, received: Receive, now: datetime
+) -> None:
+    with registry.write() as session:
+        register_instance(session, received(at=now), QUIET)
+        keep_open(session, ["1.2.1"], quiet_at=now + 10 * QUIET)
+        close_study(session, "1.2.1", now=now)
+    assert state_of(registry) == ("READY", 1)
+    with registry.read() as session:
+        assert study_detail(session, "1.2.1").journal[-1].reason == "closed by hand"
+    with registry.write() as session:
+        assert register_instance(session, received(at=now), QUIET) is Registration.REOPENED
+    assert state_of(registry) == ("RECEIVING", 2)
+
+
+def test_only_a_study_that_is_being_received_can_be_closed(registry: Database, ready_study: int, now: datetime) -> None:
+    with (
+        registry.write() as session,
+        pytest.raises(RegistryError, match=r"1\.2\.1 is READY: only one that is RECEIVING"),
+    ):
+        close_study(session, "1.2.1", now=now)
+    with registry.write() as session, pytest.raises(StudyNotFoundError):
+        close_study(session, "1.2.99", now=now)

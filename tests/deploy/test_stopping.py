@@ -36,7 +36,7 @@ def test_two_signals_close_together_stop_a_process_as_one_does() -> None:
         # A process that hangs is killed, and then says no more.
         watchdog = threading.Timer(60, process.kill)
         watchdog.start()
-        for number in range(400):
+        for number in range(1500):
             assert process.stdout.readline() == "ready\n", f"hung after {number} pairs of signals"
             process.send_signal(signal.SIGINT)
             second_at = time.perf_counter() + number % 20 * 10e-6
