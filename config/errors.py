@@ -15,6 +15,7 @@
     ├── ModelPackError              the model pack is missing, incomplete or does not fit its manifest
     ├── ReportError                 the results cannot be put into a Structured Report
     ├── DeliveryError               the destination did not accept the object: it will be tried again
+    │   ├── AssociationRejectedError    it answers, but does not want to talk to us
     │   └── NoPresentationContextError  it answers, but takes none of the SOP classes and transfer syntaxes
     ├── QueryError                  an archive was not asked, or did not answer, what studies it has
     └── RetrieveError               an archive did not give a study, or not all of it
@@ -84,6 +85,10 @@ class ReportError(EchoWorkerError):
 
 class DeliveryError(EchoWorkerError):
     """A destination was out of reach or answered with a failure; the object stays due for it."""
+
+
+class AssociationRejectedError(DeliveryError):
+    """A peer answered, and rejected the association (PS3.8 section 9.3.4); its reason is in the message."""
 
 
 class NoPresentationContextError(DeliveryError):

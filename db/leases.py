@@ -55,7 +55,7 @@ def claim(
     A study whose workers died in every allowed attempt becomes FAILED here, instead of killing one more.
     """
     # Who holds the row for a moment is waited for: the message that woke this worker comes once.
-    study = session.scalar(select(Study).where(Study.id == study_id, _due(step, now)).with_for_update())
+    study = session.scalar(select(Study).where(Study.id == study_id, is_due(step, now)).with_for_update())
     if study is None:
         return None
     if study.attempts >= maximum_attempts(step, pipeline):
@@ -170,7 +170,7 @@ def take_announcements(
     """The steps that wait unannounced, or whose announcement or lease has run out; marked as announced now."""
     stale = now - timedelta(seconds=wake_again_after_s)
     unannounced = or_(Study.announced_at.is_(None), Study.announced_at < stale, Study.lease_expires_at < now)
-    waiting = or_(*(_due(step, now) for step in TRANSITIONS))
+    waiting = or_(*(is_due(step, now) for step in TRANSITIONS))
     query = select(Study).where(waiting, unannounced).order_by(Study.id).with_for_update(skip_locked=True)
     if study_id is not None:
         query = query.where(Study.id == study_id)
@@ -198,7 +198,8 @@ def back_off_s(attempts: int, pipeline: PipelineSettings) -> float:
     return float(min(pipeline.retry_after_s * 2**doublings, pipeline.retry_at_most_s))
 
 
-def _due(step: Step, now: datetime) -> ColumnElement[bool]:
+def is_due(step: Step, now: datetime) -> ColumnElement[bool]:
+    """That a study waited for this step at that time, with nobody at work on it."""
     due = and_(
         Study.state == TRANSITIONS[step].before,
         or_(Study.lease_expires_at.is_(None), Study.lease_expires_at < now),

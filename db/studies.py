@@ -125,6 +125,22 @@ def close_quiet_studies(session: Session, *, now: datetime) -> list[str]:
     return [study.study_instance_uid for study in quiet]
 
 
+def close_study(session: Session, study_instance_uid: str, *, now: datetime) -> None:
+    """Make a study READY that is still RECEIVING, whatever its quiet time and whoever is sending it.
+
+    Raises
+    ------
+    StudyNotFoundError
+        No study has this UID.
+    RegistryError
+        The study is closed already.
+    """
+    study = _required(session, study_instance_uid)
+    if study.state != StudyState.RECEIVING:
+        raise RegistryError(f"study {study_instance_uid} is {study.state}: only one that is RECEIVING can be closed")
+    _move(session, study, StudyState.READY, now=now, reason="closed by hand")
+
+
 def requeue(
     session: Session,
     study_instance_uid: str,
@@ -146,11 +162,11 @@ def requeue(
     RegistryError
         The study is still being received, or is delivered and no step was named, or lacks what the step works on.
     """
-    study = session.scalar(select(Study).where(Study.study_instance_uid == study_instance_uid).with_for_update())
-    if study is None:
-        raise StudyNotFoundError(f"study {study_instance_uid} is not in the registry")
+    study = _required(session, study_instance_uid)
     if study.state == StudyState.RECEIVING:
-        raise RegistryError(f"study {study_instance_uid} is still being received: it goes on by itself")
+        raise RegistryError(
+            f"study {study_instance_uid} is still being received: it goes on by itself, or with echoworker close"
+        )
     due = step or _step_to_repeat(session, study)
     if due is Step.SCORE and not _has_prepared_frames(study):
         due = Step.PREPARE
@@ -161,6 +177,13 @@ def requeue(
     study.failed_step = None
     _move(session, study, TRANSITIONS[due].before, now=now, reason="requeued by hand")
     return due
+
+
+def _required(session: Session, study_instance_uid: str) -> Study:
+    study = session.scalar(select(Study).where(Study.study_instance_uid == study_instance_uid).with_for_update())
+    if study is None:
+        raise StudyNotFoundError(f"study {study_instance_uid} is not in the registry")
+    return study
 
 
 def _step_to_repeat(session: Session, study: Study) -> Step:

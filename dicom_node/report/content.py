@@ -98,7 +98,7 @@ def _group(
         source_images=_sources(run, evidence),
     )
     regression = task if isinstance(task, RegressionTask) else None
-    group[0].ContentSequence.append(_comment(explanation(result, regression)))
+    group[0].ContentSequence.append(_comment(explanation(result, regression, run.model.label)))
     return group
 
 

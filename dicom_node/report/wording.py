@@ -36,8 +36,16 @@ def limits_of_use(run: Run) -> str:
     return f"{LIMITS_OF_USE[run.model.label]} {_HOW_MADE}"
 
 
-def explanation(result: TaskResult, task: RegressionTask | None) -> str:
-    """How one answer came about, or why there is none; `task` when the answer is an estimate."""
+def explanation(result: TaskResult, task: RegressionTask | None, label: ModelLabel) -> str:
+    """How one answer came about, or why there is none; `task` when the answer is an estimate.
+
+    A reader may copy one group out of its report: one of a model that knows no patients says so itself.
+    """
+    warning = f"{label} MODEL, NOT FOR CLINICAL USE. " if label in (ModelLabel.UNTRAINED, ModelLabel.DEMO) else ""
+    return warning + _explained(result, task)
+
+
+def _explained(result: TaskResult, task: RegressionTask | None) -> str:
     match result.verdict:
         case Verdict.MEASURED:
             count = len(result.clips)

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
-from shutil import copyfile
 
 import pytest
 from sqlalchemy import select
@@ -16,7 +16,9 @@ from db.schema import Study
 from db.studies import close_quiet_studies, register_instance
 from dicom_node.header import read_header
 from dicom_node.intake import received_instance
+from dicom_node.receive import Announced, receive_data_set
 from dicom_node.routing import routed
+from tests.support.clips import data_set_of
 from worker.context import WorkerContext
 from worker.runner import run_step
 from worker.steps.deliver import deliver_report
@@ -72,7 +74,13 @@ class Pipeline:
         spool = self.context.spool
         for file in files:
             header = read_header(file)
-            spool.keep(Path(copyfile(file, spool.incoming / file.name)), header)
+            announced = Announced(
+                sop_class_uid=header.sop_class_uid,
+                sop_instance_uid=header.sop_instance_uid,
+                transfer_syntax_uid=header.transfer_syntax_uid,
+                calling_ae_title="ECHO1",
+            )
+            assert receive_data_set(spool, announced, BytesIO(data_set_of(file))) == (0x0000, "")
         for waiting in list(spool.unregistered()):
             with self.context.database.write() as session:
                 instance = received_instance(spool, waiting)
