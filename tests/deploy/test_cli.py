@@ -30,8 +30,8 @@ from tests.worker.pipeline import Pipeline
 
 COMMANDS = (
     "up", "demo", "node", "worker", "beat", "send", "fetch", "studies", "study", "requeue", "close", "doctor",
-    "callers", "quarantine", "db", "db upgrade", "rules", "rules list", "rules test", "rules apply", "rules forwards", "spool",
-    "spool check", "spool rebuild",
+    "callers", "quarantine", "db", "db upgrade", "rules", "rules list", "rules test", "rules apply",
+    "rules forwards", "spool", "spool check", "spool rebuild",
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import EchoWorkerError
-from deploy.up import COMMANDS
+from deploy.up import WORKERS
 from dicom_node.calling import echo
 from tests.support.installation import ECHOWORKER, Installation
 from tests.support.servers import StoreSCP
@@ -44,7 +44,7 @@ def test_every_part_ends_when_the_system_is_killed_without_a_word(tmp_path: Path
     children: list[int] = []
     try:
         wait_until(node_answers, 60, "the node to answer C-ECHO")
-        wait_until(lambda: len(children_of(up.pid)) == len(COMMANDS), 60, "all parts to start")
+        wait_until(lambda: len(children_of(up.pid)) == len(WORKERS) + 2, 60, "receiver, intake and workers to start")
         children = children_of(up.pid)
         up.send_signal(signal.SIGKILL)
         up.wait()

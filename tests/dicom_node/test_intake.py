@@ -54,7 +54,7 @@ def arrive(spool: Spool) -> Arrive:
 
     def arrive(file: Path) -> None:
         received = Path(copyfile(file, spool.incoming / file.name))
-        spool.keep(received, read_header(received), calling_ae_title="ECHO1")
+        spool.keep(received, read_header(received))
 
     return arrive
 
