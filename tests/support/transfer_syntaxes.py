@@ -85,7 +85,7 @@ def _encapsulated(plain: Path, made: Path, syntax: UID, frames: np.ndarray) -> N
     # A video is one stream, which nobody on the way looks into.
     stream = np.random.default_rng(1).integers(0, 256, 60_000, np.uint8).tobytes()
     dataset = pydicom.dcmread(plain)
-    dataset.PixelData = encapsulate(items.get(syntax, lambda: [stream])())
+    dataset.add_new("PixelData", "OB", encapsulate(items.get(syntax, lambda: [stream])()))
     dataset["PixelData"].is_undefined_length = True
     dataset.file_meta.TransferSyntaxUID = syntax
     dataset.save_as(made)
