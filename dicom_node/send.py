@@ -1,8 +1,11 @@
 """The storage SCU: DICOM files to a storage SCP, with what it answered for each."""
 
-from collections.abc import Generator, Iterable, Sequence
+import shutil
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from pydicom.uid import UID
 from pynetdicom.association import Association
@@ -106,7 +109,8 @@ def _send(association: Association, item: _Object, peer: Peer) -> Answer:
     if not association.is_established:
         raise DeliveryError(f"{peer}: broke off the association")
     try:
-        response = association.send_c_store(item.path)
+        with _of_even_length(item.path) as path:
+            response = association.send_c_store(path)
     except ValueError:
         obstacle = f"accepts no {item.sop_class_uid.name} in {item.transfer_syntax_uid.name}"
         return Answer(path=item.path, sop_instance_uid=item.sop_instance_uid, status=None, obstacle=obstacle)
@@ -118,3 +122,20 @@ def _send(association: Association, item: _Object, peer: Peer) -> Answer:
         status=response.get("Status"),
         comment=str(response.get("ErrorComment", "")),
     )
+
+
+@contextmanager
+def _of_even_length(path: Path) -> Iterator[Path]:
+    """The file, or a copy with a null byte more: peers abort an association in which an odd number of bytes comes.
+
+    Deflated data sets come so: PS3.5 section A.5 has the stream padded, and DCMTK, for one, does not in files.
+    """
+    if path.stat().st_size % 2 == 0:
+        yield path
+        return
+    with NamedTemporaryFile() as copy:
+        with path.open("rb") as file:
+            shutil.copyfileobj(file, copy)
+        copy.write(b"\0")
+        copy.flush()
+        yield Path(copy.name)
