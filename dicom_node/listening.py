@@ -88,8 +88,8 @@ class StorageServer(ThreadedAssociationServer):
         super().finish_request(request, client_address)
 
     def _shake_hands(self, connection: socket.socket, tls: ssl.SSLContext) -> ssl.SSLSocket:
-        secured = tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         with self._open_lock:  # it counts while it shakes hands: `connection` is an empty shell from here on
+            secured = tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
             self._open.discard(connection)
             self._open.add(secured)
         secured.settimeout(self.ae.acse_timeout)
