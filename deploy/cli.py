@@ -21,6 +21,7 @@ from config.settings import CONFIG_VARIABLE, Settings, load_settings
 from db.session import Database
 from db.states import StudyState
 from deploy import cli_spool
+from deploy.cli_conformance import conformance
 from deploy.cli_fetch import fetch
 from deploy.cli_rules import rules_commands
 from deploy.installation import open_registry
@@ -268,6 +269,9 @@ def doctor() -> None:
         faults += not finding.ok
     if faults:
         raise EchoWorkerError(f"{faults} of these need attention")
+
+
+app.command(rich_help_panel="Operate")(conformance)
 
 
 @database_commands.command("upgrade")

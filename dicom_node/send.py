@@ -16,7 +16,7 @@ from dicom_node.calling import Peer, association_with
 from dicom_node.header import read_file_meta
 
 DUPLICATE = 0x0111
-_MEANINGS = (
+MEANINGS = (
     (0xFF00, 0xA700, "out of resources"),
     (0xFF00, 0xA900, "data set does not match SOP class"),
     (0xF000, 0xB000, "warning"),
@@ -57,7 +57,7 @@ class Answer:
     def __str__(self) -> str:
         if self.status is None:
             return self.obstacle or "no answer"
-        meaning = next((text for mask, code, text in _MEANINGS if self.status & mask == code), "")
+        meaning = next((text for mask, code, text in MEANINGS if self.status & mask == code), "")
         return f"0x{self.status:04X} {meaning}".strip()
 
 

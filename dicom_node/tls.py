@@ -9,15 +9,13 @@ from config.errors import ConfigurationError
 from config.peers import TLSSettings
 from config.settings import AuditSettings
 
-_TLS_1_2_CIPHERS = ":".join(
-    (
-        "ECDHE-ECDSA-AES256-GCM-SHA384",
-        "ECDHE-RSA-AES256-GCM-SHA384",
-        "ECDHE-ECDSA-AES128-GCM-SHA256",
-        "ECDHE-RSA-AES128-GCM-SHA256",
-        "DHE-RSA-AES256-GCM-SHA384",
-        "DHE-RSA-AES128-GCM-SHA256",
-    )
+TLS_1_2_CIPHERS = (
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "DHE-RSA-AES256-GCM-SHA384",
+    "DHE-RSA-AES128-GCM-SHA256",
 )
 """RFC 9325 section 4.2: forward secrecy and authenticated encryption alone. TLS 1.3 brings its own."""
 
@@ -131,7 +129,7 @@ def _context(protocol: int, tls: TLSSettings) -> ssl.SSLContext:
 def _bare_context(protocol: int) -> ssl.SSLContext:
     context = ssl.SSLContext(protocol)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(_TLS_1_2_CIPHERS)
+    context.set_ciphers(":".join(TLS_1_2_CIPHERS))
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     return context
 

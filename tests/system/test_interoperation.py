@@ -187,6 +187,14 @@ def test_a_sender_killed_in_the_middle_leaves_nothing_half(node: ReceiverProcess
     assert_kept(spool, small)
 
 
+def test_a_sender_that_names_its_user_is_served_as_any_other(
+    node: ReceiverProcess, spool: Path, tmp_path: Path
+) -> None:
+    (file,) = small_clips(tmp_path, 1)
+    assert storescu(node.port, file, options=["--user", "tech", "--empty-password"]).answers == [SUCCESS]
+    assert_kept(spool, file)
+
+
 def test_echoscu_with_as_many_presentation_contexts_as_there_can_be(node: ReceiverProcess) -> None:
     sent = echoscu(node.port, options=["-ppc", "128", "-pts", "38", "--repeat", "3"])
     assert (sent.code, sent.answers) == (0, [SUCCESS] * 3), sent.said
