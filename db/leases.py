@@ -54,7 +54,8 @@ def claim(
 
     A study whose workers died in every allowed attempt becomes FAILED here, instead of killing one more.
     """
-    study = session.scalar(select(Study).where(Study.id == study_id, _due(step, now)).with_for_update(skip_locked=True))
+    # Who holds the row for a moment is waited for: the message that woke this worker comes once.
+    study = session.scalar(select(Study).where(Study.id == study_id, is_due(step, now)).with_for_update())
     if study is None:
         return None
     if study.attempts >= maximum_attempts(step, pipeline):
@@ -86,10 +87,17 @@ def renew(session: Session, held: Claim, *, now: datetime, lease_s: float) -> bo
 
 
 @contextmanager
-def completing(session: Session, held: Claim, *, now: datetime, skip_reason: str | None = None) -> Iterator[Study]:
+def completing(
+    session: Session,
+    held: Claim,
+    *,
+    now: datetime,
+    skip_reason: str | None = None,
+    stay_reason: str | None = None,
+) -> Iterator[Study]:
     """Move the study on at the end of the block; what the block writes belongs to the same transaction.
 
-    With `skip_reason` the study ends as SKIPPED.
+    With `skip_reason` the study ends as SKIPPED; with `stay_reason` it stays where it is.
 
     Raises
     ------
@@ -99,11 +107,12 @@ def completing(session: Session, held: Claim, *, now: datetime, skip_reason: str
     study = _held(session, held)
     if study is None:
         raise LeaseLostError(f"study {held.study_instance_uid}: the lease on {held.step} has passed on")
-    study.reason = skip_reason
+    study.reason = skip_reason or stay_reason
     yield study
     before = study.state
-    study.state = state_after(held.step, skipped=skip_reason is not None)
-    study.state_since = now
+    if stay_reason is None:
+        study.state = state_after(held.step, skipped=skip_reason is not None)
+        study.state_since = now
     study.attempts = 0
     study.announced_at = None
     study.next_attempt_at = None
@@ -161,7 +170,7 @@ def take_announcements(
     """The steps that wait unannounced, or whose announcement or lease has run out; marked as announced now."""
     stale = now - timedelta(seconds=wake_again_after_s)
     unannounced = or_(Study.announced_at.is_(None), Study.announced_at < stale, Study.lease_expires_at < now)
-    waiting = or_(*(_due(step, now) for step in TRANSITIONS))
+    waiting = or_(*(is_due(step, now) for step in TRANSITIONS))
     query = select(Study).where(waiting, unannounced).order_by(Study.id).with_for_update(skip_locked=True)
     if study_id is not None:
         query = query.where(Study.id == study_id)
@@ -189,7 +198,8 @@ def back_off_s(attempts: int, pipeline: PipelineSettings) -> float:
     return float(min(pipeline.retry_after_s * 2**doublings, pipeline.retry_at_most_s))
 
 
-def _due(step: Step, now: datetime) -> ColumnElement[bool]:
+def is_due(step: Step, now: datetime) -> ColumnElement[bool]:
+    """That a study waited for this step at that time, with nobody at work on it."""
     due = and_(
         Study.state == TRANSITIONS[step].before,
         or_(Study.lease_expires_at.is_(None), Study.lease_expires_at < now),

@@ -2,13 +2,11 @@
 
 import typer
 
-from config.logs import configure_logs
-from config.settings import load_settings
+from deploy.cli_shared import start
 
 
 def conformance() -> None:
     """Print the DICOM conformance statement (PS3.2) of this installation, as Markdown."""
     from dicom_node.conformance import conformance_statement  # noqa: PLC0415
 
-    configure_logs(process="conformance")
-    typer.echo(conformance_statement(load_settings()), nl=False)
+    typer.echo(conformance_statement(start("conformance")), nl=False)

@@ -78,7 +78,7 @@ def conformance_statement(settings: Settings) -> str:
         _associations(settings),
         _as_scp(),
         storage_commitment(),
-        _as_scu(),
+        _as_scu(settings),
         _query_retrieve(),
         report_section(load_catalogue(settings.catalogue_path)),
         security_section(settings),
@@ -212,7 +212,8 @@ def _as_scp() -> str:
     )
 
 
-def _as_scu() -> str:
+def _as_scu(settings: Settings) -> str:
+    attempts = settings.pipeline.maximum_delivery_attempts
     return document(
         "## Storage and Verification as SCU",
         table(
@@ -224,9 +225,13 @@ def _as_scu() -> str:
             ],
         ),
         "Each pair of SOP class and transfer syntax has a presentation context of its own, at most "
-        f"{send.MAXIMUM_CONTEXTS}; nothing is converted. Only a status 0000 or a warning (Bxxx) counts as accepted. An "
-        "object is sent until it is accepted, with growing pauses; a resend is the same object, with the same UID and "
-        "the same bytes. Of the statuses, these are shown with their meaning:",
+        f"{send.MAXIMUM_CONTEXTS}; nothing is converted. A data set of odd length, as deflated ones may have in "
+        "files, is sent with a null byte more (PS3.5 section A.5).",
+        "Accepted is: 0000; a warning, Bxxx; and for a report 0111, duplicate SOP instance, since the UID follows from "
+        "study and run: what the peer has under it is this report, of an attempt whose answer was lost. With any other "
+        "status, or none, the object is sent again with growing pauses, at most "
+        f"{attempts} times (`pipeline.maximum_delivery_attempts`); then the study is FAILED until it is requeued. A "
+        "resend is the same object, with the same UID and the same bytes. These statuses are shown with a meaning:",
         table(("status", "meaning"), [(_pattern(mask, code), meaning) for mask, code, meaning in send.MEANINGS]),
     )
 
@@ -269,8 +274,10 @@ def _character_sets() -> str:
     return document(
         "## Character sets",
         "Data sets in any Specific Character Set are kept as they are. Of their text, only what identifies patient and "
-        "study is read. A report has the Specific Character Set of the images that it is made from; the software's own "
-        "text is ASCII. Queries are ASCII or ISO_IR 192.",
+        "study is read. In a report, a Specific Character Set of the images that is one of the single-byte sets "
+        "(`ISO_IR` 100 and its like) or ISO_IR 192 is kept; text in any other, ISO 2022 extensions and GB18030 "
+        "included, is decoded and written as ISO_IR 192. A term that DICOM does not know is read as Latin alphabet "
+        "No. 1. Queries are ASCII or ISO_IR 192.",
     )
 
 

@@ -20,3 +20,5 @@ class Outcome:
     """What is left to tidy up; called once all that is committed, and not if the work was discarded."""
     skip_reason: str | None = None
     """Set when the study cannot go on: it ends as SKIPPED, for this reason."""
+    stay_reason: str | None = None
+    """Set when there was nothing to do: the study stays in its state, for this reason."""
