@@ -167,7 +167,7 @@ class Receiver:
     def _on_handshake_failed(self, address: str, failure: HandshakeFailure) -> None:
         """A caller that TLS has not let in: it never came to say its AE title."""
         self._callers.note(ae_title="", address=address, outcome=failure)
-        emit(Event.ASSOCIATION_REJECTED, host=address, reason=failure)
+        emit(Event.ASSOCIATION_REJECTED, host=address, reason=str(failure))
         if failure is not HandshakeFailure.HUNG_UP:  # as port scans and load balancers do: nobody's identity failed
             self._audit.record(association_refused(RemoteAE(ae_title="", address=address), reason=failure))
 
