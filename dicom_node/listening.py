@@ -84,6 +84,7 @@ class StorageServer(ThreadedAssociationServer):
                 if self.handshake_failed is not None:
                     self.handshake_failed(client_address[0], handshake_failure(error))
                 return
+        request.settimeout(self.ae.network_timeout)  # pynetdicom's reading would wait for ever
         super().finish_request(request, client_address)
 
     def _shake_hands(self, connection: socket.socket, tls: ssl.SSLContext) -> ssl.SSLSocket:
@@ -97,7 +98,6 @@ class StorageServer(ThreadedAssociationServer):
         except OSError:
             secured.close()
             raise
-        secured.settimeout(self.ae.network_timeout)
         return secured
 
     def handle_error(self, request: Any, client_address: Any) -> None:
