@@ -18,6 +18,20 @@ class Rejection(Enum):
     LOCAL_LIMIT = (2, 3, 2)
 
 
+REJECTED_WHEN: dict[Rejection, str] = {
+    Rejection.CALLING_AE_TITLE: (
+        "no peer with the role `sender` has this calling AE title, or none that calls from this address, and "
+        "`node.unknown_peers` does not let it in"
+    ),
+    Rejection.CALLED_AE_TITLE: "`node.require_called_ae_title` or the peer's `called_ae_titles` ask for another title",
+    Rejection.NO_REASON: (
+        "the peer's entry asks for TLS, or for the certificate of a `certificate_common_name`, and it came otherwise"
+    ),
+    Rejection.LOCAL_LIMIT: "the node, or this peer, has as many associations open as it may have",
+}
+"""For the conformance statement."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Caller:
     """Somebody who asks for an association."""

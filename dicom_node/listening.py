@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,10 +12,15 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
+from config.logs import Event, emit, place_of
+from dicom_node.tls import HandshakeFailure, handshake_failure
+
 MORE_THAN_ASSOCIATIONS = 64
 """Connections that may be open beyond the limit of associations: those that are being told that it is reached."""
 
 TakeOver = Callable[[Association, socket.socket], None]
+HandshakeFailed = Callable[[str, HandshakeFailure], None]
+"""Told the caller's IP address, and why there is no secure connection with it."""
 
 
 class ConnectionHandler(RequestHandler):
@@ -41,6 +47,7 @@ class StorageServer(ThreadedAssociationServer):
         self, ae: AE, address: tuple[str, int], *, handlers: list[Any], tls: ssl.SSLContext | None, shares_port: bool
     ) -> None:
         self.take_over: TakeOver | None = None
+        self.handshake_failed: HandshakeFailed | None = None
         self.shared_contexts = ae.supported_contexts
         self._tls = tls
         self._shares_port = shares_port
@@ -71,16 +78,33 @@ class StorageServer(ThreadedAssociationServer):
     def finish_request(self, request: Any, client_address: Any) -> None:
         """In a thread of its own: shake hands where TLS is spoken, and begin the association."""
         if self._tls is not None:
-            request.settimeout(self.ae.acse_timeout)
-            secured = self._tls.wrap_socket(request, server_side=True)
-            with self._open_lock:
-                self._open.discard(request)
-                self._open.add(secured)
-            request = secured
+            try:
+                request = self._shake_hands(request, self._tls)
+            except OSError as error:
+                if self.handshake_failed is not None:
+                    self.handshake_failed(client_address[0], handshake_failure(error))
+                return
+        request.settimeout(self.ae.network_timeout)  # pynetdicom's reading would wait for ever
         super().finish_request(request, client_address)
 
+    def _shake_hands(self, connection: socket.socket, tls: ssl.SSLContext) -> ssl.SSLSocket:
+        with self._open_lock:  # it counts while it shakes hands: `connection` is an empty shell from here on
+            secured = tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+            self._open.discard(connection)
+            self._open.add(secured)
+        secured.settimeout(self.ae.acse_timeout)
+        try:
+            secured.do_handshake()
+        except OSError:
+            secured.close()
+            raise
+        return secured
+
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A peer that hangs up while it shakes hands, or speaks no TLS, is none of our errors."""
+        """No association could be made of a connection: for want of threads, for example. The others go on."""
+        error = sys.exception()
+        if error is not None:
+            emit(Event.ASSOCIATION_BROKEN, host=client_address[0], error=place_of(error))
         with suppress(OSError):
             request.close()
 

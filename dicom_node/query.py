@@ -27,6 +27,27 @@ _NEVER_MATCHED = "*?\\"
 """Wildcards, and the delimiter of several values (PS3.4 section C.2.2.2, PS3.5 section 6.2)."""
 
 
+STUDY_KEYS = {
+    "QueryRetrieveLevel": "STUDY",
+    "PatientID": "single value matching, or returned",
+    "IssuerOfPatientID": "returned",
+    "AccessionNumber": "single value matching, or returned",
+    "StudyInstanceUID": "single value matching, or returned",
+    "StudyDate": "single value or range matching, or returned",
+    "ModalitiesInStudy": "single value matching, or returned",
+    "StudyDescription": "returned",
+    "NumberOfStudyRelatedInstances": "returned",
+}
+SERIES_KEYS = {
+    "QueryRetrieveLevel": "SERIES",
+    "StudyInstanceUID": "unique key",
+    "SeriesInstanceUID": "returned",
+    "Modality": "returned",
+    "NumberOfSeriesRelatedInstances": "returned",
+}
+"""The keys of our identifiers and what they are for: universal matching, PS3.4 section C.2.2.2.3, where returned."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class StudyQuery:
     """What the studies have in common; all that is given must fit. Never log one: it may name a patient.

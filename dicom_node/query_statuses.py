@@ -20,7 +20,7 @@ class QueryRetrieveStatus(IntEnum):
 
 PENDING = (QueryRetrieveStatus.PENDING, QueryRetrieveStatus.PENDING_KEYS_UNSUPPORTED)
 
-_MEANINGS = (
+MEANINGS = (
     (0xFFFF, 0xA700, "out of resources"),
     (0xFFFF, 0xA701, "out of resources, cannot count the matches"),
     (0xFFFF, 0xA702, "out of resources, cannot send"),
@@ -44,5 +44,5 @@ def named(status: int | None) -> str:
     """A status as people read it, such as `0xA900 identifier does not match SOP class`."""
     if status is None:
         return "no answer"
-    meaning = next((text for mask, code, text in _MEANINGS if status & mask == code), "")
+    meaning = next((text for mask, code, text in MEANINGS if status & mask == code), "")
     return f"0x{status:04X} {meaning}".strip()

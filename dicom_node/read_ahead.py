@@ -17,11 +17,11 @@ class ReadAheadSocket(AssociationSocket):
 
     def __init__(self, association: Association, connection: socket.socket, *, pdu_timeout_s: float) -> None:
         super().__init__(association, client_socket=connection)
-        # The system's own timeouts: Python's would ask before each read whether there is something to read.
-        connection.settimeout(None)
-        whole, part = divmod(pdu_timeout_s, 1)
-        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-            connection.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", int(whole), int(part * 1e6)))
+        if isinstance(connection, ssl.SSLSocket):
+            # Python's timeouts: of the system's, the ssl module takes no notice, and would wait for ever.
+            connection.settimeout(pdu_timeout_s)
+        else:
+            _set_system_timeouts(connection, pdu_timeout_s)
         self._pdu_timeout_s = pdu_timeout_s
         self._due_at = time.monotonic() + pdu_timeout_s
         self._buffer = memoryview(bytearray(READ_AHEAD_BYTES))
@@ -116,3 +116,11 @@ class ReadAheadSocket(AssociationSocket):
         if time.monotonic() > self._due_at:
             raise TimeoutError("the PDU did not come in time")
         return count
+
+
+def _set_system_timeouts(connection: socket.socket, seconds: float) -> None:
+    """The system's own timeouts: Python's would ask before each read whether there is something to read."""
+    connection.settimeout(None)
+    whole, part = divmod(seconds, 1)
+    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+        connection.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", int(whole), int(part * 1e6)))

@@ -1,8 +1,11 @@
 """The storage SCU: DICOM files to a storage SCP, with what it answered for each."""
 
-from collections.abc import Generator, Iterable, Sequence
+import shutil
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from pydicom.uid import UID
 from pynetdicom.association import Association
@@ -13,7 +16,7 @@ from dicom_node.calling import Peer, association_with
 from dicom_node.header import read_file_meta
 
 DUPLICATE = 0x0111
-_MEANINGS = (
+MEANINGS = (
     (0xFF00, 0xA700, "out of resources"),
     (0xFF00, 0xA900, "data set does not match SOP class"),
     (0xF000, 0xB000, "warning"),
@@ -54,7 +57,7 @@ class Answer:
     def __str__(self) -> str:
         if self.status is None:
             return self.obstacle or "no answer"
-        meaning = next((text for mask, code, text in _MEANINGS if self.status & mask == code), "")
+        meaning = next((text for mask, code, text in MEANINGS if self.status & mask == code), "")
         return f"0x{self.status:04X} {meaning}".strip()
 
 
@@ -106,7 +109,8 @@ def _send(association: Association, item: _Object, peer: Peer) -> Answer:
     if not association.is_established:
         raise DeliveryError(f"{peer}: broke off the association")
     try:
-        response = association.send_c_store(item.path)
+        with _of_even_length(item.path) as path:
+            response = association.send_c_store(path)
     except ValueError:
         obstacle = f"accepts no {item.sop_class_uid.name} in {item.transfer_syntax_uid.name}"
         return Answer(path=item.path, sop_instance_uid=item.sop_instance_uid, status=None, obstacle=obstacle)
@@ -118,3 +122,20 @@ def _send(association: Association, item: _Object, peer: Peer) -> Answer:
         status=response.get("Status"),
         comment=str(response.get("ErrorComment", "")),
     )
+
+
+@contextmanager
+def _of_even_length(path: Path) -> Iterator[Path]:
+    """The file, or a copy with a null byte more: peers abort an association in which an odd number of bytes comes.
+
+    Deflated data sets come so: PS3.5 section A.5 has the stream padded, and DCMTK, for one, does not in files.
+    """
+    if path.stat().st_size % 2 == 0:
+        yield path
+        return
+    with NamedTemporaryFile() as copy:
+        with path.open("rb") as file:
+            shutil.copyfileobj(file, copy)
+        copy.write(b"\0")
+        copy.flush()
+        yield Path(copy.name)

@@ -30,7 +30,7 @@ from dicom_node.receive import Announced, Reception, on_c_store
 from dicom_node.reporting import SPEAKS_EVERY_S, Callers, OpenStudies
 from dicom_node.spool import Kept, Spool
 from dicom_node.store_messages import StoreRequest
-from dicom_node.tls import common_name, listening_context
+from dicom_node.tls import HandshakeFailure, common_name, listening_context
 from dicom_node.upper_layer import FITS, take_over
 
 ASSOCIATE_TIMEOUT_S = 30
@@ -125,6 +125,7 @@ class Receiver:
             raise ConfigurationError(f"node: cannot listen on {self._node.host}:{port}: {error.strerror}") from error
         if self._node.receive_path == "fast" and FITS:
             server.take_over = self._take_over
+        server.handshake_failed = self._on_handshake_failed
         server.serve()
         self._servers.append(server)
 
@@ -162,6 +163,13 @@ class Receiver:
         if refusal.rejection is not Rejection.LOCAL_LIMIT:
             remote = RemoteAE(ae_title=caller.calling_ae_title, address=caller.address)
             self._audit.record(association_refused(remote, reason=refusal.reason))
+
+    def _on_handshake_failed(self, address: str, failure: HandshakeFailure) -> None:
+        """A caller that TLS has not let in: it never came to say its AE title."""
+        self._callers.note(ae_title="", address=address, outcome=failure)
+        emit(Event.ASSOCIATION_REJECTED, host=address, reason=str(failure))
+        if failure is not HandshakeFailure.HUNG_UP:  # as port scans and load balancers do: nobody's identity failed
+            self._audit.record(association_refused(RemoteAE(ae_title="", address=address), reason=failure))
 
     def _take_over(self, association: Association, connection: socket.socket) -> None:
         window = Window()

@@ -24,6 +24,22 @@ class StorageStatus(IntEnum):
     UNEXPECTED = 0xC211
 
 
+MEANINGS: dict[StorageStatus, str] = {
+    StorageStatus.SUCCESS: (
+        "the instance is durable on disk under its final name; the same bytes a second time as well"
+    ),
+    StorageStatus.COERCED: (
+        "other bytes are already kept under this SOP Instance UID: both are kept, the newcomer in quarantine"
+    ),
+    StorageStatus.OUT_OF_RESOURCES: "out of room; the sender should keep the object and try again",
+    StorageStatus.DOES_NOT_MATCH: "the data set's SOP class or instance is not that of the request; quarantined",
+    StorageStatus.CANNOT_UNDERSTAND: (
+        "the data set cannot be understood, is cut off, or a UID is missing or invalid; quarantined"
+    ),
+    StorageStatus.UNEXPECTED: "unexpected error; quarantined",
+}
+"""When the node answers which, for the conformance statement."""
+
 STATUS_OF_ERROR: dict[type[Exception], StorageStatus] = {
     SpoolFullError: StorageStatus.OUT_OF_RESOURCES,
     InstanceMismatchError: StorageStatus.DOES_NOT_MATCH,

@@ -2,23 +2,72 @@
 
 import ssl
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 
 from config.errors import ConfigurationError
 from config.peers import TLSSettings
 from config.settings import AuditSettings
 
-_TLS_1_2_CIPHERS = ":".join(
-    (
-        "ECDHE-ECDSA-AES256-GCM-SHA384",
-        "ECDHE-RSA-AES256-GCM-SHA384",
-        "ECDHE-ECDSA-AES128-GCM-SHA256",
-        "ECDHE-RSA-AES128-GCM-SHA256",
-        "DHE-RSA-AES256-GCM-SHA384",
-        "DHE-RSA-AES128-GCM-SHA256",
-    )
+TLS_1_2_CIPHERS = (
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "DHE-RSA-AES256-GCM-SHA384",
+    "DHE-RSA-AES128-GCM-SHA256",
 )
 """RFC 9325 section 4.2: forward secrecy and authenticated encryption alone. TLS 1.3 brings its own."""
+
+
+class HandshakeFailure(StrEnum):
+    """Why a handshake with a caller came to nothing, in the words of the list of callers and the audit trail."""
+
+    NO_CERTIFICATE = "TLS: no certificate shown"
+    NOT_TRUSTED = "TLS: certificate of an authority that is not trusted"
+    OUT_OF_DATE = "TLS: certificate out of date"
+    NOT_VALID = "TLS: certificate not valid"
+    OURS_REFUSED = "TLS: our certificate is not accepted"
+    OLD_VERSION = "TLS: older than TLS 1.2"
+    NO_COMMON_CIPHER = "TLS: no cipher suite in common"
+    NOT_TLS = "TLS: does not speak TLS"
+    TOO_SLOW = "TLS: handshake not finished in time"
+    HUNG_UP = "TLS: hung up before the end of the handshake"
+    OTHER = "TLS: handshake failed"
+
+
+_BY_OPENSSL_REASON = {
+    "PEER_DID_NOT_RETURN_A_CERTIFICATE": HandshakeFailure.NO_CERTIFICATE,
+    "UNSUPPORTED_PROTOCOL": HandshakeFailure.OLD_VERSION,
+    "NO_SHARED_CIPHER": HandshakeFailure.NO_COMMON_CIPHER,
+    "WRONG_VERSION_NUMBER": HandshakeFailure.NOT_TLS,
+    "HTTP_REQUEST": HandshakeFailure.NOT_TLS,
+    "TLSV1_ALERT_UNKNOWN_CA": HandshakeFailure.OURS_REFUSED,
+    "SSLV3_ALERT_BAD_CERTIFICATE": HandshakeFailure.OURS_REFUSED,
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": HandshakeFailure.OURS_REFUSED,
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": HandshakeFailure.OURS_REFUSED,
+}
+_BY_VERIFY_CODE = {
+    2: HandshakeFailure.NOT_TRUSTED,
+    9: HandshakeFailure.OUT_OF_DATE,
+    10: HandshakeFailure.OUT_OF_DATE,
+    18: HandshakeFailure.NOT_TRUSTED,
+    19: HandshakeFailure.NOT_TRUSTED,
+    20: HandshakeFailure.NOT_TRUSTED,
+    21: HandshakeFailure.NOT_TRUSTED,
+}
+"""OpenSSL's X509_V_ERR_*: issuer unknown, not yet or no longer valid, self-signed, chain that ends nowhere."""
+
+
+def handshake_failure(error: OSError) -> HandshakeFailure:
+    """What went wrong in a handshake that we were the server of."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _BY_VERIFY_CODE.get(error.verify_code, HandshakeFailure.NOT_VALID)
+    if isinstance(error, TimeoutError):
+        return HandshakeFailure.TOO_SLOW
+    if isinstance(error, ssl.SSLEOFError) or not isinstance(error, ssl.SSLError):
+        return HandshakeFailure.HUNG_UP
+    return _BY_OPENSSL_REASON.get(error.reason or "", HandshakeFailure.OTHER)
 
 
 def listening_context(tls: TLSSettings) -> ssl.SSLContext:
@@ -80,7 +129,7 @@ def _context(protocol: int, tls: TLSSettings) -> ssl.SSLContext:
 def _bare_context(protocol: int) -> ssl.SSLContext:
     context = ssl.SSLContext(protocol)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(_TLS_1_2_CIPHERS)
+    context.set_ciphers(":".join(TLS_1_2_CIPHERS))
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     return context
 

@@ -23,7 +23,7 @@ from dicom_node.contexts import RETIRED_ULTRASOUND
 
 UNICODE = "ISO_IR 192"
 
-_TYPE_2 = (
+TYPE_2 = (
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex",
     "AccessionNumber", "StudyID", "StudyDate", "StudyTime", "ReferringPhysicianName",
 )  # fmt: skip
@@ -65,7 +65,7 @@ def _source(header: Dataset, study: str) -> Dataset:
         raise ReportError(
             f"{study}: its Patient ID is not one valid value of at most 64 characters; correct the study in the PACS"
         )
-    for keyword in _TYPE_2:
+    for keyword in TYPE_2:
         source.setdefault(keyword, "")
     if source.PatientSex not in _SEXES:
         source.PatientSex = ""

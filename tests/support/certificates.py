@@ -14,7 +14,7 @@ class Certificate:
 
 
 class Authority:
-    """Signs certificates for 127.0.0.1 and localhost; its own certificate is `trusted`."""
+    """Signs certificates; its own certificate is `trusted`."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -23,12 +23,13 @@ class Authority:
         self._key = folder / "authority.key"
         self._openssl("req", "-x509", *self._new_key(self._key), "-subj", "/CN=authority", "-out", str(self.trusted))
 
-    def sign(self, name: str) -> Certificate:
+    def sign(self, name: str, *, names: str = "IP:127.0.0.1,DNS:localhost", days: int = 30) -> Certificate:
+        """A certificate for these names; a negative number of days makes one that has expired."""
         key, request, signed = (self._folder / f"{name}.{kind}" for kind in ("key", "csr", "pem"))
         extensions = self._folder / "extensions"
-        extensions.write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
+        extensions.write_text(f"subjectAltName={names}\n")
         self._openssl("req", *self._new_key(key), "-subj", f"/CN={name}", "-out", str(request))
-        authority = ["-CA", str(self.trusted), "-CAkey", str(self._key), "-CAcreateserial"]
+        authority = ["-CA", str(self.trusted), "-CAkey", str(self._key), "-CAcreateserial", "-days", str(days)]
         self._openssl("x509", "-req", "-in", str(request), *authority, "-extfile", str(extensions), "-out", str(signed))
         return Certificate(signed, key)
 

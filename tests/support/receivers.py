@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
@@ -119,16 +120,24 @@ def associate(port: int, *, calling: str = "TEST", timeout: float = 10) -> Assoc
     return ae.associate("127.0.0.1", port)
 
 
-def store_while_it_lasts(port: int, files: Sequence[Path]) -> list[Path]:
-    """Send in one association; the files that were acknowledged with 0x0000, until it broke."""
+def connected(port: int, *, tls: ssl.SSLContext | None = None) -> socket.socket:
+    """A connection to the node, by TLS where a context is given."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+    return tls.wrap_socket(connection, server_hostname="127.0.0.1") if tls else connection
+
+
+def store_while_it_lasts(
+    port: int, files: Sequence[Path], *, tls: ssl.SSLContext | None = None, pdu_bytes: int = 16382
+) -> list[Path]:
+    """Send in one association, each message in one piece; the files that got 0x0000, until it broke."""
     acknowledged: list[Path] = []
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        with connected(port, tls=tls) as connection:
             connection.sendall(association_request())
             if _pdu(connection)[0] != ASSOCIATE_AC:
                 return []
             for file in files:
-                connection.sendall(b"".join(store_pdus(file)))
+                connection.sendall(b"".join(store_pdus(file, pdu_bytes=pdu_bytes)))
                 if STATUS_0000 in _pdu(connection):
                     acknowledged.append(file)
             connection.sendall(RELEASE_RQ)

@@ -102,6 +102,13 @@ class Orthanc:
         modality = {"AET": ae_title, "Host": "127.0.0.1", "Port": port, **allowed}
         self._ask(f"/modalities/{ae_title}", json.dumps(modality).encode(), method="PUT")
 
+    def send(self, ae_title: str, study_instance_uid: str) -> dict[str, object]:
+        """C-STORE a study to an application entity that it knows; what Orthanc says of it."""
+        query = {"Level": "Study", "Query": {"StudyInstanceUID": study_instance_uid}}
+        (study,) = json.loads(self._ask("/tools/find", json.dumps(query).encode()))
+        said: dict[str, object] = json.loads(self._ask(f"/modalities/{ae_title}/store", study.encode()))
+        return said
+
     def _ask(self, path: str, content: bytes | None = None, *, method: str | None = None) -> bytes:
         request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", data=content, method=method)
         with urllib.request.urlopen(request, timeout=10) as response:
