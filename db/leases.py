@@ -47,6 +47,15 @@ class Claim:
     claimed_at: datetime
 
 
+@dataclass(frozen=True, kw_only=True)
+class Wait:
+    """Why a step that has done what it can does not move its study on yet."""
+
+    reason: str
+    until: datetime | None
+    """When it looks again if nobody wakes it; None: when it is due anyway."""
+
+
 def claim(
     session: Session, study_id: int, step: Step, *, owner: str, now: datetime, pipeline: PipelineSettings
 ) -> Claim | None:
@@ -153,6 +162,63 @@ def fail_attempt(
         reason=reason,
     )
     return StudyState(study.state)
+
+
+def hold(session: Session, held: Claim) -> None:
+    """Lock the study of a claim until the end of the transaction.
+
+    Raises
+    ------
+    LeaseLostError
+        The claim has passed to somebody else.
+    """
+    if _held(session, held) is None:
+        raise LeaseLostError(f"study {held.study_instance_uid}: the lease on {held.step} has passed on")
+
+
+def put_off(session: Session, held: Claim, wait: Wait, *, now: datetime) -> None:
+    """End a step that has done what it can and waits for somebody else; that costs no attempt.
+
+    Raises
+    ------
+    LeaseLostError
+        The claim has passed to somebody else.
+    """
+    hold(session, held)
+    study = session.get_one(Study, held.study_id)
+    is_new = study.reason != wait.reason
+    study.attempts = max(study.attempts - 1, 0)
+    study.reason = wait.reason
+    study.announced_at = None
+    if wait.until is not None:
+        study.next_attempt_at = wait.until
+    _release(study)
+    if is_new:  # asked again every hour, a PACS that never answers must not fill the journal
+        record_transition(
+            session,
+            study,
+            before=study.state,
+            at=now,
+            step=held.step,
+            attempt=held.attempt,
+            duration_ms=_duration_ms(held, now),
+            reason=wait.reason,
+        )
+
+
+def fail_awaited(session: Session, study: Study, *, reason: str, now: datetime, pipeline: PipelineSettings) -> None:
+    """What the deliver step of a (locked) study waited for went wrong: that counts as a failed attempt of it."""
+    if study.state != StudyState.REPORTED:
+        return
+    study.attempts += 1
+    if study.attempts >= maximum_attempts(Step.DELIVER, pipeline):
+        _fail(session, study, Step.DELIVER, reason=reason, now=now)
+        return
+    study.reason = reason
+    study.next_attempt_at = now + timedelta(seconds=back_off_s(study.attempts, pipeline))
+    study.announced_at = None
+    attempt = study.attempts
+    record_transition(session, study, before=study.state, at=now, step=Step.DELIVER, attempt=attempt, reason=reason)
 
 
 def take_announcements(

@@ -1,4 +1,4 @@
-"""The C-STORE statuses that the node answers with (PS3.4 table B.2-1, PS3.7 annex C), and which error gives which."""
+"""The statuses that the node answers with (PS3.4 table B.2-1, PS3.7 annex C), and which error gives which."""
 
 from enum import IntEnum
 
@@ -13,7 +13,7 @@ from config.errors import (
 
 
 class StorageStatus(IntEnum):
-    """The only status numbers of this package."""
+    """C-STORE-RSP statuses."""
 
     SUCCESS = 0x0000
     COERCED = 0xB000
@@ -22,6 +22,20 @@ class StorageStatus(IntEnum):
     DOES_NOT_MATCH = 0xA900
     CANNOT_UNDERSTAND = 0xC000
     UNEXPECTED = 0xC211
+
+
+class CommitmentStatus(IntEnum):
+    """N-ACTION and N-EVENT-REPORT statuses (PS3.7 annex C), and Failure Reasons (PS3.3 section C.14.1.1)."""
+
+    SUCCESS = 0x0000
+    PROCESSING_FAILURE = 0x0110
+    NO_SUCH_INSTANCE = 0x0112
+    NO_SUCH_EVENT_TYPE = 0x0113
+    INVALID_ARGUMENT = 0x0115
+    CLASS_INSTANCE_CONFLICT = 0x0119
+    NO_SUCH_ACTION = 0x0123
+    NOT_AUTHORIZED = 0x0124
+    RESOURCE_LIMITATION = 0x0213
 
 
 STATUS_OF_ERROR: dict[type[Exception], StorageStatus] = {

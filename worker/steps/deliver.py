@@ -1,17 +1,25 @@
-"""REPORTED -> DELIVERED: the stored report goes to every destination that it is due for."""
+"""REPORTED -> DELIVERED: the stored report goes to every destination that it is due for.
+
+Where a destination is to commit to keeping it, its report on that comes to the spool, and the intake applies it.
+"""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from sqlalchemy.orm import Session
 
 from config.errors import DeliveryError, EchoWorkerError
 from config.logs import Event, emit, place_of
 from config.peers import PeerSettings
-from db.leases import Claim
+from db.commitments import await_commitment, commitment_refused, wait_for_commitments
+from db.leases import Claim, Wait
 from db.results import cancel_delivery, due_deliveries, record_delivery
 from db.schema import Study
+from db.states import DeliveryState
 from dicom_node.calling import called_peer
+from dicom_node.commitment import Reference, ask_commitment, new_transaction_uid
+from dicom_node.commitment_files import CommitmentFiles
 from dicom_node.send import Answer, send_files
 from worker.context import WorkerContext
 from worker.steps.outcome import Outcome
@@ -22,6 +30,9 @@ class _Due:
     delivery_id: int
     destination: str
     spool_path: str
+    object: Reference
+    is_sent: bool
+    """The destination has it: only its commitment is asked for again."""
 
 
 def deliver_report(context: WorkerContext, held: Claim) -> Outcome:
@@ -32,10 +43,18 @@ def deliver_report(context: WorkerContext, held: Claim) -> Outcome:
     DeliveryError
         At least one destination has not accepted it; the others have it and are not asked again.
     """
+    again_after_s = context.settings.pipeline.commitment_again_after_s
+    asked_before = datetime.now(UTC) - timedelta(seconds=again_after_s)
     with context.database.read() as session:
         due = [
-            _Due(delivery_id=d.id, destination=d.destination, spool_path=d.report.spool_path)
-            for d in due_deliveries(session, study_id=held.study_id)
+            _Due(
+                delivery_id=d.id,
+                destination=d.destination,
+                spool_path=d.report.spool_path,
+                object=Reference(d.report.sop_class_uid, d.report.sop_instance_uid),
+                is_sent=d.state == DeliveryState.SENT,
+            )
+            for d in due_deliveries(session, study_id=held.study_id, asked_before=asked_before)
         ]
     failures = [failure for delivery in due if (failure := _deliver(context, held, delivery))]
     if failures:
@@ -44,7 +63,10 @@ def deliver_report(context: WorkerContext, held: Claim) -> Outcome:
     def record(session: Session, study: Study) -> None:
         """All of it is written already, delivery by delivery."""
 
-    return Outcome(record=record)
+    def waits(session: Session) -> Wait | None:
+        return wait_for_commitments(session, study_id=held.study_id, again_after_s=again_after_s)
+
+    return Outcome(record=record, waits=waits)
 
 
 def _deliver(context: WorkerContext, held: Claim, due: _Due) -> str | None:
@@ -54,6 +76,8 @@ def _deliver(context: WorkerContext, held: Claim, due: _Due) -> str | None:
         with context.database.write() as session:
             cancel_delivery(session, due.delivery_id, reason="no longer among the configured destinations")
         return None
+    if due.is_sent:
+        return _ask_commitment(context, destination, due, answer=None)
     try:
         answer = _send(context, destination, due)
         # The UID follows from study and run: what the peer has under it is this report, sent by us before.
@@ -62,15 +86,40 @@ def _deliver(context: WorkerContext, held: Claim, due: _Due) -> str | None:
         said, accepted = str(error), False
     except Exception as error:  # noqa: BLE001  one destination's trouble must not keep the report from the others
         said, accepted = place_of(error), False
-    with context.database.write() as session:
-        record_delivery(session, due.delivery_id, answer=said, delivered_at=datetime.now(UTC) if accepted else None)
+    commits = accepted and destination.storage_commitment
+    if not commits:
+        with context.database.write() as session:
+            record_delivery(session, due.delivery_id, answer=said, delivered_at=datetime.now(UTC) if accepted else None)
     emit(
         Event.OBJECT_SENT if accepted else Event.OBJECT_NOT_SENT,
         study_instance_uid=held.study_instance_uid,
         destination=due.destination,
         status=said,
     )
+    if commits:
+        return _ask_commitment(context, destination, due, answer=said)
     return None if accepted else f"{due.destination}: {said}"
+
+
+def _ask_commitment(context: WorkerContext, destination: PeerSettings, due: _Due, *, answer: str | None) -> str | None:
+    """Ask a destination that has the report to commit to keeping it; why that could not be asked, or None."""
+    transaction_uid = new_transaction_uid()
+    with context.database.write() as session:  # before it is asked: its report may be faster than its answer
+        await_commitment(
+            session, due.delivery_id, transaction_uid=transaction_uid, asked_at=datetime.now(UTC), answer=answer
+        )
+    keep = partial(CommitmentFiles(context.spool).keep_report, ae_title=destination.ae_title)
+    try:
+        ask_commitment(called_peer(context.settings, destination), [due.object], transaction_uid, keep)
+    except EchoWorkerError as error:
+        said = str(error)
+    except Exception as error:  # noqa: BLE001  as above
+        said = place_of(error)
+    else:
+        return None
+    with context.database.write() as session:
+        commitment_refused(session, due.delivery_id, transaction_uid=transaction_uid, answer=said)
+    return f"{due.destination}: {said}"
 
 
 def _send(context: WorkerContext, destination: PeerSettings, due: _Due) -> Answer:
