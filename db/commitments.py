@@ -81,13 +81,16 @@ def commitment_refused(session: Session, delivery_id: int, *, transaction_uid: s
 def wait_for_commitments(session: Session, *, study_id: int, again_after_s: float) -> Wait | None:
     """What keeps the study REPORTED once its deliver step has done what it can; None when nothing does."""
     owed = owed_deliveries(session, study_id=study_id)
-    asked_at = [d.commitment_asked_at for d in owed if d.state == DeliveryState.SENT and d.commitment_asked_at]
     if not owed:
         return None
-    if len(asked_at) < len(owed):  # refused while the step ran: `apply_report` has said when it is sent again
-        return Wait(reason="; ".join(f"{d.destination}: {d.last_answer}" for d in owed), until=None)
-    names = ", ".join(sorted(d.destination for d in owed))
-    until = min(asked_at) + timedelta(seconds=again_after_s)
+    due = [
+        f"{delivery.destination}: {delivery.last_answer}" for delivery in owed if delivery.state == DeliveryState.DUE
+    ]
+    if due:  # not committed to, while the step ran
+        return Wait(reason="; ".join(due), until=None)
+    names = ", ".join(sorted(delivery.destination for delivery in owed))
+    first_asked_at = min(delivery.commitment_asked_at for delivery in owed if delivery.commitment_asked_at)
+    until = first_asked_at + timedelta(seconds=again_after_s)
     return Wait(reason=f"waits for the storage commitment of {names}", until=until)
 
 

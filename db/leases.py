@@ -53,7 +53,7 @@ class Wait:
 
     reason: str
     until: datetime | None
-    """When it looks again if nobody wakes it; None: when it is due anyway."""
+    """When it looks again if nobody wakes it; None: this attempt has failed meanwhile, and `fail_awaited` has said."""
 
 
 def claim(
@@ -177,7 +177,7 @@ def hold(session: Session, held: Claim) -> None:
 
 
 def put_off(session: Session, held: Claim, wait: Wait, *, now: datetime) -> None:
-    """End a step that has done what it can and waits for somebody else; that costs no attempt.
+    """End a step that has done what it can and waits for somebody else; waiting costs no attempt.
 
     Raises
     ------
@@ -187,10 +187,10 @@ def put_off(session: Session, held: Claim, wait: Wait, *, now: datetime) -> None
     hold(session, held)
     study = session.get_one(Study, held.study_id)
     is_new = study.reason != wait.reason
-    study.attempts = max(study.attempts - 1, 0)
     study.reason = wait.reason
     study.announced_at = None
     if wait.until is not None:
+        study.attempts -= 1
         study.next_attempt_at = wait.until
     _release(study)
     if is_new:  # asked again every hour, a PACS that never answers must not fill the journal
@@ -210,7 +210,8 @@ def fail_awaited(session: Session, study: Study, *, reason: str, now: datetime, 
     """What the deliver step of a (locked) study waited for went wrong: that counts as a failed attempt of it."""
     if study.state != StudyState.REPORTED:
         return
-    study.attempts += 1
+    if study.lease_token is None:  # else the attempt that runs is the one that failed
+        study.attempts += 1
     if study.attempts >= maximum_attempts(Step.DELIVER, pipeline):
         _fail(session, study, Step.DELIVER, reason=reason, now=now)
         return

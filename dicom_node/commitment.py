@@ -3,7 +3,9 @@
 import threading
 import uuid
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from queue import Empty, Queue
 from typing import NamedTuple
 
 from pydicom.dataset import Dataset
@@ -152,13 +154,13 @@ def ask_commitment(
     DeliveryError
         The peer is out of reach, supports no storage commitment, or does not take the request.
     """
-    came = threading.Event()
+    answering: Queue[threading.Thread] = Queue()
 
     def on_report(event: NetworkEvent) -> tuple[int, None]:
         def kept(report: CommitmentReport) -> None:
             keep(report)
             if report.transaction_uid == transaction_uid:
-                came.set()
+                answering.put(threading.current_thread())
 
         return int(take_report(event, kept)), None
 
@@ -173,7 +175,8 @@ def ask_commitment(
             raise DeliveryError(f"{peer}: no answer to the request for storage commitment")
         if response.Status != CommitmentStatus.SUCCESS:
             raise DeliveryError(f"{peer}: answers 0x{response.Status:04X} to the request for storage commitment")
-        came.wait(wait_s)
+        with suppress(Empty):  # it reports later: it calls our node
+            answering.get(timeout=wait_s).join(wait_s)  # our answer is on its way before we release
 
 
 def _item(reference: Reference | Failure) -> Dataset:
