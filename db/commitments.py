@@ -56,18 +56,21 @@ def known_instances(session: Session, sop_instance_uids: Collection[str]) -> dic
 
 def await_commitment(
     session: Session, delivery_id: int, *, transaction_uid: str, asked_at: datetime, answer: str | None
-) -> None:
-    """Note that a destination is about to be asked to commit to keeping the report.
+) -> bool:
+    """Note that a destination is about to be asked to commit to keeping the report; False when it has by now.
 
     `answer` is what it said to the C-STORE that it has accepted; None when it was sent nothing this time.
     """
-    delivery = session.get_one(Delivery, delivery_id)
+    delivery = session.get_one(Delivery, delivery_id, with_for_update=True)
+    if delivery.state == DeliveryState.DELIVERED:
+        return False
     delivery.state = DeliveryState.SENT
     delivery.transaction_uid = transaction_uid
     delivery.commitment_asked_at = asked_at
     if answer is not None:
         delivery.attempts += 1
         delivery.last_answer = answer
+    return True
 
 
 def commitment_refused(session: Session, delivery_id: int, *, transaction_uid: str, answer: str) -> None:

@@ -117,16 +117,7 @@ def completing(session: Session, held: Claim, *, now: datetime, skip_reason: str
     study.announced_at = None
     study.next_attempt_at = None
     _release(study)
-    record_transition(
-        session,
-        study,
-        before=before,
-        at=now,
-        step=held.step,
-        attempt=held.attempt,
-        duration_ms=_duration_ms(held, now),
-        reason=study.reason,
-    )
+    _note(session, study, held, before=before, now=now)
 
 
 def fail_attempt(
@@ -151,16 +142,7 @@ def fail_attempt(
     study.next_attempt_at = now + timedelta(seconds=wait_s)
     study.announced_at = None
     _release(study)
-    record_transition(
-        session,
-        study,
-        before=study.state,
-        at=now,
-        step=held.step,
-        attempt=held.attempt,
-        duration_ms=_duration_ms(held, now),
-        reason=reason,
-    )
+    _note(session, study, held, before=study.state, now=now)
     return StudyState(study.state)
 
 
@@ -194,16 +176,7 @@ def put_off(session: Session, held: Claim, wait: Wait, *, now: datetime) -> None
         study.next_attempt_at = wait.until
     _release(study)
     if is_new:  # asked again every hour, a PACS that never answers must not fill the journal
-        record_transition(
-            session,
-            study,
-            before=study.state,
-            at=now,
-            step=held.step,
-            attempt=held.attempt,
-            duration_ms=_duration_ms(held, now),
-            reason=wait.reason,
-        )
+        _note(session, study, held, before=study.state, now=now)
 
 
 def fail_awaited(session: Session, study: Study, *, reason: str, now: datetime, pipeline: PipelineSettings) -> None:
@@ -297,6 +270,19 @@ def _fail(session: Session, study: Study, step: Step, *, reason: str, now: datet
         attempt=study.attempts,
         duration_ms=_duration_ms(held, now) if held else None,
         reason=reason,
+    )
+
+
+def _note(session: Session, study: Study, held: Claim, *, before: str, now: datetime) -> None:
+    record_transition(
+        session,
+        study,
+        before=before,
+        at=now,
+        step=held.step,
+        attempt=held.attempt,
+        duration_ms=_duration_ms(held, now),
+        reason=study.reason,
     )
 
 

@@ -11,6 +11,7 @@ from config.labels import ModelLabel
 from config.rules import Action
 from db.queries import StudyDetail, StudySummary
 from db.runs import Run, TaskResult, Verdict
+from db.states import DeliveryState
 
 LIMITS_OF_USE = {
     ModelLabel.UNTRAINED: "UNTRAINED model: random weights, these numbers mean nothing",
@@ -107,9 +108,10 @@ def _deliveries_table(detail: StudyDetail) -> Table:
     if report is not None:
         table.title = f"Report {report.sop_instance_uid}"
         for delivery in report.deliveries:
-            table.add_row(
-                delivery.destination, _state(delivery.state), str(delivery.attempts), Text(delivery.last_answer or "")
-            )
+            said = delivery.last_answer or ""
+            if delivery.state == DeliveryState.SENT:
+                said += f"; storage commitment asked for at {delivery.commitment_asked_at:%Y-%m-%d %H:%M:%S} UTC"
+            table.add_row(delivery.destination, _state(delivery.state), str(delivery.attempts), Text(said))
     return table
 
 

@@ -249,6 +249,15 @@ def test_a_request_that_is_not_taken_leaves_it_due_unless_it_was_committed_to(
         report(registry, pipeline, now)
 
 
+def test_committed_to_meanwhile_it_is_not_asked_for_again(
+    registry: Database, reported_study: int, pipeline: PipelineSettings, now: datetime
+) -> None:
+    sent(registry, reported_study, pipeline, now)
+    report(registry, pipeline, now)
+    ask(registry, "1.10", now, answer=None)
+    assert delivery(registry).state == DeliveryState.DELIVERED
+
+
 def test_sent_again_by_hand_a_late_report_on_the_first_time_does_not_count(
     registry: Database, reported_study: int, pipeline: PipelineSettings, now: datetime
 ) -> None:

@@ -50,7 +50,7 @@ def test_every_command_has_its_help_and_the_list_shows_them() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["studies"], "error: the registry's schema is at nothing, this version needs 0002: run echoworker db upgrade"),
+        (["studies"], "error: the registry's schema is at nothing, this version needs 0003: run echoworker db upgrade"),
         (["--config", "/nowhere.toml", "studies"], "error: configuration file /nowhere.toml: no such file"),
         (["worker", "--queues", "prepare,bake"], "error: --queues: no queue bake; there are"),
         (["send", "--to", "pacs", str(SMALL)], "error: --to pacs: give HOST:PORT"),

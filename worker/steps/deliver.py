@@ -76,7 +76,7 @@ def _deliver(context: WorkerContext, held: Claim, due: _Due) -> str | None:
         with context.database.write() as session:
             cancel_delivery(session, due.delivery_id, reason="no longer among the configured destinations")
         return None
-    if due.is_sent:
+    if due.is_sent and destination.storage_commitment:
         return _ask_commitment(context, destination, due, answer=None)
     try:
         answer = _send(context, destination, due)
@@ -103,11 +103,13 @@ def _deliver(context: WorkerContext, held: Claim, due: _Due) -> str | None:
 
 def _ask_commitment(context: WorkerContext, destination: PeerSettings, due: _Due, *, answer: str | None) -> str | None:
     """Ask a destination that has the report to commit to keeping it; why that could not be asked, or None."""
-    transaction_uid = new_transaction_uid()
+    transaction_uid, asked_at = new_transaction_uid(), datetime.now(UTC)
     with context.database.write() as session:  # before it is asked: its report may be faster than its answer
-        await_commitment(
-            session, due.delivery_id, transaction_uid=transaction_uid, asked_at=datetime.now(UTC), answer=answer
+        awaited = await_commitment(
+            session, due.delivery_id, transaction_uid=transaction_uid, asked_at=asked_at, answer=answer
         )
+    if not awaited:
+        return None
     keep = partial(CommitmentFiles(context.spool).keep_report, ae_title=destination.ae_title)
     try:
         ask_commitment(called_peer(context.settings, destination), [due.object], transaction_uid, keep)
