@@ -7,14 +7,7 @@ receivers cannot make two rows of one object.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    ForeignKey,
-    Index,
-    MetaData,
-    String,
-    UniqueConstraint,
-)
+from sqlalchemy import JSON, ForeignKey, Index, MetaData, String, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from db.times import UTCDateTime
