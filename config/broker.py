@@ -48,7 +48,7 @@ def create_celery_app(settings: Settings) -> Celery:
         broker_connection_max_retries=None,  # a broker may be away for a weekend
         task_routes={task_name(step): {"queue": step.value} for step in Step}
         | {REAP_TASK: {"queue": MAINTENANCE_QUEUE}, FORWARD_TASK: {"queue": FORWARD_QUEUE}},
-        wake_up_expires_s=settings.pipeline.wake_again_after_s,  # then the reaper sends another: they never pile up
+        wake_up_expires_s=settings.pipeline.wake_again_after_s,  # then the reaper sends another
         task_ignore_result=True,  # the registry holds the outcome
         task_acks_late=False,  # the registry's lease, not the broker, gives a lost step to somebody else
         task_serializer="json",
@@ -63,7 +63,7 @@ def create_celery_app(settings: Settings) -> Celery:
             "reap": {
                 "task": REAP_TASK,
                 "schedule": settings.pipeline.reap_every_s,
-                # With no worker running, unread wake-ups must not pile up.
+                # An expired wake-up, as that of a step, does nothing; it lies in its queue until a worker takes it.
                 "options": {"expires": settings.pipeline.reap_every_s},
             }
         },

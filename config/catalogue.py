@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from config.errors import ConfigurationError
 
 PLACEHOLDER = "{value}"
+MINIMUM_FILLED_PROMPTS = 5
+"""Of a regression: its estimate is the median of the first fifth of their ranking, which must not be empty."""
 BUNDLED_CATALOGUE = Path(__file__).with_name("tasks.toml")
 
 
@@ -75,6 +77,16 @@ class RegressionTask(_Task):
                 raise ValueError(f"prompt {prompt!r} must hold {PLACEHOLDER} exactly once")
         return self
 
+    @model_validator(mode="after")
+    def _enough_to_rank(self) -> Self:
+        filled = len(self.prompts) * (self.values.last - self.values.first + 1)
+        if filled < MINIMUM_FILLED_PROMPTS:
+            raise ValueError(
+                f"prompts and values give {filled} filled prompts: at least {MINIMUM_FILLED_PROMPTS} are needed, "
+                "since the estimate is read off the best fifth of them"
+            )
+        return self
+
 
 class BinaryTask(_Task):
     """A presence scored by the mean cosine of frames and prompts; called only with a threshold."""
@@ -103,6 +115,8 @@ class Catalogue(_Frozen):
 
     tasks: tuple[Task, ...] = Field(alias="task", min_length=1)
     digest: str = Field(pattern=r"^[0-9a-f]{64}$")
+    content: bytes = Field(repr=False)
+    """The file that it was read from, byte for byte."""
 
     @model_validator(mode="after")
     def _unique_ids(self) -> Self:
@@ -127,13 +141,15 @@ def load_catalogue(path: Path = BUNDLED_CATALOGUE) -> Catalogue:
     """
     try:
         content = path.read_bytes()
-        entries = tomllib.loads(content.decode())
     except OSError as error:
         raise ConfigurationError(f"task catalogue {path}: cannot be read ({error.strerror})") from error
+    try:
+        entries = tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"task catalogue {path}: not valid TOML: {error}") from error
+    read = {**entries, "digest": hashlib.sha256(content).hexdigest(), "content": content}
     try:
-        return Catalogue.model_validate({**entries, "digest": hashlib.sha256(content).hexdigest()})
+        return Catalogue.model_validate(read)
     except ValidationError as error:
         raise ConfigurationError(f"task catalogue {path}: {_first_fault(error, entries)}") from error
 

@@ -5,8 +5,9 @@
     ├── SpoolError
     │   ├── UnreadableInstanceError the bytes are not a DICOM data set that can be registered   (C000)
     │   ├── InstanceMismatchError   the data set is not what the C-STORE command announced      (A900)
-    │   ├── InstanceConflictError   other bytes are already kept under this SOP Instance UID    (0111)
-    │   └── SpoolFullError          the disk has no room that may be used                       (A700)
+    │   ├── InstanceConflictError   other bytes are already kept under this SOP Instance UID    (B000)
+    │   ├── SpoolFullError          the disk has no room that may be used                       (A700)
+    │   └── SpoolAwayError          the spool's folders are not there, as of a share that is not mounted
     ├── RegistryError
     │   ├── StudyNotFoundError      no study under this UID
     │   └── LeaseLostError          another worker, or a late instance, took the study over
@@ -14,6 +15,7 @@
     ├── ModelPackError              the model pack is missing, incomplete or does not fit its manifest
     ├── ReportError                 the results cannot be put into a Structured Report
     ├── DeliveryError               the destination did not accept the object: it will be tried again
+    │   ├── AssociationRejectedError    it answers, but does not want to talk to us
     │   └── NoPresentationContextError  it answers, but takes none of the SOP classes and transfer syntaxes
     ├── CommitmentError             a request for storage commitment, or a report on one, is not understood (0115)
     ├── QueryError                  an archive was not asked, or did not answer, what studies it has
@@ -47,11 +49,15 @@ class InstanceMismatchError(SpoolError):
 
 
 class InstanceConflictError(SpoolError):
-    """Different bytes are already stored under the same SOP Instance UID; both are kept (PS3.7 C.5.7)."""
+    """Other bytes are already kept under the same SOP Instance UID; both are kept (PS3.4 B.2.3: B000)."""
 
 
 class SpoolFullError(SpoolError):
     """The spool's file system is out of room (PS3.4 B.2.3: A7xx); free space, reception resumes by itself."""
+
+
+class SpoolAwayError(SpoolError):
+    """The spool's folders cannot be seen; mount the share, and what waits goes on by itself."""
 
 
 class RegistryError(EchoWorkerError):
@@ -80,6 +86,10 @@ class ReportError(EchoWorkerError):
 
 class DeliveryError(EchoWorkerError):
     """A destination was out of reach or answered with a failure; the object stays due for it."""
+
+
+class AssociationRejectedError(DeliveryError):
+    """A peer answered, and rejected the association (PS3.8 section 9.3.4); its reason is in the message."""
 
 
 class NoPresentationContextError(DeliveryError):

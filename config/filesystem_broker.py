@@ -36,6 +36,7 @@ class Channel(filesystem.Channel):
             unpublished.write_text(dumps(payload))
             unpublished.rename(folder / f"{name}.{queue}.msg")
         except OSError as error:
+            unpublished.unlink(missing_ok=True)  # half a message, on a disk that is full as it is
             raise ChannelError(f"cannot write a message into {folder}: {error.strerror}") from error
 
     def _get(self, queue: str, timeout: float | None = None) -> Any:

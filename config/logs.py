@@ -66,6 +66,23 @@ class Event(StrEnum):
     SHUTTING_DOWN = "shutting down"
 
 
+_WARNINGS = {
+    Event.ASSOCIATION_REJECTED,
+    Event.ASSOCIATION_BROKEN,
+    Event.INSTANCE_REFUSED,
+    Event.INSTANCE_QUARANTINED,
+    Event.INSTANCE_UNREADABLE,
+    Event.SPOOL_AWAY,
+    Event.REGISTRY_AWAY,
+    Event.BROKER_AWAY,
+    Event.STEP_FAILED,
+    Event.LEASE_LOST,
+    Event.OBJECT_NOT_SENT,
+    Event.PROCESS_ENDED,
+}
+"""Logged with the level `warning`: somebody may have to look after it. All others are `info`."""
+
+
 class EventFields(TypedDict, total=False):
     """The only fields that an event may have."""
 
@@ -111,7 +128,8 @@ def emit(event: Event, **fields: Unpack[EventFields]) -> None:
     if unknown := fields.keys() - EventFields.__annotations__.keys():
         raise TypeError(f"not a log field: {', '.join(sorted(unknown))}")
     with suppress(OSError, ValueError):  # standard error is closed or its pipe is broken: work goes on without a log
-        _log.info(event.value, **fields)
+        log = _log.warning if event in _WARNINGS else _log.info
+        log(event.value, **fields)
 
 
 def configure_logs(*, process: str, stream: TextIO | None = None) -> None:
@@ -120,6 +138,7 @@ def configure_logs(*, process: str, stream: TextIO | None = None) -> None:
     structlog.configure(
         processors=[
             _naming(process),
+            structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.dev.ConsoleRenderer() if stream.isatty() else structlog.processors.JSONRenderer(),
         ],

@@ -63,7 +63,8 @@ def claim(
 
     A study whose workers died in every allowed attempt becomes FAILED here, instead of killing one more.
     """
-    study = session.scalar(select(Study).where(Study.id == study_id, _due(step, now)).with_for_update(skip_locked=True))
+    # Who holds the row for a moment is waited for: the message that woke this worker comes once.
+    study = session.scalar(select(Study).where(Study.id == study_id, is_due(step, now)).with_for_update())
     if study is None:
         return None
     if study.attempts >= maximum_attempts(step, pipeline):
@@ -95,24 +96,25 @@ def renew(session: Session, held: Claim, *, now: datetime, lease_s: float) -> bo
 
 
 @contextmanager
-def completing(session: Session, held: Claim, *, now: datetime, skip_reason: str | None = None) -> Iterator[Study]:
+def completing(
+    session: Session, held: Claim, *, now: datetime, skip_reason: str | None = None, stay_reason: str | None = None
+) -> Iterator[Study]:
     """Move the study on at the end of the block; what the block writes belongs to the same transaction.
 
-    With `skip_reason` the study ends as SKIPPED.
+    With `skip_reason` the study ends as SKIPPED; with `stay_reason` it stays where it is.
 
     Raises
     ------
     LeaseLostError
         The claim has passed to somebody else, before the block runs: write nothing.
     """
-    study = _held(session, held)
-    if study is None:
-        raise LeaseLostError(f"study {held.study_instance_uid}: the lease on {held.step} has passed on")
-    study.reason = skip_reason
+    study = hold(session, held)
+    study.reason = skip_reason or stay_reason
     yield study
     before = study.state
-    study.state = state_after(held.step, skipped=skip_reason is not None)
-    study.state_since = now
+    if stay_reason is None:
+        study.state = state_after(held.step, skipped=skip_reason is not None)
+        study.state_since = now
     study.attempts = 0
     study.announced_at = None
     study.next_attempt_at = None
@@ -146,16 +148,18 @@ def fail_attempt(
     return StudyState(study.state)
 
 
-def hold(session: Session, held: Claim) -> None:
-    """Lock the study of a claim until the end of the transaction.
+def hold(session: Session, held: Claim) -> Study:
+    """The study of a claim, locked until the end of the transaction.
 
     Raises
     ------
     LeaseLostError
         The claim has passed to somebody else.
     """
-    if _held(session, held) is None:
+    study = _held(session, held)
+    if study is None:
         raise LeaseLostError(f"study {held.study_instance_uid}: the lease on {held.step} has passed on")
+    return study
 
 
 def put_off(session: Session, held: Claim, wait: Wait, *, now: datetime) -> None:
@@ -166,8 +170,7 @@ def put_off(session: Session, held: Claim, wait: Wait, *, now: datetime) -> None
     LeaseLostError
         The claim has passed to somebody else.
     """
-    hold(session, held)
-    study = session.get_one(Study, held.study_id)
+    study = hold(session, held)
     is_new = study.reason != wait.reason
     study.reason = wait.reason
     study.announced_at = None
@@ -201,7 +204,7 @@ def take_announcements(
     """The steps that wait unannounced, or whose announcement or lease has run out; marked as announced now."""
     stale = now - timedelta(seconds=wake_again_after_s)
     unannounced = or_(Study.announced_at.is_(None), Study.announced_at < stale, Study.lease_expires_at < now)
-    waiting = or_(*(_due(step, now) for step in TRANSITIONS))
+    waiting = or_(*(is_due(step, now) for step in TRANSITIONS))
     query = select(Study).where(waiting, unannounced).order_by(Study.id).with_for_update(skip_locked=True)
     if study_id is not None:
         query = query.where(Study.id == study_id)
@@ -229,7 +232,8 @@ def back_off_s(attempts: int, pipeline: PipelineSettings) -> float:
     return float(min(pipeline.retry_after_s * 2**doublings, pipeline.retry_at_most_s))
 
 
-def _due(step: Step, now: datetime) -> ColumnElement[bool]:
+def is_due(step: Step, now: datetime) -> ColumnElement[bool]:
+    """That a study waited for this step at that time, with nobody at work on it."""
     due = and_(
         Study.state == TRANSITIONS[step].before,
         or_(Study.lease_expires_at.is_(None), Study.lease_expires_at < now),

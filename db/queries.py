@@ -4,14 +4,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from config.errors import StudyNotFoundError
 from config.rules import Action
+from db.callers import ACCEPTED
+from db.leases import is_due
 from db.results import current_report, current_run
 from db.runs import Run
-from db.schema import Clip, Instance, JournalEntry, Report, Study
+from db.schema import Caller, Clip, Instance, JournalEntry, Report, Study
+from db.states import TRANSITIONS, StudyState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +92,23 @@ def count_by_state(session: Session) -> dict[str, int]:
     """How many studies are in each state."""
     rows = session.execute(select(Study.state, func.count()).group_by(Study.state))
     return {state: count for state, count in rows}  # noqa: C416  a result has keys(): dict() would take it for a mapping
+
+
+def count_left_waiting(session: Session, *, since: datetime) -> dict[str, int]:
+    """How many studies have waited since then with nobody at work on them, by the state that they wait in.
+
+    RECEIVING ones wait to be closed: their quiet time has come. The others wait for the step that is due.
+    """
+    for_a_step = or_(*(is_due(step, since) for step in TRANSITIONS)) & (Study.state_since <= since)
+    to_be_closed = (Study.state == StudyState.RECEIVING) & (Study.quiet_at <= since)
+    rows = session.execute(select(Study.state, func.count()).where(for_a_step | to_be_closed).group_by(Study.state))
+    return {state: count for state, count in rows}  # noqa: C416
+
+
+def list_callers(session: Session, *, refused_only: bool = False, limit: int = 100) -> list[Caller]:
+    """Who called the node and what became of it, the latest first."""
+    query = select(Caller).order_by(Caller.last_at.desc(), Caller.id.desc()).limit(limit)
+    return list(session.scalars(query.where(Caller.outcome != ACCEPTED) if refused_only else query))
 
 
 def count_instances(session: Session, study_instance_uid: str) -> int:

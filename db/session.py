@@ -41,6 +41,17 @@ class Database:
         self.url = url
         self._engine = _create_engine(url)
 
+    @property
+    def is_there(self) -> bool:
+        """Whether there is something to connect to; SQLite would make an empty file of a registry that is not."""
+        return self._file is None or self._file.exists()
+
+    @property
+    def _file(self) -> Path | None:
+        """The file of an SQLite registry."""
+        url = self._engine.url
+        return Path(url.database) if url.drivername == "sqlite" and url.database else None
+
     @contextmanager
     def write(self) -> Iterator[Session]:
         """One transaction that may change rows: committed at the end of the block, or rolled back."""
@@ -62,6 +73,8 @@ class Database:
         RegistryError
             The database is out of reach or a migration failed; the message says at which.
         """
+        if (file := self._file) is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
         try:
             with self._engine.begin() as connection:
                 command.upgrade(_alembic(connection), revision)
@@ -95,8 +108,6 @@ def _create_engine(url: str) -> Engine:
         raise ConfigurationError(
             f"database.url: {parsed.drivername} is not supported; use sqlite or postgresql+psycopg"
         )
-    if parsed.database:
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(parsed, connect_args={"timeout": 30}, **quiet)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

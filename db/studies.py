@@ -28,7 +28,7 @@ class Registration(Enum):
     REOPENED = auto()
     """The study had moved on; it is RECEIVING again as its next revision."""
     OWN_REPORT = auto()
-    """One of our own objects came back from the PACS: registered, but the study stays as it is."""
+    """One of our own objects came back from the PACS: the study stays as it is, and where it is not here none opens."""
     STORED_ONLY = auto()
     """Not to be scored, and the study had moved on: registered, but the study stays as it is."""
 
@@ -40,6 +40,8 @@ def register_instance(session: Session, instance: ReceivedInstance, quiet_period
     revision, and a step that is running on it loses its lease; unless the instance is not to be scored, and so
     cannot change the results. The instance becomes due for the peers that it is forwarded to.
     """
+    if instance.is_our_report and not _is_known(session, instance.study_instance_uid):
+        return Registration.OWN_REPORT
     study = _study_of(session, instance, quiet_period)
     is_scored = instance.decision.action is Action.SCORE and not instance.is_our_report
     reopens = study.state != StudyState.RECEIVING and is_scored
@@ -123,6 +125,22 @@ def close_quiet_studies(session: Session, *, now: datetime) -> list[str]:
     return [study.study_instance_uid for study in quiet]
 
 
+def close_study(session: Session, study_instance_uid: str, *, now: datetime) -> None:
+    """Make a study READY that is still RECEIVING, whatever its quiet time and whoever is sending it.
+
+    Raises
+    ------
+    StudyNotFoundError
+        No study has this UID.
+    RegistryError
+        The study is closed already.
+    """
+    study = _required(session, study_instance_uid)
+    if study.state != StudyState.RECEIVING:
+        raise RegistryError(f"study {study_instance_uid} is {study.state}: only one that is RECEIVING can be closed")
+    _move(session, study, StudyState.READY, now=now, reason="closed by hand")
+
+
 def requeue(
     session: Session,
     study_instance_uid: str,
@@ -144,11 +162,11 @@ def requeue(
     RegistryError
         The study is still being received, or is delivered and no step was named, or lacks what the step works on.
     """
-    study = session.scalar(select(Study).where(Study.study_instance_uid == study_instance_uid).with_for_update())
-    if study is None:
-        raise StudyNotFoundError(f"study {study_instance_uid} is not in the registry")
+    study = _required(session, study_instance_uid)
     if study.state == StudyState.RECEIVING:
-        raise RegistryError(f"study {study_instance_uid} is still being received: it goes on by itself")
+        raise RegistryError(
+            f"study {study_instance_uid} is still being received: it goes on by itself, or with echoworker close"
+        )
     due = step or _step_to_repeat(session, study)
     if due is Step.SCORE and not _has_prepared_frames(study):
         due = Step.PREPARE
@@ -159,6 +177,13 @@ def requeue(
     study.failed_step = None
     _move(session, study, TRANSITIONS[due].before, now=now, reason="requeued by hand")
     return due
+
+
+def _required(session: Session, study_instance_uid: str) -> Study:
+    study = session.scalar(select(Study).where(Study.study_instance_uid == study_instance_uid).with_for_update())
+    if study is None:
+        raise StudyNotFoundError(f"study {study_instance_uid} is not in the registry")
+    return study
 
 
 def _step_to_repeat(session: Session, study: Study) -> Step:
@@ -184,6 +209,10 @@ def _has_current_results(session: Session, study: Study) -> bool:
     """Whether the current run is of this revision, and not of one before a late instance."""
     current = select(RunRow.revision).join(CurrentRun, CurrentRun.run_id == RunRow.id)
     return session.scalar(current.where(CurrentRun.study_id == study.id)) == study.revision
+
+
+def _is_known(session: Session, study_instance_uid: str) -> bool:
+    return session.scalar(select(Study.id).where(Study.study_instance_uid == study_instance_uid)) is not None
 
 
 def _study_of(session: Session, instance: ReceivedInstance, quiet_period: timedelta) -> Study:

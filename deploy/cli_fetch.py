@@ -55,7 +55,7 @@ def fetch(
     """
     from db.session import Database  # noqa: PLC0415  commands load what they need: --help is quick
     from deploy.fetch import Wanted, archive_named, found_table, wanted_studies  # noqa: PLC0415
-    from deploy.up import stop_on_signals  # noqa: PLC0415
+    from deploy.stopping import stop_on_signals  # noqa: PLC0415
     from dicom_node.calling import called_peer  # noqa: PLC0415
     from dicom_node.fetching import Fetcher, Pace, TimeWindow  # noqa: PLC0415
 

@@ -5,19 +5,21 @@ from typing import Annotated
 import typer
 
 from config.errors import EchoWorkerError
+from db.session import Database
+from deploy.cli_shared import open_registry, start
+from dicom_node.spool import Spool
 
-commands = typer.Typer(help="The spool: what lies there, and whether the registry knows it.", no_args_is_help=True)
+spool_commands = typer.Typer(help="The spool, and whether the registry knows what lies there.", no_args_is_help=True)
 
 
-@commands.command()
+@spool_commands.command()
 def check(
     verify: Annotated[bool, typer.Option("--verify", help="Also read every file and check its SHA-256.")] = False,
 ) -> None:
     """Compare spool and registry; fails when they differ, and says what to do."""
-    from deploy.installation import open_installation  # noqa: PLC0415
     from dicom_node.reconcile import compare  # noqa: PLC0415
 
-    spool, registry = open_installation()
+    spool, registry = _opened()
     differences = 0
     for difference in compare(spool, registry, verify=verify):
         typer.echo(f"{difference.path}: {difference.said}")
@@ -27,12 +29,19 @@ def check(
     typer.echo("spool and registry agree")
 
 
-@commands.command()
+@spool_commands.command()
 def rebuild() -> None:
     """Register every instance of the spool that the registry does not have; an empty registry is made anew."""
-    from deploy.installation import open_installation  # noqa: PLC0415
     from dicom_node.reconcile import rebuild as rebuild_registry  # noqa: PLC0415
 
-    spool, registry = open_installation()
+    spool, registry = _opened()
     count = rebuild_registry(spool, registry)
     typer.echo(f"{count} instances wait to be registered; the running node does it within seconds")
+
+
+def _opened() -> tuple[Spool, Database]:
+    settings = start("spool")
+    registry = open_registry(settings)
+    spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
+    spool.create()
+    return spool, registry

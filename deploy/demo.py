@@ -1,9 +1,12 @@
 """`echoworker demo`: a real ultrasound clip through the whole live system, and what a PACS gets back."""
 
+import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,8 +24,9 @@ from config.settings import CONFIG_VARIABLE, Settings, load_settings
 from db.queries import study_detail
 from db.session import Database
 from db.states import StudyState
-from deploy.demo_pacs import AE_TITLE, DemoPacs, demo_pacs, free_port
+from deploy.demo_pacs import AE_TITLE, HOST, DemoPacs, demo_pacs, free_port
 from deploy.sr_view import sr_tree
+from deploy.stopping import PARENT_VARIABLE, stop_on_signals
 from deploy.tables import study_view
 from dicom_node.calling import Peer, echo
 from dicom_node.send import send_files
@@ -34,8 +38,8 @@ STUDY_TIMEOUT_S = 180
 ENDED = {StudyState.DELIVERED, StudyState.FAILED, StudyState.SKIPPED}
 
 _CONFIGURATION = """\
-# The installation that `echoworker demo` ran. Run it again with: echoworker --config {file} up
-data_dir = "{data}"
+# The installation that `echoworker demo` ran. Run it again with: echoworker --config THIS-FILE up
+data_dir = {data}
 
 [node]
 port = {port}
@@ -56,18 +60,21 @@ accept_models = ["UNTRAINED"]   # never so for a real PACS
 def run_demo(folder: Path, console: Console) -> None:
     """Start the embedded default beside a small PACS, send real clips, and show what became of them.
 
+    Ctrl-C, or SIGTERM, stops it all and leaves nothing running.
+
     Raises
     ------
     EchoWorkerError
         The system did not start, or a study did not end DELIVERED; the message says where the logs are.
     """
+    stop = stop_on_signals()
     _empty(folder)
     with demo_pacs(folder / "pacs") as pacs:
         settings = _configure(folder, pacs)
-        console.print(f"PACS: {pacs.kind}, AE title {AE_TITLE}, port {pacs.port}")
-        with _system(folder, settings, console):
+        console.print(f"PACS: a small receiver on this machine, AE title {AE_TITLE}, port {pacs.port}")
+        with _system(folder, settings, console, stop):
             studies = _send_clips(folder, settings, console)
-            states = _wait(settings, studies, console)
+            states = _wait(settings, studies, console, stop)
         _show(settings, studies, pacs, console)
     if undelivered := [uid for uid in studies if states[uid] is not StudyState.DELIVERED]:
         raise EchoWorkerError(f"{len(undelivered)} studies were not delivered; the log is {folder / 'system.log'}")
@@ -85,7 +92,7 @@ def _configure(folder: Path, pacs: DemoPacs) -> Settings:
     file = folder / "echoworker.toml"
     file.write_text(
         _CONFIGURATION.format(
-            file=file, data=folder / "data", port=free_port(), pacs_port=pacs.port, pacs_ae_title=AE_TITLE
+            data=_toml_string(folder / "data"), port=free_port(), pacs_port=pacs.port, pacs_ae_title=AE_TITLE
         )
     )
     for variable in [name for name in os.environ if name.startswith("ECHOWORKER_")]:
@@ -94,18 +101,24 @@ def _configure(folder: Path, pacs: DemoPacs) -> Settings:
     return load_settings()
 
 
+def _toml_string(path: Path) -> str:
+    """A basic string of TOML; it escapes as JSON does, and the delete character besides."""
+    return json.dumps(str(path), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
 @contextmanager
-def _system(folder: Path, settings: Settings, console: Console) -> Iterator[None]:
+def _system(folder: Path, settings: Settings, console: Console, stop: threading.Event) -> Iterator[None]:
     """The whole product, as `echoworker up` runs it, logging to a file."""
     with (folder / "system.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "deploy.cli", "up"],
             stdout=log,
             stderr=log,
-            env={**os.environ, "PYTHONSAFEPATH": "1"},
+            env={**os.environ, PARENT_VARIABLE: str(os.getpid()), "PYTHONSAFEPATH": "1"},
+            start_new_session=True,  # Ctrl-C is for us; we stop it
         )
         try:
-            _wait_for_node(settings, process, folder)
+            _wait_for_node(settings, process, folder, stop)
             console.print(f"EchoWorker: AE title {settings.node.ae_title}, port {settings.node.port}")
             yield
         finally:
@@ -113,27 +126,27 @@ def _system(folder: Path, settings: Settings, console: Console) -> Iterator[None
             process.wait()
 
 
-def _wait_for_node(settings: Settings, process: subprocess.Popen[bytes], folder: Path) -> None:
+def _wait_for_node(settings: Settings, process: subprocess.Popen[bytes], folder: Path, stop: threading.Event) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline and process.poll() is None:
         try:
             echo(_node(settings))
         except EchoWorkerError:
-            time.sleep(0.2)
+            _pause(stop)
         else:
             return
     raise EchoWorkerError(f"the system did not start; its log is {folder / 'system.log'}")
 
 
 def _node(settings: Settings) -> Peer:
-    return Peer(
-        host="127.0.0.1", port=settings.node.port, ae_title=settings.node.ae_title, calling_ae_title="ECHOMACHINE"
-    )
+    return Peer(host=HOST, port=settings.node.port, ae_title=settings.node.ae_title, calling_ae_title="ECHOMACHINE")
 
 
 def _send_clips(folder: Path, settings: Settings, console: Console) -> list[str]:
     """Send each clip as a study of its own; their Study Instance UIDs."""
     files = _clips(folder)
+    if len(files) > 1:
+        console.print("The two clips are one acquisition at two sizes; the second is sent as a study of its own.")
     for answer in send_files(files, _node(settings)):
         console.print(f"C-STORE {answer.path.name}: {answer}", markup=False)
         if not answer.accepted:
@@ -161,7 +174,7 @@ def _as_study_of_its_own(clip: Path, folder: Path) -> Path:
     return copy
 
 
-def _wait(settings: Settings, studies: Sequence[str], console: Console) -> dict[str, StudyState]:
+def _wait(settings: Settings, studies: Sequence[str], console: Console, stop: threading.Event) -> dict[str, StudyState]:
     """Follow the studies until each has ended."""
     registry = Database(settings.database_url)
     deadline = time.monotonic() + STUDY_TIMEOUT_S
@@ -173,8 +186,14 @@ def _wait(settings: Settings, studies: Sequence[str], console: Console) -> dict[
             for uid in studies:
                 states[uid] = _state(registry, uid)
                 progress.update(bars[uid], state=states[uid], completed=states[uid] in ENDED)
-            time.sleep(0.2)
+            _pause(stop)
     return states
+
+
+def _pause(stop: threading.Event) -> None:
+    """Between two looks; where the demo is stopped, since it would be in the midst of something anywhere else."""
+    if stop.wait(0.2):
+        raise EchoWorkerError("the demo was stopped")
 
 
 def _state(registry: Database, uid: str) -> StudyState:
@@ -190,16 +209,26 @@ def _show(settings: Settings, studies: Sequence[str], pacs: DemoPacs, console: C
     with Database(settings.database_url).read() as session:
         for uid in studies:
             console.rule()
-            console.print(study_view(study_detail(session, uid), catalogue))
-    for path in pacs.received():
+            console.print(study_view(study_detail(session, uid), catalogue, width=console.width))
+    reports = {path: pydicom.dcmread(path, force=True) for path in pacs.received()}
+    for path, report in sorted(reports.items(), key=lambda item: studies.index(item[1].StudyInstanceUID)):
         console.rule("The report as the PACS received it")
-        console.print(sr_tree(pydicom.dcmread(path, force=True)))
-        console.print(f"file: {path}", highlight=False)
+        console.print(f"of study {report.StudyInstanceUID}", highlight=False, soft_wrap=True)
+        console.print(sr_tree(report))
+        console.print(f"file: {path}", highlight=False, markup=False, soft_wrap=True)
     console.rule()
-    console.print(f"registry  {settings.database_url}", highlight=False)
-    console.print(f"spool     {settings.spool_dir}", highlight=False)
-    console.print(f"PACS      {pacs.folder}", highlight=False)
-    console.print(f"settings  {os.environ[CONFIG_VARIABLE]}", highlight=False)
-    command = f"{Path(sys.argv[0])} --config {os.environ[CONFIG_VARIABLE]}"
-    console.print(f"\nLook again:  {command} study {studies[0]}", highlight=False, soft_wrap=True)
-    console.print(f"Run it:      {command} up", highlight=False, soft_wrap=True)
+    file = os.environ[CONFIG_VARIABLE]
+    command = shlex.join([sys.argv[0], "--config", file])
+    again = f"{shlex.quote(sys.executable)} -m pynetdicom storescp {pacs.port} -aet {AE_TITLE} -ba {HOST}"
+    for line in (
+        f"registry  {settings.database_url}",
+        f"spool     {settings.spool_dir}",
+        f"PACS      {pacs.folder}",
+        f"settings  {file}",
+        "",
+        f"Look again:  {command} study {studies[0]}",
+        f"Run it:      {command} up",
+        f"Its PACS is gone with the demo: until one listens on port {pacs.port}, reports wait. Another one:",
+        f"             {again} -od {shlex.quote(str(pacs.folder))}",
+    ):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)

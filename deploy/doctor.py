@@ -1,8 +1,12 @@
 """`echoworker doctor`: is this installation fit to work, and if not, what to do."""
 
+import os
 import shutil
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -11,28 +15,53 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from config.broker import create_celery_app
 from config.catalogue import load_catalogue
-from config.errors import EchoWorkerError
+from config.errors import AssociationRejectedError, EchoWorkerError
 from config.labels import ModelLabel
-from config.peers import Role
+from config.peers import PeerSettings, Role
 from config.settings import Settings
+from db.queries import count_left_waiting
 from db.session import Database
+from db.states import STEP_DUE_IN, StudyState
 from dicom_node.calling import Peer, called_peer, echo
+from dicom_node.quarantine import quarantined
 
 OUR_PACKAGES = ("config", "db", "dicom_node", "worker", "dashboard", "deploy")
+CALLING_AE_TITLE = "DOCTOR"
+
+
+class Level(StrEnum):
+    """How bad it is."""
+
+    OK = "ok"
+    WARN = "WARN"
+    """It works, and something is left undone, or is not fit for patients."""
+    FAULT = "FAULT"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One line of the examination; `said` tells what was seen and, for a fault, the remedy."""
+    """One line of the examination; `said` tells what was seen and, unless it is ok, the remedy."""
 
     subject: str
-    ok: bool
+    level: Level
     said: str
+
+
+class FaultError(EchoWorkerError):
+    """Something is wrong; the message says what and the remedy."""
+
+
+class Doubt(EchoWorkerError):  # noqa: N818  no error: a check ends with it
+    """It works, but; the message says what and the remedy."""
+
+
+Check = Callable[[Settings], str]
+"""What was seen where all is well. It raises a `Doubt`, a `FaultError`, or any other error of ours, where it is not."""
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """Check everything, one finding at a time; a fault in one does not hide the others."""
-    checks: Iterable[tuple[str, Callable[[Settings], str]]] = (
+    checks: Iterable[tuple[str, Check]] = (
         ("installation", _installation),
         ("data folder", _data_folder),
         ("registry", _registry),
@@ -40,21 +69,27 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("task catalogue", _catalogue),
         ("model pack", _model_pack),
         ("node", _node),
+        ("work", _work),
+        ("quarantine", _quarantine),
+        ("destinations", _destinations),
     )
     for subject, check in checks:
         yield _finding(subject, check, settings)
-    yield from _peers(settings)
+    for peer in settings.peers:
+        if peer.host:
+            yield _finding(f"peer {peer.name}", _answers(peer), settings)
 
 
-class FaultError(EchoWorkerError):
-    """Something is wrong; the message says what and the remedy."""
-
-
-def _finding(subject: str, check: Callable[[Settings], str], settings: Settings) -> Finding:
+def _finding(subject: str, check: Check, settings: Settings) -> Finding:
     try:
-        return Finding(subject=subject, ok=True, said=check(settings))
+        return Finding(subject=subject, level=Level.OK, said=check(settings))
+    except Doubt as doubt:
+        return Finding(subject=subject, level=Level.WARN, said=str(doubt))
     except EchoWorkerError as error:
-        return Finding(subject=subject, ok=False, said=str(error))
+        return Finding(subject=subject, level=Level.FAULT, said=str(error))
+    except OSError as error:
+        said = f"{error.filename or 'operating system'}: {error.strerror or type(error).__name__}"
+        return Finding(subject=subject, level=Level.FAULT, said=said)
 
 
 def _installation(_: Settings) -> str:
@@ -70,24 +105,25 @@ def _installation(_: Settings) -> str:
 
 
 def _data_folder(settings: Settings) -> str:
-    try:
-        settings.spool_dir.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(settings.spool_dir).free
-    except OSError as error:
-        raise FaultError(
-            f"{settings.data_dir}: {error.strerror}; choose another with --data or ECHOWORKER_DATA_DIR"
-        ) from error
-    least = settings.node.minimum_free_bytes
+    folder, least = settings.data_dir, settings.node.minimum_free_bytes
+    if not folder.exists():
+        raise FaultError(f"no installation at {folder}: echoworker up makes one; --data names another folder")
+    if not folder.is_dir() or not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise FaultError(f"{folder} is no folder that can be written; choose another with --data")
+    free = shutil.disk_usage(folder).free
     if free < least:
-        raise FaultError(
-            f"{free >> 20} MiB free on {settings.spool_dir}, below {least >> 20} MiB: the node answers A700"
-        )
-    return f"{settings.data_dir}, {free >> 30} GiB free"
+        raise FaultError(f"{free >> 20} MiB free on {folder}, below {least >> 20} MiB: the node answers A700")
+    if folder.stat().st_mode & 0o007:
+        raise Doubt(f"everybody on this machine can look into {folder}, where patients are named: chmod o= {folder}")
+    return f"{folder}, {free >> 30} GiB free"
 
 
 def _registry(settings: Settings) -> str:
+    registry = Database(settings.database_url)
+    if not registry.is_there:
+        raise FaultError("there is none: echoworker up makes one, and so does echoworker db upgrade")
     try:
-        at, needed = Database(settings.database_url).schema_revisions()
+        at, needed = registry.schema_revisions()
     except SQLAlchemyError as error:
         raise FaultError(
             f"cannot be opened ({type(error).__name__}); check database.url and that the server runs"
@@ -100,6 +136,8 @@ def _registry(settings: Settings) -> str:
 
 
 def _broker(settings: Settings) -> str:
+    if settings.broker.url.startswith("filesystem:"):
+        return f"files under {settings.broker_dir}"
     try:
         with create_celery_app(settings).connection_for_write() as connection:
             connection.ensure_connection(max_retries=1, timeout=5)
@@ -117,38 +155,83 @@ def _catalogue(settings: Settings) -> str:
 
 def _model_pack(settings: Settings) -> str:
     if not settings.model.pack:
-        return "none configured: an UNTRAINED model is used, whose numbers mean nothing; set model.pack"
-    from worker.echoclip.pack import load_pack  # noqa: PLC0415  torch costs a second
+        raise Doubt("none configured: an UNTRAINED model is used, whose numbers mean nothing; set model.pack")
+    from worker.loading import load_scoring_pack  # noqa: PLC0415  torch costs a second
 
-    identity = load_pack(Path(settings.model.pack)).identity
-    note = "" if identity.label is ModelLabel.CLINICAL else ", not for clinical use"
-    return f"{identity.name} {identity.version} ({identity.label}{note}), {identity.digest[:12]}"
+    identity = load_scoring_pack(Path(settings.model.pack)).identity
+    named = f"{identity.name} {identity.version} ({identity.label}), {identity.digest[:12]}"
+    if identity.label in (ModelLabel.UNTRAINED, ModelLabel.DEMO):
+        raise Doubt(f"{named}: its numbers say nothing about a patient")
+    return named if identity.label is ModelLabel.CLINICAL else f"{named}: not for clinical use"
 
 
 def _node(settings: Settings) -> str:
     node = settings.node
     host = "127.0.0.1" if node.host == "0.0.0.0" else node.host  # noqa: S104
-    peer = Peer(host=host, port=node.port, ae_title=node.ae_title, calling_ae_title="DOCTOR")
+    if not settings.tls.accept_without_tls:
+        try:
+            socket.create_connection((host, settings.tls.port), timeout=5).close()
+        except OSError as error:
+            raise FaultError(f"nothing listens on {host}:{settings.tls.port}: start it with echoworker up") from error
+        return f"listens on {host}:{settings.tls.port}, for TLS alone"
+    peer = Peer(host=host, port=node.port, ae_title=node.ae_title, calling_ae_title=CALLING_AE_TITLE)
     try:
         echo(peer)
+    except AssociationRejectedError:
+        return f"{peer} answers, and rejects {CALLING_AE_TITLE}, as no peer has that AE title"
     except EchoWorkerError as error:
-        raise FaultError(f"{error}: is it running? Start it with echoworker up, or echoworker node") from error
+        raise FaultError(f"{error}; is it running? Start it with echoworker up, or echoworker node") from error
     return f"{peer} answers C-ECHO"
 
 
-def _peers(settings: Settings) -> Iterator[Finding]:
-    if not settings.peers_in(Role.DESTINATION):
-        yield Finding(subject="peers", ok=True, said="no destination configured: reports stay in the spool")
-    for peer in settings.peers:
-        if not peer.host:
-            continue
+def _work(settings: Settings) -> str:
+    """No process says that it is alive; what is left lying says that one is not."""
+    patience_s = settings.pipeline.wake_again_after_s
+    registry = Database(settings.database_url)
+    try:
+        if not registry.is_there:
+            return "nothing waits"
+        with registry.read() as session:
+            waiting = count_left_waiting(session, since=datetime.now(UTC) - timedelta(seconds=patience_s))
+    except SQLAlchemyError as error:
+        raise Doubt("cannot be told without the registry") from error
+    left = [
+        f"{count} to be closed (by echoworker node)"
+        if state == StudyState.RECEIVING
+        else f"{count} for {STEP_DUE_IN[StudyState(state)]} (by echoworker worker, woken by echoworker beat)"
+        for state, count in sorted(waiting.items())
+    ]
+    if left:
+        raise Doubt(f"studies have waited longer than {patience_s:g} s: {', '.join(left)}; do these run, and keep up?")
+    return f"no study has waited longer than {patience_s:g} s"
+
+
+def _quarantine(settings: Settings) -> str:
+    if found := quarantined(settings.spool_dir):
+        raise Doubt(f"{len(found)} instances were refused and kept aside: echoworker quarantine lists them")
+    return "empty"
+
+
+def _destinations(settings: Settings) -> str:
+    destinations = settings.peers_in(Role.DESTINATION)
+    if not destinations:
+        raise Doubt("none configured: reports stay in the spool; add a [[peers]] entry with this role")
+    if not settings.model.pack and not any(ModelLabel.UNTRAINED in peer.accept_models for peer in destinations):
+        raise Doubt("none takes the results of an UNTRAINED model, as it should be: reports stay in the spool")
+    return ", ".join(f"{peer.name} takes {', '.join(peer.accept_models)}" for peer in destinations)
+
+
+def _answers(peer: PeerSettings) -> Check:
+    def check(settings: Settings) -> str:
         called = called_peer(settings, peer)
         try:
             echo(called)
-            yield Finding(subject=f"peer {peer.name}", ok=True, said=f"{called} answers C-ECHO")
         except EchoWorkerError as error:
-            remedy = f"{error}; check its address, and that it knows {settings.node.ae_title}"
-            yield Finding(subject=f"peer {peer.name}", ok=False, said=remedy)
+            known = f"that it knows {settings.node.ae_title}"
+            raise FaultError(f"{error}; check its entry in [[peers]], and {known}") from error
+        return f"{called} answers C-ECHO"
+
+    return check
 
 
 def _host_of(url: str) -> str:

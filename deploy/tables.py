@@ -1,43 +1,98 @@
 """What the command line prints of the registry: tables for people."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from config.catalogue import Catalogue, RegressionTask
+from config.catalogue import BinaryTask, Catalogue, RegressionTask, load_catalogue
+from config.errors import ReportError
 from config.labels import ModelLabel
 from config.rules import Action
+from config.settings import Settings
 from db.queries import StudyDetail, StudySummary
 from db.runs import Run, TaskResult, Verdict
+from db.schema import Caller
 from db.states import DeliveryState
+from dicom_node.quarantine import Quarantined
+from dicom_node.report.wording import LIMITS_OF_USE
+from dicom_node.spool import Spool
+from worker.catalogues import catalogue_of_run
 
-LIMITS_OF_USE = {
-    ModelLabel.UNTRAINED: "UNTRAINED model: random weights, these numbers mean nothing",
-    ModelLabel.DEMO: "DEMO model: trained on synthetic hearts, not for clinical use",
-    ModelLabel.RESEARCH: "RESEARCH model: not for clinical use",
-}
 _STATE_STYLE = {"DELIVERED": "green", "FAILED": "bold red", "SKIPPED": "yellow"}
+_LABEL_STYLE = {ModelLabel.UNTRAINED: "bold red", ModelLabel.DEMO: "bold red"}
+
+WIDE = 140
+"""Columns of a terminal that has room for whole UIDs; a narrower one folds them, for half a UID finds nothing."""
+FOLDED_UID = 22
+FOLDED_TIME = 10
 
 
-def studies_table(studies: Iterable[StudySummary]) -> Table:
-    """The list of studies, newest first."""
-    table = Table(_uid("Study Instance UID"), "State", "Rev.", "Instances", "Last instance (UTC)", "Reason")
+def studies_table(studies: Iterable[StudySummary], *, width: int) -> Table:
+    """The list of studies, newest first, for a terminal of so many columns."""
+    table = Table(
+        _uid("Study Instance UID", width),
+        _whole("State"),
+        "Rev.",
+        "Inst." if width < WIDE else "Instances",
+        _when("Last instance (UTC)" if width >= WIDE else "Last (UTC)", width),
+        "Reason",
+    )
     for study in studies:
         table.add_row(
             study.study_instance_uid,
             _state(study.state),
             str(study.revision),
             str(study.instances),
-            f"{study.last_instance_at:%Y-%m-%d %H:%M:%S}",
+            _time(study.last_instance_at),
             Text(study.reason or ""),
         )
     return table
 
 
-def study_view(detail: StudyDetail, catalogue: Catalogue) -> RenderableType:
-    """All about one study: state, results with provenance, clips, deliveries, and what happened when."""
+def catalogue_of(detail: StudyDetail, settings: Settings) -> Catalogue | None:
+    """The catalogue of the study's run, which may be an older one than today's; None where it is lost."""
+    if detail.run is None:
+        return None
+    configured = load_catalogue(settings.catalogue_path)
+    try:
+        return catalogue_of_run(Spool(settings.spool_dir), detail.run.catalogue_digest, configured)
+    except ReportError:
+        return None
+
+
+def callers_table(callers: Iterable[Caller], *, width: int) -> Table:
+    """Who called the node: one row for each caller and outcome."""
+    table = Table(_whole("Calling AE title"), _whole("Address"), "Outcome", "Calls", _when("Last (UTC)", width))
+    for caller in callers:
+        table.add_row(
+            Text(caller.ae_title), Text(caller.address), Text(caller.outcome), str(caller.count), _time(caller.last_at)
+        )
+    return table
+
+
+def quarantine_table(found: Iterable[Quarantined], *, width: int) -> Table:
+    """What lies in quarantine, and why."""
+    table = Table(_when("Since (UTC)", width), "From", "KiB", "Reason", _uid("File in spool/quarantine", width))
+    for kept in found:
+        table.add_row(
+            _time(kept.received_at),
+            Text(kept.calling_ae_title or ""),
+            str(-(-kept.size_bytes // 1024)),
+            Text(kept.reason),
+            Text(str(kept.path)),
+        )
+    return table
+
+
+def study_view(detail: StudyDetail, catalogue: Catalogue | None, *, width: int) -> RenderableType:
+    """All about one study: state, results with provenance, clips, deliveries, and what happened when.
+
+    `catalogue` is that of the study's run; without it, tasks have no names and values no units. `width` is that of the
+    terminal, in columns.
+    """
     study = detail.study
     head = Text.assemble(("Study ", "bold"), study.study_instance_uid, f"  revision {study.revision}  ")
     head.append_text(_state(study.state))
@@ -46,29 +101,38 @@ def study_view(detail: StudyDetail, catalogue: Catalogue) -> RenderableType:
     parts: list[RenderableType] = [head]
     if detail.run is not None:
         parts += [results_table(detail.run, catalogue), _provenance(detail.run)]
-    parts += [_clips_table(detail)]
+    parts += [_clips_table(detail, width)]
     if detail.report is not None:
         parts.append(_deliveries_table(detail))
-    parts.append(_journal_table(detail))
+    parts.append(_journal_table(detail, width))
     return Group(*parts)
 
 
-def results_table(run: Run, catalogue: Catalogue) -> Table:
-    """A run's answers; its title says what made them."""
-    limits = LIMITS_OF_USE.get(run.model.label)
-    table = Table("Task", "Answer", "Value", "Unit", "Note", title=limits, title_style="bold red", title_justify="left")
+def results_table(run: Run, catalogue: Catalogue | None) -> Table:
+    """A run's answers; each row says what kind of model made it, and the title what that means."""
+    limits = None if run.model.label is ModelLabel.CLINICAL else LIMITS_OF_USE[run.model.label]
+    columns = ("Task", _whole("Answer"), _whole("Model"), _whole("Value"), "Unit", "Note")
+    table = Table(*columns, title=limits, title_style="bold red", title_justify="left")
+    if catalogue is None:
+        table.caption = f"catalogue {run.catalogue_digest} is not in the spool: no names and units"
     for result in run.results:
-        task = catalogue.task(result.task_id)
-        unit = task.unit.meaning if isinstance(task, RegressionTask) else "cosine"
+        task = catalogue.task(result.task_id) if catalogue else None
         value = result.value if result.value is not None else result.score
         table.add_row(
             task.name if task else result.task_id,
             result.verdict,
+            Text(run.model.label, _LABEL_STYLE.get(run.model.label, "")),
             "" if value is None else f"{value:.3g}",
-            "" if value is None else unit,
+            "" if value is None else _unit(task),
             Text(_note(result)),
         )
     return table
+
+
+def _unit(task: RegressionTask | BinaryTask | None) -> str:
+    if task is None:
+        return ""
+    return task.unit.meaning if isinstance(task, RegressionTask) else "cosine"
 
 
 def _note(result: TaskResult) -> str:
@@ -86,8 +150,8 @@ def _provenance(run: Run) -> Text:
     )
 
 
-def _clips_table(detail: StudyDetail) -> Table:
-    table = Table(_uid("Instance"), "Frames", "Clip", title="Instances", title_justify="left")
+def _clips_table(detail: StudyDetail, width: int) -> Table:
+    table = Table(_uid("Instance", width), "Frames", "Clip", title="Instances", title_justify="left")
     clips = {clip.sop_instance_uid: clip for clip in detail.clips}
     for instance in detail.instances:
         clip = clips.get(instance.sop_instance_uid)
@@ -104,7 +168,7 @@ def _clips_table(detail: StudyDetail) -> Table:
 
 def _deliveries_table(detail: StudyDetail) -> Table:
     report = detail.report
-    table = Table("Destination", "State", "Attempts", "Last answer", title_justify="left")
+    table = Table("Destination", _whole("State"), "Attempts", "Last answer", title_justify="left")
     if report is not None:
         table.title = f"Report {report.sop_instance_uid}"
         for delivery in report.deliveries:
@@ -115,11 +179,12 @@ def _deliveries_table(detail: StudyDetail) -> Table:
     return table
 
 
-def _journal_table(detail: StudyDetail) -> Table:
-    table = Table("At (UTC)", "Rev.", "Step", "State", "Attempt", "ms", "Reason", title="Journal", title_justify="left")
+def _journal_table(detail: StudyDetail, width: int) -> Table:
+    columns = (_when("At (UTC)", width), "Rev.", _whole("Step"), _whole("State"), "Attempt", "ms", "Reason")
+    table = Table(*columns, title="Journal", title_justify="left")
     for entry in detail.journal:
         table.add_row(
-            f"{entry.at:%H:%M:%S}",
+            _time(entry.at),
             str(entry.revision),
             entry.step or "",
             _state(entry.state_after),
@@ -130,8 +195,20 @@ def _journal_table(detail: StudyDetail) -> Table:
     return table
 
 
-def _uid(heading: str) -> Column:
-    return Column(heading, no_wrap=True, overflow="fold")  # half a UID finds nothing
+def _uid(heading: str, width: int) -> Column:
+    return Column(heading, no_wrap=width >= WIDE, overflow="fold", max_width=None if width >= WIDE else FOLDED_UID)
+
+
+def _when(heading: str, width: int) -> Column:
+    return Column(heading, no_wrap=width >= WIDE, max_width=None if width >= WIDE else FOLDED_TIME)
+
+
+def _whole(heading: str) -> Column:
+    return Column(heading, no_wrap=True)
+
+
+def _time(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S}"
 
 
 def _state(state: str) -> Text:

@@ -1,7 +1,6 @@
 """The embedded default: node, workers and beat as one process tree, started and stopped together."""
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -9,6 +8,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from config.broker import FORWARD_QUEUE, MAINTENANCE_QUEUE, Step
 from config.catalogue import load_catalogue
@@ -17,9 +17,9 @@ from config.logs import Event, emit
 from config.peers import Role
 from config.settings import Settings
 from db.session import Database
-
-PARENT_VARIABLE = "ECHOWORKER_PARENT_PID"
-"""Tells a child whose child it is, so that it ends when that process is killed."""
+from deploy.data_folder import held_alone
+from deploy.stopping import PARENT_VARIABLE
+from worker.echoclip.pack import look_into_pack
 
 WORKERS: dict[str, tuple[str, ...]] = {
     "worker-prepare": ("worker", "--queues", f"{Step.PREPARE},{Step.REPORT}"),
@@ -59,6 +59,7 @@ class Child:
             [sys.executable, "-m", "deploy.cli", *self.command],
             env=environment,
             stdout=subprocess.DEVNULL,  # Celery prints there how it shuts down
+            start_new_session=True,  # Ctrl-C reaches all that a terminal runs: this one is stopped by us, in its turn
         )
         emit(Event.PROCESS_STARTED, process_name=self.name, pid=self.process.pid)
 
@@ -92,8 +93,8 @@ class Child:
             self.process.wait()
 
 
-def run_all(settings: Settings) -> None:
-    """Run everything until SIGTERM or SIGINT; a process that dies is started again.
+def run_all(settings: Settings, stop: threading.Event) -> None:
+    """Run everything until `stop` is set; a process that dies is started again.
 
     The node receives from the start; the workers come when the registry is there.
 
@@ -101,34 +102,38 @@ def run_all(settings: Settings) -> None:
     ------
     ConfigurationError
         The data folder, the task catalogue or the database's URL is wrong, or the node cannot listen.
+    ModelPackError
+        The configured model pack is none, or lacks something.
     """
     load_catalogue(settings.catalogue_path)
+    if settings.model.pack:
+        look_into_pack(Path(settings.model.pack))
     registry = Database(settings.database_url)
     commands = WORKERS | (FORWARDING if settings.peers_in(Role.FORWARD) else {})
-    with _Tree(settings) as tree:
+    with held_alone(settings.data_dir), _Tree(settings, stop) as tree:
         if tree.upgraded(registry):
             tree.start([Child(name, command) for name, command in commands.items()])
         tree.look_after()
 
 
-def run_node(settings: Settings) -> None:
-    """Run the node alone, receivers and intake, until SIGTERM or SIGINT.
+def run_node(settings: Settings, stop: threading.Event) -> None:
+    """Run the node alone, receivers and intake, until `stop` is set.
 
     Raises
     ------
     ConfigurationError
         The data folder is wrong, or the node cannot listen.
     """
-    with _Tree(settings) as tree:
+    with held_alone(settings.data_dir), _Tree(settings, stop) as tree:
         tree.look_after()
 
 
 class _Tree:
     """The running processes: the node's from the start, others as they are added."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, stop: threading.Event) -> None:
         self._settings = settings
-        self._stop = stop_on_signals()
+        self._stop = stop
         self._receivers = [
             Child(f"receiver-{number}", ("node", "--part", "receive"))
             for number in range(1, settings.node.processes + 1)
@@ -136,7 +141,6 @@ class _Tree:
         self._others = [Child("intake", ("node", "--part", "intake"))]
 
     def __enter__(self) -> "_Tree":
-        self._settings.data_dir.mkdir(parents=True, exist_ok=True)
         _require_free_port(self._settings)
         for child in [*self._receivers, *self._others]:
             child.start()
@@ -201,25 +205,3 @@ def _stop(children: Sequence[Child], *, within_s: float) -> None:
     deadline = time.monotonic() + within_s
     for child in children:
         child.wait_stopped(within_s=max(deadline - time.monotonic(), 0))
-
-
-def stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
-
-
-def end_with_parent() -> None:
-    """In a child of `run_all`: end when that process is gone, however it went."""
-    parent = os.environ.get(PARENT_VARIABLE)
-    if parent is None:
-        return
-
-    def watch() -> None:
-        while os.getppid() == int(parent):
-            time.sleep(1.0)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, name="parent", daemon=True).start()

@@ -1,16 +1,19 @@
 """Associations that we open: to whom, as whom, and what it means when one does not come about."""
 
+import socket
 import ssl
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
+from pydicom.uid import UID
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 
-from config.errors import DeliveryError, NoPresentationContextError
+from config.errors import AssociationRejectedError, DeliveryError, NoPresentationContextError
 from config.peers import PeerSettings
 from config.settings import Settings
 from dicom_node.contexts import VERIFICATION
@@ -19,6 +22,29 @@ from dicom_node.tls import calling_context
 
 CONNECT_TIMEOUT_S = 10
 ANSWER_TIMEOUT_S = 60
+SECOND_LOOK_TIMEOUT_S = 3
+
+_REJECTED = {1: "for good", 2: "for now"}
+_REJECTION_REASONS = {
+    (1, 1): "no reason given",
+    (1, 2): "application context name not supported",
+    (1, 3): "calling AE title not recognized",
+    (1, 7): "called AE title not recognized",
+    (2, 1): "no reason given",
+    (2, 2): "protocol version not supported",
+    (3, 1): "temporary congestion",
+    (3, 2): "local limit of associations exceeded",
+}
+"""By source and diagnostic of an A-ASSOCIATE-RJ (PS3.8 table 9-21)."""
+_CONTEXT_RESULTS = {
+    1: "rejected by its user",
+    2: "no reason",
+    3: "SOP class not supported",
+    4: "transfer syntax not supported",
+}
+"""Results of a presentation context (PS3.8 table 9-18)."""
+NAMED_CONTEXTS = 3
+"""So many are named in a message; the others are counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +93,9 @@ def association_with(
     Raises
     ------
     DeliveryError
-        The peer is out of reach or rejects us.
+        The peer is out of reach or does not answer.
+    AssociationRejectedError
+        It rejects us.
     NoPresentationContextError
         It accepts none of these presentation contexts.
     """
@@ -76,6 +104,7 @@ def association_with(
     ae.connection_timeout = CONNECT_TIMEOUT_S
     ae.acse_timeout = CONNECT_TIMEOUT_S
     ae.dimse_timeout = ANSWER_TIMEOUT_S
+    called_at = time.monotonic()
     try:
         association = ae.associate(
             peer.host,
@@ -88,17 +117,63 @@ def association_with(
         )
     except (OSError, UnicodeError) as error:
         raise DeliveryError(f"{peer}: the host name leads nowhere") from error
-    if association.is_rejected:
-        raise DeliveryError(f"{peer}: rejected the association of {peer.calling_ae_title}")
-    if association.rejected_contexts and not association.accepted_contexts:
-        raise NoPresentationContextError(f"{peer}: accepts none of our presentation contexts")
     if not association.is_established:
-        raise DeliveryError(f"{peer}: cannot be reached")
+        raise _failure(association, peer, waited_s=time.monotonic() - called_at)
     try:
         yield association
     finally:
         if association.is_established:
             association.release()
+
+
+def _failure(association: Association, peer: Peer, *, waited_s: float) -> DeliveryError:
+    """Why an association did not come about."""
+    answer = association.acceptor.primitive
+    if answer is not None and association.is_rejected:
+        why = (answer.result_source or 0, answer.diagnostic or 0)
+        reason = _REJECTION_REASONS.get(why, "for a reason that PS3.8 does not know")
+        codes = f"result {answer.result}, source {answer.result_source}, reason {answer.diagnostic}"
+        lasting = _REJECTED.get(answer.result or 0, "")
+        return AssociationRejectedError(
+            f"{peer}: rejected the association of {peer.calling_ae_title} {lasting}: {reason} ({codes})"
+        )
+    if answer is not None and association.rejected_contexts:
+        return NoPresentationContextError(f"{peer}: accepts none of {_named(association.rejected_contexts)}")
+    own_address = association.requestor.address_info
+    if own_address is None or own_address.port == 0:  # known once the connection stands
+        return DeliveryError(f"{peer}: {_why_no_connection(peer)}")
+    if waited_s < CONNECT_TIMEOUT_S:
+        return DeliveryError(f"{peer}: hung up when {peer.calling_ae_title} asked for an association")
+    return DeliveryError(f"{peer}: takes the connection, and does not answer within {CONNECT_TIMEOUT_S} s")
+
+
+def _named(contexts: Sequence[PresentationContext]) -> str:
+    named = [
+        f"{cast(UID, context.abstract_syntax).name} in {context.transfer_syntax[0].name} "
+        f"({_CONTEXT_RESULTS.get(context.result or 0, 'no reason')})"
+        for context in contexts[:NAMED_CONTEXTS]
+    ]
+    if len(contexts) > NAMED_CONTEXTS:
+        named.append(f"{len(contexts) - NAMED_CONTEXTS} others")
+    return ", ".join(named)
+
+
+def _why_no_connection(peer: Peer) -> str:
+    """A second look, since pynetdicom does not tell what it met."""
+    try:
+        with socket.create_connection((peer.host, peer.port), timeout=SECOND_LOOK_TIMEOUT_S) as connection:
+            if peer.tls is None:
+                return "cannot be reached for the moment"
+            with peer.tls.wrap_socket(connection, server_hostname=peer.host):
+                return "ends the TLS connection: does it trust our certificate?"
+    except TimeoutError:
+        return f"does not answer within {CONNECT_TIMEOUT_S} s: check address and firewall"
+    except ConnectionRefusedError:
+        return "connection refused: nothing listens there"
+    except ssl.SSLError as error:
+        return f"TLS does not come about ({error.reason or 'no reason given'})"
+    except OSError as error:
+        return f"cannot be reached ({error.strerror or type(error).__name__})"
 
 
 def echo(peer: Peer) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from celery import Celery
 
 from config.catalogue import Catalogue, load_catalogue
+from config.errors import SpoolAwayError
 from config.labels import ModelLabel
 from config.peers import PeerSettings, Role
 from config.settings import Settings
@@ -47,6 +48,17 @@ class WorkerContext:
         from worker.loading import load_scorer  # noqa: PLC0415  torch costs a second and 300 MB
 
         return load_scorer(self.settings, self.catalogue)
+
+    def require_spool(self) -> None:
+        """Tell a file that is lost from a spool that is out of sight.
+
+        Raises
+        ------
+        SpoolAwayError
+            The spool's folders are not there: a share that is not mounted looks like an empty folder.
+        """
+        if not (self.spool.root / "studies").is_dir():
+            raise SpoolAwayError(f"the spool is not there: {self.spool.root} has no folder studies; is it mounted?")
 
     def destination(self, name: str) -> PeerSettings | None:
         """The configured destination of that name."""

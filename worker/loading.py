@@ -3,11 +3,13 @@
 from pathlib import Path
 
 from config.catalogue import Catalogue
+from config.errors import ModelPackError
 from config.logs import Event, emit
 from config.settings import Settings
-from worker.echoclip.pack import load_pack
+from worker.echoclip.pack import ModelPack, load_pack
 from worker.echoclip.towers import Towers
 from worker.echoclip.untrained import make_untrained_pack
+from worker.pixels.preprocess import SIDE
 from worker.study_scoring import Scorer
 
 
@@ -17,13 +19,29 @@ def load_scorer(settings: Settings, catalogue: Catalogue) -> Scorer:
     Raises
     ------
     ModelPackError
-        The pack is missing, incomplete, or not what its manifest says.
+        The pack is missing, incomplete, not what its manifest says, or for pictures of another size.
     """
-    folder = Path(settings.model.pack) if settings.model.pack else _untrained_pack(settings)
-    pack = load_pack(folder)
+    pack = load_scoring_pack(Path(settings.model.pack) if settings.model.pack else _untrained_pack(settings))
     towers = Towers(pack, device=settings.model.device, precision=settings.model.precision)
     emit(Event.MODEL_LOADED, model=pack.identity.name, label=pack.identity.label)
     return Scorer(towers, pack.identity, catalogue)
+
+
+def load_scoring_pack(folder: Path) -> ModelPack:
+    """A pack whose model takes what `prepare` makes.
+
+    Raises
+    ------
+    ModelPackError
+        As `load_pack`; or the model is for pictures of another size.
+    """
+    pack = load_pack(folder)
+    if pack.image_size != SIDE:
+        raise ModelPackError(
+            f"model pack {folder}: its model takes pictures of {pack.image_size} x {pack.image_size}; "
+            f"clips are prepared as {SIDE} x {SIDE}, and other sizes are not supported yet"
+        )
+    return pack
 
 
 def _untrained_pack(settings: Settings) -> Path:

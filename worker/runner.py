@@ -17,6 +17,7 @@ from config.errors import (
     LeaseLostError,
     ModelPackError,
     ReportError,
+    SpoolAwayError,
     SpoolFullError,
 )
 from config.logs import Event, emit, place_of
@@ -55,10 +56,8 @@ def _run_if_due(context: WorkerContext, step: Step, study_id: int, work: StepFun
         _complete(context, held, outcome)
     except LeaseLostError:
         emit(Event.LEASE_LOST, **_facts(held))
-    except EchoWorkerError as error:
-        _fail(context, held, reason=str(error), fault=_fault_of(error))
-    except Exception as error:  # noqa: BLE001  its text may hold PHI: only type and place are written down
-        _fail(context, held, reason=place_of(error), fault=_fault_of(error))
+    except Exception as error:  # noqa: BLE001  whatever it is, the study has its failed attempt and the worker goes on
+        _fail(context, held, _cause(context, error))
 
 
 def _claim(context: WorkerContext, step: Step, study_id: int) -> Claim | None:
@@ -81,7 +80,8 @@ def _complete(context: WorkerContext, held: Claim, outcome: Outcome) -> None:
         if wait is not None:
             put_off(session, held, wait, now=now)
         else:
-            with completing(session, held, now=now, skip_reason=outcome.skip_reason) as study:
+            reasons = {"skip_reason": outcome.skip_reason, "stay_reason": outcome.stay_reason}
+            with completing(session, held, now=now, **reasons) as study:
                 outcome.record(session, study)
     if wait is not None:
         emit(Event.STEP_WAITS, **_facts(held), reason=wait.reason, duration_ms=_since(held, now))
@@ -90,17 +90,28 @@ def _complete(context: WorkerContext, held: Claim, outcome: Outcome) -> None:
     emit(Event.STEP_FINISHED, **_facts(held), state=study.state, duration_ms=_since(held, now))
 
 
+def _cause(context: WorkerContext, error: Exception) -> Exception:
+    """What is to blame: with the spool out of sight, that and nothing else."""
+    try:
+        context.require_spool()
+    except SpoolAwayError as away:
+        return away
+    return error
+
+
 def _fault_of(error: Exception) -> Fault:
     if isinstance(error, (ClipError, ReportError)):
         return Fault.LASTING
     out_of_something = isinstance(error, OSError) and error.errno in OUT_OF_SOMETHING
-    if out_of_something or isinstance(error, (SpoolFullError, ModelPackError, ConfigurationError)):
+    if out_of_something or isinstance(error, (SpoolFullError, SpoolAwayError, ModelPackError, ConfigurationError)):
         return Fault.SURROUNDINGS
     return Fault.PASSING
 
 
-def _fail(context: WorkerContext, held: Claim, *, reason: str, fault: Fault) -> None:
-    now = datetime.now(UTC)
+def _fail(context: WorkerContext, held: Claim, error: Exception) -> None:
+    # The text of an error that is not ours may hold PHI: only its type and place are written down.
+    reason = str(error) if isinstance(error, EchoWorkerError) else place_of(error)
+    fault, now = _fault_of(error), datetime.now(UTC)
     with context.database.write() as session:
         state = fail_attempt(session, held, reason=reason, fault=fault, now=now, pipeline=context.settings.pipeline)
     emit(Event.STEP_FAILED, **_facts(held), reason=reason, state=state or "passed on", duration_ms=_since(held, now))

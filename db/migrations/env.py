@@ -2,11 +2,11 @@
 
 from alembic import context
 
-from db.schema import Base
+from db.schema import Study
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=Base.metadata,
+    target_metadata=Study.metadata,
     render_as_batch=True,  # SQLite cannot alter a table in place
 )
 with context.begin_transaction():

@@ -98,7 +98,7 @@ def _group(
         source_images=_sources(run, evidence),
     )
     regression = task if isinstance(task, RegressionTask) else None
-    group[0].ContentSequence.append(_comment(explanation(result, regression)))
+    group[0].ContentSequence.append(_comment(explanation(result, regression, run.model.label)))
     return group
 
 
@@ -154,6 +154,7 @@ def _sources(run: Run, evidence: Sequence[Dataset]) -> list[SourceImageForMeasur
             referenced_frame_numbers=list(clip.frame_numbers),
         )
         for clip in run.clips
+        if clip.sop_instance_uid in sop_classes
     ]
 
 

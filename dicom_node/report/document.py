@@ -1,38 +1,29 @@
 """The Structured Report as an object for the PACS; the same run always gives the same bytes."""
 
+import json
 from collections.abc import Sequence
-from copy import deepcopy
 
 from highdicom import ContributingEquipment
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.sr import Comprehensive3DSR, ComprehensiveSR
+from pydicom.charset import python_encoding
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
-from pydicom.uid import UID, UltrasoundImageStorage, UltrasoundMultiFrameImageStorage
-from pydicom.valuerep import DA, TM
+from pydicom.uid import UID
 
 from config.catalogue import Catalogue
 from config.errors import ReportError
 from db.runs import Run
+from dicom_node.contexts import RETIRED_ULTRASOUND
 from dicom_node.header import MANUFACTURER
 from dicom_node.report.codes import OUR_SCHEME, OUR_SCHEME_NAME
 from dicom_node.report.content import device_uid, report_content
+from dicom_node.report.sources import UNICODE, report_sources
 from dicom_node.report.uids import derived_uid
 from dicom_node.report.wording import series_description
 
 SERIES_NUMBER = 900
 """Behind the modality's own series in a viewer's list."""
-
-_RETIRED = {
-    "1.2.840.10008.5.1.4.1.1.3": UltrasoundMultiFrameImageStorage,
-    "1.2.840.10008.5.1.4.1.1.6": UltrasoundImageStorage,
-}
-"""Classes that highdicom does not know, and the ones that took their place."""
-_TYPE_2 = (
-    "PatientID", "PatientName", "PatientBirthDate", "PatientSex",
-    "AccessionNumber", "StudyID", "StudyDate", "StudyTime", "ReferringPhysicianName",
-)  # fmt: skip
-"""Attributes that an SR must carry, empty where the images have none (PS3.3 A.35.13)."""
 
 
 def build_structured_report(
@@ -50,7 +41,8 @@ def build_structured_report(
     run, catalogue
         The results, and the tasks that they answer.
     evidence
-        The headers of the instances that the run used; patient and study are taken from the first.
+        The headers of the instances that the run used; patient and study are those of the first that names its
+        patient, as far as an SR can carry them (`dicom_node.report.sources`).
     sop_class
         Comprehensive 3D SR as IHE AIR asks for, or Comprehensive SR for a PACS that does not take it.
     predecessor
@@ -59,11 +51,12 @@ def build_structured_report(
     Raises
     ------
     ReportError
-        The run does not fit the catalogue, or its images cannot be reported on.
+        The run does not fit the catalogue, or its images cannot be reported on: they carry more than one Patient ID,
+        or one that is no valid value.
     """
     if not evidence:
         raise ReportError(f"run {run.run_uid} used no instance: there is nothing to report on")
-    headers = [_as_highdicom_knows_it(header) for header in evidence]
+    headers = report_sources(evidence)
     try:
         document = sop_class(
             evidence=headers,
@@ -86,30 +79,9 @@ def build_structured_report(
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise ReportError(f"run {run.run_uid}: highdicom refused the report ({type(error).__name__})") from error
     _date(document, run)
+    _make_all_text_writable(document)
     _name_retired_classes(document, evidence)
     return document
-
-
-def _as_highdicom_knows_it(header: Dataset) -> Dataset:
-    """A copy that highdicom takes: type 2 attributes there, their values valid, the SOP class a current one."""
-    known = deepcopy(header)
-    for keyword in _TYPE_2:
-        if not _valid(keyword, known.get(keyword)):
-            setattr(known, keyword, "")
-    known.SOPClassUID = _RETIRED.get(str(header.SOPClassUID), header.SOPClassUID)
-    return known
-
-
-def _valid(keyword: str, value: object) -> bool:
-    """Machines in the field send dates that are none, and sexes that DICOM does not have; an SR must not."""
-    try:
-        if keyword.endswith("Date"):
-            DA(value)
-        elif keyword.endswith("Time"):
-            TM(value)
-    except (TypeError, ValueError):
-        return False
-    return value is not None and (keyword != "PatientSex" or value in ("", "M", "F", "O"))
 
 
 def _algorithm_as_equipment(run: Run) -> ContributingEquipment:
@@ -133,9 +105,18 @@ def _date(document: Dataset, run: Run) -> None:
     highdicom.ContributionDateTime = ended.strftime("%Y%m%d%H%M%S.%f")
 
 
+def _make_all_text_writable(document: Dataset) -> None:
+    """Names of models and tasks, which are ours, need not fit the character set of the images."""
+    text = json.dumps(document.to_json_dict(), ensure_ascii=False)
+    try:
+        text.encode(python_encoding[document.SpecificCharacterSet])
+    except UnicodeEncodeError:
+        document.SpecificCharacterSet = UNICODE
+
+
 def _name_retired_classes(document: Dataset, evidence: Sequence[Dataset]) -> None:
     """References name the class that the instance really has: a PACS looks it up by both."""
-    retired = {str(h.SOPInstanceUID): h.SOPClassUID for h in evidence if str(h.SOPClassUID) in _RETIRED}
+    retired = {str(h.SOPInstanceUID): h.SOPClassUID for h in evidence if h.SOPClassUID in RETIRED_ULTRASOUND}
     if not retired:
         return
 

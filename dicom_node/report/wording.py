@@ -4,7 +4,7 @@ from config.catalogue import RegressionTask
 from config.labels import ModelLabel
 from db.runs import Run, TaskResult, Verdict
 
-_LIMITS: dict[ModelLabel, str] = {
+LIMITS_OF_USE: dict[ModelLabel, str] = {
     ModelLabel.UNTRAINED: (
         "NOT FOR CLINICAL USE. Made by an UNTRAINED model with random weights: the numbers mean nothing "
         "and only show that the connection works."
@@ -18,6 +18,7 @@ _LIMITS: dict[ModelLabel, str] = {
     ),
     ModelLabel.CLINICAL: "Made by a model that this site has validated, on its own responsibility.",
 }
+"""What results of a model so labelled may be taken for; said with every one of them."""
 _HOW_MADE = (
     "Computed without a human reader from the frames that are referenced. Cosine similarities are not probabilities. "
     "The published model was evaluated on apical four-chamber views; no check of the view was made."
@@ -32,11 +33,19 @@ def series_description(label: ModelLabel) -> str:
 
 def limits_of_use(run: Run) -> str:
     """What these results may be taken for."""
-    return f"{_LIMITS[run.model.label]} {_HOW_MADE}"
+    return f"{LIMITS_OF_USE[run.model.label]} {_HOW_MADE}"
 
 
-def explanation(result: TaskResult, task: RegressionTask | None) -> str:
-    """How one answer came about, or why there is none; `task` when the answer is an estimate."""
+def explanation(result: TaskResult, task: RegressionTask | None, label: ModelLabel) -> str:
+    """How one answer came about, or why there is none; `task` when the answer is an estimate.
+
+    A reader may copy one group out of its report: one of a model that knows no patients says so itself.
+    """
+    warning = f"{label} MODEL, NOT FOR CLINICAL USE. " if label in (ModelLabel.UNTRAINED, ModelLabel.DEMO) else ""
+    return warning + _explained(result, task)
+
+
+def _explained(result: TaskResult, task: RegressionTask | None) -> str:
     match result.verdict:
         case Verdict.MEASURED:
             count = len(result.clips)

@@ -53,6 +53,7 @@ def test_the_digest_changes_with_any_byte_of_the_file(tmp_path: Path) -> None:
         (REGRESSION.replace("{value}", "%"), "'ef'.*exactly once"),
         (REGRESSION.replace("EF {value}", "EF {value} to {value}"), "'ef'.*exactly once"),
         (REGRESSION.replace("last = 100", "last = 0"), "'ef', values.*greater"),
+        (REGRESSION.replace("last = 100", "last = 3"), "'ef'.*4 filled prompts.*at least 5"),
         (BINARY.replace("a lead", "a lead {value}"), "'lead'.*cannot hold"),
         (BINARY.replace('kind = "binary"', 'kind = "ternary"'), "'lead'"),
         (BINARY.replace('["a lead"]', "[]"), "'lead', prompts"),
@@ -68,6 +69,16 @@ def test_a_mistake_is_a_message_that_names_the_file_and_the_task(tmp_path: Path,
     file.write_text(content)
     with pytest.raises(ConfigurationError, match=f"site-tasks.toml.*{said}"):
         load_catalogue(file)
+
+
+def test_five_filled_prompts_are_enough_in_whatever_way(tmp_path: Path) -> None:
+    file = tmp_path / "site-tasks.toml"
+    for few in (
+        REGRESSION.replace("last = 100", "last = 4"),
+        REGRESSION.replace("last = 100", "last = 2").replace('["EF {value}"]', '["EF {value}", "EF is {value}"]'),
+    ):
+        file.write_text(few)
+        assert load_catalogue(file).task("ef")
 
 
 def test_a_missing_catalogue_is_named(tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+import errno
+import json
 import threading
 from pathlib import Path
 
@@ -59,3 +61,38 @@ def test_concurrent_senders_and_consumers_lose_and_double_nothing(settings: Sett
 def test_a_broker_that_is_away_is_an_answer_not_an_exception(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ECHOWORKER_BROKER__URL", "redis://127.0.0.1:1/0")
     assert enqueue(create_celery_app(load_settings(data_dir=tmp_path)), Step.SCORE, 7) is False
+
+
+def test_a_message_that_the_disk_cannot_take_leaves_nothing_behind(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = create_celery_app(settings)
+    assert enqueue(app, Step.SCORE, 7)
+    write_text = Path.write_text
+
+    def half(path: Path, text: str) -> int:
+        write_text(path, text[: len(text) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", half)
+    assert enqueue(app, Step.SCORE, 8) is False
+    monkeypatch.undo()
+    (message,) = (settings.broker_dir / "messages").iterdir()
+    assert json.loads(message.read_text())["headers"]["argsrepr"] == "[7]"
+
+
+@pytest.mark.parametrize(
+    "torn",
+    [b"", b'{"body": "W1s3XSwge30', b"\xff\xfe\x00", b"[]", b"{}", b'{"body": "", "headers": {}, "properties": {}}'],
+    ids=["empty", "half", "no-text", "no-object", "no-message", "no-properties"],
+)
+def test_a_message_torn_by_a_loss_of_power_is_passed_over_and_kept_for_a_look(settings: Settings, torn: bytes) -> None:
+    app = create_celery_app(settings)
+    folder = settings.broker_dir / "messages"
+    (folder / f"0_torn.{Step.SCORE}.msg").write_bytes(torn)  # it sorts before every real one
+    assert enqueue(app, Step.SCORE, 7)
+    with app.connection_for_read() as connection:
+        (payload,) = take_all(connection, Step.SCORE, 1)
+    assert payload[0] == [7]  # type: ignore[index]
+    assert list(folder.iterdir()) == []
+    assert [path.read_bytes() for path in (settings.broker_dir / "taken").iterdir()] == [torn]

@@ -17,6 +17,13 @@ def test_an_event_is_one_line_of_json_with_its_process(capfd: pytest.CaptureFixt
     assert (line["event"], line["process"], line["study_instance_uid"]) == ("study quiet, ready", "node", "1.2.3")
 
 
+@pytest.mark.parametrize(("event", "level"), [(Event.STUDY_READY, "info"), (Event.STEP_FAILED, "warning")])
+def test_an_event_carries_its_level(capfd: pytest.CaptureFixture[str], event: Event, level: str) -> None:
+    configure_logs(process="node")
+    emit(event)
+    assert json.loads(capfd.readouterr().err)["level"] == level
+
+
 def test_an_unexpected_error_is_described_without_its_text() -> None:
     try:
         int("Doe^Jane")

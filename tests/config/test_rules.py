@@ -154,7 +154,7 @@ PEER = '[[peers]]\nname = "{name}"\nae_title = "P"\nhost = "h"\nroles = ["{role}
         ('[[peers]]\nname="A"\nae_title="X"\nroles=["forward"]\n', "host is needed to call a peer"),
         (
             '[[rules]]\nname="a"\nsop_class=["UltrasoundStorage"]\n',
-            "sop_class.0: Value error, UltrasoundStorage is nei",
+            "sop_class.0: UltrasoundStorage is nei",
         ),
         ('[[rules]]\nname="a"\nsop_class=["VerificationSOPClasses"]\n', "is neither a UID nor the keyword"),
         ('[[rules]]\nname="a"\naction="drop"\n', "rules.0.action"),

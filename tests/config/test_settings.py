@@ -57,6 +57,40 @@ def test_a_mistake_in_the_site_file_is_named(
         load_settings()
 
 
+@pytest.mark.parametrize("variable", ["ECHOWORKER_NOED__PORT", "ECHOWORKER_PORT", "echoworker_data"])
+def test_a_misspelt_environment_variable_is_named(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, "104")
+    with pytest.raises(ConfigurationError, match=f"^environment variable {variable}: no such setting"):
+        load_settings()
+
+
+def test_the_variables_of_a_child_and_of_the_command_line_are_known(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ECHOWORKER_PARENT_PID", "1")
+    monkeypatch.setenv("ECHOWORKER_CONFIG", write(tmp_path / "site.toml", ""))
+    monkeypatch.setenv("ECHOWORKER_DATA_DIR", str(tmp_path))
+    assert load_settings().data_dir == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("[node]\nprot = 104\n", "setting node.prot: unknown setting"),
+        ('[[peers]]\nname="A"\nroles=["sender"]\n', "setting peers.0.ae_title: is missing"),
+        ("[tls]\naccept_without_tls=false\n", "setting tls: accept_without_tls = false needs certificate"),
+        ('[node]\nae_title="SEVENTEEN-LETTERS"\n', "setting node.ae_title: an AE title has 1 to 16 characters"),
+    ],
+)
+def test_a_mistake_is_told_in_our_words_and_not_in_those_of_a_library(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str, said: str
+) -> None:
+    monkeypatch.setenv("ECHOWORKER_CONFIG", write(tmp_path / "site.toml", content))
+    with pytest.raises(ConfigurationError) as raised:
+        load_settings()
+    assert str(raised.value).startswith(said)
+
+
 def test_a_missing_site_file_is_an_error_not_the_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ECHOWORKER_CONFIG", str(tmp_path / "absent.toml"))
     with pytest.raises(ConfigurationError, match=r"absent\.toml: no such file"):

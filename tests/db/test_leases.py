@@ -3,6 +3,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 
 from config.broker import Step
 from config.errors import LeaseLostError
@@ -10,6 +11,7 @@ from config.settings import PipelineSettings
 from db.leases import Claim, Fault, claim, completing, fail_attempt, renew, take_announcements
 from db.queries import study_detail
 from db.received import ReceivedInstance
+from db.schema import Study
 from db.session import Database
 from db.states import StudyState, state_after
 from db.studies import register_instance
@@ -203,3 +205,17 @@ def test_every_transition_and_failed_attempt_is_in_the_journal(
         ("prepare", "READY", "READY", 1, "no luck", 0),
         ("prepare", "READY", "PREPARED", 2, None, 2000),
     ]
+
+
+def test_a_worker_that_is_woken_while_another_writes_the_study_waits_for_it(
+    registry: Database, ready_study: int, pipeline: PipelineSettings, now: datetime
+) -> None:
+    """The wake-up comes once: on PostgreSQL a claim that skipped a locked row would throw it away."""
+    claims: list[Claim | None] = []
+    other = threading.Thread(target=lambda: claims.append(take(registry, ready_study, pipeline, now)))
+    with registry.write() as session:
+        session.scalars(select(Study).where(Study.id == ready_study).with_for_update()).one()
+        other.start()
+        other.join(0.5)
+    other.join(30)
+    assert [held is not None for held in claims] == [True]

@@ -18,6 +18,7 @@ from db.states import StudyState
 from db.studies import (
     Registration,
     close_quiet_studies,
+    close_study,
     identity_of,
     keep_open,
     register_instance,
@@ -120,6 +121,18 @@ def test_our_own_report_coming_back_from_the_pacs_reopens_nothing(
     assert state_of(registry) == (StudyState.READY, 1)
 
 
+def test_our_own_report_of_a_study_that_is_not_here_opens_none(registry: Database, received: Receive) -> None:
+    """A PACS that forwards everything must not make us score a study of which we have the answer alone."""
+    report = replace(received(sop="1.2.9"), is_our_report=True)
+    with registry.write() as session:
+        assert register_instance(session, report, QUIET) is Registration.OWN_REPORT
+    with registry.read() as session, pytest.raises(StudyNotFoundError):
+        study_detail(session, "1.2.1")
+    with registry.write() as session:
+        assert register_instance(session, received(), QUIET) is Registration.ADDED
+    assert state_of(registry) == (StudyState.RECEIVING, 1)
+
+
 def test_the_newest_instance_decides_the_quiet_time_in_whatever_order_they_are_registered(
     registry: Database, received: Receive, now: datetime
 ) -> None:
@@ -180,3 +193,28 @@ def test_instances_are_counted_and_the_patient_is_known(registry: Database, rece
         assert identity_of(session, "1.2.1").patient_id == "1"
         with pytest.raises(StudyNotFoundError, match=r"study 1\.2\.404 is not in the registry"):
             identity_of(session, "1.2.404")
+
+
+def test_a_study_is_closed_by_hand_whoever_is_still_sending_it(
+    registry: Database, received: Receive, now: datetime
+) -> None:
+    with registry.write() as session:
+        register_instance(session, received(at=now), QUIET)
+        keep_open(session, ["1.2.1"], quiet_at=now + 10 * QUIET)
+        close_study(session, "1.2.1", now=now)
+    assert state_of(registry) == ("READY", 1)
+    with registry.read() as session:
+        assert study_detail(session, "1.2.1").journal[-1].reason == "closed by hand"
+    with registry.write() as session:
+        assert register_instance(session, received(at=now), QUIET) is Registration.REOPENED
+    assert state_of(registry) == ("RECEIVING", 2)
+
+
+def test_only_a_study_that_is_being_received_can_be_closed(registry: Database, ready_study: int, now: datetime) -> None:
+    with (
+        registry.write() as session,
+        pytest.raises(RegistryError, match=r"1\.2\.1 is READY: only one that is RECEIVING"),
+    ):
+        close_study(session, "1.2.1", now=now)
+    with registry.write() as session, pytest.raises(StudyNotFoundError):
+        close_study(session, "1.2.99", now=now)

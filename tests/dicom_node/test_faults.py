@@ -21,12 +21,12 @@ from db.session import Database
 from dicom_node.calling import Peer, echo
 from dicom_node.intake import Intake
 from dicom_node.spool import Spool
+from tests.support.clips import data_set_of
 from tests.support.receivers import (
     RELEASE_RQ,
     ReceiverProcess,
     associate,
     association_request,
-    data_set_of,
     receiving,
     small_clips,
     store_pdus,

@@ -29,6 +29,17 @@ def as_study_of_its_own(clip: Path, folder: Path, **changes: object) -> Path:
     return copy
 
 
+def study_of(file: Path) -> str:
+    """The Study Instance UID of a file."""
+    return str(pydicom.dcmread(file, specific_tags=["StudyInstanceUID"]).StudyInstanceUID)
+
+
+def data_set_of(file: Path) -> bytes:
+    """The bytes behind the File Meta Information."""
+    content = file.read_bytes()
+    return content[132 + 12 + int.from_bytes(content[140:144], "little") :]
+
+
 def made_clip(file: Path, pixels: npt.NDArray[np.generic], photometric: str, **changes: object) -> Path:
     """An uncompressed ultrasound clip of these pixels, [frames, rows, columns] or [frames, rows, columns, 3]."""
     dataset = FileDataset(file, {}, preamble=b"\0" * 128)

@@ -23,7 +23,7 @@ from pynetdicom.presentation import build_context
 
 from config.settings import load_settings
 from dicom_node.server import Receiver
-from tests.support.clips import made_clip
+from tests.support.clips import data_set_of, made_clip
 from tests.support.servers import free_port
 from tests.support.waiting import wait_until
 
@@ -157,12 +157,6 @@ ASSOCIATE_AC = 2
 RELEASE_RQ = bytes([5, 0, 0, 0, 0, 4, 0, 0, 0, 0])
 STATUS_0000 = bytes([0, 0, 0, 9, 2, 0, 0, 0, 0, 0])
 """The element (0000,0900) with the value 0x0000."""
-
-
-def data_set_of(file: Path) -> bytes:
-    """The bytes behind the File Meta Information."""
-    content = file.read_bytes()
-    return content[132 + 12 + int.from_bytes(content[140:144], "little") :]
 
 
 def association_request(calling: str = "FUZZ") -> bytes:

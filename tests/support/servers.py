@@ -141,16 +141,18 @@ class DcmQRSCP:
 
 
 @contextmanager
-def postgresql(folder: Path) -> Iterator[PostgreSQL]:
-    initdb, server = require_tool("initdb"), PostgreSQL(free_port())
+def postgresql(folder: Path, port: int | None = None) -> Iterator[PostgreSQL]:
+    """A server on the cluster in this folder, which is made when it is not there yet."""
+    initdb, server = require_tool("initdb"), PostgreSQL(port or free_port())
     as_user = _as_ordinary_user(folder)
     data = str(folder / "data")
-    subprocess.run(
-        [*as_user, initdb, "--pgdata", data, "--username", "postgres", "--auth", "trust", "--no-sync"],
-        check=True,
-        capture_output=True,
-        cwd=folder,
-    )
+    if not Path(data).exists():
+        subprocess.run(
+            [*as_user, initdb, "--pgdata", data, "--username", "postgres", "--auth", "trust", "--no-sync"],
+            check=True,
+            capture_output=True,
+            cwd=folder,
+        )
     options = ["-p", str(server.port), "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}"]
     # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients.
     command = [*as_user, require_tool("postgres"), "-D", data, *options, "-c", "fsync=off"]

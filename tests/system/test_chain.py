@@ -18,7 +18,7 @@ from config.broker import Step
 from db.runs import Verdict
 from db.schema import Report, RunRow, Study
 from dicom_node.send import send_files
-from tests.support.clips import LARGE, SMALL, as_study_of_its_own
+from tests.support.clips import LARGE, SMALL, as_study_of_its_own, study_of
 from tests.support.installation import Installation
 from tests.support.servers import Orthanc
 from tests.support.tools import require_tool
@@ -31,10 +31,6 @@ def dcmsend(installation: Installation, *files: Path) -> subprocess.CompletedPro
     command = [require_tool("dcmsend"), "--call", "ECHOWORKER", "127.0.0.1", str(installation.port)]
     environment = {**os.environ, "TCP_NODELAY": "1"}
     return subprocess.run([*command, *files], capture_output=True, text=True, check=False, env=environment)
-
-
-def study_of(file: Path) -> str:
-    return str(pydicom.dcmread(file, specific_tags=["StudyInstanceUID"]).StudyInstanceUID)
 
 
 def clips_of_two_studies(folder: Path) -> list[Path]:

@@ -1,6 +1,7 @@
 """`make demo`, as a new user runs it; and nothing in it asks the network."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -39,8 +40,9 @@ def test_the_demo_shows_the_whole_way_and_asks_no_network(tmp_path: Path) -> Non
     log = tmp_path / "network.log"
     (tmp_path / "hook").mkdir()
     (tmp_path / "hook" / "sitecustomize.py").write_text(WATCH.format(log=str(log)))
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "hook"), "HF_HUB_OFFLINE": "0", "COLUMNS": "200"}
-    folder = tmp_path / "demo"
+    path = os.pathsep.join(filter(None, [str(tmp_path / "hook"), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "0", "COLUMNS": "200"}
+    folder = tmp_path / 'a "quoted" [red]demo'
     run = subprocess.run(
         [ECHOWORKER, "demo", "--folder", folder], capture_output=True, text=True, check=False, env=environment
     )
@@ -49,14 +51,21 @@ def test_the_demo_shows_the_whole_way_and_asks_no_network(tmp_path: Path) -> Non
         "C-STORE examples_ybr_color.dcm: 0x0000",
         "C-STORE color3d_jpeg_baseline.dcm: 0x0000",
         "DELIVERED",
-        "UNTRAINED model: random weights, these numbers mean nothing",
+        "UNTRAINED model with random weights: the numbers mean nothing",
         "Left Ventricular Ejection Fraction by US",
         "NOT FOR CLINICAL USE",
+        "The two clips are one acquisition at two sizes",
         f"registry  sqlite:///{folder}/data/registry.sqlite3",
         f"spool     {folder}/data/spool",
         f"PACS      {folder}/pacs",
     ):
-        assert word in run.stdout, word
+        assert " ".join(word.split()) in " ".join(run.stdout.split()), word
+    shown = re.findall(r"^of study (\S+)$", run.stdout, re.MULTILINE)
+    assert shown == re.findall(r"^Study (\S+)  revision 1", run.stdout, re.MULTILINE)
+    assert len(shown) == 2
+    assert "Its PACS is gone with the demo" in run.stdout
+    open_to_others = [path for path in folder.rglob("*") if path.stat().st_mode & 0o077]
+    assert open_to_others == [], "all that holds PHI is for its owner alone"
     reports = [pydicom.dcmread(path) for path in (folder / "pacs").iterdir()]
     assert [report.Modality for report in reports] == ["SR", "SR"]
     seen = log.read_text().splitlines()

@@ -1,5 +1,6 @@
 """One UNTRAINED pack for all tests of the worker; making it is fast, loading torch is not."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -22,3 +23,11 @@ def untrained_pack(untrained_folder: Path) -> ModelPack:
 @pytest.fixture(scope="session")
 def towers(untrained_pack: ModelPack) -> Towers:
     return Towers(untrained_pack, device="cpu", precision="float32")
+
+
+@pytest.fixture
+def nobody() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -3,19 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
-from shutil import copyfile
 
+import pytest
 from sqlalchemy import select
 
 from config.broker import Step, create_celery_app
-from config.settings import Settings
+from config.settings import Settings, load_settings
 from db.queries import StudyDetail, study_detail
 from db.schema import Study
 from db.studies import close_quiet_studies, register_instance
 from dicom_node.header import read_header
 from dicom_node.intake import received_instance
+from dicom_node.receive import Announced, receive_data_set
 from dicom_node.routing import routed
+from tests.support.clips import data_set_of
 from worker.context import WorkerContext
 from worker.runner import run_step
 from worker.steps.deliver import deliver_report
@@ -30,6 +33,24 @@ WORK = {
     Step.DELIVER: deliver_report,
 }
 QUIET = timedelta(seconds=30)
+TO_REPORT = (Step.PREPARE, Step.SCORE, Step.REPORT)
+SITE = """
+[[peers]]
+roles = ["destination"]
+name = "pacs"
+host = "127.0.0.1"
+port = {pacs}
+ae_title = "STORESCP"
+accept_models = ["UNTRAINED"]
+
+[[peers]]
+roles = ["destination"]
+name = "second"
+host = "127.0.0.1"
+port = {second}
+ae_title = "SECOND"
+accept_models = ["{second_accepts}"]
+"""
 
 
 @dataclass
@@ -43,12 +64,23 @@ class Pipeline:
         context.spool.create()
         return cls(context)
 
+    @classmethod
+    def over_again(cls, before: "Pipeline") -> "Pipeline":
+        """The same installation, started again with what its settings are now."""
+        return cls.create(load_settings(data_dir=before.context.settings.data_dir))
+
     def receive(self, *files: Path) -> str:
         """Keep and register these files; the Study Instance UID of the last."""
         spool = self.context.spool
         for file in files:
             header = read_header(file)
-            spool.keep(Path(copyfile(file, spool.incoming / file.name)), header)
+            announced = Announced(
+                sop_class_uid=header.sop_class_uid,
+                sop_instance_uid=header.sop_instance_uid,
+                transfer_syntax_uid=header.transfer_syntax_uid,
+                calling_ae_title="ECHO1",
+            )
+            assert receive_data_set(spool, announced, BytesIO(data_set_of(file))) == (0x0000, "")
         for waiting in list(spool.unregistered()):
             with self.context.database.write() as session:
                 instance = received_instance(spool, waiting)
@@ -73,3 +105,21 @@ class Pipeline:
     def detail(self, study_instance_uid: str) -> StudyDetail:
         with self.context.database.read() as session:
             return study_detail(session, study_instance_uid)
+
+
+def pipeline_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, pacs: int, second: int, second_accepts: str = "CLINICAL"
+) -> Pipeline:
+    """A pipeline with two destinations; called again, the same installation with changed settings."""
+    site = tmp_path / "site.toml"
+    site.write_text(SITE.format(pacs=pacs, second=second, second_accepts=second_accepts))
+    monkeypatch.setenv("ECHOWORKER_CONFIG", str(site))
+    monkeypatch.setenv("ECHOWORKER_PIPELINE__RETRY_AFTER_S", "0.001")
+    return Pipeline.create(load_settings(data_dir=tmp_path / "data"))
+
+
+def ready(pipeline: Pipeline, *files: Path) -> str:
+    """The Study Instance UID of a study of these files that has fallen quiet."""
+    uid = pipeline.receive(*files)
+    pipeline.fall_quiet()
+    return uid

@@ -1,5 +1,6 @@
 """What holds for every step: one outcome, whatever happens meanwhile, and no word of the patient."""
 
+import errno
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -9,11 +10,11 @@ from pathlib import Path
 
 import pytest
 import structlog
-from sqlalchemy import text
+from sqlalchemy import text, update
 from sqlalchemy.orm import Session
 
 from config.broker import Step
-from config.errors import ClipError, DeliveryError
+from config.errors import ClipError, DeliveryError, SpoolFullError
 from config.logs import configure_logs
 from config.settings import load_settings
 from db.leases import Claim, claim
@@ -111,6 +112,24 @@ def test_an_error_that_would_come_again_fails_at_once(pipeline: Pipeline, study:
     run(pipeline, study, work)
     detail = pipeline.detail(study)
     assert (detail.study.state, detail.study.reason) == ("FAILED", "frames gone")
+
+
+@pytest.mark.parametrize("full", [OSError(errno.ENOSPC, "No space left on device"), SpoolFullError("disk low")])
+def test_a_full_disk_costs_no_attempt_however_long_it_stays_full(
+    pipeline: Pipeline, study: str, full: Exception
+) -> None:
+    def work(*_: object) -> Outcome:
+        raise full
+
+    for _ in range(pipeline.context.settings.pipeline.maximum_attempts + 1):
+        run(pipeline, study, work)
+        detail = pipeline.detail(study)
+        assert (detail.study.state, detail.study.attempts) == ("READY", 0)
+        with pipeline.context.database.write() as session:
+            session.execute(update(Study).values(next_attempt_at=None))  # its time has come
+    assert len([entry for entry in detail.journal if entry.step == "prepare"]) == 3
+    run(pipeline, study, lambda *_: noting("room again"))
+    assert pipeline.detail(study).study.state == "PREPARED"
 
 
 def test_an_unexpected_error_is_written_down_without_its_text(pipeline: Pipeline, study: str, logs: StringIO) -> None:

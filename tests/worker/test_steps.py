@@ -1,6 +1,5 @@
 """The four steps over one real study, in this process: what each leaves behind."""
 
-import socket
 from pathlib import Path
 
 import numpy as np
@@ -10,61 +9,19 @@ from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
 
 from config.broker import Step
+from config.errors import RegistryError
 from config.settings import load_settings
 from db.runs import Verdict
 from db.studies import requeue
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
 from tests.support.servers import StoreSCP
-from tests.worker.pipeline import Pipeline
-
-TO_REPORT = (Step.PREPARE, Step.SCORE, Step.REPORT)
-SITE = """
-[[peers]]
-roles = ["destination"]
-name = "pacs"
-host = "127.0.0.1"
-port = {pacs}
-ae_title = "STORESCP"
-accept_models = ["UNTRAINED"]
-
-[[peers]]
-roles = ["destination"]
-name = "second"
-host = "127.0.0.1"
-port = {second}
-ae_title = "SECOND"
-accept_models = ["{second_accepts}"]
-"""
-
-
-@pytest.fixture
-def nobody() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def pipeline_to(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, pacs: int, second: int, second_accepts: str = "CLINICAL"
-) -> Pipeline:
-    site = tmp_path / "site.toml"
-    site.write_text(SITE.format(pacs=pacs, second=second, second_accepts=second_accepts))
-    monkeypatch.setenv("ECHOWORKER_CONFIG", str(site))
-    monkeypatch.setenv("ECHOWORKER_PIPELINE__RETRY_AFTER_S", "0.001")
-    return Pipeline.create(load_settings(data_dir=tmp_path / "data"))
+from tests.worker.pipeline import TO_REPORT, Pipeline, pipeline_to, ready
 
 
 @pytest.fixture
 def pipeline(tmp_path: Path) -> Pipeline:
     """Without a destination."""
     return Pipeline.create(load_settings(data_dir=tmp_path / "data"))
-
-
-def ready(pipeline: Pipeline, *files: Path) -> str:
-    uid = pipeline.receive(*files)
-    pipeline.fall_quiet()
-    return uid
 
 
 def test_prepare_leaves_a_tensor_for_each_clip_and_a_reason_for_each_other_instance(
@@ -130,6 +87,17 @@ def test_tensors_go_when_the_report_is_built(pipeline: Pipeline) -> None:
     assert not folder.exists()
 
 
+def test_tensors_of_earlier_revisions_go_when_the_next_is_prepared(pipeline: Pipeline, tmp_path: Path) -> None:
+    study = ready(pipeline, SMALL)
+    pipeline.run(study, [Step.PREPARE, Step.SCORE])
+    folders = [pipeline.context.spool.tensor_folder(study, revision) for revision in (1, 2)]
+    ready(pipeline, as_study_of_its_own(LARGE, tmp_path / "late", StudyInstanceUID=study))
+    assert [folder.exists() for folder in folders] == [True, False]
+    pipeline.run(study, [Step.PREPARE])
+    assert [folder.exists() for folder in folders] == [False, True]
+    assert pipeline.run(study, [Step.SCORE, Step.REPORT]).study.state == "REPORTED"
+
+
 def test_a_report_goes_to_the_destinations_that_accept_its_model_and_to_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, storescp: StoreSCP, nobody: int
 ) -> None:
@@ -177,6 +145,18 @@ def test_a_late_instance_makes_a_second_report_that_names_the_first(
     assert named.ReferencedSOPInstanceUID == first.sop_instance_uid
     assert len(detail.run.clips if detail.run else ()) == 2
     assert len(list(storescp.folder.iterdir())) == 2
+
+
+def test_the_results_of_an_earlier_revision_are_not_reported_as_those_of_this_one(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    study = ready(pipeline, SMALL)
+    pipeline.run(study)
+    ready(pipeline, as_study_of_its_own(LARGE, tmp_path / "late", StudyInstanceUID=study))
+    for step in (Step.REPORT, Step.DELIVER):
+        with pipeline.context.database.write() as session, pytest.raises(RegistryError, match="no results to report"):
+            requeue(session, study, now=pipeline.detail(study).study.state_since, step=step)
+    assert pipeline.detail(study).study.state == "READY"
 
 
 def test_the_report_coming_back_from_the_pacs_does_not_open_the_study_again(

@@ -70,6 +70,25 @@ class ModelPack:
     image_size: int
 
 
+def look_into_pack(folder: Path) -> ModelIdentity:
+    """What a pack says that it is. Its files are there; that they are the right ones is not looked at: this is quick.
+
+    Raises
+    ------
+    ModelPackError
+        A file is missing, or manifest or configuration is not valid.
+    """
+    if not folder.is_dir():
+        raise ModelPackError(f"model pack {folder}: no such folder; check model.pack")
+    if not (folder / WEIGHTS).is_file():
+        raise ModelPackError(f"model pack {folder}: has no {WEIGHTS}; install the pack again")
+    manifest, identity = _manifest(folder)
+    _configuration(folder)
+    for name in (CONFIGURATION, WEIGHTS):
+        _promised(folder / name, manifest)
+    return identity
+
+
 def load_pack(folder: Path) -> ModelPack:
     """Read and verify a pack: every file is there and has the digest that the manifest gives.
 
@@ -78,23 +97,12 @@ def load_pack(folder: Path) -> ModelPack:
     ModelPackError
         A file is missing, damaged or not valid; or the configuration would fetch something from a hub.
     """
-    content = _read(folder / MANIFEST)
-    manifest = _parsed(Manifest, content, folder / MANIFEST)
+    manifest, identity = _manifest(folder)
     for name in (CONFIGURATION, WEIGHTS):
         _verify(folder / name, manifest)
-    configuration = _parsed(OpenClipConfiguration, _read(folder / CONFIGURATION), folder / CONFIGURATION)
+    configuration, image_size = _configuration(folder)
     return ModelPack(
-        folder=folder,
-        identity=ModelIdentity(
-            name=manifest.name,
-            version=manifest.version,
-            family=manifest.family,
-            label=manifest.label,
-            # The manifest holds the digest of every other file, so its own stands for them all.
-            digest=hashlib.sha256(content).hexdigest(),
-        ),
-        normalisation=configuration.preprocess_cfg,
-        image_size=_image_size(configuration.model_cfg, folder / CONFIGURATION),
+        folder=folder, identity=identity, normalisation=configuration.preprocess_cfg, image_size=image_size
     )
 
 
@@ -112,10 +120,35 @@ def write_manifest(folder: Path, *, name: str, version: str, family: str, label:
     (folder / MANIFEST).write_text(json.dumps(manifest.model_dump(mode="json"), indent=1) + "\n")
 
 
-def _verify(file: Path, manifest: Manifest) -> None:
+def _manifest(folder: Path) -> tuple[Manifest, ModelIdentity]:
+    content = _read(folder / MANIFEST)
+    manifest = _parsed(Manifest, content, folder / MANIFEST)
+    return manifest, ModelIdentity(
+        name=manifest.name,
+        version=manifest.version,
+        family=manifest.family,
+        label=manifest.label,
+        # The manifest holds the digest of every other file, so its own stands for them all.
+        digest=hashlib.sha256(content).hexdigest(),
+    )
+
+
+def _configuration(folder: Path) -> tuple[OpenClipConfiguration, int]:
+    """The configuration, and the edge of the images that the model takes, in pixels."""
+    file = folder / CONFIGURATION
+    configuration = _parsed(OpenClipConfiguration, _read(file), file)
+    return configuration, _image_size(configuration.model_cfg, file)
+
+
+def _promised(file: Path, manifest: Manifest) -> str:
     promised = manifest.files.get(file.name)  # type: ignore[call-overload]
     if promised is None:
         raise ModelPackError(f"{file.parent / MANIFEST}: files lacks the SHA-256 of {file.name}")
+    return str(promised)
+
+
+def _verify(file: Path, manifest: Manifest) -> None:
+    promised = _promised(file, manifest)
     try:
         actual = _sha256(file)
     except OSError as error:

@@ -11,18 +11,14 @@ from pydicom.dataset import FileDataset
 from pydicom.uid import UID, UltrasoundImageStorage, UltrasoundMultiFrameImageStorage
 
 from config.errors import ClipError
+from dicom_node.contexts import RETIRED_ULTRASOUND
 from dicom_node.header import read_image_header
 from worker.pixels.decode import decode_frames, require_decoder
 from worker.pixels.preprocess import PROFILE, SIDE, model_frame
 from worker.pixels.regions import Region, choose_region
 from worker.pixels.sampling import MINIMUM_FRAMES, sampled_indices
 
-ULTRASOUND_IMAGES = {
-    UltrasoundMultiFrameImageStorage,
-    UltrasoundImageStorage,
-    UID("1.2.840.10008.5.1.4.1.1.3"),  # the retired classes, which older machines still send
-    UID("1.2.840.10008.5.1.4.1.1.6"),
-}
+ULTRASOUND_IMAGES = {UltrasoundMultiFrameImageStorage, UltrasoundImageStorage, *RETIRED_ULTRASOUND}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,12 +9,13 @@ from functools import partial
 
 from sqlalchemy.orm import Session
 
-from config.errors import DeliveryError, EchoWorkerError
+from config.errors import DeliveryError, EchoWorkerError, ReportError
+from config.labels import ModelLabel
 from config.logs import Event, emit, place_of
 from config.peers import PeerSettings
 from db.commitments import await_commitment, commitment_refused, wait_for_commitments
 from db.leases import Claim, Wait
-from db.results import cancel_delivery, due_deliveries, record_delivery
+from db.results import cancel_delivery, current_report, current_run, due_deliveries, record_delivery
 from db.schema import Study
 from db.states import DeliveryState
 from dicom_node.calling import called_peer
@@ -23,6 +24,7 @@ from dicom_node.commitment_files import CommitmentFiles
 from dicom_node.send import Answer, send_files
 from worker.context import WorkerContext
 from worker.steps.outcome import Outcome
+from worker.steps.stored_report import is_intact, no_destination
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,14 +40,23 @@ class _Due:
 def deliver_report(context: WorkerContext, held: Claim) -> Outcome:
     """Send the report wherever it is due; each acceptance is written down at once, so that none is sent twice.
 
+    A destination that was removed, or takes results of such a model no more, gets nothing; where that leaves none
+    that has the report, the study stays REPORTED.
+
     Raises
     ------
+    ReportError
+        The stored report is not the one that was built: nothing was sent.
     DeliveryError
         At least one destination has not accepted it; the others have it and are not asked again.
     """
     again_after_s = context.settings.pipeline.commitment_again_after_s
     asked_before = datetime.now(UTC) - timedelta(seconds=again_after_s)
     with context.database.read() as session:
+        run = current_run(session, study_id=held.study_id, study_instance_uid=held.study_instance_uid)
+        report = current_report(session, study_id=held.study_id)
+        if run is None or report is None:
+            raise ReportError(f"study {held.study_instance_uid}: no report; requeue it with --step report")
         due = [
             _Due(
                 delivery_id=d.id,
@@ -56,7 +67,11 @@ def deliver_report(context: WorkerContext, held: Claim) -> Outcome:
             )
             for d in due_deliveries(session, study_id=held.study_id, asked_before=asked_before)
         ]
-    failures = [failure for delivery in due if (failure := _deliver(context, held, delivery))]
+    if due and not is_intact(context, report):
+        raise ReportError(
+            f"report {report.sop_instance_uid} is lost or changed in the spool: requeue the study with --step report"
+        )
+    failures = [failure for delivery in due if (failure := _deliver(context, held, delivery, run.model.label))]
     if failures:
         raise DeliveryError("; ".join(failures))
 
@@ -66,15 +81,26 @@ def deliver_report(context: WorkerContext, held: Claim) -> Outcome:
     def waits(session: Session) -> Wait | None:
         return wait_for_commitments(session, study_id=held.study_id, again_after_s=again_after_s)
 
-    return Outcome(record=record, waits=waits)
+    return Outcome(record=record, waits=waits, stay_reason=_why_nobody_has_it(context, held, run.model.label))
 
 
-def _deliver(context: WorkerContext, held: Claim, due: _Due) -> str | None:
+def _why_nobody_has_it(context: WorkerContext, held: Claim, label: ModelLabel) -> str | None:
+    with context.database.read() as session:
+        report = current_report(session, study_id=held.study_id)
+        there = (DeliveryState.DELIVERED, DeliveryState.SENT)
+        somebody_has_it = report is not None and any(d.state in there for d in report.deliveries)
+    return None if somebody_has_it else no_destination(label)
+
+
+def _deliver(context: WorkerContext, held: Claim, due: _Due, label: ModelLabel) -> str | None:
     """Send to one destination and note its answer; what went wrong, or None."""
     destination = context.destination(due.destination)
-    if destination is None:
+    # Asked again at this moment: since the report was built, the settings may have changed.
+    if destination is None or destination.name not in context.destinations_for(label):
+        gone = "no longer among the configured destinations"
+        reason = gone if destination is None else f"accepts no results of {label} models any more"
         with context.database.write() as session:
-            cancel_delivery(session, due.delivery_id, reason="no longer among the configured destinations")
+            cancel_delivery(session, due.delivery_id, reason=reason)
         return None
     if due.is_sent and destination.storage_commitment:
         return _ask_commitment(context, destination, due, answer=None)

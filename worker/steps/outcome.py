@@ -27,3 +27,5 @@ class Outcome:
     """Asked in that transaction, with the study locked: what the study waits for in the state that it is in."""
     skip_reason: str | None = None
     """Set when the study cannot go on: it ends as SKIPPED, for this reason."""
+    stay_reason: str | None = None
+    """Set when there was nothing to do: the study stays in its state, for this reason."""

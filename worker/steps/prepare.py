@@ -1,5 +1,6 @@
 """READY -> PREPARED: every instance of the study becomes a clip for the model, or a reason why not."""
 
+import shutil
 from collections import Counter
 from io import BytesIO
 from pathlib import Path
@@ -26,6 +27,8 @@ def prepare_study(context: WorkerContext, held: Claim) -> Outcome:
     ------
     SpoolFullError
         The disk has no room for them.
+    SpoolAwayError
+        None of the instances is there, nor the spool itself.
     """
     with context.database.read() as session:
         instances = spool_paths_of(session, held.study_id, action=Action.SCORE)
@@ -38,7 +41,12 @@ def prepare_study(context: WorkerContext, held: Claim) -> Outcome:
     def record(session: Session, study: Study) -> None:
         replace_clips(session, study_id=study.id, revision=held.revision, clips=clips)
 
-    return Outcome(record=record, skip_reason=_why_nothing_is_usable(clips, rules))
+    def forget_earlier_revisions() -> None:
+        for revision in range(1, held.revision):
+            earlier = context.spool.tensor_folder(held.study_instance_uid, revision)
+            shutil.rmtree(earlier, ignore_errors=True)
+
+    return Outcome(record=record, afterwards=forget_earlier_revisions, skip_reason=_why_nothing_is_usable(clips, rules))
 
 
 def prepare_clip(context: WorkerContext, sop_instance_uid: str, spool_path: str, folder: Path) -> PreparedClip:
@@ -47,6 +55,9 @@ def prepare_clip(context: WorkerContext, sop_instance_uid: str, spool_path: str,
         clip = read_clip(context.spool.absolute(spool_path))
     except ClipError as error:
         return PreparedClip(sop_instance_uid=sop_instance_uid, skip_reason=str(error))
+    except FileNotFoundError:
+        context.require_spool()
+        return PreparedClip(sop_instance_uid=sop_instance_uid, skip_reason="its file is missing from the spool")
     content = BytesIO()
     np.save(content, clip.frames)
     tensor = folder / f"{sop_instance_uid}.npy"

@@ -4,6 +4,7 @@ import hashlib
 import shutil
 from io import BytesIO
 
+from pydicom.dataset import FileDataset
 from sqlalchemy.orm import Session
 
 from config.errors import ReportError
@@ -15,8 +16,10 @@ from db.schema import Report, Study
 from dicom_node.header import read_image_header
 from dicom_node.report.document import build_structured_report
 from dicom_node.spool import write_durably
+from worker.catalogues import catalogue_of_run
 from worker.context import WorkerContext
 from worker.steps.outcome import Outcome
+from worker.steps.stored_report import is_intact, no_destination
 
 
 def report_study(context: WorkerContext, held: Claim) -> Outcome:
@@ -25,8 +28,8 @@ def report_study(context: WorkerContext, held: Claim) -> Outcome:
     Raises
     ------
     ReportError
-        There is no run, its results cannot be put into a report, or the report that was built before is lost and
-        would not come out the same.
+        There is no run, its results cannot be put into a report, its catalogue or an instance that it used is lost, or
+        the report that was built before is lost and would not come out the same.
     """
     with context.database.read() as session:
         run = current_run(session, study_id=held.study_id, study_instance_uid=held.study_instance_uid)
@@ -36,7 +39,7 @@ def report_study(context: WorkerContext, held: Claim) -> Outcome:
         predecessor = delivered_predecessor(session, study_id=held.study_id, run_uid=run.run_uid)
         instances = spool_paths_of(session, held.study_id)
     # A run has one report for ever: built again by a newer version, the same UID could have other bytes.
-    if existing is None or not _is_intact(context, existing):
+    if existing is None or not is_intact(context, existing):
         built, content = _build(context, run, instances, predecessor)
         if existing is not None and built.sha256 != existing.sha256:
             raise ReportError(
@@ -51,26 +54,20 @@ def report_study(context: WorkerContext, held: Claim) -> Outcome:
             add_report(session, study_id=study.id, run_uid=run.run_uid, report=built)
         set_deliveries(session, study_id=study.id, destinations=destinations)
         if not destinations:
-            study.reason = f"the report stays here: no destination accepts results of {run.model.label} models"
+            study.reason = no_destination(run.model.label)
 
     # The pixels can be prepared again; the tensors are larger than they are.
     tensors = context.spool.tensor_folder(held.study_instance_uid, held.revision)
     return Outcome(record=record, afterwards=lambda: shutil.rmtree(tensors, ignore_errors=True))
 
 
-def _is_intact(context: WorkerContext, report: Report) -> bool:
-    try:
-        return hashlib.sha256(context.spool.absolute(report.spool_path).read_bytes()).hexdigest() == report.sha256
-    except FileNotFoundError:
-        return False
-
-
 def _build(
     context: WorkerContext, run: Run, instances: dict[str, str], predecessor: Report | None
 ) -> tuple[BuiltReport, bytes]:
-    evidence = [read_image_header(context.spool.absolute(instances[clip.sop_instance_uid])) for clip in run.clips]
-    superseded = read_image_header(context.spool.absolute(predecessor.spool_path)) if predecessor else None
-    document = build_structured_report(run, context.catalogue, evidence, predecessor=superseded)
+    evidence = [_header(context, clip.sop_instance_uid, instances[clip.sop_instance_uid]) for clip in run.clips]
+    superseded = _header(context, predecessor.sop_instance_uid, predecessor.spool_path) if predecessor else None
+    catalogue = catalogue_of_run(context.spool, run.catalogue_digest, context.catalogue)
+    document = build_structured_report(run, catalogue, evidence, predecessor=superseded)
     file = BytesIO()
     document.save_as(file, enforce_file_format=True)
     content = file.getvalue()
@@ -83,3 +80,12 @@ def _build(
         created_at=run.finished_at,
     )
     return built, content
+
+
+def _header(context: WorkerContext, sop_instance_uid: str, spool_path: str) -> FileDataset:
+    try:
+        return read_image_header(context.spool.absolute(spool_path))
+    except FileNotFoundError as error:
+        raise ReportError(
+            f"instance {sop_instance_uid} is missing from the spool ({spool_path}): put its file back, then requeue"
+        ) from error

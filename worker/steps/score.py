@@ -12,16 +12,26 @@ from db.leases import Claim
 from db.results import PreparedClip, append_run, prepared_clips
 from db.runs import ClipEvidence, Run
 from db.schema import Study
+from worker.catalogues import keep_catalogue
 from worker.context import WorkerContext
 from worker.steps.outcome import Outcome
 from worker.study_scoring import ScorableClip
 
 
 def score_prepared_study(context: WorkerContext, held: Claim) -> Outcome:
-    """Score the prepared clips of this revision as one run."""
+    """Score the prepared clips of this revision as one run; the catalogue of its questions is kept with it.
+
+    Raises
+    ------
+    ClipError
+        The prepared frames are gone.
+    ModelPackError
+        The model cannot be loaded.
+    """
     with context.database.read() as session:
         clips = prepared_clips(session, study_id=held.study_id, revision=held.revision)
     results = context.scorer.score([_load(context, clip) for clip in clips])
+    keep_catalogue(context.spool, context.catalogue)
     run = Run(
         run_uid=str(uuid.uuid4()),
         study_instance_uid=held.study_instance_uid,

@@ -1,0 +1,68 @@
+"""`echoworker doctor`, `callers`, `quarantine`, `db`: the commands for who keeps the installation going."""
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from config.errors import EchoWorkerError
+from db.session import Database
+from deploy.cli_shared import console, open_registry, require_installation, start
+
+database_commands = typer.Typer(help="The registry's schema.", no_args_is_help=True)
+
+AtMost = Annotated[int, typer.Option("--limit", min=1, help="At most so many.")]
+
+
+def doctor() -> None:
+    """Check this installation; each line that is not ok says what to do. Fails if one is a FAULT; a WARN is none."""
+    from deploy.doctor import Level, examine  # noqa: PLC0415  commands load what they need: --help is quick
+
+    styles = {Level.OK: "green", Level.WARN: "bold yellow", Level.FAULT: "bold red"}
+    faults = 0
+    for finding in examine(start("doctor")):
+        said = escape(f"{finding.subject}: {finding.said}")
+        console.print(f"[{styles[finding.level]}]{finding.level:<5}[/] {said}", highlight=False, soft_wrap=True)
+        faults += finding.level is Level.FAULT
+    if faults:
+        raise EchoWorkerError(f"{faults} of these need attention")
+
+
+def callers(
+    refused: Annotated[bool, typer.Option("--refused", help="Only those who were refused.")] = False,
+    limit: AtMost = 100,
+) -> None:
+    """List who called the node, from where, and what became of it; the latest first."""
+    from db.queries import list_callers  # noqa: PLC0415
+    from deploy.tables import callers_table  # noqa: PLC0415
+
+    with open_registry(start("callers")).read() as session:
+        listed = list_callers(session, refused_only=refused, limit=limit)
+    if listed:
+        console.print(callers_table(listed, width=console.width))
+    else:
+        console.print("nobody was refused" if refused else "nobody has called yet")
+
+
+def quarantine(limit: AtMost = 100) -> None:
+    """List what was refused and kept aside, with the reason; the latest first."""
+    from deploy.tables import quarantine_table  # noqa: PLC0415
+    from dicom_node.quarantine import quarantined  # noqa: PLC0415
+
+    settings = start("quarantine")
+    require_installation(settings)
+    listed = quarantined(settings.spool_dir)
+    if not listed:
+        console.print("nothing is in quarantine")
+        return
+    console.print(quarantine_table(listed[:limit], width=console.width))
+    if len(listed) > limit:
+        console.print(f"and {len(listed) - limit} more")
+
+
+@database_commands.command("upgrade")
+def database_upgrade() -> None:
+    """Bring the registry's schema to what this version needs."""
+    registry = Database(start("db").database_url)
+    registry.upgrade()
+    console.print(f"registry schema: {registry.schema_revisions()[0]}")

@@ -1,0 +1,120 @@
+"""`echoworker up`, `node`, `worker`, `beat`, `demo`: the commands that run until they are stopped."""
+
+import os
+import sys
+import warnings
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from config.broker import FORWARD_QUEUE, QUEUES
+from config.errors import ConfigurationError
+from db.session import Database
+from deploy.cli_shared import console, open_registry, start
+from deploy.stopping import end_with_parent, stop_on_signals
+
+FORWARDING_THREADS = 8
+"""To how many peers one process forwards at once."""
+
+
+def up() -> None:
+    """Run everything here: node, workers and beat in one process tree. Stops cleanly on SIGTERM or Ctrl-C."""
+    stop = stop_on_signals()
+    end_with_parent()
+    from deploy.up import run_all  # noqa: PLC0415  commands load what they need: --help is quick
+
+    run_all(start("up"), stop)
+
+
+class NodePart(StrEnum):
+    """The two kinds of processes of a node."""
+
+    ALL = "all"
+    RECEIVE = "receive"
+    INTAKE = "intake"
+
+
+def node(
+    part: Annotated[NodePart, typer.Option(help="Only the receiving, or only the registering, in one process.")] = (
+        NodePart.ALL
+    ),
+) -> None:
+    """Run the storage SCP alone: receiving processes, and one that registers what they received."""
+    stop = stop_on_signals()
+    end_with_parent()
+    settings = start("node" if part is NodePart.ALL else part)
+    if part is NodePart.ALL:
+        from deploy.up import run_node  # noqa: PLC0415
+
+        run_node(settings, stop)
+        return
+    if part is NodePart.RECEIVE:
+        from dicom_node.server import Receiver  # noqa: PLC0415
+
+        receiver = Receiver(settings)
+        receiver.start()
+        stop.wait()
+        receiver.stop()
+        return
+    from config.broker import create_celery_app  # noqa: PLC0415
+    from dicom_node.intake import Intake  # noqa: PLC0415
+    from dicom_node.spool import Spool  # noqa: PLC0415
+
+    spool = Spool(settings.spool_dir)
+    spool.create()
+    Intake(settings, spool, Database(settings.database_url), create_celery_app(settings)).run(stop)
+
+
+def worker(
+    queues: Annotated[str, typer.Option(help=f"Comma-separated, of: {', '.join(QUEUES)}.")] = ",".join(QUEUES),
+) -> None:
+    """Run one worker process. Start several to work in parallel; the registry keeps them apart."""
+    from celery.exceptions import SecurityWarning  # noqa: PLC0415
+
+    from worker.app import create_worker_app  # noqa: PLC0415
+
+    # Celery warns of root because of pickled messages; ours are JSON.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
+    chosen = [queue.strip() for queue in queues.split(",")]
+    if unknown := sorted(set(chosen) - set(QUEUES)):
+        raise ConfigurationError(f"--queues: no queue {', '.join(unknown)}; there are {', '.join(QUEUES)}")
+    settings = start(f"worker-{chosen[0]}")
+    open_registry(settings).close()
+    end_with_parent()
+    celery = create_worker_app(settings)
+    running = celery.Worker(
+        queues=chosen,
+        # Threads, so that a peer that hangs does not hold up the others; the registry lets one at a time send to each.
+        pool="threads" if chosen == [FORWARD_QUEUE] else "solo",
+        concurrency=FORWARDING_THREADS,
+        hostname=f"{'-'.join(chosen)}-{os.getpid()}@%h",
+        loglevel="WARNING",
+        quiet=True,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    running.start()
+    sys.exit(running.exitcode)
+
+
+def beat() -> None:
+    """Run the clock that wakes the reaper. One per installation."""
+    from worker.app import create_worker_app  # noqa: PLC0415
+
+    settings = start("beat")
+    end_with_parent()
+    create_worker_app(settings).Beat(loglevel="WARNING", quiet=True, max_interval=5).run()
+
+
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where the demo keeps its data; emptied at each run.")] = Path(
+        "demo-data"
+    ),
+) -> None:
+    """Send a real ultrasound clip through the whole system into a small PACS, and show what comes back."""
+    from deploy.demo import run_demo  # noqa: PLC0415
+
+    run_demo(folder.absolute(), console)

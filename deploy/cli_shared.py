@@ -1,0 +1,58 @@
+"""What the commands share: how each starts, how it opens the registry, and where it prints."""
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from config.errors import ConfigurationError
+from config.logs import configure_logs
+from config.settings import Settings, load_settings
+from db.session import Database
+
+console = Console(width=None if sys.stdout.isatty() else 160)
+"""Piped into a file or a ticket, tables keep whole UIDs."""
+
+StudyUID = Annotated[str, typer.Argument(metavar="UID", help="Study Instance UID.")]
+
+
+def start(process: str) -> Settings:
+    """Read the settings, and log as this process."""
+    configure_logs(process=process)
+    return load_settings()
+
+
+def require_installation(settings: Settings) -> None:
+    """For commands that only look: they make no data folder.
+
+    Raises
+    ------
+    ConfigurationError
+        There is none.
+    """
+    if not settings.data_dir.is_dir():
+        raise _no_installation(settings)
+
+
+def open_registry(settings: Settings) -> Database:
+    """The registry, which has to be there and to be at this version's schema: looking at it makes none.
+
+    Raises
+    ------
+    ConfigurationError
+        It is not there, or of another version.
+    """
+    registry = Database(settings.database_url)
+    if not registry.is_there:
+        raise _no_installation(settings)
+    at, needed = registry.schema_revisions()
+    if at != needed:
+        raise ConfigurationError(
+            f"the registry's schema is at {at or 'nothing'}, this version needs {needed}: run echoworker db upgrade"
+        )
+    return registry
+
+
+def _no_installation(settings: Settings) -> ConfigurationError:
+    return ConfigurationError(f"no installation at {settings.data_dir}: echoworker up makes one")

@@ -1,0 +1,138 @@
+"""`echoworker send`, `studies`, `study`, `requeue`, `close`: the commands that work with studies."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import TypeAdapter, ValidationError
+
+from config.broker import Step
+from config.errors import ConfigurationError, EchoWorkerError
+from config.peers import AETitle
+from db.states import StudyState
+from deploy.cli_shared import StudyUID, console, open_registry, start
+
+
+def send(
+    files: Annotated[list[Path], typer.Argument(help="DICOM files.", exists=True, dir_okay=False)],
+    to: Annotated[str, typer.Option(metavar="HOST:PORT", help="By default, this installation's node.")] = "",
+    called: Annotated[str, typer.Option(help="Called AE title. By default, this installation's.")] = "",
+    calling: Annotated[str, typer.Option(help="Calling AE title.")] = "ECHOSEND",
+) -> None:
+    """Send DICOM files by C-STORE; fails unless every one is accepted."""
+    from dicom_node.calling import Peer  # noqa: PLC0415  commands load what they need: --help is quick
+    from dicom_node.send import send_files  # noqa: PLC0415
+
+    settings = start("send")
+    host, port = _address(to) if to else (settings.node.host, settings.node.port)
+    peer = Peer(
+        host=host,
+        port=port,
+        ae_title=_ae_title("--called", called or settings.node.ae_title),
+        calling_ae_title=_ae_title("--calling", calling),
+    )
+    refused = 0
+    for answer in send_files(files, peer):
+        with_a_warning = answer.accepted and answer.status != 0x0000
+        console.print(
+            f"{answer.path}: {answer} {answer.comment}".rstrip(),
+            style="bold yellow" if with_a_warning else "green" if answer.accepted else "red",
+            highlight=False,
+            soft_wrap=True,
+            markup=False,
+        )
+        refused += not answer.accepted
+    if refused:
+        raise EchoWorkerError(f"{refused} of {len(files)} files were not accepted")
+
+
+def studies(
+    state: Annotated[StudyState | None, typer.Option(case_sensitive=False, help="Only studies in this state.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+) -> None:
+    """List studies, the newest first."""
+    from db.queries import list_studies  # noqa: PLC0415
+    from deploy.tables import studies_table  # noqa: PLC0415
+
+    with open_registry(start("studies")).read() as session:
+        listed = list_studies(session, limit=limit, state=state)
+    if listed:
+        console.print(studies_table(listed, width=console.width))
+    else:
+        console.print(f"no study is {state}" if state else "no studies yet")
+
+
+def study(
+    uid: StudyUID, as_json: Annotated[bool, typer.Option("--json", help="All of it as JSON, for programs.")] = False
+) -> None:
+    """Show one study: its state, results with provenance, clips, deliveries and history."""
+    from db.queries import study_detail  # noqa: PLC0415
+    from deploy.study_json import study_facts  # noqa: PLC0415
+    from deploy.tables import catalogue_of, study_view  # noqa: PLC0415
+
+    settings = start("study")
+    with open_registry(settings).read() as session:
+        detail = study_detail(session, uid)
+        catalogue = catalogue_of(detail, settings)
+        if as_json:
+            typer.echo(json.dumps(study_facts(detail, catalogue), indent=1))
+        else:
+            console.print(study_view(detail, catalogue, width=console.width))
+
+
+def requeue(
+    uid: StudyUID,
+    step: Annotated[
+        Step | None,
+        typer.Option(
+            help="The step to repeat. By default the one that failed or waits, prepare for a skipped study. "
+            "Where the prepared frames are gone, prepare comes before score."
+        ),
+    ] = None,
+) -> None:
+    """Give a study that failed, was skipped or waits another chance, with fresh attempts."""
+    from db.studies import requeue as requeue_study  # noqa: PLC0415
+
+    settings = start("requeue")
+    with open_registry(settings).write() as session:
+        due = requeue_study(session, uid, now=datetime.now(UTC), step=step)
+    why = " before score, since the prepared frames are removed once they are scored and reported"
+    first = why if step is Step.SCORE and due is Step.PREPARE else ""
+    console.print(
+        f"study {uid}: {due} is due{first}; the reaper announces it within {settings.pipeline.reap_every_s:g} s",
+        soft_wrap=True,
+    )
+
+
+def close(uid: StudyUID) -> None:
+    """Score a study now that is still RECEIVING, without waiting for it to fall quiet. A late instance re-opens it."""
+    from db.studies import close_study  # noqa: PLC0415
+
+    settings = start("close")
+    with open_registry(settings).write() as session:
+        close_study(session, uid, now=datetime.now(UTC))
+    console.print(
+        f"study {uid}: {Step.PREPARE} is due; the reaper announces it within {settings.pipeline.reap_every_s:g} s",
+        soft_wrap=True,
+    )
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ConfigurationError(f"--to {text}: give HOST:PORT")
+    if not 1 <= int(port) <= 65535:
+        raise ConfigurationError(f"--to {text}: a port is a number from 1 to 65535")
+    return host, int(port)
+
+
+def _ae_title(option: str, text: str) -> str:
+    try:
+        title = TypeAdapter(AETitle).validate_python(text).strip()
+    except ValidationError:
+        title = ""
+    if not title:
+        raise ConfigurationError(f"{option} {text}: an AE title has 1 to 16 characters of ASCII, and no backslash")
+    return title

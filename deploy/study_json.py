@@ -1,0 +1,100 @@
+"""`echoworker study --json`: all that the registry knows of a study, but for the patient, for programs."""
+
+from typing import Any
+
+from config.catalogue import Catalogue, RegressionTask
+from db.queries import StudyDetail
+from db.runs import Run, TaskResult
+
+
+def study_facts(detail: StudyDetail, catalogue: Catalogue | None) -> dict[str, Any]:
+    """One study as JSON can hold it; times are ISO 8601 in UTC."""
+    study = detail.study
+    return {
+        "study_instance_uid": study.study_instance_uid,
+        "state": study.state,
+        "state_since": study.state_since.isoformat(),
+        "revision": study.revision,
+        "reason": study.reason,
+        "instances": _instances(detail),
+        "run": None if detail.run is None else _run(detail.run, catalogue),
+        "report": _report(detail),
+        "journal": [
+            {
+                "at": entry.at.isoformat(),
+                "revision": entry.revision,
+                "step": entry.step,
+                "state_before": entry.state_before,
+                "state_after": entry.state_after,
+                "attempt": entry.attempt,
+                "duration_ms": entry.duration_ms,
+                "host": entry.host,
+                "reason": entry.reason,
+            }
+            for entry in detail.journal
+        ],
+    }
+
+
+def _instances(detail: StudyDetail) -> list[dict[str, Any]]:
+    clips = {clip.sop_instance_uid: clip for clip in detail.clips}
+    return [
+        {
+            "sop_instance_uid": instance.sop_instance_uid,
+            "received_at": instance.received_at.isoformat(),
+            "calling_ae_title": instance.calling_ae_title,
+            "frame_numbers": clip.frame_numbers if clip else None,
+            "notes": clip.notes if clip else None,
+            "skip_reason": clip.skip_reason if clip else None,
+        }
+        for instance in detail.instances
+        for clip in [clips.get(instance.sop_instance_uid)]
+    ]
+
+
+def _run(run: Run, catalogue: Catalogue | None) -> dict[str, Any]:
+    return {
+        "run_uid": run.run_uid,
+        "revision": run.revision,
+        "finished_at": run.finished_at.isoformat(),
+        "model": vars(run.model),
+        "catalogue_digest": run.catalogue_digest,
+        "software_version": run.software_version,
+        "preprocessing_profile": run.preprocessing_profile,
+        "clips": [vars(clip) for clip in run.clips],
+        "results": [_result(result, run, catalogue) for result in run.results],
+    }
+
+
+def _result(result: TaskResult, run: Run, catalogue: Catalogue | None) -> dict[str, Any]:
+    task = catalogue.task(result.task_id) if catalogue else None
+    return {
+        "task_id": result.task_id,
+        "model_label": run.model.label,  # with each number, which may travel alone
+        "verdict": result.verdict,
+        "value": result.value,
+        "unit": task.unit.value if isinstance(task, RegressionTask) and result.value is not None else None,
+        "score": result.score,
+        "threshold": result.threshold,
+        "reason": result.reason,
+        "clips": [vars(clip) for clip in result.clips],
+    }
+
+
+def _report(detail: StudyDetail) -> dict[str, Any] | None:
+    if detail.report is None:
+        return None
+    return {
+        "sop_instance_uid": detail.report.sop_instance_uid,
+        "created_at": detail.report.created_at.isoformat(),
+        "deliveries": [
+            {
+                "destination": delivery.destination,
+                "state": delivery.state,
+                "attempts": delivery.attempts,
+                "last_answer": delivery.last_answer,
+                "delivered_at": delivery.delivered_at.isoformat() if delivery.delivered_at else None,
+            }
+            for delivery in detail.report.deliveries
+        ],
+    }

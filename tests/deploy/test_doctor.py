@@ -1,0 +1,109 @@
+"""What `echoworker doctor` finds: what is well, what is left undone, and what is broken."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from config.settings import Settings, load_settings
+from db.schema import Study
+from db.session import Database
+from deploy.doctor import Finding, Level, examine
+from dicom_node.server import Receiver
+from dicom_node.spool import Spool
+from tests.support.clips import SMALL
+from tests.support.servers import StoreSCP, free_port
+from tests.worker.pipeline import Pipeline
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("ECHOWORKER_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("ECHOWORKER_NODE__PORT", str(free_port()))
+    (tmp_path / "data").mkdir(mode=0o700)
+    made = load_settings()
+    Database(made.database_url).upgrade()
+    return made
+
+
+def findings(settings: Settings) -> dict[str, Finding]:
+    return {finding.subject: finding for finding in examine(settings)}
+
+
+@pytest.fixture
+def node(settings: Settings) -> Iterator[Receiver]:
+    running = Receiver(settings)
+    running.start()
+    yield running
+    running.stop()
+
+
+def test_what_is_left_undone_is_a_warning_and_no_fault(settings: Settings, node: Receiver) -> None:
+    found = findings(settings)
+    warned = {subject for subject, finding in found.items() if finding.level is Level.WARN}
+    assert warned == {"model pack", "destinations"}
+    assert not [finding for finding in found.values() if finding.level is Level.FAULT]
+    assert "UNTRAINED" in found["model pack"].said
+    assert "reports stay in the spool" in found["destinations"].said
+    assert found["node"].said.endswith("answers C-ECHO")
+
+
+def test_a_node_that_rejects_the_doctor_runs(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECHOWORKER_NODE__UNKNOWN_PEERS", "refuse")
+    strict = load_settings()
+    running = Receiver(strict)
+    running.start()
+    try:
+        found = findings(strict)["node"]
+    finally:
+        running.stop()
+    assert found.level is Level.OK
+    assert found.said.endswith("answers, and rejects DOCTOR, as no peer has that AE title")
+
+
+def test_a_study_that_nobody_works_on_is_a_warning(settings: Settings) -> None:
+    pipeline = Pipeline.create(settings)
+    pipeline.receive(SMALL)
+    pipeline.fall_quiet()
+    assert findings(settings)["work"].level is Level.OK
+    long_ago = datetime.now(UTC) - timedelta(seconds=settings.pipeline.wake_again_after_s + 60)
+    with pipeline.context.database.write() as session:
+        session.execute(update(Study).values(state_since=long_ago))
+    found = findings(settings)["work"]
+    assert found.level is Level.WARN
+    assert "1 for prepare (by echoworker worker, woken by echoworker beat)" in found.said
+
+
+def test_what_lies_in_quarantine_is_counted(settings: Settings) -> None:
+    spool = Spool(settings.spool_dir)
+    spool.create()
+    for _ in range(2):
+        part = spool.new_incoming()
+        part.write_bytes(b"no DICOM")
+        spool.quarantine(part, reason="cut off", calling_ae_title=None)
+    found = findings(settings)["quarantine"]
+    assert (found.level, found.said.split(":")[0]) == (Level.WARN, "2 instances were refused and kept aside")
+
+
+def test_a_data_folder_that_everybody_can_look_into_is_a_warning(settings: Settings) -> None:
+    assert findings(settings)["data folder"].level is Level.OK
+    settings.data_dir.chmod(0o755)
+    found = findings(settings)["data folder"]
+    assert found.level is Level.WARN
+    assert f"chmod o= {settings.data_dir}" in found.said
+
+
+def test_a_peer_that_answers_is_well_and_one_that_does_not_is_a_fault(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, storescp: StoreSCP
+) -> None:
+    entry = '[[peers]]\nname="{}"\nroles=["destination"]\nhost="127.0.0.1"\nport={}\nae_title="{}"\n'
+    site = tmp_path / "site.toml"
+    site.write_text(entry.format("near", storescp.port, storescp.ae_title) + entry.format("away", free_port(), "AWAY"))
+    monkeypatch.setenv("ECHOWORKER_CONFIG", str(site))
+    found = findings(load_settings())
+    assert found["peer near"].level is Level.OK
+    assert found["peer away"].level is Level.FAULT
+    assert "nothing listens there; check its entry in [[peers]]" in found["peer away"].said
+    assert found["destinations"].level is Level.WARN, "neither takes the results of an UNTRAINED model"

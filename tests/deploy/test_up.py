@@ -1,0 +1,55 @@
+"""The process tree, as real processes."""
+
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from config.errors import EchoWorkerError
+from deploy.up import WORKERS
+from dicom_node.calling import echo
+from tests.support.installation import ECHOWORKER, Installation
+from tests.support.servers import StoreSCP
+from tests.support.waiting import wait_until
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def runs(pid: int) -> bool:
+    """Whether a process runs; one that ended and was not waited for does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in ("Z", "X")
+
+
+@pytest.mark.system
+def test_every_part_ends_when_the_system_is_killed_without_a_word(tmp_path: Path) -> None:
+    """Else a node would hold the port that the next start needs, and old workers would go on working."""
+    installation = Installation(tmp_path, StoreSCP(port=1, folder=tmp_path))
+
+    def node_answers() -> bool:
+        try:
+            echo(installation.node)
+        except EchoWorkerError:
+            return False
+        return True
+
+    with installation.log.open("wb") as log:
+        up = subprocess.Popen([ECHOWORKER, "--config", installation.site, "up"], stdout=log, stderr=log)
+    children: list[int] = []
+    try:
+        wait_until(node_answers, 60, "the node to answer C-ECHO")
+        wait_until(lambda: len(children_of(up.pid)) == len(WORKERS) + 2, 60, "receiver, intake and workers to start")
+        children = children_of(up.pid)
+        up.send_signal(signal.SIGKILL)
+        up.wait()
+        wait_until(lambda: not any(map(runs, children)), 60, f"every part to end; see {installation.log}")
+    finally:
+        up.kill()
+        for child in filter(runs, children):
+            subprocess.run(["kill", "-9", str(child)], check=False)

@@ -1,0 +1,37 @@
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dicom_node.quarantine import quarantined
+from dicom_node.spool import Spool
+
+
+def refused(spool: Spool, content: bytes, reason: str) -> Path:
+    part = spool.new_incoming()
+    part.write_bytes(content)
+    return spool.quarantine(part, reason=reason, calling_ae_title="ECHO1")
+
+
+def test_what_was_refused_is_listed_with_its_reason_the_latest_first(tmp_path: Path) -> None:
+    assert quarantined(tmp_path) == []
+    spool = Spool(tmp_path)
+    spool.create()
+    refused(spool, b"123", "cut off")
+    refused(spool, b"12345", "other bytes")
+    found = quarantined(tmp_path)
+    assert [(kept.reason, kept.calling_ae_title, kept.size_bytes) for kept in found] == [
+        ("other bytes", "ECHO1", 5),
+        ("cut off", "ECHO1", 3),
+    ]
+    assert all((spool.quarantined / kept.path).is_file() for kept in found)
+    assert abs((datetime.now(UTC) - found[0].received_at).total_seconds()) < 60
+
+
+def test_an_instance_whose_note_is_lost_or_damaged_is_listed_all_the_same(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.create()
+    refused(spool, b"1", "cut off").with_suffix(".json").unlink()
+    refused(spool, b"12", "cut off").with_suffix(".json").write_text("{")
+    refused(spool, b"123", "cut off").with_suffix(".json").write_text("[1]")
+    assert sorted((kept.reason, kept.size_bytes) for kept in quarantined(tmp_path)) == [
+        ("its note is lost", size) for size in (1, 2, 3)
+    ]

@@ -1,0 +1,50 @@
+"""Every task catalogue that a run was scored with, kept in the spool: a report speaks of the questions of its run.
+
+    spool/catalogues/<SHA-256>.toml
+
+A site may change its catalogue between a run and its report, or years before somebody looks at an old result.
+"""
+
+from pathlib import Path
+
+from config.catalogue import Catalogue, load_catalogue
+from config.errors import ConfigurationError, ReportError
+from dicom_node.spool import Spool, write_durably
+
+
+def keep_catalogue(spool: Spool, catalogue: Catalogue) -> None:
+    """Keep a copy for ever; does nothing where there is one.
+
+    Raises
+    ------
+    OSError
+        The disk does not take it.
+    """
+    kept = _path(spool, catalogue.digest)
+    if not kept.exists():
+        write_durably(kept, catalogue.content)
+
+
+def catalogue_of_run(spool: Spool, digest: str, configured: Catalogue) -> Catalogue:
+    """The catalogue of this digest: the configured one, or the copy that was kept.
+
+    Raises
+    ------
+    ReportError
+        It is neither, or its copy cannot be read any more.
+    """
+    if configured.digest == digest:
+        return configured
+    kept = _path(spool, digest)
+    remedy = "put it back, or requeue the study with --step prepare to score it with today's"
+    try:
+        catalogue = load_catalogue(kept)
+    except ConfigurationError as error:
+        raise ReportError(f"the run's catalogue cannot be used: {error}; {remedy}") from error
+    if catalogue.digest != digest:
+        raise ReportError(f"the run's catalogue {kept} was changed; {remedy}")
+    return catalogue
+
+
+def _path(spool: Spool, digest: str) -> Path:
+    return spool.root / "catalogues" / f"{digest}.toml"
