@@ -229,13 +229,13 @@ def main() -> None:
         tempfile.TemporaryDirectory(dir=arguments.folder or Path.cwd(), prefix=".bench-") as scratch,
         ExitStack() as up,
     ):
-        folders = [Path(scratch) / name for name in ("study", "ours", "ours-2", "dcmtk", "orthanc")]
+        folders = [Path(scratch) / name for name in ("study", "ours", "ours-4", "dcmtk", "orthanc")]
         for folder in folders:
             folder.mkdir()
         files = make_study(folders[0])
         receivers = [
             up.enter_context(ours(folders[1])),
-            up.enter_context(ours(folders[2], processes=2)),
+            up.enter_context(ours(folders[2], processes=4)),
             up.enter_context(dcmtk(folders[3])),
             up.enter_context(orthanc(folders[4])),
         ]

@@ -15,6 +15,8 @@ from db.session import Database
 from deploy.cli_shared import console, open_registry, start
 from deploy.stopping import end_with_parent, stop_on_signals
 
+NICENESS_OF_INTAKE = 10
+"""Registering waits where the processor has instances to receive: it catches up as soon as they are in."""
 FORWARDING_THREADS = 8
 """To how many peers one process forwards at once."""
 
@@ -62,6 +64,7 @@ def node(
     from dicom_node.intake import Intake  # noqa: PLC0415
     from dicom_node.spool import Spool  # noqa: PLC0415
 
+    os.nice(NICENESS_OF_INTAKE)
     spool = Spool(settings.spool_dir)
     spool.create()
     Intake(settings, spool, Database(settings.database_url), create_celery_app(settings)).run(stop)

@@ -1,23 +1,20 @@
-"""A file that grows at the speed of the network: past the page cache, in large aligned blocks.
+"""A file that grows at the speed of the network, and is on the disk almost as soon as its last byte is here.
 
-What a busy node receives is not read again for a while, so caching it only costs: with direct I/O the disk writes
-while the next bytes arrive, and the final flush has nothing left to do.
+Each window is handed to the disk when it is full, and written while the next one is received: the final flush, for
+which the sender waits, has little left to do. What was written stays in memory for who reads it next, the intake.
 """
 
-import errno
 import mmap
 import os
 from contextlib import suppress
 from pathlib import Path
 
 WINDOW_BYTES = 512 * 1024
-"""One write; a multiple of `ALIGNMENT`."""
-ALIGNMENT = 4096
-"""What direct I/O asks of offsets and lengths on every disk in use (open(2), O_DIRECT)."""
+"""One write."""
 
 
 class Window:
-    """The memory that one association receives into; aligned to a page, and used again for each instance."""
+    """The memory that one association receives into, used again for each instance."""
 
     def __init__(self) -> None:
         self.view = memoryview(mmap.mmap(-1, WINDOW_BYTES))
@@ -38,7 +35,7 @@ class IncomingFile:
         self._window = window.view
         self._filled = 0
         self._written = 0
-        self._descriptor = _create(path)
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
 
     @property
     def size(self) -> int:
@@ -64,14 +61,19 @@ class IncomingFile:
         return self._filled == WINDOW_BYTES
 
     def flush(self) -> None:
-        """Write the window.
+        """Write the window, and let the disk begin with it.
 
         Raises
         ------
         OSError
             The disk is full or failed.
         """
-        self._write(self._filled)
+        content = self._window[: self._filled]
+        while content:
+            content = content[os.write(self._descriptor, content) :]
+        # Of pages that are still to be written, Linux takes this for a request to begin (mm/fadvise.c); elsewhere it
+        # does nothing, and the final flush has more to do.
+        os.posix_fadvise(self._descriptor, self._written, self._filled, os.POSIX_FADV_DONTNEED)
         self._written += self._filled
         self._filled = 0
 
@@ -83,12 +85,7 @@ class IncomingFile:
         OSError
             The disk is full or failed.
         """
-        if self._filled:
-            size = self.size
-            padded = -(-self._filled // ALIGNMENT) * ALIGNMENT
-            self._write(padded)
-            os.ftruncate(self._descriptor, size)
-            self._written, self._filled = size, 0
+        self.flush()
         os.fdatasync(self._descriptor)
 
     def close(self) -> None:
@@ -100,20 +97,3 @@ class IncomingFile:
         self.close()
         with suppress(OSError):
             self.path.unlink(missing_ok=True)
-
-    def _write(self, count: int) -> None:
-        done = 0
-        while done < count:
-            done += os.write(self._descriptor, self._window[done:count])
-
-
-def _create(path: Path) -> int:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    try:
-        return os.open(path, flags | os.O_DIRECT, 0o640)
-    except OSError as error:
-        with suppress(FileNotFoundError):
-            path.unlink()  # some file systems create the file, and then refuse to open it so
-        if error.errno != errno.EINVAL:  # this file system has no direct I/O (open(2))
-            raise
-    return os.open(path, flags, 0o640)
