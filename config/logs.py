@@ -70,6 +70,13 @@ _WARNINGS = {
     Event.STEP_FAILED,
     Event.LEASE_LOST,
     Event.OBJECT_NOT_SENT,
+    Event.STUDY_NOT_FETCHED,
+    Event.PEER_OUT_OF_REACH,
+    Event.FORWARDS_CANCELLED,
+    Event.AUDIT_REPOSITORY_AWAY,
+    Event.AUDIT_NOT_WRITTEN,
+    Event.AUDIT_MESSAGE_LOST,
+    Event.AUDIT_LINE_DAMAGED,
     Event.PROCESS_ENDED,
 }
 """Logged with the level `warning`: somebody may have to look after it. All others are `info`."""

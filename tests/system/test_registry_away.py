@@ -19,7 +19,8 @@ def test_a_study_received_while_the_database_is_stopped_is_delivered_once_it_is_
     cluster = tmp_path_factory.mktemp("stopped")
     with servers.postgresql(cluster) as server:
         url, port = server.create_database("stopped"), server.port
-    installation = Installation(tmp_path, orthanc, database_url=url, broker_url=redis_server.url(7))
+        installation = Installation(tmp_path, orthanc, database_url=url, broker_url=redis_server.url(7))
+        assert installation.command("db", "upgrade").returncode == 0
     files = [as_study_of_its_own(SMALL, tmp_path / "sent") for _ in range(2)]
     with installation.up():
         answers = [answer for file in files for answer in send_files([file], installation.node)]
