@@ -17,6 +17,7 @@
     ├── DeliveryError               the destination did not accept the object: it will be tried again
     │   ├── AssociationRejectedError    it answers, but does not want to talk to us
     │   └── NoPresentationContextError  it answers, but takes none of the SOP classes and transfer syntaxes
+    ├── CommitmentError             a request for storage commitment, or a report on one, is not understood (0115)
     ├── QueryError                  an archive was not asked, or did not answer, what studies it has
     └── RetrieveError               an archive did not give a study, or not all of it
 
@@ -93,6 +94,10 @@ class AssociationRejectedError(DeliveryError):
 
 class NoPresentationContextError(DeliveryError):
     """A peer answered, but takes no SOP class in any transfer syntax that we offered (PS3.8 section 9.3.3.2)."""
+
+
+class CommitmentError(EchoWorkerError):
+    """A peer's N-ACTION or N-EVENT-REPORT on storage commitment has no valid UIDs; it was answered so."""
 
 
 class QueryError(EchoWorkerError):

@@ -37,12 +37,20 @@ class Event(StrEnum):
     STEP_STARTED = "step started"
     STEP_FINISHED = "step finished"
     STEP_FAILED = "step failed"
+    STEP_WAITS = "step done, the study waits"
     STEP_NOT_DUE = "step not due"
     LEASE_LOST = "lease lost: work discarded"
     STEPS_REAPED = "overdue steps announced again"
     MODEL_LOADED = "model loaded"
     OBJECT_SENT = "object sent"
     OBJECT_NOT_SENT = "object not accepted"
+    COMMITMENT_REQUESTED = "storage commitment requested of us"
+    COMMITMENT_REFUSED = "storage commitment: request or report not understood"
+    COMMITMENT_REPORTED = "storage commitment reported"
+    COMMITMENT_NOT_REPORTED = "storage commitment could not be reported: it waits"
+    COMMITMENT_GIVEN_UP = "storage commitment never reported: its file is put aside"
+    COMMITMENT_RECEIVED = "storage commitment of a destination received"
+    COMMITMENT_UNKNOWN = "storage commitment of an unknown transaction received"
     AUDIT_REPOSITORY_AWAY = "audit repository away: messages wait in their file"
     AUDIT_REPOSITORY_BACK = "audit repository back: messages that waited were sent"
     AUDIT_NOT_WRITTEN = "audit trail cannot be written: messages wait in memory"
@@ -87,6 +95,7 @@ class EventFields(TypedDict, total=False):
 
     study_instance_uid: str
     sop_instance_uid: str
+    transaction_uid: str
     study_id: int
     revision: int
     step: str

@@ -90,6 +90,7 @@ class PipelineSettings(_Section):
     surroundings_again_after_s: Seconds
     reap_every_s: Seconds
     wake_again_after_s: Seconds
+    commitment_again_after_s: Seconds
 
 
 class AuditSettings(_Section):

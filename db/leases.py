@@ -47,6 +47,15 @@ class Claim:
     claimed_at: datetime
 
 
+@dataclass(frozen=True, kw_only=True)
+class Wait:
+    """Why a step that has done what it can does not move its study on yet."""
+
+    reason: str
+    until: datetime | None
+    """When it looks again if nobody wakes it; None: this attempt has failed meanwhile, and `fail_awaited` has said."""
+
+
 def claim(
     session: Session, study_id: int, step: Step, *, owner: str, now: datetime, pipeline: PipelineSettings
 ) -> Claim | None:
@@ -88,12 +97,7 @@ def renew(session: Session, held: Claim, *, now: datetime, lease_s: float) -> bo
 
 @contextmanager
 def completing(
-    session: Session,
-    held: Claim,
-    *,
-    now: datetime,
-    skip_reason: str | None = None,
-    stay_reason: str | None = None,
+    session: Session, held: Claim, *, now: datetime, skip_reason: str | None = None, stay_reason: str | None = None
 ) -> Iterator[Study]:
     """Move the study on at the end of the block; what the block writes belongs to the same transaction.
 
@@ -104,9 +108,7 @@ def completing(
     LeaseLostError
         The claim has passed to somebody else, before the block runs: write nothing.
     """
-    study = _held(session, held)
-    if study is None:
-        raise LeaseLostError(f"study {held.study_instance_uid}: the lease on {held.step} has passed on")
+    study = hold(session, held)
     study.reason = skip_reason or stay_reason
     yield study
     before = study.state
@@ -117,16 +119,7 @@ def completing(
     study.announced_at = None
     study.next_attempt_at = None
     _release(study)
-    record_transition(
-        session,
-        study,
-        before=before,
-        at=now,
-        step=held.step,
-        attempt=held.attempt,
-        duration_ms=_duration_ms(held, now),
-        reason=study.reason,
-    )
+    _note(session, study, held, before=before, now=now)
 
 
 def fail_attempt(
@@ -151,17 +144,58 @@ def fail_attempt(
     study.next_attempt_at = now + timedelta(seconds=wait_s)
     study.announced_at = None
     _release(study)
-    record_transition(
-        session,
-        study,
-        before=study.state,
-        at=now,
-        step=held.step,
-        attempt=held.attempt,
-        duration_ms=_duration_ms(held, now),
-        reason=reason,
-    )
+    _note(session, study, held, before=study.state, now=now)
     return StudyState(study.state)
+
+
+def hold(session: Session, held: Claim) -> Study:
+    """The study of a claim, locked until the end of the transaction.
+
+    Raises
+    ------
+    LeaseLostError
+        The claim has passed to somebody else.
+    """
+    study = _held(session, held)
+    if study is None:
+        raise LeaseLostError(f"study {held.study_instance_uid}: the lease on {held.step} has passed on")
+    return study
+
+
+def put_off(session: Session, held: Claim, wait: Wait, *, now: datetime) -> None:
+    """End a step that has done what it can and waits for somebody else; waiting costs no attempt.
+
+    Raises
+    ------
+    LeaseLostError
+        The claim has passed to somebody else.
+    """
+    study = hold(session, held)
+    is_new = study.reason != wait.reason
+    study.reason = wait.reason
+    study.announced_at = None
+    if wait.until is not None:
+        study.attempts -= 1
+        study.next_attempt_at = wait.until
+    _release(study)
+    if is_new:  # asked again every hour, a PACS that never answers must not fill the journal
+        _note(session, study, held, before=study.state, now=now)
+
+
+def fail_awaited(session: Session, study: Study, *, reason: str, now: datetime, pipeline: PipelineSettings) -> None:
+    """What the deliver step of a (locked) study waited for went wrong: that counts as a failed attempt of it."""
+    if study.state != StudyState.REPORTED:
+        return
+    if study.lease_token is None:  # else the attempt that runs is the one that failed
+        study.attempts += 1
+    if study.attempts >= maximum_attempts(Step.DELIVER, pipeline):
+        _fail(session, study, Step.DELIVER, reason=reason, now=now)
+        return
+    study.reason = reason
+    study.next_attempt_at = now + timedelta(seconds=back_off_s(study.attempts, pipeline))
+    study.announced_at = None
+    attempt = study.attempts
+    record_transition(session, study, before=study.state, at=now, step=Step.DELIVER, attempt=attempt, reason=reason)
 
 
 def take_announcements(
@@ -240,6 +274,19 @@ def _fail(session: Session, study: Study, step: Step, *, reason: str, now: datet
         attempt=study.attempts,
         duration_ms=_duration_ms(held, now) if held else None,
         reason=reason,
+    )
+
+
+def _note(session: Session, study: Study, held: Claim, *, before: str, now: datetime) -> None:
+    record_transition(
+        session,
+        study,
+        before=before,
+        at=now,
+        step=held.step,
+        attempt=held.attempt,
+        duration_ms=_duration_ms(held, now),
+        reason=study.reason,
     )
 
 

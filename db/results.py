@@ -119,7 +119,7 @@ def current_report(session: Session, *, study_id: int) -> Report | None:
 
 def delivered_predecessor(session: Session, *, study_id: int, run_uid: str) -> Report | None:
     """The newest report of the study, not of this run, that a PACS has: what the next report supersedes there."""
-    delivered = Report.deliveries.any(Delivery.state == DeliveryState.DELIVERED)
+    delivered = Report.deliveries.any(Delivery.state.in_([DeliveryState.DELIVERED, DeliveryState.SENT]))
     return session.scalar(
         select(Report)
         .join(RunRow, RunRow.id == Report.run_id)
@@ -130,14 +130,17 @@ def delivered_predecessor(session: Session, *, study_id: int, run_uid: str) -> R
 
 
 def set_deliveries(session: Session, *, study_id: int, destinations: Collection[str]) -> None:
-    """Make the current report due for exactly these destinations; what was delivered stays so."""
+    """Make the current report due for exactly these destinations; what was delivered, or sent, stays so."""
     report = current_report(session, study_id=study_id)
     if report is None:
         return
     for delivery in report.deliveries:
         if delivery.state != DeliveryState.DELIVERED:
             wanted = delivery.destination in destinations
-            delivery.state = DeliveryState.DUE if wanted else DeliveryState.CANCELLED
+            awaited = delivery.state == DeliveryState.SENT
+            delivery.state = (
+                (DeliveryState.SENT if awaited else DeliveryState.DUE) if wanted else DeliveryState.CANCELLED
+            )
     known = {delivery.destination for delivery in report.deliveries}
     report.deliveries += [
         Delivery(destination=name, state=DeliveryState.DUE) for name in destinations if name not in known
@@ -150,6 +153,7 @@ def deliver_again(session: Session, *, study_id: int) -> int:
     again = [d for d in report.deliveries if d.state != DeliveryState.CANCELLED] if report else []
     for delivery in again:
         delivery.state = DeliveryState.DUE
+        delivery.transaction_uid = None  # a late report on the object as it was sent before does not count
     return len(again)
 
 
@@ -160,10 +164,19 @@ def cancel_delivery(session: Session, delivery_id: int, *, reason: str) -> None:
     delivery.last_answer = reason
 
 
-def due_deliveries(session: Session, *, study_id: int) -> list[Delivery]:
-    """The deliveries of the study's current report that are still owed."""
+def owed_deliveries(session: Session, *, study_id: int) -> list[Delivery]:
+    """The deliveries of the study's current report that are due, or whose storage commitment is awaited."""
     report = current_report(session, study_id=study_id)
-    return [d for d in report.deliveries if d.state == DeliveryState.DUE] if report else []
+    return [d for d in report.deliveries if d.state in (DeliveryState.DUE, DeliveryState.SENT)] if report else []
+
+
+def due_deliveries(session: Session, *, study_id: int, asked_before: datetime) -> list[Delivery]:
+    """Of these, what is to be done now: what is to be sent, and whose commitment was asked for too long ago."""
+    return [
+        d
+        for d in owed_deliveries(session, study_id=study_id)
+        if d.state == DeliveryState.DUE or d.commitment_asked_at is None or d.commitment_asked_at <= asked_before
+    ]
 
 
 def record_delivery(session: Session, delivery_id: int, *, answer: str, delivered_at: datetime | None) -> None:

@@ -198,6 +198,9 @@ class Delivery(Base):
     last_answer: Mapped[str | None]
     """What the destination said last: a status, or why it could not be reached."""
     delivered_at: Mapped[datetime | None]
+    transaction_uid: Mapped[str | None] = mapped_column(UID, index=True)
+    """Of the last request for storage commitment."""
+    commitment_asked_at: Mapped[datetime | None]
 
     report: Mapped[Report] = relationship(back_populates="deliveries")
 

@@ -32,6 +32,8 @@ class DeliveryState(StrEnum):
     """Where one object is on its way to one destination."""
 
     DUE = "DUE"
+    SENT = "SENT"
+    """The destination has accepted it, and is asked to commit to keeping it (PS3.4 annex J)."""
     DELIVERED = "DELIVERED"
     CANCELLED = "CANCELLED"
     """The destination is configured no more, or does not take such results any more."""

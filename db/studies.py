@@ -14,7 +14,7 @@ from db.forwards import add_forwards
 from db.inserting import insert_if_new
 from db.journal import record_transition
 from db.received import Identity, ReceivedInstance
-from db.results import deliver_again, due_deliveries
+from db.results import deliver_again, owed_deliveries
 from db.schema import CurrentRun, Instance, PatientIdentity, RunRow, Study
 from db.states import STEP_DUE_IN, TRANSITIONS, StudyState
 
@@ -188,7 +188,7 @@ def _required(session: Session, study_instance_uid: str) -> Study:
 
 def _step_to_repeat(session: Session, study: Study) -> Step:
     state = StudyState(study.state)
-    if state is StudyState.REPORTED and not due_deliveries(session, study_id=study.id):
+    if state is StudyState.REPORTED and not owed_deliveries(session, study_id=study.id):
         return Step.REPORT
     if state is StudyState.FAILED and study.failed_step:
         return Step(study.failed_step)

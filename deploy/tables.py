@@ -15,6 +15,7 @@ from config.settings import Settings
 from db.queries import StudyDetail, StudySummary
 from db.runs import Run, TaskResult, Verdict
 from db.schema import Caller
+from db.states import DeliveryState
 from dicom_node.quarantine import Quarantined
 from dicom_node.report.wording import LIMITS_OF_USE
 from dicom_node.spool import Spool
@@ -171,9 +172,10 @@ def _deliveries_table(detail: StudyDetail) -> Table:
     if report is not None:
         table.title = f"Report {report.sop_instance_uid}"
         for delivery in report.deliveries:
-            table.add_row(
-                delivery.destination, _state(delivery.state), str(delivery.attempts), Text(delivery.last_answer or "")
-            )
+            said = delivery.last_answer or ""
+            if delivery.state == DeliveryState.SENT:
+                said += f"; storage commitment asked for at {delivery.commitment_asked_at:%Y-%m-%d %H:%M:%S} UTC"
+            table.add_row(delivery.destination, _state(delivery.state), str(delivery.attempts), Text(said))
     return table
 
 

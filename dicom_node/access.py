@@ -64,14 +64,17 @@ class AccessList:
 
     def __init__(self, settings: Settings) -> None:
         self._node = settings.node
-        self._senders = settings.peers_in(Role.SENDER)
+        reporting = [peer for peer in settings.peers_in(Role.DESTINATION) if peer.storage_commitment]
+        senders = settings.peers_in(Role.SENDER)
+        # A destination calls us to report on the storage commitment that we have asked it for.
+        self._callers = [*senders, *(peer for peer in reporting if peer not in senders)]
 
     def decide(self, caller: Caller, others: Sequence[PeerSettings | None]) -> Admission | Refusal:
         """Admit a caller or not; `others` are the peers of the associations that are open already."""
         if len(others) >= self._node.maximum_associations:
             limit = self._node.maximum_associations
             return Refusal(rejection=Rejection.LOCAL_LIMIT, reason=f"{limit} associations are open already")
-        named = [peer for peer in self._senders if peer.ae_title == caller.calling_ae_title.strip()]
+        named = [peer for peer in self._callers if peer.ae_title == caller.calling_ae_title.strip()]
         if not named:
             return self._unknown(caller)
         obstacles = [(peer, self._obstacle(peer, caller, others)) for peer in named]

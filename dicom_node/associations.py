@@ -3,7 +3,7 @@
 import threading
 from dataclasses import dataclass, field
 
-from config.peers import PeerSettings
+from config.peers import PeerSettings, Role
 from dicom_node.access import AccessList, Caller, Refusal
 from dicom_node.audit import ReceivedInstances, RemoteAE
 from dicom_node.audit_message import AuditMessage
@@ -52,6 +52,12 @@ class OpenAssociations:
             is_first = header.study_instance_uid not in known.studies
             known.studies.add(header.study_instance_uid)
             return is_first
+
+    def is_sender(self, association: threading.Thread) -> bool:
+        """Whether an association is that of a peer that may send to us, or of nobody that we know but admit."""
+        with self._lock:
+            known = self._open.get(association)
+        return known is not None and (known.peer is None or Role.SENDER in known.peer.roles)
 
     def studies(self) -> set[str]:
         """The Study Instance UIDs of all associations that still run: these studies are not quiet yet."""

@@ -21,6 +21,7 @@ from config.peers import Role, UnknownPeers
 from config.settings import Settings
 from dicom_node import calling, query_statuses, retrieve, send, server, statuses
 from dicom_node.access import REJECTED_WHEN
+from dicom_node.conformance_commitment import commitment_section
 from dicom_node.conformance_content import report_section
 from dicom_node.conformance_security import security_section
 from dicom_node.contexts import (
@@ -77,18 +78,13 @@ def conformance_statement(settings: Settings) -> str:
         _implementation_model(settings),
         _associations(settings),
         _as_scp(),
-        storage_commitment(),
+        commitment_section(settings),
         _as_scu(settings),
         _query_retrieve(),
         report_section(load_catalogue(settings.catalogue_path)),
         security_section(settings),
         _character_sets(),
     )
-
-
-def storage_commitment() -> str:
-    """What is said of Storage Commitment Push Model (PS3.4 annex J)."""
-    return document("## Storage commitment", "Not supported: neither as SCP nor as SCU.")
 
 
 def _implementation_model(settings: Settings) -> str:

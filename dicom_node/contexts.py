@@ -43,6 +43,7 @@ from pynetdicom.service_class import StorageServiceClass
 from config.errors import ConfigurationError
 
 VERIFICATION = UID("1.2.840.10008.1.1")
+STORAGE_COMMITMENT = UID("1.2.840.10008.1.20.1")
 
 RETIRED_ULTRASOUND = {
     UID("1.2.840.10008.5.1.4.1.1.6"): "UltrasoundImageStorageRetired",
@@ -110,7 +111,9 @@ def register_retired_classes() -> None:
 
 
 def accepted_contexts(sop_classes: Iterable[str] = ()) -> list[PresentationContext]:
-    """What to accept: these storage classes (UIDs or keywords; none: all), each in every transfer syntax, and C-ECHO.
+    """What a sender may use: these storage classes (UIDs or keywords; none: all), and what every caller may.
+
+    Each storage class in every transfer syntax.
 
     Raises
     ------
@@ -119,7 +122,14 @@ def accepted_contexts(sop_classes: Iterable[str] = ()) -> list[PresentationConte
     """
     chosen = [_storage_class(name) for name in sop_classes] or STORAGE_CLASSES
     stored = [build_context(sop_class, list(TRANSFER_SYNTAXES)) for sop_class in chosen]
-    return [*stored, build_context(VERIFICATION)]
+    return [*stored, *contexts_of_every_caller()]
+
+
+def contexts_of_every_caller() -> list[PresentationContext]:
+    """C-ECHO, and storage commitment: a sender asks us, a PACS that we asked reports, in the other role."""
+    commitment = build_context(STORAGE_COMMITMENT)
+    commitment.scu_role = commitment.scp_role = True  # whichever the caller selects (PS3.7 annex D.3.3.4)
+    return [build_context(VERIFICATION), commitment]
 
 
 def _storage_class(name: str) -> UID:

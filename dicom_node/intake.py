@@ -22,6 +22,8 @@ from db.queries import latest_instance_at
 from db.received import ReceivedInstance
 from db.session import Database
 from db.studies import Registration, close_quiet_studies, keep_open, register_instance
+from dicom_node.commitment_calls import ReportingBack
+from dicom_node.committing import Committing
 from dicom_node.header import read_header
 from dicom_node.reconcile import rebuild
 from dicom_node.reporting import published_calls, studies_open_anywhere
@@ -31,6 +33,8 @@ from dicom_node.spool import Spool, sha256_of
 BATCH = 50
 """Instances a transaction: few enough to hold SQLite's write lock for milliseconds."""
 LOOKS_EVERY_S = 1.0
+STOPS_WITHIN_S = 10.0
+"""How long the report of a storage commitment may take at the end; one that takes longer is repeated."""
 
 
 class Intake:
@@ -41,6 +45,8 @@ class Intake:
         self._spool = spool
         self._database = database
         self._broker = broker
+        self._committing = Committing(settings, spool, database, broker)
+        self._reporting = ReportingBack(settings, spool)
         self._registry_away = False
         self._caught_up = False
         self._quiet_period_of = {
@@ -51,18 +57,25 @@ class Intake:
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then once more, so that nothing received stays unregistered."""
+        reporting = threading.Thread(target=self._reporting.run, args=[stop], name="commitment", daemon=True)
+        reporting.start()
         while not stop.wait(LOOKS_EVERY_S):
             self.work_once()
         self.work_once()
+        reporting.join(STOPS_WITHIN_S)
 
     def work_once(self) -> None:
         """Register what waits, then close the studies that fell quiet; an absent database is waited for."""
         try:
             if not self._caught_up:
                 self._catch_up()
+            # What was sent before its commitment was asked for is registered once that is judged.
+            requests = self._committing.requests()
             self.register_waiting()
             self.close_quiet()
             self._record_callers()
+            self._committing.judge(requests)
+            self._committing.apply_reports()
         except Exception as error:  # noqa: BLE001  this loop outlives every fault; the instances wait
             if not self._registry_away:
                 emit(Event.REGISTRY_AWAY, error=place_of(error))

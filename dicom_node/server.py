@@ -15,13 +15,15 @@ from pynetdicom.transport import AssociationSocket
 
 from config.errors import ConfigurationError
 from config.logs import Event, emit, place_of
+from config.peers import Role
 from config.settings import Settings
 from dicom_node.access import AccessList, Caller, Refusal, Rejection
 from dicom_node.associations import OpenAssociations
 from dicom_node.audit import RemoteAE, application_started, application_stopped, association_refused
 from dicom_node.audit_syslog import AuditForwarder
 from dicom_node.audit_trail import AuditTrail
-from dicom_node.contexts import accepted_contexts, register_retired_classes
+from dicom_node.commitment_service import CommitmentService
+from dicom_node.contexts import accepted_contexts, contexts_of_every_caller, register_retired_classes
 from dicom_node.header import InstanceHeader
 from dicom_node.incoming import Window
 from dicom_node.listening import StorageServer
@@ -53,6 +55,7 @@ class Receiver:
         self._node = settings.node
         self._spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
         self._associations = OpenAssociations(AccessList(settings))
+        self._commitment = CommitmentService(self._spool, self._associations.is_sender)
         self._open_studies = OpenStudies(self._spool)
         self._callers = Callers(self._spool)
         self._audit = AuditTrail(settings)
@@ -61,7 +64,7 @@ class Receiver:
         self._contexts = accepted_contexts()
         self._contexts_of = {
             peer.name: accepted_contexts(peer.sop_classes) for peer in settings.peers if peer.sop_classes
-        }
+        } | {peer.name: contexts_of_every_caller() for peer in settings.peers if Role.SENDER not in peer.roles}
         self._tls = listening_context(settings.tls) if settings.tls.enabled else None
         self._servers: list[StorageServer] = []
         self._stopping = threading.Event()
@@ -142,6 +145,7 @@ class Receiver:
         return [
             (evt.EVT_REQUESTED, self._on_requested),
             (evt.EVT_C_STORE, on_c_store, [self._spool, self._on_stored]),
+            *self._commitment.handlers(),
         ]
 
     def _on_requested(self, event: NetworkEvent) -> None:

@@ -5,6 +5,7 @@
     unregistered/*.dcm        a second name (a hard link) of each instance that the registry does not know yet
     quarantine/<day>/         what was refused, with the reason beside it
     receivers/                what the receiving processes tell of themselves (dicom_node.reporting)
+    commitments/              storage commitment, asked of us and answered to us (dicom_node.commitment_files)
     tensors/, reports/        what the steps make
 
 The unregistered names are the queue between the node and the registry: when the database is away they wait on the disk.
@@ -44,6 +45,7 @@ class Spool:
         self.incoming = root / "incoming"
         self.quarantined = root / "quarantine"
         self.receivers = root / "receivers"
+        self.commitments = root / "commitments"
         self._studies = root / "studies"
         self._unregistered = root / "unregistered"
         self._minimum_free_bytes = minimum_free_bytes
@@ -113,6 +115,10 @@ class Spool:
     def unregistered(self) -> Iterator[Path]:
         """The instances that wait to be registered, in no particular order."""
         return self._unregistered.glob("*.dcm")
+
+    def unregistered_instances(self) -> set[str]:
+        """The SOP Instance UIDs that wait to be registered, or that the registry could not take."""
+        return {path.stem.rpartition("_")[2] for path in self._unregistered.iterdir()}
 
     def put_aside(self, unregistered: Path) -> None:
         """Leave an instance that the registry cannot take out of the queue; `unregistered()` brings it no more."""

@@ -1,4 +1,4 @@
-"""The C-STORE statuses that the node answers with (PS3.4 table B.2-1, PS3.7 annex C), and which error gives which."""
+"""The statuses that the node answers with (PS3.4 table B.2-1, PS3.7 annex C), and which error gives which."""
 
 from enum import IntEnum
 
@@ -13,7 +13,7 @@ from config.errors import (
 
 
 class StorageStatus(IntEnum):
-    """The only status numbers of this package."""
+    """C-STORE-RSP statuses."""
 
     SUCCESS = 0x0000
     COERCED = 0xB000
@@ -39,6 +39,43 @@ MEANINGS: dict[StorageStatus, str] = {
     StorageStatus.UNEXPECTED: "unexpected error; quarantined",
 }
 """When the node answers which, for the conformance statement."""
+
+
+class CommitmentStatus(IntEnum):
+    """N-ACTION and N-EVENT-REPORT statuses (PS3.7 annex C), and Failure Reasons (PS3.3 section C.14.1.1)."""
+
+    SUCCESS = 0x0000
+    PROCESSING_FAILURE = 0x0110
+    NO_SUCH_INSTANCE = 0x0112
+    NO_SUCH_EVENT_TYPE = 0x0113
+    INVALID_ARGUMENT = 0x0115
+    CLASS_INSTANCE_CONFLICT = 0x0119
+    NO_SUCH_ACTION = 0x0123
+    NOT_AUTHORIZED = 0x0124
+    RESOURCE_LIMITATION = 0x0213
+
+
+ACTION_MEANINGS: dict[CommitmentStatus, str] = {
+    CommitmentStatus.SUCCESS: "the request is durable",
+    CommitmentStatus.NO_SUCH_INSTANCE: "the requested instance is not 1.2.840.10008.1.20.1.1",
+    CommitmentStatus.INVALID_ARGUMENT: (
+        "the Transaction UID or a reference is missing or no valid UID, or nothing is referenced"
+    ),
+    CommitmentStatus.NO_SUCH_ACTION: "the Action Type ID is not 1",
+    CommitmentStatus.NOT_AUTHORIZED: "the caller is no sender",
+    CommitmentStatus.RESOURCE_LIMITATION: "the request cannot be written",
+}
+"""When an N-ACTION is answered with which, for the conformance statement."""
+
+FAILURE_MEANINGS: dict[CommitmentStatus, str] = {
+    CommitmentStatus.PROCESSING_FAILURE: (
+        "received, but its file is damaged or cannot be read, or it could not be registered"
+    ),
+    CommitmentStatus.NO_SUCH_INSTANCE: "not received, or its file is gone",
+    CommitmentStatus.CLASS_INSTANCE_CONFLICT: "received with another SOP class",
+}
+"""When an instance is not committed to for which reason, for the conformance statement."""
+
 
 STATUS_OF_ERROR: dict[type[Exception], StorageStatus] = {
     SpoolFullError: StorageStatus.OUT_OF_RESOURCES,

@@ -22,7 +22,7 @@ from config.errors import (
 )
 from config.logs import Event, emit, place_of
 from db.announcing import announce_due_steps
-from db.leases import Claim, Fault, claim, completing, fail_attempt, renew
+from db.leases import Claim, Fault, claim, completing, fail_attempt, hold, put_off, renew
 from worker.context import WorkerContext
 from worker.keeping import lease_kept
 from worker.steps.outcome import Outcome
@@ -74,11 +74,18 @@ def _claim(context: WorkerContext, step: Step, study_id: int) -> Claim | None:
 
 def _complete(context: WorkerContext, held: Claim, outcome: Outcome) -> None:
     now = datetime.now(UTC)
-    with (
-        context.database.write() as session,
-        completing(session, held, now=now, skip_reason=outcome.skip_reason, stay_reason=outcome.stay_reason) as study,
-    ):
-        outcome.record(session, study)
+    with context.database.write() as session:
+        hold(session, held)
+        wait = outcome.waits(session)
+        if wait is not None:
+            put_off(session, held, wait, now=now)
+        else:
+            reasons = {"skip_reason": outcome.skip_reason, "stay_reason": outcome.stay_reason}
+            with completing(session, held, now=now, **reasons) as study:
+                outcome.record(session, study)
+    if wait is not None:
+        emit(Event.STEP_WAITS, **_facts(held), reason=wait.reason, duration_ms=_since(held, now))
+        return
     outcome.afterwards()
     emit(Event.STEP_FINISHED, **_facts(held), state=study.state, duration_ms=_since(held, now))
 

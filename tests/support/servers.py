@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import redis
@@ -108,6 +109,16 @@ class Orthanc:
         (study,) = json.loads(self._ask("/tools/find", json.dumps(query).encode()))
         said: dict[str, object] = json.loads(self._ask(f"/modalities/{ae_title}/store", study.encode()))
         return said
+
+    def ask_commitment(self, modality: str, references: Sequence[tuple[str, str]]) -> str:
+        """Let it ask a modality that it knows to commit to these SOP classes and instances: the transaction."""
+        asked = json.dumps({"DicomInstances": [list(reference) for reference in references]})
+        answer = self._ask(f"/modalities/{modality}/storage-commitment", asked.encode())
+        return str(json.loads(answer)["ID"])
+
+    def commitment(self, transaction_uid: str) -> dict[str, Any]:
+        """What it has heard of a transaction."""
+        return dict(json.loads(self._ask(f"/storage-commitment/{transaction_uid}")))
 
     def _ask(self, path: str, content: bytes | None = None, *, method: str | None = None) -> bytes:
         request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", data=content, method=method)
