@@ -92,6 +92,11 @@ class PipelineSettings(_Section):
     wake_again_after_s: Seconds
     commitment_again_after_s: Seconds
 
+    def back_off_s(self, attempts: int) -> float:
+        """How long to wait after so many failed attempts: doubled after each, up to a limit."""
+        doublings = min(attempts - 1, 30)  # more would overflow before the limit is applied
+        return float(min(self.retry_after_s * 2**doublings, self.retry_at_most_s))
+
 
 class AuditSettings(_Section):
     """Where the audit trail goes (PS3.15 annex A.5): to files, and from them to an audit record repository.

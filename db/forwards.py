@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session
 from config.errors import LeaseLostError
 from config.settings import PipelineSettings
 from db.inserting import insert_if_new
-from db.leases import back_off_s
 from db.schema import Forward, ForwardPeer, Instance
 from db.states import DeliveryState
 
@@ -99,7 +98,7 @@ def release_peer(
     row.last_answer = out_of_reach
     row.attempts = row.attempts + 1 if out_of_reach else 0
     if out_of_reach:
-        row.next_attempt_at = now + timedelta(seconds=back_off_s(row.attempts, pipeline))
+        row.next_attempt_at = now + timedelta(seconds=pipeline.back_off_s(row.attempts))
 
 
 def due_forwards(session: Session, peer: str, *, now: datetime, limit: int) -> list[DueForward]:
@@ -145,7 +144,7 @@ def record_forward(
         forward.state = DeliveryState.CANCELLED
         forward.last_answer = f"given up after {forward.attempts} attempts: {answer}"
     else:
-        forward.next_attempt_at = now + timedelta(seconds=back_off_s(forward.attempts, pipeline))
+        forward.next_attempt_at = now + timedelta(seconds=pipeline.back_off_s(forward.attempts))
 
 
 def cancel_forwards(session: Session, peer: str, *, reason: str, forward_ids: Sequence[int] | None = None) -> int:

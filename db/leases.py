@@ -136,7 +136,7 @@ def fail_attempt(
     if fault is Fault.LASTING or used_up:
         _fail(session, study, held.step, reason=reason, now=now, held=held)
         return StudyState.FAILED
-    wait_s = back_off_s(held.attempt, pipeline)
+    wait_s = pipeline.back_off_s(held.attempt)
     if fault is Fault.SURROUNDINGS:
         wait_s = pipeline.surroundings_again_after_s
         study.attempts -= 1  # not this study's fault: it keeps its attempts
@@ -192,7 +192,7 @@ def fail_awaited(session: Session, study: Study, *, reason: str, now: datetime, 
         _fail(session, study, Step.DELIVER, reason=reason, now=now)
         return
     study.reason = reason
-    study.next_attempt_at = now + timedelta(seconds=back_off_s(study.attempts, pipeline))
+    study.next_attempt_at = now + timedelta(seconds=pipeline.back_off_s(study.attempts))
     study.announced_at = None
     attempt = study.attempts
     record_transition(session, study, before=study.state, at=now, step=Step.DELIVER, attempt=attempt, reason=reason)
@@ -224,12 +224,6 @@ def forget_announcements(session: Session, study_ids: Sequence[int]) -> None:
 def maximum_attempts(step: Step, pipeline: PipelineSettings) -> int:
     """How often a step is tried before its study is FAILED."""
     return pipeline.maximum_delivery_attempts if step is Step.DELIVER else pipeline.maximum_attempts
-
-
-def back_off_s(attempts: int, pipeline: PipelineSettings) -> float:
-    """How long to wait after so many failed attempts: doubled after each, up to a limit."""
-    doublings = min(attempts - 1, 30)  # more would overflow before the limit is applied
-    return float(min(pipeline.retry_after_s * 2**doublings, pipeline.retry_at_most_s))
 
 
 def is_due(step: Step, now: datetime) -> ColumnElement[bool]:

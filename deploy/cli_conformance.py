@@ -7,6 +7,6 @@ from deploy.cli_shared import start
 
 def conformance() -> None:
     """Print the DICOM conformance statement (PS3.2) of this installation, as Markdown."""
-    from dicom_node.conformance import conformance_statement  # noqa: PLC0415
+    from dicom_node.conformance.statement import conformance_statement  # noqa: PLC0415
 
     typer.echo(conformance_statement(start("conformance")), nl=False)

@@ -15,8 +15,8 @@ from config.logs import configure_logs
 from config.settings import load_settings
 
 if TYPE_CHECKING:
-    from dicom_node.fetching import Fetched, Fetcher, Pace
-    from dicom_node.query_answers import FoundStudy
+    from dicom_node.archive.answers import FoundStudy
+    from dicom_node.archive.fetching import Fetched, Fetcher, Pace
 
 DAY_FORMATS = ["%Y-%m-%d", "%Y%m%d"]
 console = Console(width=None if sys.stdout.isatty() else 160)
@@ -56,8 +56,8 @@ def fetch(
     from db.session import Database  # noqa: PLC0415  commands load what they need: --help is quick
     from deploy.fetch import Wanted, archive_named, found_table, wanted_studies  # noqa: PLC0415
     from deploy.stopping import stop_on_signals  # noqa: PLC0415
+    from dicom_node.archive.fetching import Fetcher, Pace, TimeWindow  # noqa: PLC0415
     from dicom_node.calling import called_peer  # noqa: PLC0415
-    from dicom_node.fetching import Fetcher, Pace, TimeWindow  # noqa: PLC0415
 
     configure_logs(process="fetch")
     settings = load_settings()

@@ -53,7 +53,7 @@ def node(
         run_node(settings, stop)
         return
     if part is NodePart.RECEIVE:
-        from dicom_node.server import Receiver  # noqa: PLC0415
+        from dicom_node.reception.receiver import Receiver  # noqa: PLC0415
 
         receiver = Receiver(settings)
         receiver.start()

@@ -13,9 +13,9 @@ from config.settings import Settings
 from db.queries import count_instances
 from db.session import Database
 from db.studies import identity_of
+from dicom_node.archive.answers import FoundStudy, date_from
+from dicom_node.archive.query import KnownStudy, StudyQuery, find_priors, find_studies
 from dicom_node.calling import Peer
-from dicom_node.query import KnownStudy, StudyQuery, find_priors, find_studies
-from dicom_node.query_answers import FoundStudy, date_from
 
 MANY_PRIORS = 10
 """As many earlier studies as are fetched when nobody says how many."""

@@ -22,11 +22,11 @@ from db.queries import latest_instance_at
 from db.received import ReceivedInstance
 from db.session import Database
 from db.studies import Registration, close_quiet_studies, keep_open, register_instance
-from dicom_node.commitment_calls import ReportingBack
-from dicom_node.committing import Committing
+from dicom_node.commitment.judging import Committing
+from dicom_node.commitment.reporting_back import ReportingBack
 from dicom_node.header import read_header
+from dicom_node.reception.reporting import published_calls, studies_open_anywhere
 from dicom_node.reconcile import rebuild
-from dicom_node.reporting import published_calls, studies_open_anywhere
 from dicom_node.routing import routed
 from dicom_node.spool import Spool, sha256_of
 

@@ -4,8 +4,8 @@
     studies/<study>/<sop>.dcm instances under their final names, acknowledged only once they are durable
     unregistered/*.dcm        a second name (a hard link) of each instance that the registry does not know yet
     quarantine/<day>/         what was refused, with the reason beside it
-    receivers/                what the receiving processes tell of themselves (dicom_node.reporting)
-    commitments/              storage commitment, asked of us and answered to us (dicom_node.commitment_files)
+    receivers/                what the receiving processes tell of themselves (dicom_node.reception.reporting)
+    commitments/              storage commitment, asked of us and answered to us (dicom_node.commitment.files)
     tensors/, reports/        what the steps make
 
 The unregistered names are the queue between the node and the registry: when the database is away they wait on the disk.

@@ -11,7 +11,7 @@ from config.settings import Settings, load_settings
 from db.schema import Study
 from db.session import Database
 from deploy.doctor import Finding, Level, examine
-from dicom_node.server import Receiver
+from dicom_node.reception.receiver import Receiver
 from dicom_node.spool import Spool
 from tests.support.clips import SMALL
 from tests.support.servers import StoreSCP, free_port

@@ -13,7 +13,7 @@ from pydicom.data import get_testdata_file
 
 from config.errors import InstanceConflictError, SpoolFullError
 from dicom_node.header import InstanceHeader, read_header
-from dicom_node.incoming import IncomingFile, Window
+from dicom_node.reception.incoming import IncomingFile, Window
 from dicom_node.spool import Kept, Spool, write_durably
 
 CLIP = Path(str(get_testdata_file("examples_ybr_color.dcm", download=False)))

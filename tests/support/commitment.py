@@ -14,7 +14,7 @@ from pynetdicom.events import Event
 from config.broker import create_celery_app
 from config.settings import Settings
 from db.session import Database
-from dicom_node.commitment import (
+from dicom_node.commitment.messages import (
     REQUEST,
     WELL_KNOWN_INSTANCE,
     CommitmentReport,
@@ -27,7 +27,7 @@ from dicom_node.commitment import (
 )
 from dicom_node.contexts import STORAGE_COMMITMENT, accepted_contexts
 from dicom_node.intake import Intake
-from dicom_node.server import Receiver
+from dicom_node.reception.receiver import Receiver
 from dicom_node.spool import Spool
 from tests.support.waiting import wait_until
 

@@ -23,7 +23,7 @@ from pynetdicom.pdu_primitives import A_ASSOCIATE, ImplementationClassUIDNotific
 from pynetdicom.presentation import build_context
 
 from config.settings import load_settings
-from dicom_node.server import Receiver
+from dicom_node.reception.receiver import Receiver
 from tests.support.clips import data_set_of, made_clip
 from tests.support.servers import free_port
 from tests.support.waiting import wait_until

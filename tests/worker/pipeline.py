@@ -16,7 +16,7 @@ from db.schema import Study
 from db.studies import close_quiet_studies, register_instance
 from dicom_node.header import read_header
 from dicom_node.intake import received_instance
-from dicom_node.receive import Announced, receive_data_set
+from dicom_node.reception.receive import Announced, receive_data_set
 from dicom_node.routing import routed
 from tests.support.clips import data_set_of
 from worker.context import WorkerContext

@@ -8,7 +8,7 @@ import pytest
 from config.broker import Step
 from config.settings import load_settings
 from db.queries import StudyDetail
-from dicom_node.commitment import CommitmentReport
+from dicom_node.commitment.messages import CommitmentReport
 from tests.support.clips import SMALL
 from tests.support.commitment import CommittingPACS, Node
 from tests.support.waiting import wait_until

@@ -19,8 +19,8 @@ from db.results import cancel_delivery, current_report, current_run, due_deliver
 from db.schema import Study
 from db.states import DeliveryState
 from dicom_node.calling import called_peer
-from dicom_node.commitment import Reference, ask_commitment, new_transaction_uid
-from dicom_node.commitment_files import CommitmentFiles
+from dicom_node.commitment.files import CommitmentFiles
+from dicom_node.commitment.messages import Reference, ask_commitment, new_transaction_uid
 from dicom_node.send import Answer, send_files
 from worker.context import WorkerContext
 from worker.steps.outcome import Outcome

@@ -1,0 +1,1 @@
+"""Query and retrieve: studies out of an archive."""

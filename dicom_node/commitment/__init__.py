@@ -1,0 +1,1 @@
+"""Storage commitment, of what we were sent and of what we send."""

@@ -1,0 +1,1 @@
+"""The DICOM conformance statement, made from what configures the node."""

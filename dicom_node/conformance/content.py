@@ -1,0 +1,85 @@
+"""What the conformance statement says of our reports: templates and codes, from the tables of `dicom_node.report`."""
+
+from pydicom.datadict import dictionary_description, tag_for_keyword
+from pydicom.sr.coding import Code
+
+from config.catalogue import Catalogue, CodedConcept, RegressionTask
+from db.runs import Verdict
+from dicom_node.conformance.markdown import document, table
+from dicom_node.report import codes
+from dicom_node.report.sources import TYPE_2
+
+_TERMS = (
+    codes.ECHOCARDIOGRAPHY,
+    codes.QUALITATIVE_EVALUATIONS,
+    codes.COMMENT,
+    codes.MEDIAN,
+    codes.MEAN,
+    codes.SIMILARITY,
+)
+
+
+def report_section(catalogue: Catalogue) -> str:
+    """The section on the Structured Reports of these tasks."""
+    tasks = [
+        (
+            task.name,
+            _written(task.concept),
+            f"NUM in {_written(task.unit)}"
+            if isinstance(task, RegressionTask)
+            else f"CODE, with the score as NUM in {_written(codes.NO_UNITS)}",
+            _written(task.finding_site),
+        )
+        for task in catalogue.tasks
+    ]
+    return document(
+        "## Structured Reports",
+        "Comprehensive 3D SR, TID 1500 Imaging Measurement Report. Completion COMPLETE, verification UNVERIFIED, "
+        "preliminary flag PRELIMINARY. Series Description carries the label of the model. UIDs are 2.25 UUIDs derived "
+        "from study, run and model: the same run gives the same object. A report names the previous one of its study "
+        "as its predecessor. The algorithm is also in Contributing Equipment, with a Device UID that changes with the "
+        "model.",
+        "Attributes of patient and study are those of the images, as far as DICOM allows them in an SR: one that is "
+        "too long, has several values where one is allowed, or is not of its VR, is empty where an SR must carry it "
+        f"(type 2: {_must_be_there()}) and absent otherwise. Patient ID alone is never emptied: a study whose images "
+        "carry more than one, or one that is not a single value of at most 64 characters, gets no report and is "
+        "FAILED.",
+        "One TID 1501 group for each task: tracking identifier, finding site, algorithm identification (model, "
+        "version, label, digests, preprocessing, run), the source instances with their frames, and",
+        "- for an estimate: NUM with the concept and unit of the task;\n"
+        "- for a finding: CODE with the concept of the task and a value of the table below, and the cosine similarity "
+        "as NUM;\n"
+        f"- for no answer: CODE {codes.PRESENCE[Verdict.ABSTAINED].meaning}, never a NUM;",
+        "and a comment in words.",
+        "### Tasks of the catalogue",
+        table(("task", "concept", "value", "finding site"), tasks),
+        "### Other terms",
+        table(
+            ("term", "used for"),
+            [(_written(code), f"verdict {verdict}") for verdict, code in codes.PRESENCE.items()]
+            + [(_written(code), "content of the report") for code in _TERMS],
+        ),
+        "### Private codes",
+        f"Coding scheme designator `{codes.OUR_SCHEME}` ({codes.OUR_SCHEME_NAME}), where DICOM PS3.16 has no code:",
+        table(("code", "meaning"), _private(catalogue)),
+    )
+
+
+def _must_be_there() -> str:
+    emptied = (keyword for keyword in TYPE_2 if keyword != "PatientID")
+    return ", ".join(dictionary_description(tag_for_keyword(keyword) or 0) for keyword in emptied)
+
+
+def _private(catalogue: Catalogue) -> list[tuple[str, str]]:
+    concepts: list[CodedConcept] = []
+    for task in catalogue.tasks:
+        concepts += [task.concept, task.finding_site]
+    ours = {concept.value: concept.meaning for concept in concepts if concept.scheme == codes.OUR_SCHEME}
+    ours |= {code.value: code.meaning for code in _TERMS if code.scheme_designator == codes.OUR_SCHEME}
+    return sorted((f"`{value}`", meaning) for value, meaning in ours.items())
+
+
+def _written(concept: CodedConcept | Code) -> str:
+    """As PS3.16 writes a coded term: (value, scheme, "meaning")."""
+    scheme = concept.scheme if isinstance(concept, CodedConcept) else concept.scheme_designator
+    return f'({concept.value}, {scheme}, "{concept.meaning}")'

@@ -1,0 +1,1 @@
+"""From the network into the spool: associations, access, the C-STORE."""

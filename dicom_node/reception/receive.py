@@ -1,0 +1,167 @@
+"""The C-STORE: one instance from the association into the spool, and the answer to the sender."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
+from typing import cast
+
+from pydicom.dataset import Dataset
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.events import Event as NetworkEvent
+
+from config.errors import InstanceMismatchError, SpoolError, UnreadableInstanceError
+from config.logs import Event, emit, place_of
+from dicom_node.header import InstanceHeader, is_valid_uid
+from dicom_node.reception.file_head import file_head
+from dicom_node.reception.incoming import IncomingFile, Window
+from dicom_node.reception.streamed_header import StreamedHeader
+from dicom_node.spool import Kept, Spool
+from dicom_node.statuses import StorageStatus, answer, status_of
+
+Stored = Callable[[InstanceHeader, Kept], None]
+
+
+def _nobody_listens(_: InstanceHeader, __: Kept) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Announced:
+    """What the C-STORE command says of the data set that follows it (PS3.7 section 9.1.1), and who says it."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    calling_ae_title: str
+
+
+class Reception:
+    """One instance on its way to the disk. Its sender is always answered, whatever happens."""
+
+    def __init__(self, spool: Spool, window: Window, announced: Announced, on_stored: Stored) -> None:
+        self._spool = spool
+        self._window = window
+        self._announced = announced
+        self._on_stored = on_stored
+        self._header = StreamedHeader()
+        self._failure: Exception | None = None
+        self._file: IncomingFile | None = None
+        try:
+            spool.require_room()
+            self._file = IncomingFile(spool.new_incoming(), window)
+            self.write(memoryview(file_head(**vars(announced))))
+        except Exception as error:  # noqa: BLE001  the data set has to be read to its end before it is answered
+            self._fail(error)
+
+    def room(self) -> memoryview:
+        """Where the next bytes of the data set go; say with `advance` how many there were."""
+        return self._window.view if self._file is None else self._file.room()
+
+    def advance(self, count: int) -> None:
+        """So many bytes were put into `room()`."""
+        if self._file is None or not self._file.advance(count):
+            return
+        try:
+            self._header.see(self._file.filled(), self._file.start)
+            self._file.flush()
+        except Exception as error:  # noqa: BLE001  as above
+            self._fail(error)
+
+    def write(self, content: memoryview) -> None:
+        """Add bytes that lie in memory already."""
+        while content:
+            room = self.room()
+            count = min(len(room), len(content))
+            room[:count] = content[:count]
+            self.advance(count)
+            content = content[count:]
+
+    def finish(self) -> tuple[StorageStatus, str]:
+        """Keep the instance: status 0x0000 once it is durable under its final name, or why not, with a comment."""
+        try:
+            header, kept = self._keep()
+        except Exception as error:  # noqa: BLE001  the sender is always answered
+            return self._refuse(error)
+        emit(
+            Event.INSTANCE_STORED if kept is Kept.STORED else Event.INSTANCE_REPEATED,
+            study_instance_uid=header.study_instance_uid,
+            sop_instance_uid=header.sop_instance_uid,
+            calling_ae_title=self._announced.calling_ae_title,
+        )
+        return StorageStatus.SUCCESS, ""
+
+    def abandon(self) -> None:
+        """The sender broke off: nothing of it stays."""
+        if self._file is not None:
+            self._file.discard()
+            self._file = None
+
+    def _keep(self) -> tuple[InstanceHeader, Kept]:
+        if self._failure is not None or self._file is None:
+            raise self._failure or UnreadableInstanceError("no data set")
+        size = self._file.size
+        self._header.see(self._file.filled(), self._file.start)
+        self._file.make_durable()
+        header = self._header.finish(self._file.path, size)
+        announced = (self._announced.sop_class_uid, self._announced.sop_instance_uid)
+        if (header.sop_class_uid, header.sop_instance_uid) != announced:
+            raise InstanceMismatchError("SOP class or instance of the data set is not that of the request")
+        kept = self._spool.keep(self._file.path, header)
+        self._file.close()
+        self._file = None
+        self._on_stored(header, kept)
+        return header, kept
+
+    def _fail(self, error: Exception) -> None:
+        self._failure = error
+        self.abandon()
+
+    def _refuse(self, error: Exception) -> tuple[StorageStatus, str]:
+        status = status_of(error)
+        reason = str(error) if isinstance(error, SpoolError) else place_of(error)
+        instance = self._announced.sop_instance_uid
+        emit(
+            Event.INSTANCE_REFUSED,
+            status=f"0x{status:04X}",
+            reason=reason,
+            calling_ae_title=self._announced.calling_ae_title,
+            sop_instance_uid=instance if is_valid_uid(instance) else "invalid",
+        )
+        if self._file is None:
+            return status, reason
+        file, self._file = self._file, None
+        if status is StorageStatus.OUT_OF_RESOURCES:
+            file.discard()  # the sender keeps it and tries again; a full disk must not fill further
+            return status, reason
+        try:
+            self._spool.quarantine(file.path, reason=reason, calling_ae_title=self._announced.calling_ae_title)
+            file.close()
+        except OSError:
+            with suppress(OSError):
+                file.discard()
+            return StorageStatus.OUT_OF_RESOURCES, "the quarantine cannot be written"
+        return status, reason
+
+
+def receive_data_set(
+    spool: Spool, announced: Announced, data_set: BytesIO, on_stored: Stored = _nobody_listens
+) -> tuple[StorageStatus, str]:
+    """Keep an instance whose data set lies in memory: status and comment, as `Reception.finish`."""
+    reception = Reception(spool, Window(), announced, on_stored)
+    with data_set.getbuffer() as content:
+        reception.write(content)
+    return reception.finish()
+
+
+def on_c_store(event: NetworkEvent, spool: Spool, on_stored: Callable[[object, InstanceHeader, Kept], None]) -> Dataset:
+    """pynetdicom's own way in: EVT_C_STORE, with the data set in memory."""
+    request = cast(C_STORE, event.request)
+    announced = Announced(
+        sop_class_uid=str(request.AffectedSOPClassUID),
+        sop_instance_uid=str(request.AffectedSOPInstanceUID),
+        transfer_syntax_uid=str(event.context.transfer_syntax),
+        calling_ae_title=event.assoc.requestor.ae_title,
+    )
+    data_set = cast(BytesIO, request.DataSet)
+    return answer(*receive_data_set(spool, announced, data_set, partial(on_stored, event.assoc)))

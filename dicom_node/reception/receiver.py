@@ -1,0 +1,233 @@
+"""The receiving process: storage SCP over one spool, from start to a drained stop. It never opens the registry."""
+
+import socket
+import ssl
+import threading
+import time
+from functools import partial
+from typing import Any, cast
+
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+from pynetdicom.events import Event as NetworkEvent
+from pynetdicom.pdu_primitives import A_ASSOCIATE
+from pynetdicom.transport import AssociationSocket
+
+from config.errors import ConfigurationError
+from config.logs import Event, emit, place_of
+from config.peers import Role
+from config.settings import Settings
+from dicom_node.audit.events import RemoteAE, application_started, application_stopped, association_refused
+from dicom_node.audit.syslog import AuditForwarder
+from dicom_node.audit.trail import AuditTrail
+from dicom_node.commitment.service import CommitmentService
+from dicom_node.contexts import accepted_contexts, contexts_of_every_caller, register_retired_classes
+from dicom_node.header import InstanceHeader
+from dicom_node.network import configure_pynetdicom
+from dicom_node.reception.access import AccessList, Caller, Refusal, Rejection
+from dicom_node.reception.associations import OpenAssociations
+from dicom_node.reception.incoming import Window
+from dicom_node.reception.listening import StorageServer
+from dicom_node.reception.receive import Announced, Reception, on_c_store
+from dicom_node.reception.reporting import SPEAKS_EVERY_S, Callers, OpenStudies
+from dicom_node.reception.store_messages import StoreRequest
+from dicom_node.reception.upper_layer import FITS, take_over
+from dicom_node.spool import Kept, Spool
+from dicom_node.tls import HandshakeFailure, common_name, listening_context
+
+ASSOCIATE_TIMEOUT_S = 30
+"""A connection that asks for no association within this time is closed (PS3.8 section 9.1.5, ARTIM)."""
+SWEEP_EVERY_S = 600.0
+
+
+class Receiver:
+    """A storage SCP. Several of them, in as many processes, can share port and spool."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Prepare to listen.
+
+        Raises
+        ------
+        ConfigurationError
+            A certificate cannot be used, or a peer may send what the node does not store.
+        """
+        self._settings = settings
+        self._node = settings.node
+        self._spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
+        self._associations = OpenAssociations(AccessList(settings))
+        self._commitment = CommitmentService(self._spool, self._associations.is_sender)
+        self._open_studies = OpenStudies(self._spool)
+        self._callers = Callers(self._spool)
+        self._audit = AuditTrail(settings)
+        self._audit_forwarder = AuditForwarder(settings)
+        register_retired_classes()
+        self._contexts = accepted_contexts()
+        self._contexts_of = {
+            peer.name: accepted_contexts(peer.sop_classes) for peer in settings.peers if peer.sop_classes
+        } | {peer.name: contexts_of_every_caller() for peer in settings.peers if Role.SENDER not in peer.roles}
+        self._tls = listening_context(settings.tls) if settings.tls.enabled else None
+        self._servers: list[StorageServer] = []
+        self._stopping = threading.Event()
+        self._housekeeping = threading.Thread(target=self._keep_house, name="housekeeping", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The port that the node listens on; useful when it was configured as 0."""
+        return int(self._servers[0].server_address[1])
+
+    def start(self) -> None:
+        """Listen.
+
+        Raises
+        ------
+        ConfigurationError
+            An address cannot be listened on.
+        """
+        self._spool.create()
+        configure_pynetdicom()
+        self._sweep()
+        ae = self._application_entity()
+        if self._settings.tls.accept_without_tls:
+            self._listen(ae, self._node.port)
+        if self._tls is not None:
+            self._listen(ae, self._settings.tls.port, tls=self._tls)
+        self._housekeeping.start()
+        self._audit_forwarder.start()
+        self._audit.record(application_started())
+        emit(Event.NODE_LISTENING, host=self._node.host, port=self.port, ae_title=self._node.ae_title)
+
+    def stop(self) -> None:
+        """Refuse new associations, let the running ones finish, and end."""
+        emit(Event.NODE_DRAINING, count=len(self._running()))
+        for server in self._servers:
+            server.shutdown()
+        deadline = time.monotonic() + self._node.drain_timeout_s
+        while (running := self._running()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        for association in running:
+            association.abort(block=False)
+        self._stopping.set()
+        self._housekeeping.join()
+        self._callers.publish()
+        self._open_studies.withdraw()
+        self._record_ended()
+        self._audit.record(application_stopped())
+        self._audit_forwarder.stop()
+        emit(Event.NODE_STOPPED)
+
+    def _listen(self, ae: AE, port: int, tls: ssl.SSLContext | None = None) -> None:
+        try:
+            server = StorageServer(
+                ae,
+                (self._node.host, port),
+                handlers=self._handlers(),
+                tls=tls,
+                shares_port=self._node.processes > 1,
+            )
+        except OSError as error:
+            raise ConfigurationError(f"node: cannot listen on {self._node.host}:{port}: {error.strerror}") from error
+        if self._node.receive_path == "fast" and FITS:
+            server.take_over = self._take_over
+        server.handshake_failed = self._on_handshake_failed
+        server.serve()
+        self._servers.append(server)
+
+    def _application_entity(self) -> AE:
+        ae = AE(ae_title=self._node.ae_title)
+        ae.supported_contexts = self._contexts
+        ae.maximum_associations = 10 * self._node.maximum_associations  # ours to say, with the reason noted
+        ae.maximum_pdu_size = self._node.maximum_pdu_bytes
+        ae.network_timeout = self._node.idle_timeout_s
+        ae.acse_timeout = ASSOCIATE_TIMEOUT_S
+        return ae
+
+    def _handlers(self) -> list[Any]:
+        return [
+            (evt.EVT_REQUESTED, self._on_requested),
+            (evt.EVT_C_STORE, on_c_store, [self._spool, self._on_stored]),
+            *self._commitment.handlers(),
+        ]
+
+    def _on_requested(self, event: NetworkEvent) -> None:
+        """Admit the caller with the contexts that are its own, or reject it and note why."""
+        association = event.assoc
+        caller = _caller(association)
+        peer = self._associations.admit(association, caller)
+        if isinstance(peer, Refusal):
+            self._note_refused(caller, peer)
+            association.acse.send_reject(*peer.rejection.value)
+            association.kill()
+            return
+        self._callers.note(ae_title=caller.calling_ae_title, address=caller.address, outcome="accepted")
+        association.acceptor.supported_contexts = self._contexts_of.get(peer.name if peer else "", self._contexts)
+
+    def _note_refused(self, caller: Caller, refusal: Refusal) -> None:
+        self._callers.note(ae_title=caller.calling_ae_title, address=caller.address, outcome=refusal.reason)
+        emit(Event.ASSOCIATION_REJECTED, calling_ae_title=caller.calling_ae_title, reason=refusal.reason)
+        if refusal.rejection is not Rejection.LOCAL_LIMIT:
+            remote = RemoteAE(ae_title=caller.calling_ae_title, address=caller.address)
+            self._audit.record(association_refused(remote, reason=refusal.reason))
+
+    def _on_handshake_failed(self, address: str, failure: HandshakeFailure) -> None:
+        """A caller that TLS has not let in: it never came to say its AE title."""
+        self._callers.note(ae_title="", address=address, outcome=failure)
+        emit(Event.ASSOCIATION_REJECTED, host=address, reason=str(failure))
+        if failure is not HandshakeFailure.HUNG_UP:  # as port scans and load balancers do: nobody's identity failed
+            self._audit.record(association_refused(RemoteAE(ae_title="", address=address), reason=failure))
+
+    def _take_over(self, association: Association, connection: socket.socket) -> None:
+        window = Window()
+
+        def begin_store(association: Association, request: StoreRequest) -> Reception:
+            context = association._accepted_cx[request.context_id]
+            announced = Announced(
+                sop_class_uid=request.sop_class_uid,
+                sop_instance_uid=request.sop_instance_uid,
+                transfer_syntax_uid=str(context.transfer_syntax[0]),
+                calling_ae_title=association.requestor.ae_title,
+            )
+            return Reception(self._spool, window, announced, partial(self._on_stored, association))
+
+        take_over(association, connection, begin_store, self._node.idle_timeout_s)
+
+    def _on_stored(self, association: Association, header: InstanceHeader, kept: Kept) -> None:
+        if self._associations.stored(association, header, kept):
+            self._open_studies.publish(self._associations.studies())
+
+    def _running(self) -> list[Association]:
+        associations = (association for server in self._servers for association in server.active_associations)
+        return [association for association in associations if association.is_established]
+
+    def _keep_house(self) -> None:
+        swept_at = time.monotonic()
+        while not self._stopping.wait(SPEAKS_EVERY_S):
+            try:
+                self._open_studies.publish(self._associations.studies())
+                self._callers.publish()
+                self._record_ended()
+                if time.monotonic() - swept_at > SWEEP_EVERY_S:
+                    swept_at = time.monotonic()
+                    self._sweep()
+            except OSError as error:  # a full disk: said again in a moment
+                emit(Event.SPOOL_AWAY, error=place_of(error))
+
+    def _record_ended(self) -> None:
+        for message in self._associations.take_messages():
+            self._audit.record(message)
+
+    def _sweep(self) -> None:
+        # No transfer is silent for longer than the timeout: nobody writes to files so old. Younger ones may be
+        # another process's.
+        self._spool.sweep_incoming(older_than_s=2 * self._node.idle_timeout_s)
+
+
+def _caller(association: Association) -> Caller:
+    connection = cast(AssociationSocket, association.dul.socket).socket
+    asked = cast(A_ASSOCIATE, association.requestor.primitive)
+    return Caller(
+        calling_ae_title=asked.calling_ae_title.strip(),
+        called_ae_title=asked.called_ae_title.strip(),
+        address=association.requestor.address,
+        tls=isinstance(connection, ssl.SSLSocket),
+        certificate_common_name=common_name(connection.getpeercert()) if isinstance(connection, ssl.SSLSocket) else "",
+    )
