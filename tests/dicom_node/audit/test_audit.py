@@ -23,6 +23,7 @@ from pynetdicom.dsutils import decode
 from config.logs import configure_logs
 from config.settings import Settings, load_settings
 from db.received import Identity
+from dicom_node.audit import trail as audit_trail
 from dicom_node.audit.events import (
     ReceivedInstances,
     RemoteAE,
@@ -34,7 +35,6 @@ from dicom_node.audit.events import (
     instances_sent,
     query_made,
 )
-from dicom_node.audit.events import trail as audit_trail
 from dicom_node.audit.message import AuditMessage, AuditSource, to_xml
 from dicom_node.audit.trail import AuditTrail
 from dicom_node.header import InstanceHeader

@@ -14,8 +14,8 @@ import structlog
 from config.errors import ConfigurationError
 from config.logs import configure_logs
 from config.settings import Settings, load_settings
+from dicom_node.audit import syslog as audit_syslog
 from dicom_node.audit.events import RemoteAE, application_started, association_refused
-from dicom_node.audit.events import syslog as audit_syslog
 from dicom_node.audit.syslog import AuditForwarder
 from dicom_node.audit.trail import AuditTrail
 from tests.support.audit_schema import parse_valid

@@ -13,8 +13,8 @@ from pynetdicom.association import Association
 from config.logs import configure_logs
 from config.settings import Settings, load_settings
 from db.session import Database
+from dicom_node.commitment import files as commitment_files
 from dicom_node.commitment.messages import REQUEST, WELL_KNOWN_INSTANCE, Failure, Reference, action_information
-from dicom_node.commitment.messages import files as commitment_files
 from dicom_node.contexts import STORAGE_COMMITMENT
 from tests.support.archives import MadeStudy, made_study
 from tests.support.commitment import Node, Sender, ask
