@@ -141,7 +141,7 @@ class _Tree:
         self._others = [Child("intake", ("node", "--part", "intake"))]
 
     def __enter__(self) -> "_Tree":
-        _require_free_port(self._settings)
+        _require_free_ports(self._settings)
         for child in [*self._receivers, *self._others]:
             child.start()
         return self
@@ -188,15 +188,18 @@ class _Tree:
                 child.start()
 
 
-def _require_free_port(settings: Settings) -> None:
-    """Receiving processes share their port: the system would let another installation share it as well."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.node.host, settings.node.port))
-        except OSError as error:
-            address = f"{settings.node.host}:{settings.node.port}"
-            raise ConfigurationError(f"node: cannot listen on {address}: {error.strerror}") from error
+def _require_free_ports(settings: Settings) -> None:
+    """Receiving processes share their ports: the system would let another installation share them as well."""
+    ports = [settings.node.port] if settings.tls.accept_without_tls else []
+    ports += [settings.tls.port] if settings.tls.enabled else []
+    for port in ports:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((settings.node.host, port))
+            except OSError as error:
+                address = f"{settings.node.host}:{port}"
+                raise ConfigurationError(f"node: cannot listen on {address}: {error.strerror}") from error
 
 
 def _stop(children: Sequence[Child], *, within_s: float) -> None:
