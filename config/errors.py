@@ -6,6 +6,8 @@
     │   ├── UnreadableInstanceError the bytes are not a DICOM data set that can be registered   (C000)
     │   ├── InstanceMismatchError   the data set is not what the C-STORE command announced      (A900)
     │   ├── InstanceConflictError   other bytes are already kept under this SOP Instance UID    (B000)
+    │   ├── ClassNotSupportedError  the presentation context is not for this SOP class         (0122)
+    │   ├── NotAuthorizedError      the caller is none that may store                          (0124)
     │   ├── SpoolFullError          the disk has no room that may be used                       (A700)
     │   └── SpoolAwayError          the spool's folders are not there, as of a share that is not mounted
     ├── RegistryError
@@ -50,6 +52,14 @@ class InstanceMismatchError(SpoolError):
 
 class InstanceConflictError(SpoolError):
     """Other bytes are already kept under the same SOP Instance UID; both are kept (PS3.4 B.2.3: B000)."""
+
+
+class ClassNotSupportedError(SpoolError):
+    """The SOP class of the request is not that of its presentation context, or none of storage (PS3.7 C.5.6)."""
+
+
+class NotAuthorizedError(SpoolError):
+    """The caller may associate, but not store (PS3.7 C.5.18)."""
 
 
 class SpoolFullError(SpoolError):

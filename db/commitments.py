@@ -116,12 +116,13 @@ def apply_report(
     reported = select(Delivery).where(Delivery.transaction_uid == transaction_uid)
     delivery = session.scalar(reported)
     if delivery is None:
-        # A PACS that archives at night commits in transactions that we have asked for again since.
+        # A PACS that archives at night commits in transactions that we have asked for again since. We ask for one
+        # instance at a time: a report on more than a database takes in one question is not about what we asked.
         reported = (
             select(Delivery)
             .join(Delivery.report)
             .where(
-                Report.sop_instance_uid.in_(committed),
+                Report.sop_instance_uid.in_(sorted(committed)[:ASKED_AT_ONCE]),
                 Delivery.destination.in_(destinations),
                 Delivery.state == DeliveryState.SENT,
             )

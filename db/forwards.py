@@ -52,9 +52,10 @@ class ForwardSummary:
     """Why it is out of reach, or what it answered to what it has not taken."""
 
 
-def add_forwards(session: Session, *, sop_instance_uid: str, peers: Iterable[str]) -> None:
+def add_forwards(session: Session, *, study_id: int, sop_instance_uid: str, peers: Iterable[str]) -> None:
     """Make a registered instance due for these peers, but for those that it is on its way to already."""
-    instance_id = session.scalars(select(Instance.id).where(Instance.sop_instance_uid == sop_instance_uid)).one()
+    of_study = select(Instance.id).where(Instance.study_id == study_id, Instance.sop_instance_uid == sop_instance_uid)
+    instance_id = session.scalars(of_study).one()
     for peer in peers:
         row = {"instance_id": instance_id, "peer": peer, "state": DeliveryState.DUE, "attempts": 0}
         insert_if_new(session, Forward, row)

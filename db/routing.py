@@ -51,7 +51,12 @@ def apply_decisions(
             continue
         others_to_score = others_to_score or instance.action != decision.action
         instance.action, instance.rule = decision.action, decision.rule
-        add_forwards(session, sop_instance_uid=instance.sop_instance_uid, peers=decision.forward_to)
+        add_forwards(
+            session,
+            study_id=instance.study_id,
+            sop_instance_uid=instance.sop_instance_uid,
+            peers=decision.forward_to,
+        )
         _forward_only_to(session, instance.id, decision.forward_to)
     if others_to_score and state != StudyState.RECEIVING:
         requeue(session, study_instance_uid, now=now, step=Step.PREPARE)

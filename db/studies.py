@@ -65,7 +65,7 @@ def register_instance(session: Session, instance: ReceivedInstance, quiet_period
         return Registration.KNOWN
     if instance.decision.forward_to:
         peers = instance.decision.forward_to
-        add_forwards(session, sop_instance_uid=instance.sop_instance_uid, peers=peers)
+        add_forwards(session, study_id=study.id, sop_instance_uid=instance.sop_instance_uid, peers=peers)
     if instance.is_our_report:
         return Registration.OWN_REPORT
     if study.state != StudyState.RECEIVING and not is_scored:

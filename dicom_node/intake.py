@@ -10,7 +10,8 @@ from itertools import islice
 from pathlib import Path
 
 from celery import Celery
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, DisconnectionError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from config.errors import UnreadableInstanceError
 from config.logs import Event, emit, place_of
@@ -33,6 +34,8 @@ from dicom_node.spool import Spool, sha256_of
 BATCH = 50
 """Instances a transaction: few enough to hold SQLite's write lock for milliseconds."""
 LOOKS_EVERY_S = 1.0
+KEPT_OPEN = timedelta(seconds=3 * LOOKS_EVERY_S)
+"""A study that an association has open stays so until this long after the last look that saw it."""
 STOPS_WITHIN_S = 10.0
 """How long the report of a storage commitment may take at the end; one that takes longer is repeated."""
 
@@ -91,15 +94,18 @@ class Intake:
         while batch := list(islice(waiting, BATCH)):
             try:
                 self._register(batch)
-            except (DataError, IntegrityError):
+            except Exception as error:
+                if not _is_about_an_instance(error):
+                    raise
                 self._register_one_by_one(batch)
 
     def close_quiet(self) -> None:
         """Make studies READY that nothing has come for, and announce them to the workers."""
         now = datetime.now(UTC)
-        open_studies = studies_open_anywhere(self._spool, now=now)
+        # What waits to be registered came before now: a pass that takes long must not close its study.
+        open_studies = studies_open_anywhere(self._spool, now=now) | self._spool.unregistered_studies(self._unreadable)
         with self._database.write() as session:
-            keep_open(session, open_studies, quiet_at=now + timedelta(seconds=self._settings.study.quiet_period_s))
+            keep_open(session, open_studies, quiet_at=now + KEPT_OPEN)
             closed = close_quiet_studies(session, now=now)
         for study_instance_uid in closed:
             emit(Event.STUDY_READY, study_instance_uid=study_instance_uid)
@@ -150,7 +156,9 @@ class Intake:
         for waiting in batch:
             try:
                 self._register([waiting])
-            except (DataError, IntegrityError) as error:
+            except Exception as error:
+                if not _is_about_an_instance(error):
+                    raise
                 self._spool.put_aside(waiting)
                 emit(Event.INSTANCE_REFUSED, path=self._spool.relative(waiting), error=place_of(error))
 
@@ -189,3 +197,10 @@ def received_instance(spool: Spool, file: Path) -> ReceivedInstance:
         size_bytes=facts.st_size,
         received_at=datetime.fromtimestamp(facts.st_mtime, UTC),
     )
+
+
+def _is_about_an_instance(error: Exception) -> bool:
+    """Whether trying again with the same instance would fail again: not a database or a disk that is away."""
+    if isinstance(error, (DataError, IntegrityError)):
+        return True
+    return not isinstance(error, (DBAPIError, DisconnectionError, PoolTimeoutError, OSError))

@@ -12,12 +12,13 @@ The unregistered names are the queue between the node and the registry: when the
 Everything else that the registry has to know of an instance is in its file, or is the file's own time.
 """
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from enum import Enum, auto
@@ -27,6 +28,8 @@ from config.errors import InstanceConflictError, SpoolFullError, UnreadableInsta
 from dicom_node.header import InstanceHeader, data_set_position, read_file_meta
 
 COMPARED_AT_ONCE = 1024 * 1024
+REMEMBERED = 1000
+"""Studies whose folders a process knows to be on the disk; of others it makes sure once more."""
 
 
 class Kept(Enum):
@@ -49,6 +52,8 @@ class Spool:
         self._studies = root / "studies"
         self._unregistered = root / "unregistered"
         self._minimum_free_bytes = minimum_free_bytes
+        self._named: set[str] = set()
+        """Studies whose folders are known to survive a loss of power."""
 
     def create(self) -> None:
         """Make the folders that are not there yet."""
@@ -85,7 +90,7 @@ class Spool:
             The disk failed or is full; `received` is still there, nothing else is.
         """
         final = self.instance_path(header.study_instance_uid, header.sop_instance_uid)
-        is_first = _made_now(final.parent)
+        final.parent.mkdir(exist_ok=True)
         try:
             os.link(received, final)  # unlike a rename, this never replaces a file
             kept = Kept.STORED
@@ -94,10 +99,16 @@ class Spool:
                 raise InstanceConflictError("other bytes are already kept under this SOP Instance UID") from None
             _sync(final)  # stored a moment ago by another association, it may not be durable yet
             kept = Kept.REPEATED
-        received.rename(self._waiting_name(header))
+        if kept is Kept.STORED:
+            received.rename(self._waiting_name(header))
+        else:
+            self.wait_again(final, header)
+            received.unlink()
         _sync(final.parent)
-        if is_first:
+        if final.parent.name not in self._named:
+            # Also when another process has made the folder a moment ago: its name may not be on the disk yet.
             _sync(self._studies)
+            self._named = {*self._named, final.parent.name} if len(self._named) < REMEMBERED else {final.parent.name}
         return kept
 
     def quarantine(self, received: Path, *, reason: str, calling_ae_title: str | None) -> Path:
@@ -115,6 +126,10 @@ class Spool:
     def unregistered(self) -> Iterator[Path]:
         """The instances that wait to be registered, in no particular order."""
         return self._unregistered.glob("*.dcm")
+
+    def unregistered_studies(self, but_for: Collection[Path] = ()) -> set[str]:
+        """The Study Instance UIDs of the instances that wait to be registered, some of them left out."""
+        return {path.stem.rpartition("_")[0] for path in self.unregistered() if path not in but_for}
 
     def unregistered_instances(self) -> set[str]:
         """The SOP Instance UIDs that wait to be registered, or that the registry could not take."""
@@ -143,7 +158,7 @@ class Spool:
         swept = 0
         for path in self.incoming.iterdir():
             with suppress(FileNotFoundError):  # its transfer has just ended
-                if path.stat().st_mtime < oldest:
+                if path.stat().st_mtime < oldest and not _is_held(path):
                     path.unlink()
                     swept += 1
         return swept
@@ -172,12 +187,14 @@ class Spool:
         return self.root / relative
 
 
-def _made_now(folder: Path) -> bool:
-    try:
-        folder.mkdir()
-    except FileExistsError:
-        return False
-    return True
+def _is_held(path: Path) -> bool:
+    """Whether a process still writes to a temporary file, however slowly: it holds a lock on it."""
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def _same_data_set(one: Path, other: Path) -> bool:

@@ -5,8 +5,10 @@ from enum import IntEnum
 from pydicom.dataset import Dataset
 
 from config.errors import (
+    ClassNotSupportedError,
     InstanceConflictError,
     InstanceMismatchError,
+    NotAuthorizedError,
     SpoolFullError,
     UnreadableInstanceError,
 )
@@ -18,6 +20,8 @@ class StorageStatus(IntEnum):
     SUCCESS = 0x0000
     COERCED = 0xB000
     """Warning: kept, but not as the instance of that UID, see the comment."""
+    CLASS_NOT_SUPPORTED = 0x0122
+    NOT_AUTHORIZED = 0x0124
     OUT_OF_RESOURCES = 0xA700
     DOES_NOT_MATCH = 0xA900
     CANNOT_UNDERSTAND = 0xC000
@@ -31,6 +35,8 @@ MEANINGS: dict[StorageStatus, str] = {
     StorageStatus.COERCED: (
         "other bytes are already kept under this SOP Instance UID: both are kept, the newcomer in quarantine"
     ),
+    StorageStatus.CLASS_NOT_SUPPORTED: "the request's SOP class is not that of its presentation context; not kept",
+    StorageStatus.NOT_AUTHORIZED: "the caller may associate, but is no sender; not kept",
     StorageStatus.OUT_OF_RESOURCES: "out of room; the sender should keep the object and try again",
     StorageStatus.DOES_NOT_MATCH: "the data set's SOP class or instance is not that of the request; quarantined",
     StorageStatus.CANNOT_UNDERSTAND: (
@@ -78,6 +84,8 @@ FAILURE_MEANINGS: dict[CommitmentStatus, str] = {
 
 
 STATUS_OF_ERROR: dict[type[Exception], StorageStatus] = {
+    ClassNotSupportedError: StorageStatus.CLASS_NOT_SUPPORTED,
+    NotAuthorizedError: StorageStatus.NOT_AUTHORIZED,
     SpoolFullError: StorageStatus.OUT_OF_RESOURCES,
     InstanceMismatchError: StorageStatus.DOES_NOT_MATCH,
     UnreadableInstanceError: StorageStatus.CANNOT_UNDERSTAND,

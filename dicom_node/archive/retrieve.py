@@ -117,6 +117,7 @@ def _on_c_store(event: NetworkEvent, spool: Spool, subject: "_Subject") -> Datas
         sop_instance_uid=str(request.AffectedSOPInstanceUID),
         transfer_syntax_uid=str(event.context.transfer_syntax),
         calling_ae_title=subject.peer.ae_title,
+        abstract_syntax_uid=str(event.context.abstract_syntax),
     )
     status, comment = receive_data_set(spool, announced, cast(BytesIO, request.DataSet))
     if status not in (StorageStatus.SUCCESS, StorageStatus.COERCED):

@@ -4,6 +4,7 @@ Each window is handed to the disk when it is full, and written while the next on
 which the sender waits, has little left to do. What was written stays in memory for who reads it next, the intake.
 """
 
+import fcntl
 import mmap
 import os
 from contextlib import suppress
@@ -36,6 +37,7 @@ class IncomingFile:
         self._filled = 0
         self._written = 0
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)  # so that nobody takes it for left over, however slow its sender
 
     @property
     def size(self) -> int:

@@ -8,11 +8,19 @@ from io import BytesIO
 from typing import cast
 
 from pydicom.dataset import Dataset
+from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event as NetworkEvent
 
-from config.errors import InstanceMismatchError, SpoolError, UnreadableInstanceError
+from config.errors import (
+    ClassNotSupportedError,
+    InstanceMismatchError,
+    NotAuthorizedError,
+    SpoolError,
+    UnreadableInstanceError,
+)
 from config.logs import Event, emit, place_of
+from dicom_node.contexts import STORAGE_CLASSES
 from dicom_node.header import InstanceHeader, is_valid_uid
 from dicom_node.reception.file_head import file_head
 from dicom_node.reception.incoming import IncomingFile, Window
@@ -34,6 +42,25 @@ class Announced:
     sop_instance_uid: str
     transfer_syntax_uid: str
     calling_ae_title: str
+    abstract_syntax_uid: str
+    """What the presentation context was accepted for; a request of another SOP class is none of its business."""
+    may_store: bool = True
+    """Whether the caller is one that may."""
+
+    def require_permission(self) -> None:
+        """Refuse before a byte is kept what the association was not negotiated for.
+
+        Raises
+        ------
+        NotAuthorizedError
+            The caller is no sender.
+        ClassNotSupportedError
+            The SOP class is not that of the presentation context, or none of storage.
+        """
+        if not self.may_store:
+            raise NotAuthorizedError("this caller is no sender")
+        if self.sop_class_uid != self.abstract_syntax_uid or self.sop_class_uid not in STORAGE_CLASSES:
+            raise ClassNotSupportedError("the presentation context is not for this SOP class")
 
 
 class Reception:
@@ -48,9 +75,10 @@ class Reception:
         self._failure: Exception | None = None
         self._file: IncomingFile | None = None
         try:
+            announced.require_permission()
             spool.require_room()
             self._file = IncomingFile(spool.new_incoming(), window)
-            self.write(memoryview(file_head(**vars(announced))))
+            self.write(memoryview(_file_head(announced)))
         except Exception as error:  # noqa: BLE001  the data set has to be read to its end before it is answered
             self._fail(error)
 
@@ -134,6 +162,7 @@ class Reception:
         if status is StorageStatus.OUT_OF_RESOURCES:
             file.discard()  # the sender keeps it and tries again; a full disk must not fill further
             return status, reason
+        reason = reason.removeprefix(f"{file.path.name}: ")  # our temporary name says nothing to anybody
         try:
             self._spool.quarantine(file.path, reason=reason, calling_ae_title=self._announced.calling_ae_title)
             file.close()
@@ -154,7 +183,12 @@ def receive_data_set(
     return reception.finish()
 
 
-def on_c_store(event: NetworkEvent, spool: Spool, on_stored: Callable[[object, InstanceHeader, Kept], None]) -> Dataset:
+def on_c_store(
+    event: NetworkEvent,
+    spool: Spool,
+    on_stored: Callable[[Association, InstanceHeader, Kept], None],
+    may_store: Callable[[Association], bool],
+) -> Dataset:
     """pynetdicom's own way in: EVT_C_STORE, with the data set in memory."""
     request = cast(C_STORE, event.request)
     announced = Announced(
@@ -162,6 +196,17 @@ def on_c_store(event: NetworkEvent, spool: Spool, on_stored: Callable[[object, I
         sop_instance_uid=str(request.AffectedSOPInstanceUID),
         transfer_syntax_uid=str(event.context.transfer_syntax),
         calling_ae_title=event.assoc.requestor.ae_title,
+        abstract_syntax_uid=str(event.context.abstract_syntax),
+        may_store=may_store(event.assoc),
     )
     data_set = cast(BytesIO, request.DataSet)
     return answer(*receive_data_set(spool, announced, data_set, partial(on_stored, event.assoc)))
+
+
+def _file_head(announced: Announced) -> bytes:
+    return file_head(
+        sop_class_uid=announced.sop_class_uid,
+        sop_instance_uid=announced.sop_instance_uid,
+        transfer_syntax_uid=announced.transfer_syntax_uid,
+        calling_ae_title=announced.calling_ae_title,
+    )

@@ -4,6 +4,8 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, cast
 
@@ -106,6 +108,10 @@ class Receiver:
             time.sleep(0.05)
         for association in running:
             association.abort(block=False)
+            connection = cast(AssociationSocket, association.dul.socket).socket
+            if connection is not None:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)  # also one that drips along in the middle of a data set
         self._stopping.set()
         self._housekeeping.join()
         self._callers.publish()
@@ -144,19 +150,23 @@ class Receiver:
     def _handlers(self) -> list[Any]:
         return [
             (evt.EVT_REQUESTED, self._on_requested),
-            (evt.EVT_C_STORE, on_c_store, [self._spool, self._on_stored]),
+            (evt.EVT_C_STORE, on_c_store, [self._spool, self._on_stored, self._associations.is_sender]),
             *self._commitment.handlers(),
         ]
 
     def _on_requested(self, event: NetworkEvent) -> None:
         """Admit the caller with the contexts that are its own, or reject it and note why."""
         association = event.assoc
-        caller = _caller(association)
-        peer = self._associations.admit(association, caller)
+        try:
+            caller = _caller(association)
+            peer = self._associations.admit(association, caller)
+        except Exception as error:  # noqa: BLE001  pynetdicom would go on and let the caller in
+            emit(Event.ASSOCIATION_REJECTED, error=place_of(error))
+            _reject(association, Rejection.NO_REASON)
+            return
         if isinstance(peer, Refusal):
             self._note_refused(caller, peer)
-            association.acse.send_reject(*peer.rejection.value)
-            association.kill()
+            _reject(association, peer.rejection)
             return
         self._callers.note(ae_title=caller.calling_ae_title, address=caller.address, outcome="accepted")
         association.acceptor.supported_contexts = self._contexts_of.get(peer.name if peer else "", self._contexts)
@@ -185,14 +195,20 @@ class Receiver:
                 sop_instance_uid=request.sop_instance_uid,
                 transfer_syntax_uid=str(context.transfer_syntax[0]),
                 calling_ae_title=association.requestor.ae_title,
+                abstract_syntax_uid=str(context.abstract_syntax),
+                may_store=self._associations.is_sender(association),
             )
             return Reception(self._spool, window, announced, partial(self._on_stored, association))
 
         take_over(association, connection, begin_store, self._node.idle_timeout_s)
 
     def _on_stored(self, association: Association, header: InstanceHeader, kept: Kept) -> None:
-        if self._associations.stored(association, header, kept):
+        if not self._associations.stored(association, header, kept):
+            return
+        try:
             self._open_studies.publish(self._associations.studies())
+        except OSError as error:  # the instance is kept, whatever becomes of this word on it: said again in a moment
+            emit(Event.SPOOL_AWAY, error=place_of(error))
 
     def _running(self) -> list[Association]:
         associations = (association for server in self._servers for association in server.active_associations)
@@ -201,24 +217,30 @@ class Receiver:
     def _keep_house(self) -> None:
         swept_at = time.monotonic()
         while not self._stopping.wait(SPEAKS_EVERY_S):
-            try:
-                self._open_studies.publish(self._associations.studies())
-                self._callers.publish()
-                self._record_ended()
-                if time.monotonic() - swept_at > SWEEP_EVERY_S:
-                    swept_at = time.monotonic()
-                    self._sweep()
-            except OSError as error:  # a full disk: said again in a moment
-                emit(Event.SPOOL_AWAY, error=place_of(error))
+            if time.monotonic() - swept_at > SWEEP_EVERY_S:
+                swept_at = time.monotonic()
+                self._do(self._sweep)  # first: on a full disk it is the one that makes room
+            self._do(lambda: self._open_studies.publish(self._associations.studies()))
+            self._do(self._callers.publish)
+            self._record_ended()
+
+    def _do(self, duty: Callable[[], None]) -> None:
+        try:
+            duty()
+        except OSError as error:  # a full disk: tried again in a moment
+            emit(Event.SPOOL_AWAY, error=place_of(error))
 
     def _record_ended(self) -> None:
         for message in self._associations.take_messages():
             self._audit.record(message)
 
     def _sweep(self) -> None:
-        # No transfer is silent for longer than the timeout: nobody writes to files so old. Younger ones may be
-        # another process's.
         self._spool.sweep_incoming(older_than_s=2 * self._node.idle_timeout_s)
+
+
+def _reject(association: Association, rejection: Rejection) -> None:
+    association.acse.send_reject(*rejection.value)
+    association.kill()
 
 
 def _caller(association: Association) -> Caller:

@@ -92,7 +92,16 @@ class Callers:
                 asdict(call) | {"first_at": call.first_at.isoformat(), "last_at": call.last_at.isoformat()}
                 for call in calls
             ]
-            _write(self._folder / f"{_CALLERS}{uuid.uuid4().hex}.json", said)
+            try:
+                _write(self._folder / f"{_CALLERS}{uuid.uuid4().hex}.json", said)
+            except OSError:
+                self._take_back(calls)
+                raise
+
+    def _take_back(self, calls: list[Call]) -> None:
+        with self._lock:
+            for call in calls:
+                self._calls.setdefault((call.ae_title, call.address, call.outcome), call)
 
 
 @dataclass(frozen=True, kw_only=True)

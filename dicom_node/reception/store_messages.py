@@ -9,6 +9,8 @@ from itertools import pairwise
 
 C_STORE_RQ, C_STORE_RSP = 0x0001, 0x8001
 NO_DATA_SET = 0x0101
+LONGEST_COMMENT = 64
+"""Error Comment (0000,0902) is LO."""
 P_DATA_TF = 0x04
 COMMAND, LAST = 0x01, 0x02
 """Bits of the message control header (PS3.8 annex E.2)."""
@@ -54,7 +56,7 @@ def read_store_request(context_id: int, command_set: bytes) -> StoreRequest | No
 
 
 def store_response(request: StoreRequest, status: int, comment: str = "") -> bytes:
-    """A whole P-DATA-TF PDU with the C-STORE-RSP to a request; `comment` is ASCII of at most 64 characters."""
+    """A whole P-DATA-TF PDU with the C-STORE-RSP to a request; `comment` is cut to 64 characters."""
     elements = [
         (_AFFECTED_SOP_CLASS_UID, _padded(request.sop_class_uid, b"\0")),
         (_COMMAND_FIELD, struct.pack("<H", C_STORE_RSP)),
@@ -63,7 +65,7 @@ def store_response(request: StoreRequest, status: int, comment: str = "") -> byt
         (_STATUS, struct.pack("<H", status)),
     ]
     if comment:
-        elements.append((_ERROR_COMMENT, _padded(comment, b" ")))
+        elements.append((_ERROR_COMMENT, _padded(comment[:LONGEST_COMMENT], b" ")))
     elements.append((_AFFECTED_SOP_INSTANCE_UID, _padded(request.sop_instance_uid, b"\0")))
     body = b"".join(struct.pack("<HHL", 0, element, len(value)) + value for element, value in elements)
     command_set = struct.pack("<HHLL", 0, _GROUP_LENGTH, 4, len(body)) + body

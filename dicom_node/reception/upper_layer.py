@@ -148,7 +148,7 @@ class StorageUpperLayer(DULServiceProvider):
             return None
         head = PDU_HEADER_BYTES + ITEM_HEADER_BYTES
         pdu_type, pdu_length = struct.unpack_from(">BxL", self.stream.peek(PDU_HEADER_BYTES))
-        if pdu_type != P_DATA_TF or pdu_length < ITEM_HEADER_BYTES:
+        if pdu_type != P_DATA_TF or not ITEM_HEADER_BYTES <= pdu_length <= self.assoc.acceptor.maximum_length:
             return None
         item_length, context_id, control = struct.unpack_from(">LBB", self.stream.peek(head), PDU_HEADER_BYTES)
         size = item_length - 2

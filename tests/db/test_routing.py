@@ -15,7 +15,7 @@ from db.forwards import add_forwards
 from db.leases import claim, completing
 from db.queries import spool_paths_of, study_detail
 from db.routing import apply_decisions
-from db.schema import Forward, Instance
+from db.schema import Forward, Instance, Study
 from db.session import Database
 from db.studies import ReceivedInstance, close_quiet_studies, register_instance
 
@@ -84,7 +84,8 @@ def test_what_was_given_up_becomes_due_and_what_was_delivered_stays_so(
     registry: Database, skipped: str, now: datetime
 ) -> None:
     with registry.write() as session:
-        add_forwards(session, sop_instance_uid="1.2.1.1", peers=["PACS"])
+        study_id = session.scalars(select(Study.id)).one()
+        add_forwards(session, study_id=study_id, sop_instance_uid="1.2.1.1", peers=["PACS"])
         session.execute(update(Forward).where(Forward.peer == "LAB").values(state="CANCELLED", attempts=50))
         session.execute(update(Forward).where(Forward.peer == "PACS").values(state="DELIVERED"))
     for peers in (("LAB", "PACS"), ("LAB",)):

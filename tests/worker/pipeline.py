@@ -79,6 +79,7 @@ class Pipeline:
                 sop_instance_uid=header.sop_instance_uid,
                 transfer_syntax_uid=header.transfer_syntax_uid,
                 calling_ae_title="ECHO1",
+                abstract_syntax_uid=header.sop_class_uid,
             )
             assert receive_data_set(spool, announced, BytesIO(data_set_of(file))) == (0x0000, "")
         for waiting in list(spool.unregistered()):
