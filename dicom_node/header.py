@@ -3,6 +3,7 @@
 import os
 import re
 import struct
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from dicom_node.fragments import UNDEFINED_LENGTH, FragmentWalk
 MANUFACTURER = "EchoWorker"
 """What our own objects carry as Manufacturer (0008,0070)."""
 PIXEL_DATA = {0x7FE00008, 0x7FE00009, 0x7FE00010}
+LARGEST_INFLATED = 256 * 1024 * 1024
+AT_ONCE = 64 * 1024
 _META_NEEDED = ("MediaStorageSOPClassUID", "MediaStorageSOPInstanceUID", "TransferSyntaxUID")
 _META_GROUP_LENGTH_AT = 128 + 4 + 8
 """Behind preamble, prefix and the head of (0002,0000)."""
@@ -149,6 +152,8 @@ def read_attributes(path: Path, keywords: Sequence[str]) -> FileDataset:
 
 
 def _read_whole_header(path: Path) -> FileDataset:
+    if read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+        _refuse_inflation(path)
     with path.open("rb") as file:
         dataset, pixels = read_until_pixels(file)
         if dataset.file_meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian:
@@ -157,6 +162,19 @@ def _read_whole_header(path: Path) -> FileDataset:
         if pixels is not None:
             _refuse_cut_off_pixels(file, pixels)
     return dataset
+
+
+def _refuse_inflation(path: Path) -> None:
+    """A deflated data set is inflated whole to be read: a few kilobytes could become more than the machine has."""
+    inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
+    with path.open("rb") as file:
+        file.seek(data_set_position(path))
+        while not inflater.eof and (part := file.read(AT_ONCE)):
+            while part and not inflater.eof:
+                size += len(inflater.decompress(part, AT_ONCE))
+                part = inflater.unconsumed_tail
+                if size > LARGEST_INFLATED:
+                    raise UnreadableInstanceError(f"deflated, and inflates to more than {LARGEST_INFLATED >> 20} MiB")
 
 
 def _refuse_cut_off_elements(dataset: Dataset) -> None:

@@ -71,6 +71,18 @@ class ReadAheadSocket(AssociationSocket):
         """Consume what `peek` has shown."""
         self._start += count
 
+    def drop(self) -> None:
+        """Forget what has come.
+
+        Raises
+        ------
+        OSError
+            The stream ended.
+        """
+        if self._start == self._end:
+            self._fill()
+        self._start = self._end
+
     def read_into(self, target: memoryview) -> int:
         """Put the next bytes into `target`, as many as there are, at least one; how many.
 

@@ -36,6 +36,8 @@ FITS = pynetdicom.__version__ in TESTED_VERSIONS
 LARGEST_CONTROL_PDU = 1024 * 1024
 """No association request, release or abort is larger; a length beyond it is damage, or an attack on the memory."""
 LARGEST_COMMAND_SET = 4096
+LARGEST_OTHER_MESSAGE = 32 * 1024 * 1024
+"""Of messages that are no C-STORE; a request for the storage commitment of 100,000 instances has 15 MB."""
 PDU_HEADER_BYTES, ITEM_HEADER_BYTES = 6, 6
 WAIT_S = 0.05
 """How long the reactor waits for the peer before it looks whether it is to do something of its own."""
@@ -78,6 +80,7 @@ class StorageUpperLayer(DULServiceProvider):
         super().__init__(association)
         self._begin_store = begin_store
         self._left_in_pdu = 0
+        self._held_by_pynetdicom = 0
         self._stores_alone = False
         """The peer does nothing but store: pynetdicom's other thread rests, and this one waits instead of polling."""
 
@@ -98,10 +101,13 @@ class StorageUpperLayer(DULServiceProvider):
         awaits_request = self.state_machine.current_state == "Sta2"
         self.stream.expect_pdu()
         try:
+            if self.state_machine.current_state == "Sta13":
+                self.stream.drop()  # aborted: whatever still comes until the peer hangs up, or its time is over
+                return
             if self._takes_store():
                 return
             self._leave_to_pynetdicom()
-            if self._is_beyond_measure():
+            if self._is_beyond_measure() or self._is_too_much_for_memory():
                 self.event_queue.put("Evt19")
             else:
                 super()._read_pdu_data()
@@ -200,6 +206,15 @@ class StorageUpperLayer(DULServiceProvider):
         pdu_type, length = struct.unpack_from(">BxL", self.stream.peek(PDU_HEADER_BYTES))
         largest = self.assoc.acceptor.maximum_length if pdu_type == P_DATA_TF else LARGEST_CONTROL_PDU
         return bool(length > largest)
+
+    def _is_too_much_for_memory(self) -> bool:
+        """Whether a message that pynetdicom puts together in memory grows beyond what any honest one has."""
+        pdu_type, length = struct.unpack_from(">BxL", self.stream.peek(PDU_HEADER_BYTES))
+        if pdu_type != P_DATA_TF:
+            return False
+        goes_on = self.assoc.dimse.message is not None
+        self._held_by_pynetdicom = length + (self._held_by_pynetdicom if goes_on else 0)
+        return bool(self._held_by_pynetdicom > LARGEST_OTHER_MESSAGE)
 
     def _leave_to_pynetdicom(self) -> None:
         """Wake pynetdicom's other thread: what comes now is for it."""

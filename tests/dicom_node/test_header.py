@@ -1,3 +1,5 @@
+import tracemalloc
+import zlib
 from io import BytesIO
 from pathlib import Path
 
@@ -119,3 +121,18 @@ def test_a_deflated_data_set_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     path.write_bytes(whole.getvalue()[:-500])
     with pytest.raises(UnreadableInstanceError):
         read_header(path)
+
+
+def test_a_small_file_that_inflates_beyond_measure_is_refused_without_being_inflated(tmp_path: Path) -> None:
+    source = Path(str(get_testdata_file("image_dfl.dcm", download=False))).read_bytes()
+    head = source[: 132 + 12 + int.from_bytes(source[140:144], "little")]
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    bomb = b"".join(packer.compress(bytes(1024 * 1024)) for _ in range(300)) + packer.flush()
+    assert len(bomb) < 1_000_000
+    (tmp_path / "bomb").write_bytes(head + bomb)
+    tracemalloc.start()
+    with pytest.raises(UnreadableInstanceError, match="inflates to more than 256 MiB"):
+        read_header(tmp_path / "bomb")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10_000_000

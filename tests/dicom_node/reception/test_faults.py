@@ -2,6 +2,7 @@
 
 import random
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -274,3 +275,19 @@ def _echo_is_answered(port: int) -> bool:
         return False
     association.release()
     return True
+
+
+def test_a_message_that_is_no_store_cannot_fill_the_memory(tmp_path: Path) -> None:
+    """An N-ACTION, say: pynetdicom holds it whole before anybody looks at it."""
+    fragment = b"\0" * 100_000
+    command = struct.pack(">BxLLBB", 4, 6 + 8, 2 + 8, 1, 1) + b"\0" * 8  # a command fragment that is not the last
+    pdu = struct.pack(">BxLLBB", 4, 6 + len(fragment), 2 + len(fragment), 1, 1) + fragment
+    with receiving(tmp_path / "data") as receiver:
+        before = receiver.memory_mb()
+        with established(receiver.port) as connection:
+            _drip(connection, command)
+            for _ in range(2000):  # 200 MB
+                _drip(connection, pdu)
+            wait_until(lambda: not _is_open(connection), 20, "the association to be aborted")
+        assert receiver.memory_mb() < before + 100
+        echoes(receiver.port)
