@@ -8,9 +8,6 @@ from sqlalchemy.orm import Session
 from db.received import Call
 from db.schema import Caller
 
-ACCEPTED = "accepted"
-"""The outcome of a call that became an association; any other says why it did not."""
-
 
 def record_calls(session: Session, calls: Iterable[Call]) -> None:
     """Add calls to what is known of their callers."""

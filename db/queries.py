@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session, selectinload
 
 from config.errors import StudyNotFoundError
 from config.rules import Action
-from db.callers import ACCEPTED
 from db.leases import is_due
+from db.received import ACCEPTED
 from db.results import current_report, current_run
 from db.runs import Run
 from db.schema import Caller, Clip, Instance, JournalEntry, Report, Study

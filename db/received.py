@@ -5,6 +5,9 @@ from datetime import datetime
 
 from config.rules import NO_RULE, Decision
 
+ACCEPTED = "accepted"
+"""The outcome of a call that became an association; any other says why it did not."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:

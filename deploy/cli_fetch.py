@@ -1,6 +1,5 @@
 """`echoworker fetch`: studies and priors out of an archive, and the back-fill of a range of days."""
 
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from datetime import date, datetime
@@ -8,18 +7,17 @@ from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from config.errors import EchoWorkerError
 from config.logs import configure_logs
 from config.settings import load_settings
+from deploy.cli_shared import console
 
 if TYPE_CHECKING:
     from dicom_node.archive.answers import FoundStudy
     from dicom_node.archive.fetching import Fetched, Fetcher, Pace
 
 DAY_FORMATS = ["%Y-%m-%d", "%Y%m%d"]
-console = Console(width=None if sys.stdout.isatty() else 160)
 
 
 def fetch(

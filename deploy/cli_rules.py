@@ -1,13 +1,11 @@
 """`echoworker rules`: what the routing rules say, tried on files, and what is on its way to other peers."""
 
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -16,11 +14,11 @@ from config.logs import configure_logs
 from config.peers import Role
 from config.rules import FREE_TEXT, Decision, InstanceFacts, RuleSettings, decide
 from config.settings import Settings, load_settings
+from deploy.cli_shared import console
 
 rules_commands = typer.Typer(
     help="Routing rules: what is scored, what is only kept, what is forwarded.", no_args_is_help=True
 )
-console = Console(width=None if sys.stdout.isatty() else 160)
 
 
 @rules_commands.command("list")

@@ -87,23 +87,22 @@ class Spool:
         InstanceConflictError
             Another data set is already kept under this SOP Instance UID.
         OSError
-            The disk failed or is full; `received` is still there, nothing else is.
+            The disk failed or is full. Sent again, the instance is kept as one that is repeated.
         """
         final = self.instance_path(header.study_instance_uid, header.sop_instance_uid)
         final.parent.mkdir(exist_ok=True)
         try:
             os.link(received, final)  # unlike a rename, this never replaces a file
-            kept = Kept.STORED
         except FileExistsError:
             if not _same_data_set(received, final):
                 raise InstanceConflictError("other bytes are already kept under this SOP Instance UID") from None
             _sync(final)  # stored a moment ago by another association, it may not be durable yet
-            kept = Kept.REPEATED
-        if kept is Kept.STORED:
-            received.rename(self._waiting_name(header))
-        else:
             self.wait_again(final, header)
             received.unlink()
+            kept = Kept.REPEATED
+        else:
+            received.rename(self._waiting_name(header))
+            kept = Kept.STORED
         _sync(final.parent)
         if final.parent.name not in self._named:
             # Also when another process has made the folder a moment ago: its name may not be on the disk yet.

@@ -19,6 +19,7 @@ from config.errors import ConfigurationError
 from config.logs import Event, emit, place_of
 from config.peers import Role
 from config.settings import Settings
+from db.received import ACCEPTED
 from dicom_node.audit.events import RemoteAE, application_started, application_stopped, association_refused
 from dicom_node.audit.syslog import AuditForwarder
 from dicom_node.audit.trail import AuditTrail
@@ -168,7 +169,7 @@ class Receiver:
             self._note_refused(caller, peer)
             _reject(association, peer.rejection)
             return
-        self._callers.note(ae_title=caller.calling_ae_title, address=caller.address, outcome="accepted")
+        self._callers.note(ae_title=caller.calling_ae_title, address=caller.address, outcome=ACCEPTED)
         association.acceptor.supported_contexts = self._contexts_of.get(peer.name if peer else "", self._contexts)
 
     def _note_refused(self, caller: Caller, refusal: Refusal) -> None:
