@@ -18,6 +18,7 @@ from config.broker import Step
 from db.runs import Verdict
 from db.schema import Report, RunRow, Study
 from dicom_node.send import send_files
+from tests.support.associating import refuses_associations
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own, study_of
 from tests.support.installation import Installation
 from tests.support.servers import Orthanc
@@ -152,7 +153,7 @@ def test_sigterm_lets_running_associations_finish_and_loses_nothing(embedded: In
         association = ae.associate("127.0.0.1", embedded.port)
         assert association.send_c_store(first).Status == 0x0000
         process.terminate()
-        wait_until(lambda: not ae.associate("127.0.0.1", embedded.port).is_established, 20, "new ones to be refused")
+        wait_until(lambda: refuses_associations(embedded.port), 20, "new ones to be refused")
         assert association.send_c_store(second).Status == 0x0000
         association.release()
         assert process.wait(60) == 0

@@ -30,6 +30,7 @@ from dicom_node.header import read_header
 from dicom_node.intake import Intake
 from dicom_node.reception.receiver import Receiver
 from dicom_node.spool import Spool
+from tests.support.associating import refuses_associations
 from tests.support.waiting import wait_until
 
 CLIP = Path(str(get_testdata_file("examples_ybr_color.dcm", download=False)))
@@ -294,12 +295,7 @@ def test_stopping_refuses_new_associations_and_lets_running_ones_finish(settings
     stopping = threading.Thread(target=node.stop)
     stopping.start()
 
-    def refuses() -> bool:
-        ae = AE()
-        ae.add_requested_context(UltrasoundMultiFrameImageStorage)
-        return not ae.associate("127.0.0.1", port).is_established
-
-    wait_until(refuses, 20, "the node to refuse")
+    wait_until(lambda: refuses_associations(port), 20, "the node to refuse")
     assert association.send_c_store(CLIP).Status == 0x0000
     association.release()
     stopping.join(30)
