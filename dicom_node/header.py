@@ -4,6 +4,7 @@ import os
 import re
 import struct
 import zlib
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -95,8 +96,12 @@ def _damage_named(path: Path) -> Iterator[None]:
 def data_set_position(path: Path) -> int:
     """Where the data set begins in a file, behind preamble and File Meta Information (PS3.10 section 7.1)."""
     with path.open("rb") as file:
-        file.seek(_META_GROUP_LENGTH_AT)
-        (length,) = struct.unpack("<L", file.read(4))
+        return _data_set_position(file)
+
+
+def _data_set_position(file: BinaryIO) -> int:
+    file.seek(_META_GROUP_LENGTH_AT)
+    (length,) = struct.unpack("<L", file.read(4))
     return int(_META_GROUP_LENGTH_AT + 4 + length)
 
 
@@ -153,7 +158,8 @@ def read_attributes(path: Path, keywords: Sequence[str]) -> FileDataset:
 
 def _read_whole_header(path: Path) -> FileDataset:
     if read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-        _refuse_inflation(path)
+        with path.open("rb") as file:
+            deque(inflated(file), maxlen=0)  # whether it can be: pydicom inflates it whole, whatever it becomes
     with path.open("rb") as file:
         dataset, pixels = read_until_pixels(file)
         if dataset.file_meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian:
@@ -164,17 +170,24 @@ def _read_whole_header(path: Path) -> FileDataset:
     return dataset
 
 
-def _refuse_inflation(path: Path) -> None:
-    """A deflated data set is inflated whole to be read: a few kilobytes could become more than the machine has."""
+def inflated(file: BinaryIO) -> Iterator[bytes]:
+    """The data set of a deflated file (PS3.5 section A.5), part by part.
+
+    Raises
+    ------
+    UnreadableInstanceError
+        It becomes larger than `LARGEST_INFLATED`: a few kilobytes could ask for more memory than the machine has.
+    """
     inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
-    with path.open("rb") as file:
-        file.seek(data_set_position(path))
-        while not inflater.eof and (part := file.read(AT_ONCE)):
-            while part and not inflater.eof:
-                size += len(inflater.decompress(part, AT_ONCE))
-                part = inflater.unconsumed_tail
-                if size > LARGEST_INFLATED:
-                    raise UnreadableInstanceError(f"deflated, and inflates to more than {LARGEST_INFLATED >> 20} MiB")
+    file.seek(_data_set_position(file))
+    while not inflater.eof and (compressed := file.read(AT_ONCE)):
+        while compressed and not inflater.eof:
+            part = inflater.decompress(compressed, AT_ONCE)
+            compressed = inflater.unconsumed_tail
+            size += len(part)
+            if size > LARGEST_INFLATED:
+                raise UnreadableInstanceError(f"deflated, and inflates to more than {LARGEST_INFLATED >> 20} MiB")
+            yield part
 
 
 def _refuse_cut_off_elements(dataset: Dataset) -> None:

@@ -1,88 +1,94 @@
-"""One DICOM file becomes one clip for the model, or a reason why not, in words for the report."""
+"""One DICOM instance becomes one clip for the model, or a reason why not, in words for the report."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.dataset import FileDataset
-from pydicom.uid import UID, UltrasoundImageStorage, UltrasoundMultiFrameImageStorage
+from pydicom.uid import UltrasoundImageStorage, UltrasoundMultiFrameImageStorage
 
-from config.errors import ClipError
 from dicom_node.contexts import RETIRED_ULTRASOUND
-from dicom_node.header import read_image_header
-from worker.pixels.decode import decode_frames, require_decoder
-from worker.pixels.preprocess import PROFILE, SIDE, model_frame
-from worker.pixels.regions import Region, choose_region
-from worker.pixels.sampling import MINIMUM_FRAMES, sampled_indices
+from worker.pixels.frames import frames_of
+from worker.pixels.profiles import FAST, Profile
+from worker.pixels.regions import Content, Region
+from worker.pixels.source import open_instance
+from worker.pixels.timing import frame_times
 
 ULTRASOUND_IMAGES = {UltrasoundMultiFrameImageStorage, UltrasoundImageStorage, *RETIRED_ULTRASOUND}
+MINIMUM_FRAMES = 8
+"""Fewer frames than this show less than a third of a heartbeat at 30 frames a second: nothing to read a cycle from."""
+LOOKED_AT_FOR_SECTOR = 8
+"""How many of the sampled frames are compared to find what moves."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Clip:
-    """The sampled frames of one instance, ready for the image tower."""
+    """The sampled frames of one instance, ready for the image tower, and what is known of them."""
 
     sop_instance_uid: str
     frames: npt.NDArray[np.uint8]
-    """[T, 224, 224, 3], RGB."""
+    """[T, 224, 224, 3], in the order of channels of the profile."""
     frame_numbers: tuple[int, ...]
     """Which frames of the instance these are, counted from 1."""
+    frame_times_ms: tuple[float, ...]
+    """When each of them was taken, in milliseconds from the instance's first frame."""
+    time_origin: str
+    """Which attribute the times are from."""
+    heart_rate: float | None
+    """Beats a minute."""
     region: Region
+    region_origin: str
+    """Who says that this is where the picture is: `machine`, `motion` or `picture` (all of it)."""
+    pixel_spacing_mm: tuple[float, float] | None
+    """Of the instance's own pixels within the region, down and across."""
+    contents: frozenset[Content]
     notes: tuple[str, ...]
-    profile: str = PROFILE
+    profile: str
+    rows: int
+    columns: int
+    transfer_syntax: str
+    number_of_frames: int
 
 
-def read_clip(path: Path) -> Clip:
-    """Read the frames of a multiframe ultrasound file that the model is to see.
+def read_clip(location: Path | str, profile: Profile = FAST) -> Clip:
+    """Read the frames of a multiframe ultrasound instance that the model is to see.
+
+    Parameters
+    ----------
+    location
+        A file, or an object in a bucket by its URL.
 
     Raises
     ------
     ClipError
-        The instance is no ultrasound clip, is a still or too short, shows no picture of the heart, or cannot be
-        decoded; the message says which.
+        The instance is no ultrasound clip, is a still or too short, shows no picture of tissue, or cannot be decoded;
+        the message says which.
+    OSError
+        It is not there, or cannot be read.
     """
-    with _faults_named():
-        header = read_image_header(path)
-        number_of_frames = _require_clip(header)
-        chosen = choose_region(header)
-        require_decoder(header.file_meta.TransferSyntaxUID)
-        indices = sampled_indices(number_of_frames)
-        frames = np.empty((len(indices), SIDE, SIDE, 3), np.uint8)
-        decoded = zip(range(len(indices)), decode_frames(path, indices), strict=True)
-        for position, picture in decoded:
-            frames[position] = model_frame(picture, chosen.region)
-    return Clip(
-        sop_instance_uid=str(header.SOPInstanceUID),
-        frames=frames,
-        frame_numbers=tuple(index + 1 for index in indices),
-        region=chosen.region,
-        notes=chosen.notes,
-    )
-
-
-def _require_clip(header: FileDataset) -> int:
-    """The number of frames, once it is sure that this is a clip long enough to read."""
-    sop_class = UID(header.SOPClassUID)
-    if sop_class not in ULTRASOUND_IMAGES:
-        raise ClipError(f"not an ultrasound clip: {sop_class.name}")
-    if "Rows" not in header or "Columns" not in header:
-        raise ClipError("holds no pixels")
-    number_of_frames = int(header.get("NumberOfFrames") or 1)
-    if number_of_frames == 1:
-        raise ClipError("a still image")
-    if number_of_frames < MINIMUM_FRAMES:
-        raise ClipError(f"too short: {number_of_frames} frames, {MINIMUM_FRAMES} are needed")
-    return number_of_frames
-
-
-@contextmanager
-def _faults_named() -> Iterator[None]:
-    try:
-        yield
-    except (ClipError, OSError):
-        raise
-    except Exception as error:  # damaged bytes lead pydicom and its decoders to any error; their texts quote data
-        raise ClipError(f"cannot be decoded ({type(error).__name__})") from error
+    with _faults_named(), open_instance(location) as instance:
+        _require_ultrasound(instance.header)
+        frames = frames_of(instance)
+        _require_length(frames.count)
+        times = frame_times(frames.header, frames.count)
+        sample = profile.sample(times)
+        layout, pictures = _layout(frames, sample.indices)
+        shown, numbers = _model_frames(pictures, sample.indices, layout.region, profile)
+        return Clip(
+            sop_instance_uid=str(frames.header.SOPInstanceUID),
+            frames=shown,
+            frame_numbers=tuple(index + 1 for index in numbers),
+            frame_times_ms=tuple(times.milliseconds[index] for index in numbers),
+            time_origin=times.origin,
+            heart_rate=times.heart_rate,
+            region=layout.region,
+            region_origin=layout.origin,
+            pixel_spacing_mm=layout.pixel_spacing_mm,
+            contents=layout.contents,
+            notes=(*frames.notes, *times.notes, *sample.notes, *layout.notes, *_left_out(sample.indices, numbers)),
+            profile=profile.name,
+            rows=frames.format.rows,
+            columns=frames.format.columns,
+            transfer_syntax=frames.format.transfer_syntax,
+            number_of_frames=frames.count,
+        )

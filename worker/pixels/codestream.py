@@ -1,0 +1,150 @@
+"""What the head of a compressed frame says: JPEG and its relatives (ITU-T T.81, T.87), JPEG 2000 (T.800, T.814).
+
+Read before decoding, for two reasons: a damaged head can ask a decoder for any amount of memory, and machines name
+another compression or colour model in the data set than the one they used.
+"""
+
+import struct
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pydicom.uid import (
+    UID,
+    JPEG2000TransferSyntaxes,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSTransferSyntaxes,
+)
+
+from config.errors import ClipError
+
+_START_OF_IMAGE, _START_OF_SCAN, _END_OF_IMAGE = 0xD8, 0xDA, 0xD9
+_JPEG_LS_FRAME, _ADOBE, _JFIF = 0xF7, 0xEE, 0xE0
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {_JPEG_LS_FRAME}
+"""Start-of-frame markers; the three left out define tables or are reserved."""
+_LOSSLESS_FRAMES = {0xC3, 0xC7, 0xCB, 0xCF}
+_NO_LENGTH = {0x01, *range(0xD0, 0xD8)}
+_JPEG_2000_START = b"\xff\x4f\xff\x51"
+
+
+class Coding(StrEnum):
+    """The families that need decoders of their own."""
+
+    JPEG = "JPEG"
+    JPEG_LOSSLESS = "JPEG lossless"
+    JPEG_LS = "JPEG-LS"
+    JPEG_2000 = "JPEG 2000"
+
+
+TRANSFER_SYNTAXES: dict[Coding, Collection[UID]] = {
+    Coding.JPEG: {JPEGBaseline8Bit, JPEGExtended12Bit},
+    Coding.JPEG_LOSSLESS: {JPEGLossless, JPEGLosslessSV1},
+    Coding.JPEG_LS: JPEGLSTransferSyntaxes,
+    Coding.JPEG_2000: JPEG2000TransferSyntaxes,
+}
+"""Which name which coding; JPEG 2000's include the high-throughput ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodestreamHead:
+    """Size and colour of a compressed frame."""
+
+    coding: Coding
+    rows: int
+    columns: int
+    samples: int
+    precision: int
+    """Bits of a sample."""
+    colour: str | None = None
+    """`RGB` or `YBR` when the stream itself says which; None when it does not."""
+
+
+def starts_a_frame(fragment: bytes) -> bool:
+    """Whether these are the first bytes of a compressed picture, and not of the rest of one."""
+    return fragment[:3] == b"\xff\xd8\xff" or fragment[:4] == _JPEG_2000_START
+
+
+def read_head(stream: bytes) -> CodestreamHead:
+    """Read the head of a compressed frame.
+
+    Raises
+    ------
+    ClipError
+        These are none of the codings that are known, or they end within the head.
+    """
+    try:
+        if stream[:4] == _JPEG_2000_START:
+            return _jpeg_2000(stream)
+        if stream[:3] == b"\xff\xd8\xff":
+            return _jpeg(stream)
+    except (struct.error, IndexError) as error:
+        raise ClipError("the compressed picture is cut off") from error
+    raise ClipError("not a compressed picture of a known kind")
+
+
+def coding_of(stream: bytes) -> Coding | None:
+    """The coding of a compressed frame; None when it is damaged, or of no kind that is known."""
+    try:
+        return read_head(stream).coding
+    except ClipError:
+        return None
+
+
+def _jpeg_2000(stream: bytes) -> CodestreamHead:
+    right, bottom, left, top = struct.unpack_from(">4L", stream, 8)
+    (samples,) = struct.unpack_from(">H", stream, 40)
+    precision = (stream[42] & 0x7F) + 1
+    return CodestreamHead(
+        coding=Coding.JPEG_2000, rows=bottom - top, columns=right - left, samples=samples, precision=precision
+    )
+
+
+def _jpeg(stream: bytes) -> CodestreamHead:
+    at, says = 2, None
+    while True:
+        while stream[at] == 0xFF:  # any marker may be padded
+            at += 1
+        marker = stream[at]
+        at += 1
+        if marker in _NO_LENGTH:
+            continue
+        if marker in (_START_OF_SCAN, _END_OF_IMAGE):
+            raise ClipError("the compressed picture has no frame header")
+        (length,) = struct.unpack_from(">H", stream, at)
+        if marker == _JFIF and stream[at + 2 : at + 7] == b"JFIF\0":
+            says = "YBR"  # JFIF 1.02: three components are Y, Cb and Cr
+        if marker == _ADOBE and stream[at + 2 : at + 7] == b"Adobe":
+            says = "YBR" if stream[at + 13] else "RGB"  # the transform flag of Adobe's segment
+        if marker in _FRAMES:
+            return _jpeg_frame(stream, at, marker, says)
+        at += max(length, 2)
+        if stream[at] != 0xFF:
+            raise ClipError("the compressed picture is damaged")
+
+
+def _jpeg_frame(stream: bytes, at: int, marker: int, says: str | None) -> CodestreamHead:
+    precision, rows, columns, samples = struct.unpack_from(">BHHB", stream, at + 2)
+    components = [stream[at + 8 + 3 * n : at + 11 + 3 * n] for n in range(samples)]
+    if any(len(component) < 3 for component in components):
+        raise ClipError("the compressed picture is cut off")
+    if len({component[1] for component in components}) > 1:
+        says = says or "YBR"  # nobody samples red and green differently
+    if bytes(component[0] for component in components) == b"RGB":
+        says = "RGB"
+    coding = (
+        Coding.JPEG_LS
+        if marker == _JPEG_LS_FRAME
+        else Coding.JPEG_LOSSLESS
+        if marker in _LOSSLESS_FRAMES
+        else Coding.JPEG
+    )
+    return CodestreamHead(coding=coding, rows=rows, columns=columns, samples=samples, precision=precision, colour=says)
+
+
+def _coding(frame_marker: int) -> Coding:
+    if frame_marker == _JPEG_LS_FRAME:
+        return Coding.JPEG_LS
+    return Coding.JPEG_LOSSLESS if frame_marker in _LOSSLESS_FRAMES else Coding.JPEG

@@ -1,0 +1,105 @@
+"""The frames of one instance, read and decoded when they are asked for."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Protocol
+
+from pydicom.dataset import FileDataset
+from pydicom.uid import RLELossless
+
+from config.errors import ClipError
+from dicom_node.fragments import UNDEFINED_LENGTH
+from dicom_node.header import PixelDataStart
+from worker.pixels.codecs import Samples, decode_compressed
+from worker.pixels.codestream import TRANSFER_SYNTAXES, coding_of, starts_a_frame
+from worker.pixels.colour import Colours, Frame
+from worker.pixels.image import PixelFormat, read_pixel_format
+from worker.pixels.native import as_stored, native_samples, native_source
+from worker.pixels.offsets import FrameLocations, locate_encapsulated, locate_native
+from worker.pixels.source import ByteSource, OpenInstance
+
+
+class Frames(Protocol):
+    """The pictures of an open instance."""
+
+    header: FileDataset
+    format: PixelFormat
+    count: int
+    """How many are stored, whatever the header says."""
+    notes: tuple[str, ...]
+
+    def pictures(self, indices: Sequence[int]) -> Iterator[Frame | None]:
+        """The pictures at these indices (from 0, ascending), one by one; None for each that is damaged."""
+
+
+def frames_of(instance: OpenInstance) -> Frames:
+    """The frames of an open instance.
+
+    Raises
+    ------
+    ClipError
+        It holds no pixels, or pixels of a kind that is not known.
+    """
+    pixel_format = read_pixel_format(instance.header)
+    if instance.pixels is None:
+        raise ClipError("holds no pixels")
+    if instance.pixels.length == UNDEFINED_LENGTH:
+        return _encapsulated(instance, instance.pixels, pixel_format)
+    return _native(instance, instance.pixels, pixel_format)
+
+
+def _native(instance: OpenInstance, pixels: PixelDataStart, pixel_format: PixelFormat) -> Frames:
+    pixel_format = as_stored(pixels, pixel_format)
+    source = native_source(instance.source, pixels, pixel_format)
+    locations = locate_native(source, pixels.value_at, pixel_format.stored_frame_length, pixel_format.number_of_frames)
+    notes = _overruled(pixel_format, "native") if pixel_format.transfer_syntax.is_encapsulated else ()
+    return _Pictures(instance.header, pixel_format, source, locations, native_samples, notes)
+
+
+def _encapsulated(instance: OpenInstance, pixels: PixelDataStart, pixel_format: PixelFormat) -> Frames:
+    locations = locate_encapsulated(
+        instance.source,
+        pixels.value_at,
+        pixel_format.number_of_frames,
+        extended=instance.header.get("ExtendedOffsetTable", b""),
+        starts_a_frame=starts_a_frame,
+    )
+    notes = ()
+    if pixel_format.transfer_syntax != RLELossless:
+        coding = coding_of(locations.read(instance.source, 0))
+        if coding is not None and pixel_format.transfer_syntax not in TRANSFER_SYNTAXES[coding]:
+            notes = _overruled(pixel_format, coding)
+    return _Pictures(instance.header, pixel_format, instance.source, locations, decode_compressed, notes)
+
+
+def _overruled(pixel_format: PixelFormat, coding: str) -> tuple[str]:
+    return (f"the transfer syntax is {pixel_format.transfer_syntax.name}, the pixels are {coding}",)
+
+
+class _Pictures:
+    """Frames that are each compressed by itself, or not at all: any can be read without the others."""
+
+    def __init__(
+        self,
+        header: FileDataset,
+        pixel_format: PixelFormat,
+        source: ByteSource,
+        locations: FrameLocations,
+        decode: Callable[[bytes, PixelFormat], tuple[Samples, str]],
+        notes: tuple[str, ...],
+    ) -> None:
+        self.header, self.format = header, pixel_format
+        self.count = locations.count
+        self.notes = (*pixel_format.notes, *locations.notes, *notes)
+        self._read: Callable[[int], bytes] = partial(locations.read, source)
+        self._decode = decode
+        self._colours = Colours(header, pixel_format)
+
+    def pictures(self, indices: Sequence[int]) -> Iterator[Frame | None]:
+        for index in indices:
+            stored = self._read(index)
+            try:
+                samples, photometric = self._decode(stored, self.format)
+                yield self._colours.picture(samples, photometric)
+            except Exception:  # noqa: BLE001  damaged bytes lead decoders to any error; the caller counts them
+                yield None

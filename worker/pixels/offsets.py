@@ -1,0 +1,150 @@
+"""Where each frame lies in the pixel data: arithmetic when native, items when encapsulated (PS3.5 annex A.4).
+
+Nothing of the pixels is read for it but the heads of the items.
+"""
+
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from config.errors import ClipError
+from dicom_node.fragments import ITEM, UNDEFINED_LENGTH
+from worker.pixels.source import ByteSource
+
+MOST_FRAGMENTS = 200_000
+"""Walking more takes seconds; a clip has one or a few for each frame."""
+_HEAD = struct.Struct("<HHL")
+_ITEM = (ITEM >> 16, ITEM & 0xFFFF)
+
+Part = tuple[int, int]
+"""The positions of the first byte and of the one past the last."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameLocations:
+    """The frames that are really stored."""
+
+    count: int
+    parts: Callable[[int], Sequence[Part]]
+    """The parts, to be joined, of the frame at an index from 0."""
+    notes: tuple[str, ...] = field(default=())
+
+    def read(self, source: ByteSource, index: int) -> bytes:
+        """The stored bytes of one frame."""
+        parts = self.parts(index)
+        return b"".join(source.read(start, stop) for start, stop in parts)
+
+
+def locate_native(source: ByteSource, start: int, frame_length: int, number_of_frames: int) -> FrameLocations:
+    """Frames of one length, one after the other; as many as the data hold. 0 frames: the header does not say.
+
+    Raises
+    ------
+    ClipError
+        There is not one whole frame.
+    """
+    held = (source.size - start) // frame_length
+    if held < 1:
+        raise ClipError("the pixel data end within the first frame")
+    count = min(held, number_of_frames or held)
+    return FrameLocations(
+        count=count,
+        parts=lambda index: [(start + index * frame_length, start + (index + 1) * frame_length)],
+        notes=_other_count(count, number_of_frames),
+    )
+
+
+def locate_encapsulated(
+    source: ByteSource,
+    start: int,
+    number_of_frames: int,
+    *,
+    extended: bytes = b"",
+    starts_a_frame: Callable[[bytes], bool],
+) -> FrameLocations:
+    """Frames in items, by the offset table where there is one that holds, else by walking all items.
+
+    Parameters
+    ----------
+    number_of_frames
+        As the header says it; 0 when it does not.
+    start
+        Where the value of Pixel Data begins, with the item of the basic offset table.
+    extended
+        The value of Extended Offset Table (7FE0,0001), when there is one.
+    starts_a_frame
+        Whether a fragment that begins with these 4 bytes begins a frame; only asked when there are more fragments
+        than frames.
+
+    Raises
+    ------
+    ClipError
+        The items cannot be told apart into frames.
+    """
+    table = next(_items(source, start), None)
+    if table is None:
+        raise ClipError("the encapsulated pixel data have no items")
+    first = table[1]
+    starts = _table_starts(source, first, extended, "Q") or _table_starts(source, first, source.read(*table), "L")
+    if starts:
+        return FrameLocations(
+            count=len(starts),
+            parts=lambda index: list(_items(source, starts[index], (*starts, None)[index + 1])),
+            notes=_other_count(len(starts), number_of_frames),
+        )
+    distrusted = bool(extended) or table[1] > table[0]
+    notes = ("the offset table is wrong: the frames were found without it",) if distrusted else ()
+    frames = _grouped(source, list(_items(source, first)), number_of_frames, starts_a_frame)
+    return FrameLocations(
+        count=len(frames),
+        parts=frames.__getitem__,
+        notes=(*notes, *_other_count(len(frames), number_of_frames)),
+    )
+
+
+def _items(source: ByteSource, at: int, end: int | None = None) -> Iterator[Part]:
+    """The contents of the items from a position to another, or to the delimiter; the last may be cut off."""
+    for _ in range(MOST_FRAGMENTS):
+        head = source.read(at, at + 8)
+        if (end is not None and at >= end) or len(head) < 8:
+            return
+        group, element, length = _HEAD.unpack(head)
+        if (group, element) != _ITEM or length == UNDEFINED_LENGTH:
+            return
+        yield at + 8, min(at + 8 + length, source.size)
+        at += 8 + length
+    raise ClipError(f"more than {MOST_FRAGMENTS} fragments")
+
+
+def _table_starts(source: ByteSource, first: int, table: bytes, kind: str) -> Sequence[int]:
+    """The positions that an offset table gives, when an item begins at every one of them; else none."""
+    size = struct.calcsize(f"<{kind}")
+    offsets = struct.unpack(f"<{len(table) // size}{kind}", table[: len(table) // size * size])
+    ascending = all(one < other for one, other in pairwise(offsets))
+    if not offsets or offsets[0] != 0 or not ascending or len(offsets) > MOST_FRAGMENTS:
+        return ()
+    starts = [first + offset for offset in offsets]
+    tag = _HEAD.pack(*_ITEM, 0)[:4]
+    return starts if all(source.read(at, at + 4) == tag for at in starts) else ()
+
+
+def _grouped(
+    source: ByteSource, items: list[Part], number_of_frames: int, starts_a_frame: Callable[[bytes], bool]
+) -> list[list[Part]]:
+    if number_of_frames == 1:
+        return [items]
+    starts = [starts_a_frame(source.read(item[0], min(item[0] + 4, item[1]))) for item in items]
+    if len(items) == number_of_frames or not any(starts):
+        if len(items) > number_of_frames > 0:
+            raise ClipError(f"{len(items)} fragments for {number_of_frames} frames, and no telling which are whose")
+        return [[item] for item in items]
+    first = starts.index(True)
+    edges = [index for index, starts_one in enumerate(starts) if starts_one and index > first]
+    return [items[start:stop] for start, stop in pairwise([0, *edges, len(items)])]
+
+
+def _other_count(count: int, number_of_frames: int) -> tuple[str, ...]:
+    if count == number_of_frames:
+        return ()
+    return (f"the header says {number_of_frames or 'nothing of its'} frames, {count} are stored",)
