@@ -92,3 +92,84 @@ def read_clip(location: Path | str, profile: Profile = FAST) -> Clip:
             transfer_syntax=frames.format.transfer_syntax,
             number_of_frames=frames.count,
         )
+
+
+def first_picture(location: Path | str) -> Frame:
+    """The first frame of an instance as a screen shows it: uint8 [rows, columns, 3], RGB.
+
+    Raises
+    ------
+    ClipError
+        It has no picture, or its first one cannot be decoded.
+    OSError
+        It is not there, or cannot be read.
+    """
+    with _faults_named(), open_instance(location) as instance:
+        (picture,) = frames_of(instance).pictures([0])
+        if picture is None:
+            raise ClipError("the first frame cannot be decoded")
+        return picture
+
+
+def _require_ultrasound(header: Dataset) -> None:
+    sop_class = UID(header.SOPClassUID)
+    if sop_class not in ULTRASOUND_IMAGES:
+        raise ClipError(f"not an ultrasound clip: {sop_class.name}")
+
+
+def _require_length(number_of_frames: int) -> None:
+    if number_of_frames == 1:
+        raise ClipError("a still image")
+    if number_of_frames < MINIMUM_FRAMES:
+        raise ClipError(f"too short: {number_of_frames} frames, {MINIMUM_FRAMES} are needed")
+
+
+def _layout(frames: Frames, indices: Sequence[int]) -> tuple[Layout, Iterator[Frame | None]]:
+    """Where the tissue is, and the pictures at the indices; those that were decoded to find it, not once more."""
+    layout = machine_layout(frames.header, frames.format.rows, frames.format.columns)
+    if layout is not None:
+        return layout, frames.pictures(indices)
+    looked_at = indices[:: -(-len(indices) // LOOKED_AT_FOR_SECTOR)]
+    seen = dict(zip(looked_at, frames.pictures(looked_at), strict=True))
+    readable = [picture for picture in seen.values() if picture is not None]
+    if len(readable) < 2:
+        raise ClipError(_too_few(len(readable), len(looked_at)))
+    layout = find_sector(np.stack(readable))
+    others = frames.pictures([index for index in indices if index not in seen])
+    return layout, (seen[index] if index in seen else next(others) for index in indices)
+
+
+def _model_frames(
+    pictures: Iterable[Frame | None], indices: Sequence[int], region: Region, profile: Profile
+) -> tuple[npt.NDArray[np.uint8], list[int]]:
+    """What the model sees of the pictures, and the indices of those that are not damaged."""
+    shown = np.empty((len(indices), SIDE, SIDE, 3), np.uint8)
+    whole: list[int] = []
+    for index, picture in zip(indices, pictures, strict=True):
+        if picture is not None:
+            shown[len(whole)] = profile.model_frame(picture, region)
+            whole.append(index)
+    if len(whole) < min(MINIMUM_FRAMES, len(indices)):
+        raise ClipError(_too_few(len(whole), len(indices)))
+    return shown[: len(whole)], whole
+
+
+def _too_few(whole: int, sampled: int) -> str:
+    return f"cannot be decoded: {whole} of {sampled} frames are whole"
+
+
+def _left_out(sampled: Sequence[int], whole: Sequence[int]) -> tuple[str, ...]:
+    damaged = [str(index + 1) for index in sampled if index not in whole]
+    return (f"damaged and left out: frame {', '.join(damaged)}",) if damaged else ()
+
+
+@contextmanager
+def _faults_named() -> Iterator[None]:
+    try:
+        yield
+    except (ClipError, OSError):
+        raise
+    except UnreadableInstanceError as error:
+        raise ClipError(str(error)) from error
+    except Exception as error:  # damaged bytes lead pydicom to any error; its texts quote the data set
+        raise ClipError(f"cannot be decoded ({type(error).__name__})") from error

@@ -130,8 +130,8 @@ def by_pillow(stream: bytes) -> Pixels:
 PILLOW: dict[str, tuple[UID, Callable[[Pixels], bytes], str]] = {
     "jpeg 2000 lossless": (JPEG2000Lossless, jpeg_2000(irreversible=False), "YBR_RCT"),
     "jpeg 2000": (JPEG2000, jpeg_2000(irreversible=True, quality_mode="rates", quality_layers=[6]), "YBR_ICT"),
-    "ht-j2k lossless": (HTJ2KLossless, lambda frame: imagecodecs.htj2k_encode(frame), "YBR_RCT"),
-    "ht-j2k lossless rpcl": (HTJ2KLosslessRPCL, lambda frame: imagecodecs.htj2k_encode(frame), "YBR_RCT"),
+    "ht-j2k lossless": (HTJ2KLossless, imagecodecs.htj2k_encode, "YBR_RCT"),
+    "ht-j2k lossless rpcl": (HTJ2KLosslessRPCL, imagecodecs.htj2k_encode, "YBR_RCT"),
     "ht-j2k": (HTJ2K, lambda frame: imagecodecs.htj2k_encode(frame, level=0.01, reversible=False), "YBR_ICT"),
 }
 

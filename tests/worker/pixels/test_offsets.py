@@ -1,5 +1,6 @@
 """Finding frames in encapsulated pixel data, however they were cut into fragments and whatever table there is."""
 
+import itertools
 import struct
 from dataclasses import dataclass
 
@@ -49,7 +50,7 @@ def fragmented(draw: st.DrawFn, *, whole: bool = False) -> tuple[list[bytes], li
     for frame in drawn:
         places = [] if whole else draw(st.lists(st.integers(2, max(len(frame) // 2 - 1, 2)), max_size=3, unique=True))
         edges = [0, *sorted(2 * place for place in places if 2 * place < len(frame)), len(frame)]
-        cut.append([frame[start:stop] for start, stop in zip(edges, edges[1:], strict=False)])
+        cut.append([frame[start:stop] for start, stop in itertools.pairwise(edges)])
     return drawn, cut
 
 
