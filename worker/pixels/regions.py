@@ -1,38 +1,148 @@
-"""Where in the picture the heart is: the machine's own calibrated regions (PS3.3 section C.8.5.5)."""
+"""Where in the picture the heart is, and what stands around it: from the machine's own regions (PS3.3 C.8.5.5)."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from pydicom.dataset import Dataset
 
 from config.errors import ClipError
+from worker.pixels.calibration import PICTURES, Content, Part, Region, described_regions
 
-TWO_DIMENSIONAL = 0x0001
-"""Region Spatial Format (0018,6012): a sector or rectangle of tissue, not a trace."""
-TRACES = {0x0002: "M-mode", 0x0003: "spectral Doppler", 0x0004: "wave form"}
-TISSUE = 0x0001
-"""Region Data Type (0018,6014): grey tissue, without colour over it."""
+__all__ = ["MINIMUM_SIDE", "Content", "Layout", "Region", "beside", "machine_layout"]
+
 MINIMUM_SIDE = 64
 """Pixels; a smaller picture has nothing left that the model could see at 224 x 224."""
+WHOLE_PICTURE = 0.9
+"""A region of this part of the picture is the screen of the machine with its text, not the sector alone."""
+ALIKE = 0.2
+"""Two pictures of one layout differ by less than this part of their sides."""
+TRACES = frozenset({Content.M_MODE, Content.SPECTRAL_DOPPLER})
+"""Ultrasound over time: a study of its own, where an ECG only goes along with a picture."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Region:
-    """A rectangle of the picture in pixels; `right` and `bottom` are one past the last column and row."""
+class Layout:
+    """What the picture shows where; made from the machine's regions, or from the pixels when it wrote none."""
 
-    left: int
-    top: int
-    right: int
-    bottom: int
+    region: Region
+    """Where the two-dimensional tissue is."""
+    origin: str
+    """`machine`: its Sequence of Ultrasound Regions; `motion`: what moves; `picture`: what is bright, nothing moves."""
+    contents: frozenset[Content]
+    pixel_spacing_mm: tuple[float, float] | None = None
+    """Between rows and between columns, as DICOM's Pixel Spacing is ordered; None where nothing credible says it."""
+    biplane: bool = False
+    """Two pictures of like size stand beside each other; `region` is one of them."""
+    notes: tuple[str, ...] = ()
 
-    @property
-    def width(self) -> int:
-        """In pixels."""
-        return self.right - self.left
 
-    @property
-    def height(self) -> int:
-        """In pixels."""
-        return self.bottom - self.top
+def machine_layout(header: Dataset, rows: int, columns: int) -> Layout | None:
+    """The layout that the machine describes, or None when it describes no two-dimensional picture that can be used.
+
+    Parameters
+    ----------
+    header
+        The data set of the instance; of it only Sequence of Ultrasound Regions (0018,6011) is read.
+    rows, columns
+        The size of the decoded frames in pixels.
+
+    Raises
+    ------
+    ClipError
+        The regions show M-mode or spectral Doppler alone, or larger than the picture beside it.
+    """
+    picture = Region(left=0, top=0, right=columns, bottom=rows)
+    described = described_regions(header, picture)
+    traces = [part for part in described.parts if part.content in TRACES]
+    if described.contents & TRACES and not described.contents & PICTURES:
+        raise ClipError(f"no picture of the heart, only {_names(described.contents & TRACES)}")
+    pictures = [part for part in described.parts if part.content in PICTURES]
+    candidates = [part for part in pictures if _can_be_seen(part.region)]
+    if not candidates:
+        return None
+    layout = _without_traces(_chosen(candidates, pictures), traces)
+    notes = (*described.notes, *layout.notes)
+    if layout.region.area >= WHOLE_PICTURE * picture.area:
+        notes = (*notes, "the machine's region is nearly the whole picture: its text may lie inside")
+    return replace(layout, contents=described.contents, notes=notes)
+
+
+def _chosen(candidates: Sequence[Part], pictures: Sequence[Part]) -> Layout:
+    """The largest picture, or one of two that stand beside each other: rather the one without colour."""
+    largest = max(candidates, key=lambda part: (part.region.area, part.content is Content.TISSUE))
+    other = next((part for part in candidates if beside(part.region, largest.region)), None)
+    if other is None:
+        return _layout(largest)
+    first, second = sorted((largest, other), key=lambda part: (part.region.left, part.region.top))
+    plain = [part for part in (first, second) if not _coloured(part, pictures)]
+    if len(plain) == 1:
+        return replace(_layout(plain[0]), notes=("colour compare: the picture without colour was taken",))
+    return replace(_layout(first), biplane=True, notes=("two pictures: the first was taken",))
+
+
+def _layout(part: Part) -> Layout:
+    return Layout(region=part.region, origin="machine", contents=frozenset(), pixel_spacing_mm=part.spacing_mm)
+
+
+def beside(one: Region, other: Region) -> bool:
+    """Whether two pictures of like size stand side by side, or one above the other."""
+    alike = (
+        abs(one.width - other.width) <= ALIKE * max(one.width, other.width)
+        and abs(one.height - other.height) <= ALIKE * max(one.height, other.height)
+    )  # fmt: skip
+    return alike and one.common(other).area <= ALIKE / 2 * min(one.area, other.area)
+
+
+def _coloured(part: Part, pictures: Sequence[Part]) -> bool:
+    """Whether colour fills the picture or lies over it."""
+    boxes = (other.region for other in pictures if other.content is Content.COLOUR_DOPPLER)
+    return any(box.common(part.region).area > box.area / 2 for box in boxes)
+
+
+def _without_traces(layout: Layout, traces: Sequence[Part]) -> Layout:
+    """A picture beside traces: kept when it is larger than they are, and cut where they cover it.
+
+    Most machines freeze the picture while the trace runs, and show it small: then the clip is one of Doppler or
+    M-mode. Of a picture that takes the larger part, there is something to see at least.
+
+    Raises
+    ------
+    ClipError
+        A trace is larger than the picture.
+    """
+    if not traces:
+        return layout
+    names = _names({trace.content for trace in traces})
+    region = layout.region
+    for trace in traces:
+        if not trace.low_priority:
+            region = _rest(region, trace.region)
+    if not _can_be_seen(region) or region.area < max(trace.region.area for trace in traces):
+        raise ClipError(f"{names} with a small picture beside it")
+    notes = (*layout.notes, f"beside {names}, where the picture is often frozen")
+    return replace(layout, region=region, notes=notes)
+
+
+def _names(contents: Iterable[Content]) -> str:
+    return " and ".join(sorted(contents))
+
+
+def _can_be_seen(region: Region) -> bool:
+    return min(region.width, region.height) >= MINIMUM_SIDE
+
+
+def _rest(region: Region, trace: Region) -> Region:
+    """The largest rectangle of a region that a trace leaves free."""
+    covered = region.common(trace)
+    if covered.area == 0:
+        return region
+    sides = (
+        replace(region, bottom=covered.top),
+        replace(region, top=covered.bottom),
+        replace(region, right=covered.left),
+        replace(region, left=covered.right),
+    )
+    return max(sides, key=lambda side: side.area)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,50 +154,16 @@ class ChosenRegion:
 
 
 def choose_region(header: Dataset) -> ChosenRegion:
-    """The largest two-dimensional region; the whole picture where the machine names none that can be used.
-
-    Raises
-    ------
-    ClipError
-        The picture shows traces alone (M-mode, Doppler), or is too small.
-    """
-    picture = Region(left=0, top=0, right=int(header.Columns), bottom=int(header.Rows))
-    _refuse_small(picture)
-    described = list(header.get("SequenceOfUltrasoundRegions", []))
-    pictures = [item for item in described if item.get("RegionSpatialFormat") == TWO_DIMENSIONAL]
-    if described and not pictures:
-        _refuse_traces(described)
-    usable = [(region, item) for item in pictures if _fits(region := _region(item), picture)]
-    if not usable:
-        notes = ("the machine's region lies outside the picture: the whole picture was used",) if pictures else ()
-        return ChosenRegion(region=picture, notes=notes)
-    region, item = max(usable, key=lambda pair: pair[0].width * pair[0].height)
-    coloured = item.get("RegionDataType", TISSUE) != TISSUE
-    return ChosenRegion(region=region, notes=("colour over the tissue",) if coloured else ())
-
-
-def _region(item: Dataset) -> Region:
-    # The locations name the first and the last pixel of the region, both inside it.
-    return Region(
-        left=int(item.RegionLocationMinX0),
-        top=int(item.RegionLocationMinY0),
-        right=int(item.RegionLocationMaxX1) + 1,
-        bottom=int(item.RegionLocationMaxY1) + 1,
-    )
-
-
-def _fits(region: Region, picture: Region) -> bool:
-    # Machines write Max as the last pixel or as one past it: one pixel too many is within the picture.
-    inside = region.right <= picture.right + 1 and region.bottom <= picture.bottom + 1
-    return inside and min(region.width, region.height) >= MINIMUM_SIDE
-
-
-def _refuse_small(picture: Region) -> None:
-    if min(picture.width, picture.height) < MINIMUM_SIDE:
-        raise ClipError(f"too small: {picture.width} x {picture.height} pixels")
-
-
-def _refuse_traces(described: list[Dataset]) -> None:
-    seen = {TRACES.get(item.get("RegionSpatialFormat"), "") for item in described} - {""}
-    if seen:
-        raise ClipError(f"no picture of the heart, only {' and '.join(sorted(seen))}")
+    """The machine's picture, or everything; goes when `clip.py` asks for layouts."""
+    rows, columns = int(header.Rows), int(header.Columns)
+    if min(rows, columns) < MINIMUM_SIDE:
+        raise ClipError(f"too small: {columns} x {rows} pixels")
+    layout = machine_layout(header, rows, columns)
+    if layout is None:
+        notes = (
+            ("the machine's region lies outside the picture: the whole picture was used",)
+            if "SequenceOfUltrasoundRegions" in header
+            else ()
+        )
+        return ChosenRegion(region=Region(left=0, top=0, right=columns, bottom=rows), notes=notes)
+    return ChosenRegion(region=layout.region, notes=layout.notes)
