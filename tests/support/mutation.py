@@ -12,7 +12,7 @@ LENGTHS = (0, 1, 2, 7, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFE, 0xFFF
 
 def mutated(content: bytes, seed: int) -> bytes:
     """A copy with one to eight kinds of damage; the same for the same seed."""
-    random_numbers = random.Random(seed)  # noqa: S311
+    random_numbers = random.Random(seed)
     damaged = bytearray(content)
     for _ in range(random_numbers.randint(1, 8)):
         random_numbers.choice(_MUTATIONS)(damaged, random_numbers)

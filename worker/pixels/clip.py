@@ -1,16 +1,22 @@
 """One DICOM instance becomes one clip for the model, or a reason why not, in words for the report."""
 
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.uid import UltrasoundImageStorage, UltrasoundMultiFrameImageStorage
+from pydicom.dataset import Dataset
+from pydicom.uid import UID, UltrasoundImageStorage, UltrasoundMultiFrameImageStorage
 
+from config.errors import ClipError, UnreadableInstanceError
 from dicom_node.contexts import RETIRED_ULTRASOUND
-from worker.pixels.frames import frames_of
-from worker.pixels.profiles import FAST, Profile
-from worker.pixels.regions import Content, Region
+from worker.pixels.colour import Frame
+from worker.pixels.frames import Frames, frames_of
+from worker.pixels.profiles import FAST, SIDE, Profile
+from worker.pixels.regions import MINIMUM_SIDE, Content, Layout, Region, machine_layout
+from worker.pixels.sector import find_sector
 from worker.pixels.source import open_instance
 from worker.pixels.timing import frame_times
 
@@ -69,7 +75,7 @@ def read_clip(location: Path | str, profile: Profile = FAST) -> Clip:
     with _faults_named(), open_instance(location) as instance:
         _require_ultrasound(instance.header)
         frames = frames_of(instance)
-        _require_length(frames.count)
+        _require_size(frames)
         times = frame_times(frames.header, frames.count)
         sample = profile.sample(times)
         layout, pictures = _layout(frames, sample.indices)
@@ -117,11 +123,14 @@ def _require_ultrasound(header: Dataset) -> None:
         raise ClipError(f"not an ultrasound clip: {sop_class.name}")
 
 
-def _require_length(number_of_frames: int) -> None:
-    if number_of_frames == 1:
+def _require_size(frames: Frames) -> None:
+    if frames.count == 1:
         raise ClipError("a still image")
-    if number_of_frames < MINIMUM_FRAMES:
-        raise ClipError(f"too short: {number_of_frames} frames, {MINIMUM_FRAMES} are needed")
+    if frames.count < MINIMUM_FRAMES:
+        raise ClipError(f"too short: {frames.count} frames, {MINIMUM_FRAMES} are needed")
+    rows, columns = frames.format.rows, frames.format.columns
+    if min(rows, columns) < MINIMUM_SIDE:
+        raise ClipError(f"too small: {columns} x {rows} pixels")
 
 
 def _layout(frames: Frames, indices: Sequence[int]) -> tuple[Layout, Iterator[Frame | None]]:

@@ -15,7 +15,7 @@ Samples = npt.NDArray[Any]
 """uint8 or uint16 (int16 where they are signed), [rows, columns] or [rows, columns, 3]."""
 
 
-def decode_compressed(stream: bytes, pixel_format: PixelFormat) -> tuple[Samples, str]:
+def decode_compressed(stored: bytes | memoryview, pixel_format: PixelFormat) -> tuple[Samples, str]:
     """Decode a frame; returns its samples and their photometric interpretation, which decoding may have changed.
 
     Raises
@@ -25,6 +25,7 @@ def decode_compressed(stream: bytes, pixel_format: PixelFormat) -> tuple[Samples
     Exception
         Whatever imagecodecs raises on damaged bytes.
     """
+    stream = bytes(stored)  # of a mapped file: the heads are parsed piece by piece
     if pixel_format.transfer_syntax == RLELossless:
         return _run_lengths(stream, pixel_format), pixel_format.photometric
     head = read_head(stream)

@@ -1,8 +1,11 @@
 """The frames of one instance, read and decoded when they are asked for."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
-from typing import Protocol
+from io import BufferedReader
+from itertools import chain, islice, repeat
+from typing import BinaryIO, Protocol
 
 from pydicom.dataset import FileDataset
 from pydicom.uid import RLELossless
@@ -15,8 +18,9 @@ from worker.pixels.codestream import TRANSFER_SYNTAXES, coding_of, starts_a_fram
 from worker.pixels.colour import Colours, Frame
 from worker.pixels.image import PixelFormat, read_pixel_format
 from worker.pixels.native import as_stored, native_samples, native_source
-from worker.pixels.offsets import FrameLocations, locate_encapsulated, locate_native
-from worker.pixels.source import ByteSource, OpenInstance
+from worker.pixels.offsets import FrameLocations, locate_encapsulated, locate_native, locate_stream, other_count
+from worker.pixels.source import ByteSource, JoinedParts, OpenInstance
+from worker.pixels.video import CODEC_OF, count_frames, decode_video
 
 
 class Frames(Protocol):
@@ -57,6 +61,9 @@ def _native(instance: OpenInstance, pixels: PixelDataStart, pixel_format: PixelF
 
 
 def _encapsulated(instance: OpenInstance, pixels: PixelDataStart, pixel_format: PixelFormat) -> Frames:
+    if pixel_format.transfer_syntax in CODEC_OF:
+        parts = locate_stream(instance.source, pixels.value_at)
+        return _Video(instance.header, pixel_format, BufferedReader(JoinedParts(instance.source, parts)))
     locations = locate_encapsulated(
         instance.source,
         pixels.value_at,
@@ -64,9 +71,9 @@ def _encapsulated(instance: OpenInstance, pixels: PixelDataStart, pixel_format: 
         extended=instance.header.get("ExtendedOffsetTable", b""),
         starts_a_frame=starts_a_frame,
     )
-    notes = ()
+    notes: tuple[str, ...] = ()
     if pixel_format.transfer_syntax != RLELossless:
-        coding = coding_of(locations.read(instance.source, 0))
+        coding = coding_of(bytes(locations.read(instance.source, 0)))
         if coding is not None and pixel_format.transfer_syntax not in TRANSFER_SYNTAXES[coding]:
             notes = _overruled(pixel_format, coding)
     return _Pictures(instance.header, pixel_format, instance.source, locations, decode_compressed, notes)
@@ -85,13 +92,13 @@ class _Pictures:
         pixel_format: PixelFormat,
         source: ByteSource,
         locations: FrameLocations,
-        decode: Callable[[bytes, PixelFormat], tuple[Samples, str]],
+        decode: Callable[[bytes | memoryview, PixelFormat], tuple[Samples, str]],
         notes: tuple[str, ...],
     ) -> None:
         self.header, self.format = header, pixel_format
         self.count = locations.count
         self.notes = (*pixel_format.notes, *locations.notes, *notes)
-        self._read: Callable[[int], bytes] = partial(locations.read, source)
+        self._read: Callable[[int], bytes | memoryview] = partial(locations.read, source)
         self._decode = decode
         self._colours = Colours(header, pixel_format)
 
@@ -103,3 +110,28 @@ class _Pictures:
                 yield self._colours.picture(samples, photometric)
             except Exception:  # noqa: BLE001  damaged bytes lead decoders to any error; the caller counts them
                 yield None
+
+
+class _Video:
+    """Frames of one stream, each of which depends on those before it."""
+
+    def __init__(self, header: FileDataset, pixel_format: PixelFormat, stream: BinaryIO) -> None:
+        self.header, self.format, self._stream = header, pixel_format, stream
+        held = count_frames(stream, transfer_syntax=pixel_format.transfer_syntax)
+        self.count = min(held, pixel_format.number_of_frames or held)
+        self.notes = (*pixel_format.notes, *other_count(self.count, pixel_format.number_of_frames))
+
+    def pictures(self, indices: Sequence[int]) -> Iterator[Frame | None]:
+        """Up to the first that is damaged: those after it need it."""
+        return islice(chain(self._decoded(indices), repeat(None)), len(indices))
+
+    def _decoded(self, indices: Sequence[int]) -> Iterator[Frame]:
+        pixel_format = self.format
+        with suppress(ClipError):
+            yield from decode_video(
+                self._stream,
+                indices,
+                transfer_syntax=pixel_format.transfer_syntax,
+                rows=pixel_format.rows,
+                columns=pixel_format.columns,
+            )

@@ -45,13 +45,13 @@ def as_stored(pixels: PixelDataStart, pixel_format: PixelFormat) -> PixelFormat:
     return replace(full, notes=(*full.notes, "the pixels are YBR_FULL, the header says YBR_FULL_422"))
 
 
-def native_samples(stored: bytes, pixel_format: PixelFormat) -> tuple[Samples, str]:
+def native_samples(stored: bytes | memoryview, pixel_format: PixelFormat) -> tuple[Samples, str]:
     """The samples of one frame, [rows, columns] or [rows, columns, 3], and their photometric interpretation."""
     big = pixel_format.transfer_syntax == ExplicitVRBigEndian
     kind = np.dtype("u1" if pixel_format.bits_allocated == 8 else f"{'>' if big else '<'}u2")
     rows, columns = pixel_format.rows, pixel_format.columns
     if pixel_format.photometric == "YBR_FULL_422":
-        full = expand_ybr422(stored, pixel_format.bits_allocated)
+        full = expand_ybr422(bytes(stored), pixel_format.bits_allocated)
         return np.frombuffer(full, kind).reshape(rows, columns, 3), "YBR_FULL"
     samples = np.frombuffer(stored, kind)
     if kind.byteorder == ">":

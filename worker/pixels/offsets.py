@@ -30,10 +30,10 @@ class FrameLocations:
     """The parts, to be joined, of the frame at an index from 0."""
     notes: tuple[str, ...] = field(default=())
 
-    def read(self, source: ByteSource, index: int) -> bytes:
+    def read(self, source: ByteSource, index: int) -> bytes | memoryview:
         """The stored bytes of one frame."""
-        parts = self.parts(index)
-        return b"".join(source.read(start, stop) for start, stop in parts)
+        pieces = [source.read(start, stop) for start, stop in self.parts(index)]
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def locate_native(source: ByteSource, start: int, frame_length: int, number_of_frames: int) -> FrameLocations:
@@ -51,7 +51,7 @@ def locate_native(source: ByteSource, start: int, frame_length: int, number_of_f
     return FrameLocations(
         count=count,
         parts=lambda index: [(start + index * frame_length, start + (index + 1) * frame_length)],
-        notes=_other_count(count, number_of_frames),
+        notes=other_count(count, number_of_frames),
     )
 
 
@@ -91,7 +91,7 @@ def locate_encapsulated(
         return FrameLocations(
             count=len(starts),
             parts=lambda index: list(_items(source, starts[index], (*starts, None)[index + 1])),
-            notes=_other_count(len(starts), number_of_frames),
+            notes=other_count(len(starts), number_of_frames),
         )
     distrusted = bool(extended) or table[1] > table[0]
     notes = ("the offset table is wrong: the frames were found without it",) if distrusted else ()
@@ -99,8 +99,22 @@ def locate_encapsulated(
     return FrameLocations(
         count=len(frames),
         parts=frames.__getitem__,
-        notes=(*notes, *_other_count(len(frames), number_of_frames)),
+        notes=(*notes, *other_count(len(frames), number_of_frames)),
     )
+
+
+def locate_stream(source: ByteSource, start: int) -> list[Part]:
+    """The fragments of one stream that holds all frames, a video (PS3.5 section A.4.5 and what follows it).
+
+    Raises
+    ------
+    ClipError
+        There are none.
+    """
+    _, *fragments = list(_items(source, start)) or [(0, 0)]
+    if not fragments:
+        raise ClipError("the encapsulated pixel data have no items")
+    return fragments
 
 
 def _items(source: ByteSource, at: int, end: int | None = None) -> Iterator[Part]:
@@ -117,7 +131,7 @@ def _items(source: ByteSource, at: int, end: int | None = None) -> Iterator[Part
     raise ClipError(f"more than {MOST_FRAGMENTS} fragments")
 
 
-def _table_starts(source: ByteSource, first: int, table: bytes, kind: str) -> Sequence[int]:
+def _table_starts(source: ByteSource, first: int, table: bytes | memoryview, kind: str) -> Sequence[int]:
     """The positions that an offset table gives, when an item begins at every one of them; else none."""
     size = struct.calcsize(f"<{kind}")
     offsets = struct.unpack(f"<{len(table) // size}{kind}", table[: len(table) // size * size])
@@ -134,7 +148,7 @@ def _grouped(
 ) -> list[list[Part]]:
     if number_of_frames == 1:
         return [items]
-    starts = [starts_a_frame(source.read(item[0], min(item[0] + 4, item[1]))) for item in items]
+    starts = [starts_a_frame(bytes(source.read(item[0], min(item[0] + 4, item[1])))) for item in items]
     if len(items) == number_of_frames or not any(starts):
         if len(items) > number_of_frames > 0:
             raise ClipError(f"{len(items)} fragments for {number_of_frames} frames, and no telling which are whose")
@@ -144,7 +158,8 @@ def _grouped(
     return [items[start:stop] for start, stop in pairwise([0, *edges, len(items)])]
 
 
-def _other_count(count: int, number_of_frames: int) -> tuple[str, ...]:
+def other_count(count: int, number_of_frames: int) -> tuple[str, ...]:
+    """The note on a header that says another number of frames than are stored."""
     if count == number_of_frames:
         return ()
     return (f"the header says {number_of_frames or 'nothing of its'} frames, {count} are stored",)

@@ -4,10 +4,12 @@ A clip takes 16 frames of a hundred: only what is looked at is read.
 """
 
 import mmap
-from collections.abc import Iterator
+from bisect import bisect
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
+from io import SEEK_CUR, SEEK_END, SEEK_SET, BytesIO, RawIOBase
+from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -15,6 +17,7 @@ import fsspec
 from pydicom.dataset import FileDataset
 from pydicom.filereader import read_dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian
+from typing_extensions import Buffer
 
 from config.errors import ClipError
 from dicom_node.header import PIXEL_DATA, PixelDataStart, inflated, read_until_pixels
@@ -25,20 +28,20 @@ class ByteSource(Protocol):
 
     size: int
 
-    def read(self, start: int, stop: int) -> bytes:
+    def read(self, start: int, stop: int) -> bytes | memoryview:
         """The bytes from `start` up to `stop`; fewer where the source ends."""
 
 
 class _MappedFile:
+    """A file whose bytes are copied by nobody: of an uncompressed frame, only the part that is looked at is read."""
+
     def __init__(self, file: BinaryIO) -> None:
-        self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self.size = len(self._map)
+        # Never closed by us: pictures may still look into it. It goes with the last of them.
+        self._bytes = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        self.size = len(self._bytes)
 
-    def read(self, start: int, stop: int) -> bytes:
-        return self._map[start:stop]
-
-    def close(self) -> None:
-        self._map.close()
+    def read(self, start: int, stop: int) -> memoryview:
+        return self._bytes[start:stop]
 
 
 class _OpenFile:
@@ -51,6 +54,45 @@ class _OpenFile:
     def read(self, start: int, stop: int) -> bytes:
         self._file.seek(start)
         return self._file.read(max(stop - start, 0))
+
+
+class JoinedParts(RawIOBase):
+    """Parts of a source as one file."""
+
+    def __init__(self, source: ByteSource, parts: Sequence[tuple[int, int]]) -> None:
+        self._source, self._parts = source, parts
+        self._starts = list(accumulate((stop - start for start, stop in parts), initial=0))
+        self._at = 0
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def seekable(self) -> bool:
+        """Always."""
+        return True
+
+    def seek(self, offset: int, whence: int = SEEK_SET) -> int:
+        """Move to a position of the joined parts, and say which."""
+        self._at = max(offset + {SEEK_SET: 0, SEEK_CUR: self._at, SEEK_END: self._starts[-1]}[whence], 0)
+        return self._at
+
+    def tell(self) -> int:
+        """The position in the joined parts."""
+        return self._at
+
+    def readinto(self, buffer: Buffer) -> int:
+        """As much as the part has in which the position is."""
+        target = memoryview(buffer)
+        number = bisect(self._starts, self._at) - 1
+        if number >= len(self._parts):
+            return 0
+        start, stop = self._parts[number]
+        start += self._at - self._starts[number]
+        read = self._source.read(start, min(start + len(target), stop))
+        target[: len(read)] = read
+        self._at += len(read)
+        return len(read)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,11 +126,7 @@ def open_instance(location: Path | str) -> Iterator[OpenInstance]:
     with Path(location).open("rb") as file:
         if not file.seek(0, 2):
             raise ClipError("an empty file")
-        mapped = _MappedFile(file)
-        try:
-            yield _opened(file, mapped)
-        finally:
-            mapped.close()
+        yield _opened(file, _MappedFile(file))
 
 
 def _opened(file: BinaryIO, source: ByteSource) -> OpenInstance:
