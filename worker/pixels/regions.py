@@ -8,12 +8,13 @@ from pydicom.dataset import Dataset
 from config.errors import ClipError
 from worker.pixels.calibration import PICTURES, Content, Part, Region, described_regions
 
-__all__ = ["MINIMUM_SIDE", "Content", "Layout", "Region", "beside", "machine_layout"]
+__all__ = ["MINIMUM_SIDE", "TEXT_INSIDE", "WHOLE_PICTURE", "Content", "Layout", "Region", "beside", "machine_layout"]
 
 MINIMUM_SIDE = 64
 """Pixels; a smaller picture has nothing left that the model could see at 224 x 224."""
 WHOLE_PICTURE = 0.9
 """A region of this part of the picture is the screen of the machine with its text, not the sector alone."""
+TEXT_INSIDE = "the machine's region is nearly the whole picture: its text may lie inside"
 ALIKE = 0.2
 """Two pictures of one layout differ by less than this part of their sides."""
 TRACES = frozenset({Content.M_MODE, Content.SPECTRAL_DOPPLER})
@@ -63,7 +64,7 @@ def machine_layout(header: Dataset, rows: int, columns: int) -> Layout | None:
     layout = _without_traces(_chosen(candidates, pictures), traces)
     notes = (*described.notes, *layout.notes)
     if layout.region.area >= WHOLE_PICTURE * picture.area:
-        notes = (*notes, "the machine's region is nearly the whole picture: its text may lie inside")
+        notes = (*notes, TEXT_INSIDE)
     return replace(layout, contents=described.contents, notes=notes)
 
 
