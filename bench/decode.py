@@ -158,9 +158,7 @@ def threads(file: Path, rounds: int) -> None:
 
 def memory(warm_up: Path, file: Path) -> None:
     """By how much the first clip of this size raises the peak of a process that has read another."""
-    run = subprocess.run(
-        [sys.executable, "-c", MEMORY, warm_up, file], capture_output=True, text=True, check=True
-    )
+    run = subprocess.run([sys.executable, "-c", MEMORY, warm_up, file], capture_output=True, text=True, check=True)
     print(f"memory growth for one clip: {float(run.stdout):.0f} MB")
 
 

@@ -79,6 +79,13 @@ class ModelSettings(_Section):
     precision: Literal["auto", "float32", "bfloat16"]
 
 
+class PixelSettings(_Section):
+    """How a clip becomes a tensor (docs/pixels.md)."""
+
+    profile: Literal["fast-1", "upstream-1"]
+    threads: int = Field(ge=0)
+
+
 class GateSettings(_Section):
     """Which clips are left out of the scoring for what they show.
 
@@ -135,6 +142,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings
     broker: BrokerSettings
     model: ModelSettings
+    pixels: PixelSettings
     gate: GateSettings
     pipeline: PipelineSettings
     tls: TLSSettings

@@ -100,9 +100,6 @@ TRANSFER_SYNTAXES: tuple[UID, ...] = (
     HEVCMP51,
 )
 
-DECODED: tuple[UID, ...] = (JPEGBaseline8Bit, JPEGLSLossless, JPEG2000Lossless, JPEG2000, RLELossless)
-"""The compressions that the decoders of this installation read; what comes in another is kept, and not scored."""
-
 
 def register_retired_classes() -> None:
     """Let pynetdicom know them as storage classes."""

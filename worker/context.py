@@ -15,6 +15,7 @@ from db.session import Database
 from dicom_node.spool import Spool
 
 if TYPE_CHECKING:
+    from worker.pixels.profiles import Profile
     from worker.study_scoring import Scorer
 
 
@@ -48,6 +49,13 @@ class WorkerContext:
         from worker.loading import load_scorer  # noqa: PLC0415  torch costs a second and 300 MB
 
         return load_scorer(self.settings, self.catalogue)
+
+    @cached_property
+    def profile(self) -> "Profile":
+        """How clips are sampled and resized."""
+        from worker.pixels.profiles import PROFILES  # noqa: PLC0415  torch, as above
+
+        return PROFILES[self.settings.pixels.profile]
 
     def require_spool(self) -> None:
         """Tell a file that is lost from a spool that is out of sight.

@@ -9,7 +9,7 @@ from config.settings import Settings
 from worker.echoclip.pack import ModelPack, load_pack
 from worker.echoclip.towers import Towers
 from worker.echoclip.untrained import make_untrained_pack
-from worker.pixels.preprocess import SIDE
+from worker.pixels.profiles import SIDE
 from worker.study_scoring import Scorer
 from worker.views import view_gate
 

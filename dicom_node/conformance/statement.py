@@ -28,7 +28,6 @@ from dicom_node.conformance.content import report_section
 from dicom_node.conformance.markdown import document, facts, table
 from dicom_node.conformance.security import security_section
 from dicom_node.contexts import (
-    DECODED,
     DOCUMENT_CLASSES,
     RETIRED_ULTRASOUND,
     SELDOM_COMPRESSED,
@@ -193,12 +192,8 @@ def _as_scp() -> str:
         "## Verification and Storage as SCP",
         table(("SOP class", "UID", "role"), classes),
         f"Verification in {_DEFAULT_SYNTAXES}; each storage class in each of these:",
-        table(
-            ("transfer syntax", "UID", "decoded for scoring"),
-            [(uid.name, uid, "yes" if uid in DECODED or not uid.is_compressed else "no") for uid in TRANSFER_SYNTAXES],
-        ),
-        "A peer's `sop_classes` narrow what it may propose. What is not decoded is stored all the same, and left out "
-        "of the scoring with that reason.",
+        table(("transfer syntax", "UID"), [(uid.name, uid) for uid in TRANSFER_SYNTAXES]),
+        "All of them are decoded for scoring. A peer's `sop_classes` narrow what it may propose.",
         "### Storage behaviour",
         "Level 2 (full): every attribute, private ones included, is kept; an instance is kept byte for byte as its "
         "data set came, in the transfer syntax of its presentation context. No attribute is coerced. It is "

@@ -7,7 +7,8 @@ import numpy.typing as npt
 import pydicom
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, UltrasoundMultiFrameImageStorage, generate_uid
+from pydicom.encaps import encapsulate, encapsulate_extended
+from pydicom.uid import UID, ExplicitVRLittleEndian, UltrasoundMultiFrameImageStorage, generate_uid
 
 SMALL = Path(str(get_testdata_file("examples_ybr_color.dcm", download=False)))
 """SonoSite, apical, JPEG Baseline, 30 frames of 240 x 320; comes with pydicom."""
@@ -61,6 +62,31 @@ def made_clip(file: Path, pixels: npt.NDArray[np.generic], photometric: str, **c
         setattr(dataset, keyword, value)
     dataset.PixelData = pixels.tobytes()
     dataset.save_as(file, enforce_file_format=True)
+    return file
+
+
+def compressed_clip(
+    file: Path,
+    pixels: npt.NDArray[np.generic],
+    photometric: str,
+    streams: list[bytes],
+    syntax: UID,
+    encoded_photometric: str,
+    *,
+    extended: bool = False,
+    has_table: bool = True,
+) -> Path:
+    """A clip whose header is that of `pixels`, and whose frames are these streams, which need not fit it."""
+    dataset = pydicom.dcmread(made_clip(file, pixels, photometric))
+    if extended:
+        value, dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths = encapsulate_extended(streams)
+    else:
+        value = encapsulate(streams, has_bot=has_table)
+    dataset.add_new("PixelData", "OB", value)
+    dataset["PixelData"].is_undefined_length = True
+    dataset.PhotometricInterpretation = encoded_photometric
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.save_as(file)
     return file
 
 

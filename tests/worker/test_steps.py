@@ -54,7 +54,7 @@ def test_a_run_carries_its_provenance(pipeline: Pipeline) -> None:
     assert run.model.label == "UNTRAINED"
     assert len(run.model.digest) == len(run.catalogue_digest) == 64
     assert run.software_version
-    assert run.preprocessing_profile == "region-square-antialias-1"
+    assert run.preprocessing_profile == "fast-1"
     (clip,) = run.clips
     assert clip.sop_instance_uid == str(pydicom.dcmread(SMALL).SOPInstanceUID)
     assert clip.frame_numbers == tuple(range(1, 30, 2))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +144,8 @@ def _layout(frames: Frames, indices: Sequence[int]) -> tuple[Layout, Iterator[Fr
     if len(readable) < 2:
         raise ClipError(_too_few(len(readable), len(looked_at)))
     layout = find_sector(np.stack(readable))
+    if "SequenceOfUltrasoundRegions" in frames.header:
+        layout = replace(layout, notes=("the machine's regions cannot be used", *layout.notes))
     others = frames.pictures([index for index in indices if index not in seen])
     return layout, (seen[index] if index in seen else next(others) for index in indices)
 

@@ -1,7 +1,11 @@
 """READY -> PREPARED: every instance of the study becomes a clip for the model, or a reason why not."""
 
+import os
 import shutil
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -36,7 +40,9 @@ def prepare_study(context: WorkerContext, held: Claim) -> Outcome:
     context.spool.require_room()
     # A folder for each claim: a worker that lost its lease and goes on cannot touch what another has prepared.
     folder = context.spool.tensor_folder(held.study_instance_uid, held.revision) / held.token
-    clips = [prepare_clip(context, uid, path, folder) for uid, path in instances.items()]
+    with ThreadPoolExecutor(context.settings.pixels.threads or os.cpu_count()) as pool:
+        prepare = partial(prepare_clip, context, folder)
+        clips = list(pool.map(prepare, instances.keys(), instances.values()))
 
     def record(session: Session, study: Study) -> None:
         replace_clips(session, study_id=study.id, revision=held.revision, clips=clips)
@@ -49,10 +55,10 @@ def prepare_study(context: WorkerContext, held: Claim) -> Outcome:
     return Outcome(record=record, afterwards=forget_earlier_revisions, skip_reason=_why_nothing_is_usable(clips, rules))
 
 
-def prepare_clip(context: WorkerContext, sop_instance_uid: str, spool_path: str, folder: Path) -> PreparedClip:
-    """One instance: its tensor file, or the reason why it gives none."""
+def prepare_clip(context: WorkerContext, folder: Path, sop_instance_uid: str, spool_path: str) -> PreparedClip:
+    """One instance: its tensor file and what is known of it, or the reason why it gives none."""
     try:
-        clip = read_clip(context.spool.absolute(spool_path))
+        clip = read_clip(context.spool.absolute(spool_path), context.profile)
     except ClipError as error:
         return PreparedClip(sop_instance_uid=sop_instance_uid, skip_reason=str(error))
     except FileNotFoundError:
@@ -68,6 +74,13 @@ def prepare_clip(context: WorkerContext, sop_instance_uid: str, spool_path: str,
         frame_numbers=clip.frame_numbers,
         preprocessing_profile=clip.profile,
         notes=clip.notes,
+        frame_times_ms=clip.frame_times_ms,
+        time_origin=clip.time_origin,
+        heart_rate=clip.heart_rate,
+        region=asdict(clip.region),
+        region_origin=clip.region_origin,
+        pixel_spacing_mm=clip.pixel_spacing_mm,
+        contents=tuple(sorted(clip.contents)),
     )
 
 

@@ -13,27 +13,17 @@ from pydicom.uid import (
 )
 from pynetdicom import AE
 
-from config.errors import ClipError
 from config.settings import load_settings
 from dicom_node import statuses
 from dicom_node.archive import query
 from dicom_node.archive.query import SERIES_KEYS, STUDY_KEYS, StudyQuery
 from dicom_node.conformance.statement import REGENERATE, conformance_statement
-from dicom_node.contexts import DECODED, STORAGE_CLASSES, TRANSFER_SYNTAXES
+from dicom_node.contexts import STORAGE_CLASSES, TRANSFER_SYNTAXES
 from dicom_node.reception.access import REJECTED_WHEN, Rejection
 from dicom_node.tls import HandshakeFailure
 from tests.support.receivers import receiving
-from worker.pixels.decode import require_decoder
 
 STATEMENT = Path(__file__).parents[3] / "docs" / "conformance.md"
-
-
-def decodes(syntax: str) -> bool:
-    try:
-        require_decoder(syntax)
-    except ClipError:
-        return False
-    return True
 
 
 def test_the_statement_in_docs_is_that_of_the_default_settings() -> None:
@@ -50,11 +40,6 @@ def test_every_class_syntax_status_and_rejection_has_its_line() -> None:
     assert REJECTED_WHEN.keys() == set(Rejection)
     for failure in HandshakeFailure:
         assert failure in conformance_statement(load_settings()).replace("\n", " ")
-
-
-def test_what_is_said_to_be_decoded_is_decoded_and_nothing_else() -> None:
-    compressed = [syntax for syntax in TRANSFER_SYNTAXES if syntax.is_compressed and not syntax.is_deflated]
-    assert {syntax for syntax in compressed if decodes(syntax)} == set(DECODED)
 
 
 def test_the_keys_of_the_statement_are_those_that_are_sent() -> None:

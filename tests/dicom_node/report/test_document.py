@@ -66,7 +66,7 @@ def run(evidence: Dataset, catalogue: Catalogue) -> Run:
         ),
         catalogue_digest=catalogue.digest,
         software_version="0.1.0",
-        preprocessing_profile="region-square-antialias-1",
+        preprocessing_profile="fast-1",
         finished_at=datetime(2026, 11, 24, 12, 0, tzinfo=UTC),
         clips=(ClipEvidence(sop_instance_uid=instance, frame_numbers=(1, 3, 5)),),
         results=(

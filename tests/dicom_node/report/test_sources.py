@@ -65,7 +65,7 @@ def run_over(catalogue: Catalogue, *headers: Dataset) -> Run:
         model=ModelIdentity(name="Some model", version="3", family="some", label=ModelLabel.RESEARCH, digest="0" * 64),
         catalogue_digest=catalogue.digest,
         software_version="0.1.0",
-        preprocessing_profile="region-square-antialias-1",
+        preprocessing_profile="fast-1",
         finished_at=datetime(2026, 11, 24, 12, 0, tzinfo=UTC),
         clips=tuple(ClipEvidence(sop_instance_uid=uid, frame_numbers=(1, 3)) for uid in uids),
         results=(

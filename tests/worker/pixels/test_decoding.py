@@ -12,7 +12,6 @@ import numpy.typing as npt
 import pydicom
 import pytest
 from PIL import Image
-from pydicom.encaps import encapsulate, encapsulate_extended
 from pydicom.uid import (
     HTJ2K,
     JPEG2000,
@@ -24,7 +23,7 @@ from pydicom.uid import (
     JPEGBaseline8Bit,
 )
 
-from tests.support.clips import LARGE, made_clip
+from tests.support.clips import LARGE, compressed_clip, made_clip
 from tests.support.tools import require_tool
 from worker.pixels.colour import Frame
 from worker.pixels.frames import Frames, frames_of
@@ -140,36 +139,11 @@ PILLOW: dict[str, tuple[UID, Callable[[Pixels], bytes], str]] = {
 def test_jpeg_2000_of_both_kinds_looks_as_openjpeg_decodes_it(name: str, tmp_path: Path) -> None:
     syntax, encode, photometric = PILLOW[name]
     streams = [encode(frame) for frame in colour_source()]
-    file = encapsulated(tmp_path / "clip.dcm", colour_source(), "RGB", streams, syntax, photometric)
+    file = compressed_clip(tmp_path / "clip.dcm", colour_source(), "RGB", streams, syntax, photometric)
     shown, notes = pictures_of(file)
     assert notes == ()
     expected = np.stack([by_pillow(stream) for stream in streams])
     assert np.abs(np.stack(shown).astype(int) - expected).max() <= (0 if "lossless" in name else 1)
-
-
-def encapsulated(
-    file: Path,
-    pixels: Pixels,
-    photometric: str,
-    streams: list[bytes],
-    syntax: UID,
-    encoded_photometric: str,
-    *,
-    extended: bool = False,
-    has_table: bool = True,
-) -> Path:
-    """A clip of these compressed frames, which need not be what its header says."""
-    dataset = pydicom.dcmread(made_clip(file, pixels, photometric))
-    if extended:
-        value, dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths = encapsulate_extended(streams)
-    else:
-        value = encapsulate(streams, has_bot=has_table)
-    dataset.add_new("PixelData", "OB", value)
-    dataset["PixelData"].is_undefined_length = True
-    dataset.PhotometricInterpretation = encoded_photometric
-    dataset.file_meta.TransferSyntaxUID = syntax
-    dataset.save_as(file)
-    return file
 
 
 def jpeg(frame: Pixels, **options: object) -> bytes:
@@ -179,7 +153,7 @@ def jpeg(frame: Pixels, **options: object) -> bytes:
 @pytest.mark.parametrize("table", ["basic", "extended", "none"])
 def test_each_kind_of_offset_table_leads_to_the_same_pictures(table: str, tmp_path: Path) -> None:
     streams = [jpeg(frame) for frame in colour_source()]
-    file = encapsulated(
+    file = compressed_clip(
         tmp_path / "clip.dcm",
         colour_source(),
         "RGB",
@@ -225,7 +199,7 @@ def test_jpeg_colours_are_right_whoever_names_them(stored_as: str, says: bool, h
     options = {"outcolorspace": space, "subsampling": "422" if subsampled else "444"}
     stream = jpeg(PLAIN_COLOURS[0], **options)
     stream = stream if says else without_application_markers(stream)
-    file = encapsulated(tmp_path / "clip.dcm", PLAIN_COLOURS, "RGB", [stream] * 10, JPEGBaseline8Bit, header)
+    file = compressed_clip(tmp_path / "clip.dcm", PLAIN_COLOURS, "RGB", [stream] * 10, JPEGBaseline8Bit, header)
     shown, _ = pictures_of(file)
     assert np.abs(shown[3].astype(int) - PLAIN_COLOURS[3]).max() <= 3
 
@@ -233,7 +207,7 @@ def test_jpeg_colours_are_right_whoever_names_them(stored_as: str, says: bool, h
 @pytest.mark.parametrize("said", [JPEG2000Lossless, ExplicitVRLittleEndian], ids=["other-compression", "none"])
 def test_a_transfer_syntax_that_is_not_that_of_the_pixels_is_overruled(said: UID, tmp_path: Path) -> None:
     streams = [jpeg(frame) for frame in colour_source()]
-    file = encapsulated(tmp_path / "clip.dcm", colour_source(), "RGB", streams, JPEGBaseline8Bit, "YBR_FULL_422")
+    file = compressed_clip(tmp_path / "clip.dcm", colour_source(), "RGB", streams, JPEGBaseline8Bit, "YBR_FULL_422")
     right, wrong = (uid.encode().ljust(22, b"\0") for uid in (JPEGBaseline8Bit, said))
     file.write_bytes(file.read_bytes().replace(right, wrong, 1))
     shown, notes = pictures_of(file)
@@ -246,7 +220,7 @@ def test_a_damaged_frame_is_none_and_the_others_are_there(tmp_path: Path) -> Non
     streams[2] = b"\0" * 60  # no JPEG at all
     streams[4] = streams[4][:900]  # ends in the midst
     streams[6] = jpeg(colour_source(columns=64)[0])  # the picture of another
-    file = encapsulated(tmp_path / "clip.dcm", colour_source(), "RGB", streams, JPEGBaseline8Bit, "YBR_FULL_422")
+    file = compressed_clip(tmp_path / "clip.dcm", colour_source(), "RGB", streams, JPEGBaseline8Bit, "YBR_FULL_422")
     with open_frames(file) as frames:
         assert frames.count == 10
         missing = [index for index, picture in enumerate(frames.pictures(range(10))) if picture is None]

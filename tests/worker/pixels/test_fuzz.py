@@ -14,7 +14,7 @@ from pydicom.uid import HTJ2KLossless, JPEGBaseline8Bit
 from config.errors import ClipError
 from tests.support.clips import SMALL
 from tests.support.mutation import mutated
-from tests.support.transfer_syntaxes import PROPOSED_BY, clip_in, encapsulated_clip
+from tests.support.transfer_syntaxes import PROPOSED_BY, clip_in
 from worker.pixels.clip import read_clip
 
 FILES = 5_200
