@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from config.errors import EchoWorkerError
 from config.settings import CONFIG_VARIABLE
+from deploy.cli_clip import clip
 from deploy.cli_conformance import conformance
 from deploy.cli_fetch import fetch
 from deploy.cli_operate import callers, database_commands, doctor, quarantine
@@ -33,7 +34,7 @@ app = typer.Typer(
 )
 _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Run": (up, demo, node, worker, beat),
-    "Work with studies": (send, fetch, studies, study, requeue, close),
+    "Work with studies": (send, fetch, studies, study, requeue, close, clip),
     "Operate": (doctor, callers, quarantine, conformance),
 }
 for panel, commands in _COMMANDS.items():

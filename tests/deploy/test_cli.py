@@ -29,7 +29,7 @@ from tests.support.servers import StoreSCP
 from tests.worker.pipeline import Pipeline
 
 COMMANDS = (
-    "up", "demo", "node", "worker", "beat", "send", "fetch", "studies", "study", "requeue", "close", "doctor",
+    "up", "demo", "node", "worker", "beat", "send", "fetch", "studies", "study", "requeue", "close", "clip", "doctor",
     "callers", "quarantine", "db", "db upgrade", "rules", "rules list", "rules test", "rules apply",
     "rules forwards", "spool", "spool check", "spool rebuild",
 )  # fmt: skip

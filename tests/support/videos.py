@@ -2,10 +2,13 @@
 
 from fractions import Fraction
 from io import BytesIO
+from pathlib import Path
 
 import av
 import numpy as np
+import pydicom
 from av.video.reformatter import Interpolation
+from pydicom.encaps import encapsulate
 from pydicom.uid import (
     HEVCM10P51,
     HEVCMP51,
@@ -17,6 +20,8 @@ from pydicom.uid import (
     MPEG4HP422D,
     UID,
 )
+
+from tests.support.clips import made_clip
 
 PATCHES = ((200, 40, 30), (20, 180, 60), (90, 90, 90), (30, 60, 220))
 """Flat colours along the lower edge of each frame, from left to right."""
@@ -83,6 +88,19 @@ def video_stream(kind: str, frames: np.ndarray) -> bytes:
     """One of `STREAMS`, of these frames [frames, rows, columns, 3], at a high quality."""
     _, codec, container, pixel_format = STREAMS[kind]
     return encoded(frames, codec, container, pixel_format=pixel_format)
+
+
+def video_instance(file: Path, kind: str, stream: bytes, frames: np.ndarray, **changes: object) -> Path:
+    """An instance that holds this stream of these frames in two fragments, as long streams are."""
+    made_clip(file, frames[:1], "RGB", NumberOfFrames=len(frames), **changes)
+    dataset = pydicom.dcmread(file)
+    dataset.PhotometricInterpretation = "YBR_PARTIAL_420"
+    dataset.file_meta.TransferSyntaxUID = STREAMS[kind][0]
+    half = len(stream) // 4 * 2
+    dataset.PixelData = encapsulate([stream[:half], stream[half:]], has_bot=False)
+    dataset["PixelData"].VR, dataset["PixelData"].is_undefined_length = "OB", True
+    dataset.save_as(file)
+    return file
 
 
 def encoded(

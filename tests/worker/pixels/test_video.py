@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydicom.uid import HEVCMP51, MPEG2MPML, MPEG4HP41, UID, MPEGTransferSyntaxes
 
 from config.errors import ClipError
-from tests.support.clips import SMALL
+from tests.support.clips import SMALL, made_clip, region
 from tests.support.videos import (
     BT601,
     BT709,
@@ -24,8 +24,10 @@ from tests.support.videos import (
     number_in,
     numbered_clip,
     patches_in,
+    video_instance,
     video_stream,
 )
+from worker.pixels.clip import read_clip
 from worker.pixels.video import CODEC_OF, count_frames, decode_video
 
 FRAMES = numbered_clip()
@@ -66,6 +68,28 @@ def test_a_real_clip_comes_back_frame_by_frame(kind: str) -> None:
     thumbnails, originals = (frames[:, None, ::4, ::4].astype(np.int16) for frames in (pictures, source))
     difference = np.abs(thumbnails - originals.swapaxes(0, 1)).mean(axis=(2, 3, 4))
     assert np.array_equal(np.diag(difference), difference.min(axis=1))  # some frames of the clip are shown twice
+
+
+@pytest.mark.parametrize("kind", STREAMS)
+def test_an_instance_gives_the_clip_that_it_gives_without_compression(
+    streams: dict[str, bytes], kind: str, tmp_path: Path
+) -> None:
+    about: dict[str, object] = {"SequenceOfUltrasoundRegions": [region(10, 20, 299, 219)], "FrameTime": "40"}
+    plain = read_clip(made_clip(tmp_path / "plain.dcm", FRAMES, "RGB", **about))
+    video = read_clip(video_instance(tmp_path / "video.dcm", kind, streams[kind], FRAMES, **about))
+    assert (video.frame_numbers, video.frame_times_ms) == (plain.frame_numbers, plain.frame_times_ms)
+    assert (video.rows, video.columns, video.number_of_frames) == (240, 320, 40)
+    patches = np.s_[:, -30:]  # the texture above loses its finest colours to 4:2:0
+    assert np.abs(video.frames[patches].astype(int) - plain.frames[patches]).mean() <= 4
+
+
+def test_an_instance_that_holds_fewer_frames_than_it_says_gives_those(
+    streams: dict[str, bytes], tmp_path: Path
+) -> None:
+    kind = "H.264, elementary"
+    clip = read_clip(video_instance(tmp_path / "video.dcm", kind, streams[kind], np.concatenate([FRAMES, FRAMES])))
+    assert clip.number_of_frames == 40
+    assert any("80" in note for note in clip.notes)
 
 
 @pytest.mark.parametrize("full_range", [False, True, None], ids=["limited", "full", "range-unsaid"])
