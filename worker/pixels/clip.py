@@ -16,6 +16,7 @@ from worker.pixels.colour import Frame
 from worker.pixels.frames import Frames, frames_of
 from worker.pixels.profiles import FAST, SIDE, Profile
 from worker.pixels.regions import MINIMUM_SIDE, Content, Layout, Region, machine_layout
+from worker.pixels.sampling import Sample
 from worker.pixels.sector import find_sector
 from worker.pixels.source import open_instance
 from worker.pixels.timing import frame_times
@@ -78,6 +79,7 @@ def read_clip(location: Path | str, profile: Profile = FAST) -> Clip:
         _require_size(frames)
         times = frame_times(frames.header, frames.count)
         sample = profile.sample(times)
+        _require_sample(sample)
         layout, pictures = _layout(frames, sample.indices)
         shown, numbers = _model_frames(pictures, sample.indices, layout.region, profile)
         return Clip(
@@ -133,6 +135,11 @@ def _require_size(frames: Frames) -> None:
         raise ClipError(f"too small: {columns} x {rows} pixels")
 
 
+def _require_sample(sample: Sample) -> None:
+    if len(sample.indices) < MINIMUM_FRAMES:
+        raise ClipError(f"too slow: {len(sample.indices)} frames within what is sampled, {MINIMUM_FRAMES} are needed")
+
+
 def _layout(frames: Frames, indices: Sequence[int]) -> tuple[Layout, Iterator[Frame | None]]:
     """Where the tissue is, and the pictures at the indices; those that were decoded to find it, not once more."""
     layout = machine_layout(frames.header, frames.format.rows, frames.format.columns)
@@ -160,7 +167,7 @@ def _model_frames(
         if picture is not None:
             shown[len(whole)] = profile.model_frame(picture, region)
             whole.append(index)
-    if len(whole) < min(MINIMUM_FRAMES, len(indices)):
+    if len(whole) < MINIMUM_FRAMES:
         raise ClipError(_too_few(len(whole), len(indices)))
     return shown[: len(whole)], whole
 

@@ -1,10 +1,9 @@
 """The frames of one instance, read and decoded when they are asked for."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 from io import BufferedReader
-from itertools import chain, islice, repeat
+from itertools import repeat
 from typing import BinaryIO, Protocol
 
 from pydicom.dataset import FileDataset
@@ -122,16 +121,25 @@ class _Video:
         self.notes = (*pixel_format.notes, *other_count(self.count, pixel_format.number_of_frames))
 
     def pictures(self, indices: Sequence[int]) -> Iterator[Frame | None]:
-        """Up to the first that is damaged: those after it need it."""
-        return islice(chain(self._decoded(indices), repeat(None)), len(indices))
+        """Up to the first that is damaged: those after it need it.
 
-    def _decoded(self, indices: Sequence[int]) -> Iterator[Frame]:
-        pixel_format = self.format
-        with suppress(ClipError):
-            yield from decode_video(
-                self._stream,
-                indices,
-                transfer_syntax=pixel_format.transfer_syntax,
-                rows=pixel_format.rows,
-                columns=pixel_format.columns,
-            )
+        Raises
+        ------
+        ClipError
+            Already the first of them cannot be decoded; the message says why.
+        """
+        pixel_format, given = self.format, 0
+        decoded = decode_video(
+            self._stream,
+            indices,
+            transfer_syntax=pixel_format.transfer_syntax,
+            rows=pixel_format.rows,
+            columns=pixel_format.columns,
+        )
+        try:
+            for given, picture in enumerate(decoded, start=1):
+                yield picture
+        except ClipError:
+            if not given:
+                raise
+        yield from repeat(None, len(indices) - given)

@@ -33,6 +33,8 @@ class Profile:
     sample: Callable[[FrameTimes], Sample]
     model_frame: Callable[[Picture, Region], Picture]
     """A decoded frame in RGB and where the tissue is in it, to uint8 [224, 224, 3], not normalised yet."""
+    seen: Callable[[Region, int, int], Region]
+    """The part of the picture that `model_frame` makes 224 x 224, of the region and the picture's rows and columns."""
     channel_order: Literal["RGB", "BGR"]
     """Of what `model_frame` gives."""
 
@@ -51,7 +53,7 @@ def _fast_frame(picture: Picture, region: Region) -> Picture:
     channels_first = torch.from_numpy(crop).permute(2, 0, 1)[None]
     # On uint8 this is several times as fast as Pillow's filter, and within one level of it.
     resized = interpolate(channels_first, size=(SIDE, SIDE), mode="bicubic", antialias=True)
-    return resized[0].permute(1, 2, 0).contiguous().numpy()
+    return resized[0].permute(1, 2, 0).numpy()
 
 
 def _upstream_frame(picture: Picture, region: Region) -> Picture:
@@ -59,25 +61,37 @@ def _upstream_frame(picture: Picture, region: Region) -> Picture:
     tissue = np.s_[region.top : region.bottom, region.left : region.right]
     masked = np.zeros_like(picture)
     masked[tissue] = picture[tissue]
-    rows, columns = masked.shape[:2]
-    # Python's round() to even and a margin cut off to whole pixels, as in the example: an odd difference of the sides
-    # leaves a row or column more, or fewer, than a square. (With a margin of 0 the example itself has nothing left.)
-    squared = _without_margin(masked, max(round((rows - columns) / 2), 0), max(round((columns - rows) / 2), 0))
-    zoomed = _without_margin(squared, squared.shape[0] // 10, squared.shape[1] // 10)
-    return np.ascontiguousarray(resize_cubic(zoomed, SIDE)[:, :, ::-1])
+    rows, columns = picture.shape[:2]
+    seen = _seen_upstream(region, rows, columns)
+    return resize_cubic(masked[seen.top : seen.bottom, seen.left : seen.right], SIDE)[:, :, ::-1]
 
 
-def _without_margin(picture: Picture, rows: int, columns: int) -> Picture:
-    return picture[rows : picture.shape[0] - rows, columns : picture.shape[1] - columns]
+def _seen_upstream(_: Region, rows: int, columns: int) -> Region:
+    """The picture's central square, less a tenth from each side.
+
+    Python's round() to even and a margin cut off to whole pixels, as in the example: an odd difference of the sides
+    leaves a row or column more, or fewer, than a square. (With a margin of 0 the example itself has nothing left.)
+    """
+    above, beside = max(round((rows - columns) / 2), 0), max(round((columns - rows) / 2), 0)
+    above += (rows - 2 * above) // 10
+    beside += (columns - 2 * beside) // 10
+    return Region(left=beside, top=above, right=columns - beside, bottom=rows - above)
 
 
-FAST = Profile(name="fast-1", sample=sample_by_time, model_frame=_fast_frame, channel_order="RGB")
+FAST = Profile(
+    name="fast-1",
+    sample=sample_by_time,
+    model_frame=_fast_frame,
+    seen=lambda region, rows, columns: central_square(region),
+    channel_order="RGB",
+)
 """Ours: whole beats by time; the central square of the region; antialiased bicubic, at most one level from Pillow's."""
 
 UPSTREAM = Profile(
     name="upstream-1",
     sample=lambda times: sample_as_published(len(times.milliseconds)),
     model_frame=_upstream_frame,
+    seen=_seen_upstream,
     channel_order="BGR",
 )
 """The published example (echonet/echo_CLIP), from a decoded frame on.

@@ -144,27 +144,3 @@ def _rest(region: Region, trace: Region) -> Region:
         replace(region, left=covered.right),
     )
     return max(sides, key=lambda side: side.area)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChosenRegion:
-    """The region to crop to, and what people should know of the choice."""
-
-    region: Region
-    notes: tuple[str, ...] = ()
-
-
-def choose_region(header: Dataset) -> ChosenRegion:
-    """The machine's picture, or everything; goes when `clip.py` asks for layouts."""
-    rows, columns = int(header.Rows), int(header.Columns)
-    if min(rows, columns) < MINIMUM_SIDE:
-        raise ClipError(f"too small: {columns} x {rows} pixels")
-    layout = machine_layout(header, rows, columns)
-    if layout is None:
-        notes = (
-            ("the machine's region lies outside the picture: the whole picture was used",)
-            if "SequenceOfUltrasoundRegions" in header
-            else ()
-        )
-        return ChosenRegion(region=Region(left=0, top=0, right=columns, bottom=rows), notes=notes)
-    return ChosenRegion(region=layout.region, notes=layout.notes)

@@ -81,11 +81,6 @@ def sample_as_published(number_of_frames: int) -> Sample:
     return Sample(indices=tuple(range(0, min(number_of_frames, PUBLISHED_SPAN), PUBLISHED_STRIDE)))
 
 
-def sampled_indices(number_of_frames: int) -> list[int]:
-    """What `sample_as_published` gives, as a list."""
-    return list(sample_as_published(number_of_frames).indices)
-
-
 def _continuous_parts(times: FrameTimes) -> list[_Span]:
     """The stretches of a clip without a gap; a frame lasts until the next one, the last as long as is usual."""
     starts, usual = times.milliseconds, times.interval_ms

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from worker.pixels.clip import Clip
 from worker.pixels.look import Look, stated
-from worker.pixels.profiles import PROFILES, SIDE, UPSTREAM, central_square
+from worker.pixels.profiles import PROFILES, SIDE
 from worker.pixels.regions import Region
 
 Picture = npt.NDArray[np.uint8]
@@ -105,7 +105,8 @@ def _source(look: Look, picture: Picture | None, *, uncovered: bool) -> Image.Im
     shown = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS)
     if look.clip is not None:
         draw = ImageDraw.Draw(shown)
-        for outlined, colour in ((look.clip.region, _GREEN), (_seen(look.clip), _YELLOW)):
+        seen = PROFILES[look.profile].seen(look.clip.region, look.rows, look.columns)
+        for outlined, colour in ((look.clip.region, _GREEN), (seen, _YELLOW)):
             corners = (outlined.left, outlined.top, outlined.right, outlined.bottom)
             left, top, right, bottom = (round(corner * scale) for corner in corners)
             draw.rectangle((left, top, right - 1, bottom - 1), outline=colour, width=2)
@@ -122,20 +123,6 @@ def _covered(picture: Picture, region: Region | None) -> Picture:
         tissue = np.s_[region.top : region.bottom, region.left : region.right]
         covered[tissue] = picture[tissue]
     return covered
-
-
-def _seen(clip: Clip) -> Region:
-    """The part of the picture that becomes 224 x 224."""
-    if clip.profile != UPSTREAM.name:
-        return central_square(clip.region)
-    square = central_square(Region(left=0, top=0, right=clip.columns, bottom=clip.rows))
-    margin = square.width // 10
-    return Region(
-        left=square.left + margin,
-        top=square.top + margin,
-        right=square.right - margin,
-        bottom=square.bottom - margin,
-    )
 
 
 def _draw_legend(draw: ImageDraw.ImageDraw, look: Look, *, top: int, uncovered: bool) -> None:
