@@ -24,6 +24,8 @@ from worker.pixels.timing import frame_times
 ULTRASOUND_IMAGES = {UltrasoundMultiFrameImageStorage, UltrasoundImageStorage, *RETIRED_ULTRASOUND}
 MINIMUM_FRAMES = 8
 """Fewer frames than this show less than a third of a heartbeat at 30 frames a second: nothing to read a cycle from."""
+MINIMUM_SAMPLED = 4
+"""Of them; the published sampling takes every second."""
 LOOKED_AT_FOR_SECTOR = 8
 """How many of the sampled frames are compared to find what moves."""
 
@@ -136,8 +138,8 @@ def _require_size(frames: Frames) -> None:
 
 
 def _require_sample(sample: Sample) -> None:
-    if len(sample.indices) < MINIMUM_FRAMES:
-        raise ClipError(f"too slow: {len(sample.indices)} frames within what is sampled, {MINIMUM_FRAMES} are needed")
+    if len(sample.indices) < MINIMUM_SAMPLED:
+        raise ClipError(f"too slow: {len(sample.indices)} frames within what is sampled, {MINIMUM_SAMPLED} are needed")
 
 
 def _layout(frames: Frames, indices: Sequence[int]) -> tuple[Layout, Iterator[Frame | None]]:
@@ -167,7 +169,7 @@ def _model_frames(
         if picture is not None:
             shown[len(whole)] = profile.model_frame(picture, region)
             whole.append(index)
-    if len(whole) < MINIMUM_FRAMES:
+    if 2 * len(whole) < len(indices):
         raise ClipError(_too_few(len(whole), len(indices)))
     return shown[: len(whole)], whole
 

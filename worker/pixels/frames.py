@@ -137,8 +137,9 @@ class _Video:
             columns=pixel_format.columns,
         )
         try:
-            for given, picture in enumerate(decoded, start=1):
+            for picture in decoded:
                 yield picture
+                given += 1
         except ClipError:
             if not given:
                 raise
