@@ -85,12 +85,6 @@ FAST = Profile(
     seen=lambda region, rows, columns: central_square(region),
     channel_order="RGB",
 )
-    name="fast-1",
-    sample=sample_by_time,
-    model_frame=_fast_frame,
-    seen=lambda region, rows, columns: central_square(region),
-    channel_order="RGB",
-)
 """Ours: whole beats by time; the central square of the region; antialiased bicubic, at most one level from Pillow's."""
 
 UPSTREAM = Profile(
