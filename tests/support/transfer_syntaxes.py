@@ -28,7 +28,7 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from tests.support.clips import made_clip
+from tests.support.clips import made_clip, region
 from tests.support.tools import require_tool
 
 _BY_DCMTK = {
@@ -63,7 +63,14 @@ def clip_in(syntax: UID, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     rows, columns = np.mgrid[0:64, 0:64]
     frames = np.stack([np.stack([rows * 4, columns * 4, np.full_like(rows, 30 * n)], axis=-1) for n in range(8)])
-    plain = made_clip(folder / f"{generate_uid()}.dcm", frames.astype(np.uint8), "RGB", PatientID="INTEROP")
+    everywhere = [region(0, 0, 63, 63)]
+    plain = made_clip(
+        folder / f"{generate_uid()}.dcm",
+        frames.astype(np.uint8),
+        "RGB",
+        PatientID="INTEROP",
+        SequenceOfUltrasoundRegions=everywhere,
+    )
     made = folder / f"{syntax}.dcm"
     if syntax == ExplicitVRLittleEndian:
         return Path(shutil.move(plain, made))

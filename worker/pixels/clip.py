@@ -17,7 +17,7 @@ from worker.pixels.frames import Frames, frames_of
 from worker.pixels.profiles import FAST, SIDE, Profile
 from worker.pixels.regions import MINIMUM_SIDE, Content, Layout, Region, machine_layout
 from worker.pixels.sampling import Sample
-from worker.pixels.sector import find_sector
+from worker.pixels.sector import find_sector, refined
 from worker.pixels.source import open_instance
 from worker.pixels.timing import frame_times
 
@@ -144,16 +144,15 @@ def _require_sample(sample: Sample) -> None:
 
 def _layout(frames: Frames, indices: Sequence[int]) -> tuple[Layout, Iterator[Frame | None]]:
     """Where the tissue is, and the pictures at the indices; those that were decoded to find it, not once more."""
-    layout = machine_layout(frames.header, frames.format.rows, frames.format.columns)
-    if layout is not None:
-        return layout, frames.pictures(indices)
+    described = machine_layout(frames.header, frames.format.rows, frames.format.columns)
     looked_at = indices[:: -(-len(indices) // LOOKED_AT_FOR_SECTOR)]
     seen = dict(zip(looked_at, frames.pictures(looked_at), strict=True))
     readable = [picture for picture in seen.values() if picture is not None]
     if len(readable) < 2:
         raise ClipError(_too_few(len(readable), len(looked_at)))
-    layout = find_sector(np.stack(readable))
-    if "SequenceOfUltrasoundRegions" in frames.header:
+    stacked = np.stack(readable)
+    layout = find_sector(stacked) if described is None else refined(described, stacked)
+    if described is None and "SequenceOfUltrasoundRegions" in frames.header:
         layout = replace(layout, notes=("the machine's regions cannot be used", *layout.notes))
     others = frames.pictures([index for index in indices if index not in seen])
     return layout, (seen[index] if index in seen else next(others) for index in indices)

@@ -49,7 +49,8 @@ def central_square(region: Region) -> Region:
 
 def _fast_frame(picture: Picture, region: Region) -> Picture:
     square = central_square(region)
-    crop = np.ascontiguousarray(picture[square.top : square.bottom, square.left : square.right])
+    # A copy, but for a picture that is seen whole and may be written to, as torch asks for.
+    crop = np.require(picture[square.top : square.bottom, square.left : square.right], requirements=("C", "W"))
     channels_first = torch.from_numpy(crop).permute(2, 0, 1)[None]
     # On uint8 this is several times as fast as Pillow's filter, and within one level of it.
     resized = interpolate(channels_first, size=(SIDE, SIDE), mode="bicubic", antialias=True)
