@@ -1,6 +1,6 @@
-"""The task catalogue: every clinical question that a run answers, as validated data.
+"""The task catalogue: every clinical question that a run answers and every view that a clip can show, validated.
 
-Adding a question is adding an entry to ``tasks.toml`` (or to a site's own file); no code changes.
+Adding one is adding an entry to ``tasks.toml`` (or to a site's own file); no code changes.
 """
 
 import hashlib
@@ -110,25 +110,47 @@ class BinaryTask(_Task):
 Task = Annotated[RegressionTask | BinaryTask, Field(discriminator="kind")]
 
 
+class View(_Frozen):
+    """What a clip may show: a standard view of the heart, or something that is no heart."""
+
+    id: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=32)
+    name: str = Field(min_length=1, max_length=64)
+    """In lower case: it stands within a sentence."""
+    heart: bool
+    prompts: tuple[Annotated[str, Field(min_length=1)], ...] = Field(min_length=1)
+
+
 class Catalogue(_Frozen):
-    """All tasks of one catalogue file, in its order, with the digest that results carry as provenance."""
+    """All tasks and views of one catalogue file, in its order, with the digest that results carry as provenance."""
 
     tasks: tuple[Task, ...] = Field(alias="task", min_length=1)
+    views: tuple[View, ...] = Field(alias="view", default=())
+    """Empty in a catalogue that has none: the view of a clip is then not judged."""
     digest: str = Field(pattern=r"^[0-9a-f]{64}$")
     content: bytes = Field(repr=False)
     """The file that it was read from, byte for byte."""
 
     @model_validator(mode="after")
     def _unique_ids(self) -> Self:
-        ids = [task.id for task in self.tasks]
-        repeated = sorted({task_id for task_id in ids if ids.count(task_id) > 1})
-        if repeated:
-            raise ValueError(f"task id used more than once: {', '.join(repeated)}")
+        for kind, ids in (("task", [task.id for task in self.tasks]), ("view", [view.id for view in self.views])):
+            repeated = sorted({used for used in ids if ids.count(used) > 1})
+            if repeated:
+                raise ValueError(f"{kind} id used more than once: {', '.join(repeated)}")
+        return self
+
+    @model_validator(mode="after")
+    def _views_of_both_kinds(self) -> Self:
+        if self.views and len({view.heart for view in self.views}) == 1:
+            raise ValueError("view: there must be views of the heart and views of something else, or none at all")
         return self
 
     def task(self, task_id: str) -> RegressionTask | BinaryTask | None:
         """The task of that id, or None when this catalogue does not have it."""
         return next((task for task in self.tasks if task.id == task_id), None)
+
+    def view(self, view_id: str) -> View | None:
+        """The view of that id, or None when this catalogue does not have it."""
+        return next((view for view in self.views if view.id == view_id), None)
 
 
 def load_catalogue(path: Path = BUNDLED_CATALOGUE) -> Catalogue:
@@ -157,10 +179,11 @@ def load_catalogue(path: Path = BUNDLED_CATALOGUE) -> Catalogue:
 def _first_fault(error: ValidationError, entries: dict[str, object]) -> str:
     fault = error.errors()[0]
     where = list(fault["loc"])
-    tasks = entries.get("task")
-    if len(where) > 1 and isinstance(where[1], int) and isinstance(tasks, list):
-        entry = tasks[where[1]]
+    kind = str(where[0]) if where else ""
+    of_kind = entries.get(kind)
+    if len(where) > 1 and isinstance(where[1], int) and isinstance(of_kind, list):
+        entry = of_kind[where[1]]
         name = entry.get("id", f"number {where[1] + 1}") if isinstance(entry, dict) else str(where[1] + 1)
         field = ".".join(str(part) for part in where[2:] if part not in ("regression", "binary"))
-        return f"task {name!r}{f', {field}' if field else ''}: {fault['msg']}"
+        return f"{kind} {name!r}{f', {field}' if field else ''}: {fault['msg']}"
     return f"{'.'.join(map(str, where)) or 'catalogue'}: {fault['msg']}"

@@ -79,6 +79,19 @@ class ModelSettings(_Section):
     precision: Literal["auto", "float32", "bfloat16"]
 
 
+class GateSettings(_Section):
+    """Which clips are left out of the scoring for what they show.
+
+    No threshold for this has been published. The default margin is reasoned, and UNCALIBRATED: a model of the CLIP
+    family is trained with its cosines multiplied by up to 100, where a difference of 0.05 means odds of e^5, or 150
+    to 1, in the model's own terms. It is wide on purpose: a clip that is wrongly left out costs an answer without need.
+    """
+
+    views: Literal["skip", "note", "off"]
+    view_margin: float = Field(ge=0, le=2)
+    """Of cosines, -1..1: by how much the nearest view that is no heart must beat the nearest that is one."""
+
+
 class PipelineSettings(_Section):
     """Leases, attempts and back-off."""
 
@@ -122,6 +135,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings
     broker: BrokerSettings
     model: ModelSettings
+    gate: GateSettings
     pipeline: PipelineSettings
     tls: TLSSettings
     audit: AuditSettings

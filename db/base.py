@@ -8,6 +8,8 @@ from sqlalchemy.orm import DeclarativeBase
 
 UID = String(64)
 """PS3.5 section 9.1: a UID has at most 64 characters."""
+JSON_OR_NULL = JSON(none_as_null=True)
+"""For columns that may be empty: SQL's NULL, which `IS NULL` finds, and not JSON's null."""
 
 
 class UTCDateTime(TypeDecorator[datetime]):

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from db.received import Call
-from db.schema import Caller
+from db.schema_peers import Caller
 
 
 def record_calls(session: Session, calls: Iterable[Call]) -> None:

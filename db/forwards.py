@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 from config.errors import LeaseLostError
 from config.settings import PipelineSettings
 from db.inserting import insert_if_new
-from db.schema import Forward, ForwardPeer, Instance
+from db.schema import Instance
+from db.schema_peers import Forward, ForwardPeer
 from db.states import DeliveryState
 
 

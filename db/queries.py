@@ -13,7 +13,8 @@ from db.leases import is_due
 from db.received import ACCEPTED
 from db.results import current_report, current_run
 from db.runs import Run
-from db.schema import Caller, Clip, Instance, JournalEntry, Report, Study
+from db.schema import Clip, Instance, JournalEntry, Report, Study
+from db.schema_peers import Caller
 from db.states import TRANSITIONS, StudyState
 
 

@@ -6,19 +6,23 @@ Called inside `db.leases.completing`, so that what a step made and the study's n
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from config.labels import ModelLabel
-from db.runs import ClipAnswer, ClipEvidence, ModelIdentity, Run, TaskResult, Verdict
-from db.schema import Clip, CurrentRun, Delivery, Report, ResultRow, RunRow
+from db.run_rows import row_of, run_of
+from db.runs import JudgedClip, Run
+from db.schema import Clip, CurrentRun, Delivery, Report, RunRow
 from db.states import DeliveryState
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedClip:
-    """What `prepare` made of one instance: a tensor in the spool, or the reason why there is none."""
+    """What `prepare` made of one instance: a tensor in the spool, or the reason why there is none.
+
+    The facts of the picture, below, are None where they are not known.
+    """
 
     sop_instance_uid: str
     tensor_path: str | None = None
@@ -27,6 +31,17 @@ class PreparedClip:
     preprocessing_profile: str | None = None
     notes: tuple[str, ...] = ()
     skip_reason: str | None = None
+    frame_times_ms: tuple[float, ...] | None = None
+    """When each of `frame_numbers` was taken, in milliseconds from the first frame of the instance."""
+    time_origin: str | None = None
+    heart_rate: float | None = None
+    """Beats a minute."""
+    region: dict[str, int] | None = None
+    """left, top, right, bottom, in pixels; right and bottom are one past the last."""
+    region_origin: str | None = None
+    pixel_spacing_mm: tuple[float, float] | None = None
+    """Vertical, horizontal."""
+    contents: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,17 +59,15 @@ def replace_clips(session: Session, *, study_id: int, revision: int, clips: Iter
     """Write what `prepare` made of this revision; an earlier outcome of the same revision is replaced."""
     session.execute(delete(Clip).where(Clip.study_id == study_id, Clip.revision == revision))
     for clip in clips:
-        row = {**vars(clip), "frame_numbers": list(clip.frame_numbers), "notes": list(clip.notes)}
-        session.add(Clip(study_id=study_id, revision=revision, **row))
+        columns = {name: list(fact) if isinstance(fact, tuple) else fact for name, fact in vars(clip).items()}
+        session.add(Clip(study_id=study_id, revision=revision, **columns))
 
 
 def prepared_clips(session: Session, *, study_id: int, revision: int) -> list[PreparedClip]:
-    """The clips of this revision that have frames to score, in the order of their instances."""
-    rows = session.scalars(
-        select(Clip)
-        .where(Clip.study_id == study_id, Clip.revision == revision, Clip.tensor_path.is_not(None))
-        .order_by(Clip.id)
-    )
+    """What `prepare` made of this revision, in the order of its instances.
+
+    A clip that has a tensor is to be scored: what an earlier scoring said against it is judged anew.
+    """
     return [
         PreparedClip(
             sop_instance_uid=row.sop_instance_uid,
@@ -62,9 +75,30 @@ def prepared_clips(session: Session, *, study_id: int, revision: int) -> list[Pr
             frame_numbers=tuple(row.frame_numbers),
             preprocessing_profile=row.preprocessing_profile,
             notes=tuple(row.notes),
+            skip_reason=row.skip_reason if row.tensor_path is None else None,
+            frame_times_ms=_tuple(row.frame_times_ms),
+            time_origin=row.time_origin,
+            heart_rate=row.heart_rate,
+            region=row.region,
+            region_origin=row.region_origin,
+            pixel_spacing_mm=_tuple(row.pixel_spacing_mm),
+            contents=_tuple(row.contents),
         )
-        for row in rows
+        for row in _clip_rows(session, study_id, revision)
     ]
+
+
+def record_views(session: Session, *, study_id: int, revision: int, clips: Iterable[JudgedClip]) -> None:
+    """Write beside each scored clip of this revision what the view gate made of it, in place of what it said before."""
+    judged = {clip.sop_instance_uid: clip for clip in clips}
+    for row in _clip_rows(session, study_id, revision):
+        clip = judged.get(row.sop_instance_uid)
+        if clip is not None:
+            row.view = clip.call.view if clip.call else None
+            row.view_score = clip.call.score if clip.call else None
+            row.view_margin = clip.call.margin if clip.call else None
+            row.view_note = clip.note
+            row.skip_reason = clip.skip_reason
 
 
 def append_run(session: Session, *, study_id: int, run: Run, units: Mapping[str, str]) -> None:
@@ -72,24 +106,7 @@ def append_run(session: Session, *, study_id: int, run: Run, units: Mapping[str,
 
     `units` gives the UCUM code of each regression task, so that a row of SQL explains itself.
     """
-    row = RunRow(
-        run_uid=run.run_uid,
-        study_id=study_id,
-        revision=run.revision,
-        model_name=run.model.name,
-        model_version=run.model.version,
-        model_family=run.model.family,
-        model_label=run.model.label,
-        model_digest=run.model.digest,
-        catalogue_digest=run.catalogue_digest,
-        software_version=run.software_version,
-        preprocessing_profile=run.preprocessing_profile,
-        finished_at=run.finished_at,
-        clips=[
-            {"sop_instance_uid": clip.sop_instance_uid, "frame_numbers": list(clip.frame_numbers)} for clip in run.clips
-        ],
-        results=[_result_row(result, units) for result in run.results],
-    )
+    row = row_of(run, study_id=study_id, units=units)
     session.add(row)
     session.flush()
     session.merge(CurrentRun(study_id=study_id, run_id=row.id))
@@ -100,7 +117,7 @@ def current_run(session: Session, *, study_id: int, study_instance_uid: str) -> 
     row = session.scalar(
         select(RunRow).join(CurrentRun, CurrentRun.run_id == RunRow.id).where(CurrentRun.study_id == study_id)
     )
-    return None if row is None else _run(row, study_instance_uid)
+    return None if row is None else run_of(row, study_instance_uid)
 
 
 def add_report(session: Session, *, study_id: int, run_uid: str, report: BuiltReport) -> None:
@@ -189,49 +206,10 @@ def record_delivery(session: Session, delivery_id: int, *, answer: str, delivere
         delivery.delivered_at = delivered_at
 
 
-def _result_row(result: TaskResult, units: Mapping[str, str]) -> ResultRow:
-    return ResultRow(
-        task_id=result.task_id,
-        verdict=result.verdict,
-        value=result.value,
-        unit=units.get(result.task_id),
-        score=result.score,
-        threshold=result.threshold,
-        reason=result.reason,
-        clips=[vars(answer) for answer in result.clips],
-    )
+def _clip_rows(session: Session, study_id: int, revision: int) -> Iterable[Clip]:
+    of_revision = select(Clip).where(Clip.study_id == study_id, Clip.revision == revision)
+    return session.scalars(of_revision.order_by(Clip.id))
 
 
-def _run(row: RunRow, study_instance_uid: str) -> Run:
-    return Run(
-        run_uid=row.run_uid,
-        study_instance_uid=study_instance_uid,
-        revision=row.revision,
-        model=ModelIdentity(
-            name=row.model_name,
-            version=row.model_version,
-            family=row.model_family,
-            label=ModelLabel(row.model_label),
-            digest=row.model_digest,
-        ),
-        catalogue_digest=row.catalogue_digest,
-        software_version=row.software_version,
-        preprocessing_profile=row.preprocessing_profile,
-        finished_at=row.finished_at,
-        clips=tuple(
-            ClipEvidence(sop_instance_uid=clip["sop_instance_uid"], frame_numbers=tuple(clip["frame_numbers"]))
-            for clip in row.clips
-        ),
-        results=tuple(
-            TaskResult(
-                task_id=result.task_id,
-                verdict=Verdict(result.verdict),
-                value=result.value,
-                score=result.score,
-                threshold=result.threshold,
-                reason=result.reason,
-                clips=tuple(ClipAnswer(**answer) for answer in result.clips),
-            )
-            for result in row.results
-        ),
-    )
+def _tuple(fact: list[Any] | None) -> tuple[Any, ...] | None:
+    return None if fact is None else tuple(fact)

@@ -10,7 +10,8 @@ from config.broker import Step
 from config.errors import StudyNotFoundError
 from config.rules import Decision
 from db.forwards import add_forwards
-from db.schema import Forward, Instance, Study
+from db.schema import Instance, Study
+from db.schema_peers import Forward
 from db.states import DeliveryState, StudyState
 from db.studies import requeue
 

@@ -36,12 +36,52 @@ class ModelIdentity:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ViewCall:
+    """What a view classifier says of one clip."""
+
+    view: str
+    """The id of the nearest view of the catalogue, or of a classifier's own list."""
+    name: str
+    """The same in words, lower case."""
+    is_heart: bool | None
+    """None: in doubt, so that it may be one."""
+    score: float
+    """Of that view, on the classifier's own scale: a mean cosine, -1..1, where it works with prompts."""
+    margin: float
+    """By how much the view beats the nearest one of the other kind: of no heart where it is a heart, or the reverse."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgedClip:
+    """What the view gate made of one clip."""
+
+    sop_instance_uid: str
+    call: ViewCall | None = None
+    """None: not judged; the note says why."""
+    note: str | None = None
+    skip_reason: str | None = None
+    """Set when the clip is left out of the scoring."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOutClip:
+    """An instance of the study that a run did not look at, or saw no heart in, and why."""
+
+    sop_instance_uid: str
+    reason: str
+    view: ViewCall | None = None
+    """What the model saw in it, where it was asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClipEvidence:
-    """One instance that a run looked at, and the frames of it that were embedded."""
+    """One instance that a run's answers come from, and the frames of it that were embedded."""
 
     sop_instance_uid: str
     frame_numbers: tuple[int, ...]
     """Counted from 1, as Referenced Frame Number (0008,1160) counts them."""
+    view: ViewCall | None = None
+    """None: not judged."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,4 +122,8 @@ class Run:
     finished_at: datetime
     """Aware, UTC."""
     clips: tuple[ClipEvidence, ...]
+    """None of them when no clip shows a heart: every task is then ABSTAINED."""
     results: tuple[TaskResult, ...]
+    left_out: tuple[LeftOutClip, ...] = ()
+    view_gate: str | None = None
+    """How the views were judged, with its settings; None in runs from before there was a gate."""

@@ -1,4 +1,6 @@
-"""The registry's tables. Alembic makes them (db/migrations); a test holds the two equal.
+"""The registry's tables of studies and of what is made of them; those of our peers are in `db.schema_peers`.
+
+Alembic makes them (db/migrations); a test holds the two equal.
 
 PHI lives in `patient_identities` alone. Times are aware and UTC. UIDs are unique keys, so that concurrent
 receivers cannot make two rows of one object.
@@ -10,7 +12,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from db.base import UID, Base
+from db.base import JSON_OR_NULL, UID, Base
 
 
 class Study(Base):
@@ -97,7 +99,10 @@ class Instance(Base):
 
 
 class Clip(Base):
-    """What `prepare` made of an instance in one revision: the frames for the model, or why there are none."""
+    """What `prepare` made of an instance in one revision, and what `score` saw in it; or why it is left out.
+
+    Facts of the picture are NULL where the machine gave none, and in rows from before they were kept.
+    """
 
     __tablename__ = "clips"
 
@@ -106,11 +111,33 @@ class Clip(Base):
     revision: Mapped[int]
     sop_instance_uid: Mapped[str] = mapped_column(UID)
     tensor_path: Mapped[str | None]
-    """Relative to the spool: uint8 [T,224,224,3] as .npy; None when skipped."""
+    """Relative to the spool: uint8 [T,224,224,3] as .npy; None when `prepare` skipped it."""
     frame_numbers: Mapped[list[Any]]
     preprocessing_profile: Mapped[str | None] = mapped_column(String(64))
     notes: Mapped[list[Any]]
     skip_reason: Mapped[str | None]
+    """Why it is left out of the scoring: by `prepare`, or, where there is a tensor, by the view gate of `score`."""
+    frame_times_ms: Mapped[list[Any] | None] = mapped_column(JSON_OR_NULL)
+    """When each of `frame_numbers` was taken, in milliseconds from the first frame of the instance."""
+    time_origin: Mapped[str | None] = mapped_column(String(64))
+    """What of the header these times come from."""
+    heart_rate: Mapped[float | None]
+    """Beats a minute."""
+    region: Mapped[dict[str, Any] | None] = mapped_column(JSON_OR_NULL)
+    """{"left", "top", "right", "bottom"} in pixels, the last two exclusive: what the frames were cut from."""
+    region_origin: Mapped[str | None] = mapped_column(String(16))
+    """Who said so: `machine`, `motion` or `picture`."""
+    pixel_spacing_mm: Mapped[list[Any] | None] = mapped_column(JSON_OR_NULL)
+    """[vertical, horizontal]."""
+    contents: Mapped[list[Any] | None] = mapped_column(JSON_OR_NULL)
+    """What the picture is made of, as tissue or colour Doppler; in alphabetical order."""
+    view: Mapped[str | None] = mapped_column(String(32))
+    """The id of the view that the last scoring saw; NULL: not judged."""
+    view_score: Mapped[float | None]
+    view_margin: Mapped[float | None]
+    """See `db.runs.ViewCall`."""
+    view_note: Mapped[str | None]
+    """Why the view was not judged, or is in doubt."""
 
     __table_args__ = (UniqueConstraint("study_id", "revision", "sop_instance_uid"),)
 
@@ -134,7 +161,10 @@ class RunRow(Base):
     preprocessing_profile: Mapped[str] = mapped_column(String(64))
     finished_at: Mapped[datetime]
     clips: Mapped[list[Any]]
-    """[{"sop_instance_uid": ..., "frame_numbers": [...]}]: the evidence of the run."""
+    """[{"sop_instance_uid": ..., "frame_numbers": [...], "view": {...} or null}]: the evidence of the run."""
+    left_out: Mapped[list[Any] | None] = mapped_column(JSON_OR_NULL)
+    """[{"sop_instance_uid": ..., "reason": ..., "view": {...} or null}]: the instances that gave no answer."""
+    view_gate: Mapped[str | None] = mapped_column(String(64))
 
     results: Mapped[list["ResultRow"]] = relationship(order_by="ResultRow.id")
 
@@ -207,45 +237,6 @@ class Delivery(Base):
     __table_args__ = (UniqueConstraint("report_id", "destination"),)
 
 
-class Forward(Base):
-    """One received instance's way to one peer that it is forwarded to."""
-
-    __tablename__ = "forwards"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    instance_id: Mapped[int] = mapped_column(ForeignKey("instances.id", ondelete="CASCADE"))
-    peer: Mapped[str] = mapped_column(String(32))
-    state: Mapped[str] = mapped_column(String(16))
-    attempts: Mapped[int] = mapped_column(default=0)
-    """How often the peer was sent it."""
-    next_attempt_at: Mapped[datetime | None]
-    last_answer: Mapped[str | None]
-    """What the peer answered last, or why the instance was given up; in our words."""
-    delivered_at: Mapped[datetime | None]
-
-    __table_args__ = (
-        UniqueConstraint("instance_id", "peer"),
-        Index("ix_forwards_state_peer_next_attempt_at", "state", "peer", "next_attempt_at"),
-    )
-
-
-class ForwardPeer(Base):
-    """A peer that instances are forwarded to: who sends to it now, or when it is asked again."""
-
-    __tablename__ = "forward_peers"
-
-    peer: Mapped[str] = mapped_column(String(32), primary_key=True)
-    attempts: Mapped[int] = mapped_column(default=0)
-    """How often in a row it was out of reach."""
-    next_attempt_at: Mapped[datetime | None]
-    last_answer: Mapped[str | None]
-    """Why it is out of reach; None when it answered last."""
-    lease_token: Mapped[str | None] = mapped_column(String(36))
-    lease_owner: Mapped[str | None] = mapped_column(String(128))
-    lease_expires_at: Mapped[datetime | None]
-    announced_at: Mapped[datetime | None]
-
-
 class JournalEntry(Base):
     """What happened to a study, append-only: each transition and each failed attempt."""
 
@@ -262,21 +253,3 @@ class JournalEntry(Base):
     duration_ms: Mapped[int | None]
     host: Mapped[str] = mapped_column(String(128))
     reason: Mapped[str | None]
-
-
-class Caller(Base):
-    """Somebody who asked the node for an association, and what became of it."""
-
-    __tablename__ = "callers"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    ae_title: Mapped[str] = mapped_column(String(16))
-    address: Mapped[str] = mapped_column(String(45))
-    """IP address; `elsewhere` stands for the many of a flood."""
-    outcome: Mapped[str] = mapped_column(String(255))
-    """`accepted`, or why it was refused."""
-    count: Mapped[int]
-    first_at: Mapped[datetime]
-    last_at: Mapped[datetime] = mapped_column(index=True)
-
-    __table_args__ = (UniqueConstraint("ae_title", "address", "outcome"),)

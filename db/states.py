@@ -1,6 +1,7 @@
 """A study's life, as a table.
 
 RECEIVING ──quiet──> READY ──prepare──> PREPARED ──score──> SCORED ──report──> REPORTED ──deliver──> DELIVERED
+                       │                          └──score: no clip shows a heart──> SKIPPED
                        └──prepare: no usable clip──> SKIPPED
 READY, PREPARED, SCORED, REPORTED ──attempts used up──> FAILED ──requeue──> where it failed
 every state ──late instance──> RECEIVING, as the next revision
@@ -23,7 +24,8 @@ class StudyState(StrEnum):
     """Its report lies in the spool. With no destination that takes it, the study stays here."""
     DELIVERED = "DELIVERED"
     SKIPPED = "SKIPPED"
-    """Nothing in it can be scored; the reason says why."""
+    """Nothing in it can be scored; the reason says why. No report is made: a study of liver or vessels that came to us
+    is no echocardiography, and must not get a report that is called one."""
     FAILED = "FAILED"
     """A step failed for good; the reason says why, and `requeue` sets the study back before that step."""
 
@@ -50,7 +52,7 @@ class Transition:
 
 TRANSITIONS: dict[Step, Transition] = {
     Step.PREPARE: Transition(before=StudyState.READY, after=StudyState.PREPARED, may_skip=True),
-    Step.SCORE: Transition(before=StudyState.PREPARED, after=StudyState.SCORED),
+    Step.SCORE: Transition(before=StudyState.PREPARED, after=StudyState.SCORED, may_skip=True),
     Step.REPORT: Transition(before=StudyState.SCORED, after=StudyState.REPORTED),
     Step.DELIVER: Transition(before=StudyState.REPORTED, after=StudyState.DELIVERED),
 }

@@ -206,9 +206,10 @@ def _has_prepared_frames(study: Study) -> bool:
 
 
 def _has_current_results(session: Session, study: Study) -> bool:
-    """Whether the current run is of this revision, and not of one before a late instance."""
-    current = select(RunRow.revision).join(CurrentRun, CurrentRun.run_id == RunRow.id)
-    return session.scalar(current.where(CurrentRun.study_id == study.id)) == study.revision
+    """Whether the current run is of this revision, not of one before a late instance, and has seen a heart."""
+    current = select(RunRow).join(CurrentRun, CurrentRun.run_id == RunRow.id)
+    run = session.scalar(current.where(CurrentRun.study_id == study.id))
+    return run is not None and run.revision == study.revision and bool(run.clips)
 
 
 def _is_known(session: Session, study_instance_uid: str) -> bool:

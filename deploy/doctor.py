@@ -150,7 +150,10 @@ def _broker(settings: Settings) -> str:
 
 def _catalogue(settings: Settings) -> str:
     catalogue = load_catalogue(settings.catalogue_path)
-    return f"{len(catalogue.tasks)} tasks, {catalogue.digest[:12]}"
+    named = f"{len(catalogue.tasks)} tasks, {len(catalogue.views)} views, {catalogue.digest[:12]}"
+    if not catalogue.views and settings.gate.views != "off":
+        raise Doubt(f"{named}: without views, clips that show no heart are scored; add [[view]] entries")
+    return named
 
 
 def _model_pack(settings: Settings) -> str:

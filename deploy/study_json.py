@@ -1,10 +1,17 @@
 """`echoworker study --json`: all that the registry knows of a study, but for the patient, for programs."""
 
+from dataclasses import asdict
 from typing import Any
 
 from config.catalogue import Catalogue, RegressionTask
 from db.queries import StudyDetail
 from db.runs import Run, TaskResult
+
+CLIP_FACTS = (
+    "frame_numbers", "frame_times_ms", "time_origin", "heart_rate", "region", "region_origin", "pixel_spacing_mm",
+    "contents", "notes", "view", "view_score", "view_margin", "view_note", "skip_reason",
+)  # fmt: skip
+"""Columns of `db.schema.Clip`; all of them null until the instance is prepared."""
 
 
 def study_facts(detail: StudyDetail, catalogue: Catalogue | None) -> dict[str, Any]:
@@ -43,12 +50,9 @@ def _instances(detail: StudyDetail) -> list[dict[str, Any]]:
             "sop_instance_uid": instance.sop_instance_uid,
             "received_at": instance.received_at.isoformat(),
             "calling_ae_title": instance.calling_ae_title,
-            "frame_numbers": clip.frame_numbers if clip else None,
-            "notes": clip.notes if clip else None,
-            "skip_reason": clip.skip_reason if clip else None,
+            **{fact: getattr(clips.get(instance.sop_instance_uid), fact, None) for fact in CLIP_FACTS},
         }
         for instance in detail.instances
-        for clip in [clips.get(instance.sop_instance_uid)]
     ]
 
 
@@ -61,7 +65,9 @@ def _run(run: Run, catalogue: Catalogue | None) -> dict[str, Any]:
         "catalogue_digest": run.catalogue_digest,
         "software_version": run.software_version,
         "preprocessing_profile": run.preprocessing_profile,
-        "clips": [vars(clip) for clip in run.clips],
+        "view_gate": run.view_gate,
+        "clips": [asdict(clip) for clip in run.clips],
+        "left_out": [asdict(clip) for clip in run.left_out],
         "results": [_result(result, run, catalogue) for result in run.results],
     }
 

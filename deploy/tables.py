@@ -14,7 +14,8 @@ from config.rules import Action
 from config.settings import Settings
 from db.queries import StudyDetail, StudySummary
 from db.runs import Run, TaskResult, Verdict
-from db.schema import Caller
+from db.schema import Clip
+from db.schema_peers import Caller
 from db.states import DeliveryState
 from dicom_node.quarantine import Quarantined
 from dicom_node.report.wording import LIMITS_OF_USE
@@ -101,7 +102,7 @@ def study_view(detail: StudyDetail, catalogue: Catalogue | None, *, width: int) 
     parts: list[RenderableType] = [head]
     if detail.run is not None:
         parts += [results_table(detail.run, catalogue), _provenance(detail.run)]
-    parts += [_clips_table(detail, width)]
+    parts += [_clips_table(detail, catalogue, width)]
     if detail.report is not None:
         parts.append(_deliveries_table(detail))
     parts.append(_journal_table(detail, width))
@@ -150,20 +151,30 @@ def _provenance(run: Run) -> Text:
     )
 
 
-def _clips_table(detail: StudyDetail, width: int) -> Table:
-    table = Table(_uid("Instance", width), "Frames", "Clip", title="Instances", title_justify="left")
+def _clips_table(detail: StudyDetail, catalogue: Catalogue | None, width: int) -> Table:
+    table = Table(_uid("Instance", width), "Frames", "View", "Clip", title="Instances", title_justify="left")
     clips = {clip.sop_instance_uid: clip for clip in detail.clips}
     for instance in detail.instances:
         clip = clips.get(instance.sop_instance_uid)
         if instance.action == Action.STORE:
             kept = f"not scored: rule {instance.rule}" if instance.rule else "not scored: a report of ours"
-            table.add_row(instance.sop_instance_uid, "", Text(kept))
+            table.add_row(instance.sop_instance_uid, "", "", Text(kept))
         elif clip is None:
-            table.add_row(instance.sop_instance_uid, "", "not prepared yet")
+            table.add_row(instance.sop_instance_uid, "", "", "not prepared yet")
         else:
-            said = clip.skip_reason or "; ".join(clip.notes) or "ok"
-            table.add_row(instance.sop_instance_uid, str(len(clip.frame_numbers) or ""), Text(said))
+            notes = [*clip.notes, clip.view_note] if clip.view_note else clip.notes
+            said = clip.skip_reason or "; ".join(notes) or "ok"
+            frames = str(len(clip.frame_numbers) or "")
+            table.add_row(instance.sop_instance_uid, frames, Text(_view(clip, catalogue)), Text(said))
     return table
+
+
+def _view(clip: Clip, catalogue: Catalogue | None) -> str:
+    """What the model sees in a clip, and by how much it prefers that to any view of the other kind."""
+    if clip.view is None or clip.view_margin is None:
+        return ""
+    known = catalogue.view(clip.view) if catalogue else None
+    return f"{known.name if known else clip.view} (by {clip.view_margin:.3f})"
 
 
 def _deliveries_table(detail: StudyDetail) -> Table:

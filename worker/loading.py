@@ -11,6 +11,7 @@ from worker.echoclip.towers import Towers
 from worker.echoclip.untrained import make_untrained_pack
 from worker.pixels.preprocess import SIDE
 from worker.study_scoring import Scorer
+from worker.views import view_gate
 
 
 def load_scorer(settings: Settings, catalogue: Catalogue) -> Scorer:
@@ -24,7 +25,8 @@ def load_scorer(settings: Settings, catalogue: Catalogue) -> Scorer:
     pack = load_scoring_pack(Path(settings.model.pack) if settings.model.pack else _untrained_pack(settings))
     towers = Towers(pack, device=settings.model.device, precision=settings.model.precision)
     emit(Event.MODEL_LOADED, model=pack.identity.name, label=pack.identity.label)
-    return Scorer(towers, pack.identity, catalogue)
+    gate = view_gate(settings.gate, pack.identity, catalogue.views, towers.embed_prompts)
+    return Scorer(towers, pack.identity, catalogue, gate)
 
 
 def load_scoring_pack(folder: Path) -> ModelPack:

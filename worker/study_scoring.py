@@ -1,4 +1,4 @@
-"""The scoring of one study, on one screen: clips -> frame embeddings -> every task of the catalogue -> results."""
+"""The scoring of one study, on one screen: clips -> frame embeddings -> view gate -> every task of the catalogue."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from config.catalogue import PLACEHOLDER, BinaryTask, Catalogue, RegressionTask
-from db.runs import ClipAnswer, ModelIdentity, TaskResult, Verdict
+from db.runs import ClipAnswer, JudgedClip, ModelIdentity, TaskResult, Verdict
 from worker.echoclip.towers import Towers
 from worker.echoclip.zero_shot import binary_score, regression_estimate
+from worker.views import ViewGate, counted
 
 NO_CLIP = "no usable clip"
 
@@ -26,6 +27,18 @@ class ScorableClip:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StudyScore:
+    """What the model says of one study."""
+
+    results: tuple[TaskResult, ...]
+    """One for each task of the catalogue, in its order."""
+    clips: tuple[JudgedClip, ...]
+    """All that were handed in, in their order; the results come from those that are not left out."""
+    why_unanswered: str | None
+    """Set when no clip is left, so that every task is ABSTAINED."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class _EmbeddedClip:
     sop_instance_uid: str
     frames: Tensor
@@ -34,23 +47,32 @@ class _EmbeddedClip:
 class Scorer:
     """A model with the prompts of one catalogue, embedded once and kept."""
 
-    def __init__(self, towers: Towers, identity: ModelIdentity, catalogue: Catalogue) -> None:
+    def __init__(self, towers: Towers, identity: ModelIdentity, catalogue: Catalogue, gate: ViewGate) -> None:
         self.identity = identity
+        self.gate = gate
         self._towers = towers
         self._tasks = catalogue.tasks
         self._prompts = {task.id: towers.embed_prompts(filled_prompts(task)) for task in catalogue.tasks}
 
-    def score(self, clips: Sequence[ScorableClip]) -> tuple[TaskResult, ...]:
-        """Answer every task of the catalogue, in its order, for one study."""
+    def score(self, clips: Sequence[ScorableClip]) -> StudyScore:
+        """Answer every task of the catalogue for one study, from the clips that show a heart."""
         embedded = [
             _EmbeddedClip(sop_instance_uid=clip.sop_instance_uid, frames=self._towers.embed_frames(_tensor(clip)))
             for clip in clips
         ]
-        return tuple(self._answer(task, embedded) for task in self._tasks)
+        judged = tuple(self.gate.judge(clip.sop_instance_uid, clip.frames) for clip in embedded)
+        left_out = {clip.sop_instance_uid: clip.skip_reason for clip in judged if clip.skip_reason is not None}
+        shown = [clip for clip in embedded if clip.sop_instance_uid not in left_out]
+        if not shown:
+            reason = f"{NO_CLIP}: {counted(left_out.values())}" if left_out else NO_CLIP
+            return StudyScore(results=self._abstained(reason), clips=judged, why_unanswered=reason)
+        results = tuple(self._answer(task, shown) for task in self._tasks)
+        return StudyScore(results=results, clips=judged, why_unanswered=None)
+
+    def _abstained(self, reason: str) -> tuple[TaskResult, ...]:
+        return tuple(TaskResult(task_id=task.id, verdict=Verdict.ABSTAINED, reason=reason) for task in self._tasks)
 
     def _answer(self, task: RegressionTask | BinaryTask, clips: Sequence[_EmbeddedClip]) -> TaskResult:
-        if not clips:
-            return TaskResult(task_id=task.id, verdict=Verdict.ABSTAINED, reason=NO_CLIP)
         if isinstance(task, RegressionTask):
             return self._measure(task, clips)
         return self._detect(task, clips)

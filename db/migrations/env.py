@@ -2,6 +2,7 @@
 
 from alembic import context
 
+import db.schema_peers  # noqa: F401  its tables are part of the metadata
 from db.schema import Study
 
 context.configure(

@@ -38,7 +38,7 @@ from dicom_node.report.codes import (
     coded,
 )
 from dicom_node.report.uids import derived_uid
-from dicom_node.report.wording import explanation, limits_of_use
+from dicom_node.report.wording import explanation, left_out, limits_of_use, views_seen
 
 ESTIMATE_DECIMALS = 1
 SIMILARITY_DECIMALS = 4
@@ -60,7 +60,8 @@ def report_content(run: Run, catalogue: Catalogue, evidence: Sequence[Dataset]) 
         referenced_images=evidence,
     )
     evaluations = ContainerContentItem(name=QUALITATIVE_EVALUATIONS, relationship_type=RelationshipTypeValues.CONTAINS)
-    evaluations.ContentSequence = ContentSequence([_comment(limits_of_use(run))])
+    comments = (limits_of_use(run), views_seen(run), left_out(run))
+    evaluations.ContentSequence = ContentSequence([_comment(text) for text in comments if text is not None])
     content[0].ContentSequence.append(evaluations)
     return content
 
@@ -140,6 +141,7 @@ def _algorithm(run: Run) -> AlgorithmIdentification:
             f"model pack SHA-256 {run.model.digest}",
             f"task catalogue SHA-256 {run.catalogue_digest}",
             f"preprocessing {run.preprocessing_profile}",
+            f"view gate {run.view_gate or 'none'}",
             f"run {run.run_uid}",
         ],
     )

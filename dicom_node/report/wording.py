@@ -1,5 +1,7 @@
 """What a report says in words; a reader who knows nothing of the model must not be misled by it."""
 
+from collections import Counter
+
 from config.catalogue import RegressionTask
 from config.labels import ModelLabel
 from db.runs import Run, TaskResult, Verdict
@@ -21,8 +23,10 @@ LIMITS_OF_USE: dict[ModelLabel, str] = {
 """What results of a model so labelled may be taken for; said with every one of them."""
 _HOW_MADE = (
     "Computed without a human reader from the frames that are referenced. Cosine similarities are not probabilities. "
-    "The published model was evaluated on apical four-chamber views; no check of the view was made."
+    "The published model was evaluated on apical four-chamber views; "
 )
+_VIEWS_UNJUDGED = "no check of the view was made."
+_VIEWS_JUDGED = "the model itself named the view of each clip, which nobody has calibrated."
 
 
 def series_description(label: ModelLabel) -> str:
@@ -33,7 +37,27 @@ def series_description(label: ModelLabel) -> str:
 
 def limits_of_use(run: Run) -> str:
     """What these results may be taken for."""
-    return f"{LIMITS_OF_USE[run.model.label]} {_HOW_MADE}"
+    judged = any(clip.view for clip in run.clips)
+    return f"{LIMITS_OF_USE[run.model.label]} {_HOW_MADE}{_VIEWS_JUDGED if judged else _VIEWS_UNJUDGED}"
+
+
+def views_seen(run: Run) -> str | None:
+    """Which views the answers come from, as far as the model can tell; None where it was not asked."""
+    calls = [clip.view for clip in run.clips if clip.view is not None]
+    if not calls:
+        return None
+    doubts = {True: "", None: ", in doubt", False: ", no heart"}
+    names = Counter(f"{call.name}{doubts[call.is_heart]}" for call in calls)
+    return f"Views of the clips used, as the model sees them: {_counted(names)}."
+
+
+def left_out(run: Run) -> str | None:
+    """Which instances of the study gave no answer, and why; None where all did."""
+    if not run.left_out:
+        return None
+    instances = len(run.clips) + len(run.left_out)
+    reasons = Counter(clip.reason for clip in run.left_out)
+    return f"Left out, {len(run.left_out)} of {instances} instances: {_counted(reasons)}."
 
 
 def explanation(result: TaskResult, task: RegressionTask | None, label: ModelLabel) -> str:
@@ -57,6 +81,11 @@ def _explained(result: TaskResult, task: RegressionTask | None) -> str:
             return f"Neither present nor absent can be said: {result.reason}."
         case Verdict.ABSTAINED:
             return f"Not answered: {result.reason}."
+
+
+def _counted(said: Counter[str]) -> str:
+    """The commonest first; what is as common, in the order in which it came."""
+    return "; ".join(f"{text} ({count})" for text, count in said.most_common())
 
 
 def _listed(result: TaskResult, *, decimals: int) -> str:

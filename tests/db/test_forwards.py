@@ -24,7 +24,8 @@ from db.forwards import (
     take_forward_announcements,
 )
 from db.queries import rules_of, spool_paths_of, study_detail
-from db.schema import Forward, Instance
+from db.schema import Instance
+from db.schema_peers import Forward
 from db.session import Database, _alembic
 from db.states import DeliveryState
 from db.studies import ReceivedInstance, Registration, register_instance

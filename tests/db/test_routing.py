@@ -15,7 +15,8 @@ from db.forwards import add_forwards
 from db.leases import claim, completing
 from db.queries import spool_paths_of, study_detail
 from db.routing import apply_decisions
-from db.schema import Forward, Instance, Study
+from db.schema import Instance, Study
+from db.schema_peers import Forward
 from db.session import Database
 from db.studies import ReceivedInstance, close_quiet_studies, register_instance
 

@@ -20,7 +20,8 @@ from sqlalchemy import select, update
 from config.logs import configure_logs
 from config.settings import load_settings
 from db.forwards import ForwardSummary, forward_summaries
-from db.schema import Forward, ForwardPeer, Instance
+from db.schema import Instance
+from db.schema_peers import Forward, ForwardPeer
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
 from tests.support.servers import Orthanc, free_port, storescp
 from tests.worker.pipeline import Pipeline

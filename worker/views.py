@@ -1,0 +1,122 @@
+"""What a clip shows, and whether it is a heart: the view gate in front of the scoring.
+
+A zero-shot model answers every question about every picture. Asked for the ejection fraction of a liver, it gives a
+number; so clips in which it sees no heart are left out, with the reason. No threshold for this has been published: what
+decides is a margin that nobody has calibrated (`config.settings.GateSettings`, docs/model-card.md).
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from config.catalogue import View
+from config.labels import ModelLabel
+from config.settings import GateSettings
+from db.runs import JudgedClip, ModelIdentity, ViewCall
+from worker.echoclip.zero_shot import binary_score
+
+EmbedPrompts = Callable[[Sequence[str]], Tensor]
+
+
+class ViewClassifier(Protocol):
+    """Says which view a clip shows, from its frames as the model of the pack embeds them.
+
+    The prompts of the catalogue make one. A pack whose model was trained together with a classifier may bring its own:
+    its views need not be those of the catalogue, nor its scores cosines, and when a clip is surely no heart is for it
+    alone to say.
+    """
+
+    @property
+    def method(self) -> str:
+        """How it decides, with all that decides it: part of the provenance of a run; at most 48 characters."""
+
+    def call(self, frames: Tensor) -> ViewCall:
+        """The view of a clip with these frame embeddings: float32 [T, D], T >= 1, L2-normalised."""
+
+
+class PromptViewClassifier:
+    """Takes the view whose prompts have the highest mean cosine with the frames."""
+
+    def __init__(self, views: Sequence[View], embed_prompts: EmbedPrompts, *, margin: float) -> None:
+        """Embed the prompts once.
+
+        Parameters
+        ----------
+        views
+            At least one of the heart and one of something else, as a catalogue holds them.
+        embed_prompts
+            Texts to embeddings: float32 [P, D], L2-normalised, of the model that embeds the frames.
+        margin
+            By how much, as a cosine, the nearest view that is no heart must beat the nearest that is one, before a clip
+            counts as no heart.
+        """
+        self._views = tuple((view, embed_prompts(view.prompts)) for view in views)
+        self._margin = margin
+
+    @property
+    def method(self) -> str:
+        """See `ViewClassifier`; the prompts themselves are in the catalogue, which has a digest of its own."""
+        return f"prompts, margin {self._margin:g}"
+
+    def call(self, frames: Tensor) -> ViewCall:
+        """See `ViewClassifier`. Of views that are equally near, the first of the catalogue."""
+        scored = [(binary_score(frames, prompts), view) for view, prompts in self._views]
+        score, view = max(scored, key=lambda pair: pair[0])
+        margin = score - max(other for other, of in scored if of.heart != view.heart)
+        is_surely_none = not view.heart and margin >= self._margin
+        is_heart = view.heart or (False if is_surely_none else None)
+        return ViewCall(view=view.id, name=view.name, is_heart=is_heart, score=score, margin=margin)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewGate:
+    """Judges clips, and says which of them are left out."""
+
+    classifier: ViewClassifier | None = None
+    leaves_out: bool = False
+    """Whether a clip without a heart is left out, or only noted."""
+    not_judged: str | None = None
+    """Without a classifier: why there is none."""
+
+    @property
+    def provenance(self) -> str:
+        """How the gate works, for the run: at most 64 characters."""
+        if self.classifier is None:
+            return f"not judged: {self.not_judged}"
+        return f"{'skip' if self.leaves_out else 'note'}: {self.classifier.method}"
+
+    def judge(self, sop_instance_uid: str, frames: Tensor) -> JudgedClip:
+        """What becomes of a clip with these frame embeddings: float32 [T, D], L2-normalised."""
+        if self.classifier is None:
+            return JudgedClip(sop_instance_uid=sop_instance_uid, note=f"not judged: {self.not_judged}")
+        call = self.classifier.call(frames)
+        said = {
+            True: None,
+            None: f"the model is not sure to see a heart: most like {call.name}",
+            False: f"the model sees no heart: most like {call.name}",
+        }[call.is_heart]
+        if call.is_heart is False and self.leaves_out:
+            return JudgedClip(sop_instance_uid=sop_instance_uid, call=call, skip_reason=said)
+        return JudgedClip(sop_instance_uid=sop_instance_uid, call=call, note=said)
+
+
+def view_gate(
+    settings: GateSettings, model: ModelIdentity, views: Sequence[View], embed_prompts: EmbedPrompts
+) -> ViewGate:
+    """The gate for this model; one that judges nothing where a judgement would mean nothing, or is not wanted."""
+    if settings.views == "off":
+        return ViewGate(not_judged="gate.views is off")
+    if model.label is ModelLabel.UNTRAINED:
+        return ViewGate(not_judged="untrained model")
+    if not views:
+        return ViewGate(not_judged="the catalogue has no views")
+    classifier = PromptViewClassifier(views, embed_prompts, margin=settings.view_margin)
+    return ViewGate(classifier=classifier, leaves_out=settings.views == "skip")
+
+
+def counted(reasons: Iterable[str]) -> str:
+    """Reasons with how often each was given, the commonest first."""
+    return "; ".join(f"{count} × {reason}" for reason, count in Counter(reasons).most_common())  # noqa: RUF001
