@@ -146,7 +146,8 @@ def _provenance(run: Run) -> Text:
     return Text(
         f"run {run.run_uid} at {run.finished_at:%Y-%m-%d %H:%M:%S} UTC: model {run.model.name} {run.model.version} "
         f"({run.model.label}, {run.model.digest[:12]}), catalogue {run.catalogue_digest[:12]}, "
-        f"EchoWorker {run.software_version}, preprocessing {run.preprocessing_profile}",
+        f"EchoWorker {run.software_version}, preprocessing {run.preprocessing_profile}, "
+        f"view gate {run.view_gate or 'none'}",
         style="dim",
     )
 

@@ -51,6 +51,10 @@ def report_section(catalogue: Catalogue) -> str:
         "as NUM;\n"
         f"- for no answer: CODE {codes.PRESENCE[Verdict.ABSTAINED].meaning}, never a NUM;",
         "and a comment in words.",
+        f"The container {codes.QUALITATIVE_EVALUATIONS.meaning} holds comments on the whole report: what its results "
+        "may be taken for; where the views were judged, the views of the instances used; and how many instances of the "
+        "study were left out, for which reasons. Instances that were left out are not referenced. A study of which no "
+        "instance is used gets no report.",
         "### Tasks of the catalogue",
         table(("task", "concept", "value", "finding site"), tasks),
         "### Other terms",

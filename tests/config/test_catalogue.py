@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ concept = { value = "1", scheme = "LN", meaning = "a" }
 finding_site = { value = "2", scheme = "SCT", meaning = "b" }
 """
 BINARY = f'[[task]]\nid = "lead"\nname = "Lead"\nkind = "binary"\nprompts = ["a lead"]\n{CODES}'
+HEART = '[[view]]\nid = "apical"\nname = "apical view"\nheart = true\nprompts = ["apex"]\n'
+LIVER = '[[view]]\nid = "liver"\nname = "liver"\nheart = false\nprompts = ["liver"]\n'
 REGRESSION = (
     '[[task]]\nid = "ef"\nname = "EF"\nkind = "regression"\nprompts = ["EF {value}"]\n'
     f'values = {{ first = 0, last = 100 }}\nunit = {{ value = "%", scheme = "UCUM", meaning = "percent" }}\n{CODES}'
@@ -47,6 +50,21 @@ def test_the_digest_changes_with_any_byte_of_the_file(tmp_path: Path) -> None:
     assert load_catalogue(copy).digest != load_catalogue().digest
 
 
+def test_the_bundled_views_are_the_standard_ones_of_the_heart_and_what_else_a_machine_sends() -> None:
+    views = load_catalogue().views
+    assert {view.id for view in views if view.heart} == {
+        "apical_four_chamber", "apical_two_chamber", "apical_three_chamber", "apical_five_chamber",
+        "parasternal_long_axis", "parasternal_short_axis", "subcostal", "suprasternal",
+    }  # fmt: skip
+    assert {view.id for view in views if not view.heart} == {"abdomen", "lung", "vessel", "obstetric", "page"}
+    assert not [prompt for view in views for prompt in view.prompts if re.search(r"\b(no|not|without)\b", prompt)]
+
+
+def test_a_catalogue_may_have_no_views(tmp_path: Path) -> None:
+    (tmp_path / "tasks.toml").write_text(BINARY)
+    assert load_catalogue(tmp_path / "tasks.toml").views == ()
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -59,6 +77,10 @@ def test_the_digest_changes_with_any_byte_of_the_file(tmp_path: Path) -> None:
         (BINARY.replace('["a lead"]', "[]"), "'lead', prompts"),
         (BINARY + "colour = 1\n", "'lead'.*colour"),
         (BINARY + BINARY, "more than once: lead"),
+        (BINARY + HEART, "views of the heart and views of something else"),
+        (BINARY + HEART + HEART + LIVER, "view id used more than once: apical"),
+        (BINARY + HEART + LIVER.replace("heart = false", "heart = 3"), "view 'liver', heart"),
+        (BINARY + HEART + LIVER.replace('["liver"]', "[]"), "view 'liver', prompts"),
         ("task = 3", "task"),
         ("", "task"),
         ("[[task", "TOML"),

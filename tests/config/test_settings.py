@@ -46,6 +46,8 @@ def test_environment_beats_the_site_file_and_the_file_beats_the_defaults(
             '[[peers]]\nroles=["destination"]\nname="A"\nhost="h"\nport=1\nae_title="X"\naccept_models=["ANY"]\n',
             "accept_models",
         ),
+        ('[gate]\nviews = "maybe"\n', "gate.views"),
+        ("[gate]\nview_margin = -0.1\n", "gate.view_margin"),
         ("[node\n", "site.toml"),
     ],
 )

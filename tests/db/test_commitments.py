@@ -19,7 +19,7 @@ from db.results import (
     due_deliveries,
     set_deliveries,
 )
-from db.runs import ModelIdentity, Run
+from db.runs import ClipEvidence, ModelIdentity, Run
 from db.schema import Delivery, Study
 from db.session import Database
 from db.states import DeliveryState
@@ -41,7 +41,7 @@ def run_of(study: str, run_uid: str, now: datetime) -> Run:
         software_version="0",
         preprocessing_profile="p",
         finished_at=now,
-        clips=(),
+        clips=(ClipEvidence(sop_instance_uid="1.2.1.1.1", frame_numbers=(1,)),),
         results=(),
     )
 

@@ -153,9 +153,11 @@ def test_a_study_without_usable_clips_is_skipped_with_its_reason(
         assert (study.state, study.reason) == (StudyState.SKIPPED, "no usable clip")
 
 
-def test_only_prepare_may_skip() -> None:
-    with pytest.raises(ValueError, match="cannot skip"):
-        state_after(Step.SCORE, skipped=True)
+def test_a_study_is_skipped_before_it_has_results_and_not_after() -> None:
+    assert state_after(Step.SCORE, skipped=True) is StudyState.SKIPPED
+    for step in (Step.REPORT, Step.DELIVER):
+        with pytest.raises(ValueError, match="cannot skip"):
+            state_after(step, skipped=True)
 
 
 def test_a_waiting_step_is_announced_once_until_its_message_is_given_up(

@@ -23,10 +23,11 @@ from config.settings import load_settings
 from db.callers import record_calls
 from db.received import Call
 from dicom_node.spool import Spool
-from tests.support.clips import SMALL
+from tests.support.clips import SMALL, as_study_of_its_own
 from tests.support.installation import ECHOWORKER, Installation
 from tests.support.servers import StoreSCP
 from tests.worker.pipeline import Pipeline
+from tests.worker.scripted import ScriptedTowers, scripted_scorer
 
 COMMANDS = (
     "up", "demo", "node", "worker", "beat", "send", "fetch", "studies", "study", "requeue", "close", "clip", "doctor",
@@ -113,7 +114,7 @@ def test_a_command_that_only_looks_makes_no_data_folder(installation: Installati
 def test_a_registry_of_another_version_is_named(installation: Installation) -> None:
     (installation.folder / "data").mkdir()
     sqlite3.connect(installation.folder / "data" / "registry.sqlite3").execute("CREATE TABLE other (id)").close()
-    said = "error: the registry's schema is at nothing, this version needs 0003: run echoworker db upgrade"
+    said = "error: the registry's schema is at nothing, this version needs 0004: run echoworker db upgrade"
     assert installation.command("studies").stderr.strip() == said
 
 
@@ -216,6 +217,38 @@ def test_a_study_is_shown_by_the_questions_that_its_run_answered(
     assert "is not in the spool" in " ".join(shown.split())
     assert "mmHg" not in shown
     assert "cosine" not in shown
+
+
+def test_a_study_is_shown_with_what_the_model_sees_in_each_clip(
+    installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ECHOWORKER_CONFIG", str(installation.site))
+    pipeline = Pipeline.create(load_settings())
+    context = pipeline.context
+    towers = ScriptedTowers(context.catalogue)
+    towers.shows = ["apical_four_chamber", "abdomen", {"lung": 0.3, "subcostal": 0.29}]
+    context.scorer = scripted_scorer(towers, context.catalogue, context.settings.gate)
+    uid = pipeline.receive(*(as_study_of_its_own(SMALL, tmp_path, StudyInstanceUID="1.2.9") for _ in range(3)))
+    pipeline.fall_quiet()
+    pipeline.run(uid)
+    shown = installation.command("study", uid).stdout
+    rows = [line for line in shown.splitlines() if "1.2.826.0.1." in line]
+    for row, view in zip(rows, ["apical four-chamber view (by 1.000)", "abdomen (by 1.000)", "lung"], strict=True):
+        assert view in row
+    assert "the model sees no heart: most like abdomen" in rows[1]
+    assert "view gate skip: prompts, margin 0.05" in " ".join(shown.split())
+    facts = json.loads(installation.command("study", "--json", uid).stdout)
+    seen = [(clip["view"], clip["view_score"], clip["skip_reason"], clip["view_note"]) for clip in facts["instances"]]
+    assert seen == [
+        ("apical_four_chamber", 1, None, None),
+        ("abdomen", 1, "the model sees no heart: most like abdomen", None),
+        ("lung", pytest.approx(0.3), None, "the model is not sure to see a heart: most like lung or pleura"),
+    ]
+    known = {"frame_times_ms", "time_origin", "heart_rate", "region", "region_origin", "pixel_spacing_mm", "contents"}
+    assert known <= facts["instances"][0].keys()
+    assert facts["run"]["view_gate"] == "skip: prompts, margin 0.05"
+    (left_out,) = facts["run"]["left_out"]
+    assert (left_out["sop_instance_uid"], left_out["view"]["margin"]) == (facts["instances"][1]["sop_instance_uid"], 1)
 
 
 def test_nothing_of_the_patient_is_shown(installation: Installation, study: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from config.catalogue import BUNDLED_CATALOGUE
 from config.settings import Settings, load_settings
 from db.schema import Study
 from db.session import Database
@@ -48,6 +49,20 @@ def test_what_is_left_undone_is_a_warning_and_no_fault(settings: Settings, node:
     assert "UNTRAINED" in found["model pack"].said
     assert "reports stay in the spool" in found["destinations"].said
     assert found["node"].said.endswith("answers C-ECHO")
+
+
+def test_a_catalogue_without_views_is_a_warning_unless_the_gate_is_off(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert findings(settings)["task catalogue"].said.startswith("6 tasks, 13 views, ")
+    tasks, *_ = BUNDLED_CATALOGUE.read_text().partition("[[view]]")
+    (tmp_path / "tasks.toml").write_text(tasks)
+    monkeypatch.setenv("ECHOWORKER_MODEL__CATALOGUE", str(tmp_path / "tasks.toml"))
+    found = findings(load_settings())["task catalogue"]
+    assert found.level is Level.WARN
+    assert "clips that show no heart are scored" in found.said
+    monkeypatch.setenv("ECHOWORKER_GATE__VIEWS", "off")
+    assert findings(load_settings())["task catalogue"].level is Level.OK
 
 
 def test_a_node_that_rejects_the_doctor_runs(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,12 +10,15 @@ from torch import Tensor
 
 from config.catalogue import BinaryTask, Catalogue, RegressionTask, load_catalogue
 from config.labels import ModelLabel
+from config.settings import GateSettings
 from db.runs import ModelIdentity, TaskResult, Verdict
 from tests.support.clips import LARGE, SMALL
+from tests.worker.scripted import ScriptedTowers, scripted_scorer
 from worker.echoclip.pack import ModelPack
 from worker.echoclip.towers import Towers
 from worker.pixels.clip import read_clip
-from worker.study_scoring import ScorableClip, Scorer, filled_prompts
+from worker.study_scoring import ScorableClip, Scorer, StudyScore, filled_prompts
+from worker.views import ViewGate
 
 CODES = """
 concept = { value = "1", scheme = "99TEST", meaning = "Concept" }
@@ -65,13 +68,16 @@ def catalogue(tmp_path: Path) -> Catalogue:
     return load_catalogue(tmp_path / "tasks.toml")
 
 
+NO_GATE = ViewGate(not_judged="no test of the gate")
+
+
 def scorer(catalogue: Catalogue, family: str = "compass") -> Scorer:
     identity = ModelIdentity(name="Compass", version="1", family=family, label=ModelLabel.RESEARCH, digest="0" * 64)
-    return Scorer(Compass(), identity, catalogue)  # type: ignore[arg-type]
+    return Scorer(Compass(), identity, catalogue, NO_GATE)  # type: ignore[arg-type]
 
 
-def by_task(results: Sequence[TaskResult]) -> dict[str, TaskResult]:
-    return {result.task_id: result for result in results}
+def by_task(score: StudyScore) -> dict[str, TaskResult]:
+    return {result.task_id: result for result in score.results}
 
 
 def test_a_study_measures_the_median_of_its_clips_so_that_one_off_its_view_does_not_move_it(
@@ -108,7 +114,7 @@ def test_without_a_threshold_of_its_own_family_a_model_calls_nothing(catalogue: 
 
 
 def test_without_a_clip_every_task_abstains(catalogue: Catalogue) -> None:
-    for result in scorer(catalogue).score([]):
+    for result in scorer(catalogue).score([]).results:
         assert (result.verdict, result.value, result.score) == (Verdict.ABSTAINED, None, None)
         assert result.reason
 
@@ -131,7 +137,47 @@ def test_real_clips_answer_the_whole_catalogue_the_same_each_time(towers: Towers
     clips = [
         ScorableClip(sop_instance_uid=str(n), frames=read_clip(file).frames) for n, file in enumerate([SMALL, LARGE])
     ]
-    results = Scorer(towers, untrained_pack.identity, catalogue).score(clips)
-    assert [result.task_id for result in results] == [task.id for task in catalogue.tasks]
-    assert {result.verdict for result in results} == {Verdict.MEASURED, Verdict.UNCALIBRATED}
-    assert Scorer(towers, untrained_pack.identity, catalogue).score(clips) == results
+    score = Scorer(towers, untrained_pack.identity, catalogue, NO_GATE).score(clips)
+    assert [result.task_id for result in score.results] == [task.id for task in catalogue.tasks]
+    assert {result.verdict for result in score.results} == {Verdict.MEASURED, Verdict.UNCALIBRATED}
+    assert Scorer(towers, untrained_pack.identity, catalogue, NO_GATE).score(clips) == score
+
+
+def judging(catalogue: Catalogue, *shows: str, label: ModelLabel = ModelLabel.RESEARCH) -> Scorer:
+    """A scorer that sees these views, clip by clip."""
+    towers = ScriptedTowers(catalogue)
+    towers.shows = [*shows]
+    return scripted_scorer(towers, catalogue, GateSettings(views="skip", view_margin=0.05), label=label)
+
+
+def test_a_clip_without_a_heart_gives_no_answer_and_says_what_it_is() -> None:
+    clips = [showing("1.1", 0), showing("1.2", 0), showing("1.3", 0)]
+    score = judging(load_catalogue(), "apical_two_chamber", "lung", "parasternal_long_axis").score(clips)
+    assert score.why_unanswered is None
+    for result in score.results:
+        assert [clip.sop_instance_uid for clip in result.clips] == ["1.1", "1.3"]
+    assert [(clip.sop_instance_uid, clip.skip_reason) for clip in score.clips] == [
+        ("1.1", None),
+        ("1.2", "the model sees no heart: most like lung or pleura"),
+        ("1.3", None),
+    ]
+
+
+def test_where_no_clip_shows_a_heart_every_task_abstains_with_the_reasons() -> None:
+    clips = [showing("1.1", 0), showing("1.2", 0), showing("1.3", 0)]
+    score = judging(load_catalogue(), "lung", "abdomen", "abdomen").score(clips)
+    said = (
+        "no usable clip: 2 × the model sees no heart: most like abdomen; "  # noqa: RUF001
+        "1 × the model sees no heart: most like lung or pleura"  # noqa: RUF001
+    )
+    assert score.why_unanswered == said
+    assert {(result.verdict, result.reason, result.value, result.score) for result in score.results} == {
+        (Verdict.ABSTAINED, said, None, None)
+    }
+
+
+def test_an_untrained_model_leaves_no_clip_out_for_its_view() -> None:
+    score = judging(load_catalogue(), "abdomen", label=ModelLabel.UNTRAINED).score([showing("1.1", 0)])
+    assert {len(result.clips) for result in score.results} == {1}
+    (clip,) = score.clips
+    assert (clip.call, clip.skip_reason, clip.note) == (None, None, "not judged: untrained model")

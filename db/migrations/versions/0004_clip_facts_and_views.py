@@ -14,14 +14,14 @@ depends_on = None
 CLIP_COLUMNS: dict[str, TypeEngine[Any]] = {
     "frame_times_ms": sa.JSON(),
     "time_origin": sa.String(length=64),
-    "heart_rate": sa.Float(),
+    "heart_rate": sa.Double(),
     "region": sa.JSON(),
     "region_origin": sa.String(length=16),
     "pixel_spacing_mm": sa.JSON(),
     "contents": sa.JSON(),
     "view": sa.String(length=32),
-    "view_score": sa.Float(),
-    "view_margin": sa.Float(),
+    "view_score": sa.Double(),
+    "view_margin": sa.Double(),
     "view_note": sa.String(),
 }
 RUN_COLUMNS: dict[str, TypeEngine[Any]] = {"left_out": sa.JSON(), "view_gate": sa.String(length=64)}

@@ -22,7 +22,7 @@ from pydicom.sr.coding import Code
 from config.catalogue import Catalogue, load_catalogue
 from config.errors import ReportError
 from config.labels import ModelLabel
-from db.runs import ClipAnswer, ClipEvidence, ModelIdentity, Run, TaskResult, Verdict
+from db.runs import ClipAnswer, ClipEvidence, LeftOutClip, ModelIdentity, Run, TaskResult, Verdict, ViewCall
 from dicom_node.header import read_image_header
 from dicom_node.report import codes as our_codes
 from dicom_node.report.document import build_structured_report
@@ -31,6 +31,8 @@ from tests.support.clips import LARGE, as_study_of_its_own
 from tests.support.tools import require_tool
 
 RETIRED_MULTIFRAME = "1.2.840.10008.5.1.4.1.1.3"
+APICAL = ViewCall(view="a4c", name="apical four-chamber view", is_heart=True, score=0.3, margin=0.1)
+ABDOMEN = ViewCall(view="abdomen", name="abdomen", is_heart=False, score=0.3, margin=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +70,13 @@ def run(evidence: Dataset, catalogue: Catalogue) -> Run:
         software_version="0.1.0",
         preprocessing_profile="fast-1",
         finished_at=datetime(2026, 11, 24, 12, 0, tzinfo=UTC),
-        clips=(ClipEvidence(sop_instance_uid=instance, frame_numbers=(1, 3, 5)),),
+        clips=(ClipEvidence(sop_instance_uid=instance, frame_numbers=(1, 3, 5), view=APICAL),),
+        left_out=(
+            LeftOutClip(sop_instance_uid="1.2.3.1", reason="a still image"),
+            LeftOutClip(sop_instance_uid="1.2.3.2", reason="the model sees no heart: most like abdomen", view=ABDOMEN),
+            LeftOutClip(sop_instance_uid="1.2.3.3", reason="a still image"),
+        ),
+        view_gate="skip: prompts, margin 0.05",
         results=(
             TaskResult(task_id="lvef", verdict=Verdict.MEASURED, value=54.5333, clips=clips(54.5333)),
             TaskResult(task_id="pa_pressure", verdict=Verdict.ABSTAINED, reason="no usable clip"),
@@ -180,6 +188,42 @@ def test_every_report_says_what_model_made_it_where_a_viewer_shows_it(
     assert f"({label})" in texts
     if label is not ModelLabel.CLINICAL:
         assert re.search("NOT FOR CLINICAL USE|RESEARCH USE ONLY", texts)
+
+
+def texts_of(document: Dataset) -> str:
+    return "\n".join(str(item.TextValue) for item in items_of(document) if item.ValueType == "TEXT")
+
+
+def test_what_was_left_out_is_listed_with_the_reasons(run: Run, catalogue: Catalogue, evidence: Dataset) -> None:
+    said = "Left out, 3 of 4 instances: a still image (2); the model sees no heart: most like abdomen (1)."
+    assert said in texts_of(build_structured_report(run, catalogue, [evidence])).splitlines()
+    everything = build_structured_report(replace(run, left_out=()), catalogue, [evidence])
+    assert "Left out" not in texts_of(everything)
+
+
+@pytest.mark.parametrize(
+    ("view", "said"),
+    [
+        (APICAL, "apical four-chamber view (1)"),
+        (replace(ABDOMEN, is_heart=None), "abdomen, in doubt (1)"),
+        (ABDOMEN, "abdomen, no heart (1)"),
+    ],
+)
+def test_the_views_are_named_as_what_nobody_has_calibrated(
+    run: Run, catalogue: Catalogue, evidence: Dataset, view: ViewCall, said: str
+) -> None:
+    seen = replace(run, clips=(replace(run.clips[0], view=view),))
+    texts = texts_of(build_structured_report(seen, catalogue, [evidence]))
+    assert f"Views of the clips used, as the model sees them: {said}." in texts
+    assert "the model itself named the view of each clip, which nobody has calibrated" in texts
+
+
+def test_a_report_without_a_judgement_of_the_views_says_so(run: Run, catalogue: Catalogue, evidence: Dataset) -> None:
+    unjudged = replace(run, clips=(replace(run.clips[0], view=None),), view_gate="not judged: untrained model")
+    document = build_structured_report(unjudged, catalogue, [evidence])
+    assert "no check of the view was made" in texts_of(document)
+    assert "Views of the clips" not in texts_of(document)
+    assert "view gate not judged: untrained model" in json.dumps(document.to_json_dict())
 
 
 def test_no_person_is_said_to_have_verified_it(run: Run, catalogue: Catalogue, evidence: Dataset) -> None:
