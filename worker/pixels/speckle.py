@@ -39,7 +39,7 @@ LIT = 4
 """Levels above the background, which lossy coding lifts by one or two."""
 SPECKLE_DIFFERS = 0.3
 """The share of a neighbourhood's cells that differ from the next one, across and down, in a picture that stands."""
-FLAT = 0.5
+FLAT = 0.35
 """A body with this share of its cells at one level is a drawn one: lines of text, a banner, a button."""
 MOST_OF_BANNERS = 0.25
 """Of the rows; more than that are no banner."""

@@ -103,10 +103,10 @@ def test_a_sector_that_fills_the_picture_is_the_whole_picture() -> None:
     assert_within(find_sector(speckle(mask)).region, around(mask), pixels=2)
 
 
-def page_of_text() -> Screen:
+def page_of_text(pitch: int = 24) -> Screen:
     lines = Screen(np.zeros((8, ROWS, COLUMNS, 3), np.uint8))
-    for line in range(24):
-        lines.text((20, 10 + 24 * line), "Findings: left ventricle normal in size and function; EF 60 %. " * 2)
+    for down in range(4, ROWS - pitch, pitch):
+        lines.text((10, down), "LV EF 60 % IVSD 9 MM, MWQB#8@%&XK0 " * 4)
     return lines
 
 
@@ -121,10 +121,11 @@ def page_that_is_turned() -> Screen:
     [
         (lambda: Screen(np.zeros((8, ROWS, COLUMNS, 3), np.uint8)), "the picture is empty"),
         (page_of_text, "nothing moves, and only text or graphics show"),
+        (lambda: page_of_text(pitch=17), "nothing moves, and only text or graphics show"),
         (lambda: page_of_text().clock((500, 300)).ecg(ECG), "nothing but text, lines or traces"),
         (page_that_is_turned, "nothing but text, lines or traces"),
     ],
-    ids=["black", "text", "text-clock-ecg", "text-that-goes"],
+    ids=["black", "text", "dense-text", "text-clock-ecg", "text-that-goes"],
 )
 def test_a_picture_without_a_sector_is_refused_by_reason(made: Callable[[], Screen], reason: str) -> None:
     with pytest.raises(ClipError, match=f"^no ultrasound sector: {reason}$"):
