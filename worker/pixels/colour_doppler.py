@@ -25,7 +25,7 @@ def coloured_cells(colours: npt.NDArray[np.uint8], body: Mask) -> Mask:
     Parameters
     ----------
     colours
-        [K, rows, columns, 3], RGB, of a grid of cells.
+        [3, K, rows, columns]: planes of red, green and blue, of a grid of cells.
     body
         [rows, columns]: the cells of the sector; colour bars and logos outside it do not count.
 
@@ -34,11 +34,10 @@ def coloured_cells(colours: npt.NDArray[np.uint8], body: Mask) -> Mask:
     Mask
         [rows, columns]: the cells that are coloured in any of the frames, as patches of some size.
     """
-    every = -(-len(colours) // 3)  # flow comes and goes with the beat: frames from all of the clip
+    every = -(-colours.shape[1] // 3)  # flow comes and goes with the beat: frames from all of the clip
     box = ndimage.find_objects(body.astype(np.uint8))[0]
-    planes = [np.ascontiguousarray(colours[(slice(None, None, every), *box, channel)]) for channel in range(3)]
-    level = np.maximum(np.maximum(planes[0], planes[1]), planes[2])
-    least = np.minimum(np.minimum(planes[0], planes[1]), planes[2])
+    planes = np.ascontiguousarray(colours[(slice(None), slice(None, None, every), *box)])
+    level, least = planes.max(axis=0), planes.min(axis=0)
     inside = body[box]
     coloured = np.zeros_like(body)
     if (((level - least) >= UNLIKE * BRIGHT) & inside).any():  # else grey, as most clips are
@@ -48,7 +47,7 @@ def coloured_cells(colours: npt.NDArray[np.uint8], body: Mask) -> Mask:
     return coloured
 
 
-def _unlike(planes: list[npt.NDArray[np.uint8]], level: npt.NDArray[np.uint8], inside: Mask) -> Mask:
+def _unlike(planes: npt.NDArray[np.uint8], level: npt.NDArray[np.uint8], inside: Mask) -> Mask:
     """Which pixels have another colour than those of like brightness."""
     band = level // (256 // BANDS)
     bright = level >= BRIGHT

@@ -8,7 +8,17 @@ from pydicom.dataset import Dataset
 from config.errors import ClipError
 from worker.pixels.calibration import PICTURES, Content, Part, Region, described_regions
 
-__all__ = ["MINIMUM_SIDE", "TEXT_INSIDE", "WHOLE_PICTURE", "Content", "Layout", "Region", "beside", "machine_layout"]
+__all__ = [
+    "MINIMUM_SIDE",
+    "TEXT_INSIDE",
+    "WHOLE_PICTURE",
+    "Content",
+    "Layout",
+    "Region",
+    "beside",
+    "choose_picture",
+    "machine_layout",
+]
 
 MINIMUM_SIDE = 64
 """Pixels; a smaller picture has nothing left that the model could see at 224 x 224."""
@@ -33,8 +43,17 @@ class Layout:
     pixel_spacing_mm: tuple[float, float] | None = None
     """Between rows and between columns, as DICOM's Pixel Spacing is ordered; None where nothing credible says it."""
     biplane: bool = False
-    """Two pictures of like size stand beside each other; `region` is one of them."""
+    """Two pictures of like size, or more, stand beside each other; `region` is one of them."""
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Which of several pictures is read, and what to say of it."""
+
+    index: int
+    biplane: bool
+    notes: tuple[str, ...]
 
 
 def machine_layout(header: Dataset, rows: int, columns: int) -> Layout | None:
@@ -69,20 +88,31 @@ def machine_layout(header: Dataset, rows: int, columns: int) -> Layout | None:
 
 
 def _chosen(candidates: Sequence[Part], pictures: Sequence[Part]) -> Layout:
-    """The largest picture, or one of two that stand beside each other: rather the one without colour."""
+    """The largest picture, or one of those of like size beside it."""
     largest = max(candidates, key=lambda part: (part.region.area, part.content is Content.TISSUE))
-    other = next((part for part in candidates if beside(part.region, largest.region)), None)
-    if other is None:
-        return _layout(largest)
-    first, second = sorted((largest, other), key=lambda part: (part.region.left, part.region.top))
-    plain = [part for part in (first, second) if not _coloured(part, pictures)]
-    if len(plain) == 1:
-        return replace(_layout(plain[0]), notes=("colour compare: the picture without colour was taken",))
-    return replace(_layout(first), biplane=True, notes=("two pictures: the first was taken",))
+    alike = [largest, *(part for part in candidates if beside(part.region, largest.region))]
+    choice = choose_picture([part.region for part in alike], [_coloured(part, pictures) for part in alike])
+    chosen = alike[choice.index]
+    return Layout(
+        region=chosen.region,
+        origin="machine",
+        contents=frozenset(),
+        pixel_spacing_mm=chosen.spacing_mm,
+        biplane=choice.biplane,
+        notes=choice.notes,
+    )
 
 
-def _layout(part: Part) -> Layout:
-    return Layout(region=part.region, origin="machine", contents=frozenset(), pixel_spacing_mm=part.spacing_mm)
+def choose_picture(regions: Sequence[Region], coloured: Sequence[bool]) -> Choice:
+    """Of pictures beside each other, the first from the upper left; rather one without colour over it."""
+    plain = [index for index, colour in enumerate(coloured) if not colour]
+    compared = 0 < len(plain) < len(regions)
+    pictures = plain if compared else range(len(regions))
+    index = min(pictures, key=lambda index: regions[index].left + regions[index].top)
+    notes = ["colour compare: the picture without colour was taken"] if compared else []
+    if len(pictures) > 1:
+        notes.append(f"{len(pictures)} pictures beside each other: the first was taken")
+    return Choice(index=index, biplane=len(pictures) > 1, notes=tuple(notes))
 
 
 def beside(one: Region, other: Region) -> bool:

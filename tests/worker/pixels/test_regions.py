@@ -60,7 +60,7 @@ def test_two_real_pictures_and_a_grey_bar() -> None:
     assert layout.biplane
     assert layout.region == Region(left=32, top=24, right=336, bottom=416)
     assert layout.contents == {Content.TISSUE, Content.BAR}
-    assert layout.notes == ("two pictures: the first was taken",)
+    assert layout.notes == ("2 pictures beside each other: the first was taken",)
 
 
 @pytest.mark.parametrize(

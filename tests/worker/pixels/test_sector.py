@@ -1,21 +1,16 @@
 """The sector without the machine's word: on made pictures whose truth is known, and against real machines' regions."""
 
 import io
-import zipfile
 from collections.abc import Callable
-from functools import cache
-from importlib.resources import files
 
 import numpy as np
-import pydicom
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from pydicom.dataset import Dataset
-from pydicom.pixels import iter_pixels
+from PIL import Image
 
 from config.errors import ClipError
-from tests.support.clips import LARGE, SMALL
+from tests.support.real_clips import AFFINITI, EPIQ, SONOSITE, SONOSITE_HALVED, TERASON, eight_frames
 from tests.support.sectors import Frames, Mask, Screen, around, box, fan, overlap, speckle
 from worker.pixels.regions import TEXT_INSIDE, Content, Layout, Region, machine_layout
 from worker.pixels.sector import find_sector, refined
@@ -81,6 +76,24 @@ def test_text_that_touches_the_sector_does_not_widen_it() -> None:
     assert_within(find_sector(drawn.frames).region, truth, pixels=20)
 
 
+@pytest.mark.parametrize("quality", [90, 40])
+def test_lossy_coding_around_the_drawn_things_does_not_widen_the_sector(quality: int) -> None:
+    frames = screen(APICAL).frames
+    for index, frame in enumerate(frames):
+        coded = io.BytesIO()
+        Image.fromarray(frame).save(coded, "JPEG", quality=quality)
+        frames[index] = np.asarray(Image.open(coded))
+    assert_within(find_sector(frames).region, around(APICAL), pixels=20)  # a block of JPEG more on each side
+
+
+@pytest.mark.parametrize("deviation", [1, 4])
+def test_a_picture_grabbed_from_a_cable_is_noisy_all_over(deviation: int) -> None:
+    frames = screen(APICAL).frames
+    noise = np.random.default_rng(0).normal(10, deviation, frames.shape[:3])[..., np.newaxis]
+    noisy = np.clip(frames + np.round(noise), 0, 255).astype(np.uint8)
+    assert_within(find_sector(noisy).region, around(APICAL), pixels=20)
+
+
 def test_two_frames_are_enough() -> None:
     assert_within(find_sector(screen(APICAL).frames[:2]).region, around(APICAL), pixels=8)
 
@@ -90,10 +103,10 @@ def test_a_sector_that_fills_the_picture_is_the_whole_picture() -> None:
     assert_within(find_sector(speckle(mask)).region, around(mask), pixels=2)
 
 
-def page_of_text() -> Screen:
+def page_of_text(pitch: int = 24) -> Screen:
     lines = Screen(np.zeros((8, ROWS, COLUMNS, 3), np.uint8))
-    for line in range(24):
-        lines.text((20, 10 + 24 * line), "Findings: left ventricle normal in size and function; EF 60 %. " * 2)
+    for down in range(4, ROWS - pitch, pitch):
+        lines.text((10, down), "LV EF 60 % IVSD 9 MM, MWQB#8@%&XK0 " * 4)
     return lines
 
 
@@ -108,10 +121,11 @@ def page_that_is_turned() -> Screen:
     [
         (lambda: Screen(np.zeros((8, ROWS, COLUMNS, 3), np.uint8)), "the picture is empty"),
         (page_of_text, "nothing moves, and only text or graphics show"),
+        (lambda: page_of_text(pitch=17), "nothing moves, and only text or graphics show"),
         (lambda: page_of_text().clock((500, 300)).ecg(ECG), "nothing but text, lines or traces"),
         (page_that_is_turned, "nothing but text, lines or traces"),
     ],
-    ids=["black", "text", "text-clock-ecg", "text-that-goes"],
+    ids=["black", "text", "dense-text", "text-clock-ecg", "text-that-goes"],
 )
 def test_a_picture_without_a_sector_is_refused_by_reason(made: Callable[[], Screen], reason: str) -> None:
     with pytest.raises(ClipError, match=f"^no ultrasound sector: {reason}$"):
@@ -141,7 +155,16 @@ def test_of_a_biplane_the_left_picture_is_taken() -> None:
     layout = find_sector(frames)
     assert_within(layout.region, around(left), pixels=8)
     assert layout.biplane
-    assert layout.notes == ("two pictures: the first was taken",)
+    assert layout.notes == ("2 pictures beside each other: the first was taken",)
+
+
+def test_of_four_pictures_the_upper_left_is_taken() -> None:
+    four = [fan(ROWS, COLUMNS, apex=(x, y), depth=220, half_angle=35, face=8) for x in (210, 600) for y in (40, 330)]
+    frames = np.maximum.reduce([speckle(mask, seed=seed) for seed, mask in enumerate(four)])
+    layout = find_sector(frames)
+    assert_within(layout.region, around(four[0]), pixels=8)
+    assert layout.biplane
+    assert layout.notes == ("4 pictures beside each other: the first was taken",)
 
 
 def test_of_a_colour_compare_the_plain_picture_is_taken() -> None:
@@ -184,11 +207,11 @@ def sectors(draw: st.DrawFn) -> Mask:
     )
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15, phases=[Phase.generate])  # to shrink a picture takes minutes
 @given(sectors(), st.integers(0, 2**16), st.floats(8, 100))
 def test_sectors_of_any_geometry_are_found(mask: Mask, seed: int, brightness: float) -> None:
     layout = find_sector(speckle(mask, seed=seed, brightness=brightness))
-    assert overlap(layout.region, around(mask)) >= 0.93
+    assert overlap(layout.region, around(mask)) >= 0.9  # a cell of 4 pixels more or less on each side, of 170 at least
     assert layout.origin == "motion"
     assert not layout.biplane
 
@@ -207,31 +230,14 @@ def test_any_frames_give_a_region_inside_or_a_reason(
         assert region.common(Region(left=0, top=0, right=columns, bottom=rows)) == region
 
 
-@cache
-def real(name: str) -> tuple[Dataset, Frames]:
-    """Eight frames over a real clip, and its header."""
-    ultrasounds = files("deid_data") / "data" / "ultrasounds"
-    if name.endswith(".zip"):
-        archive = zipfile.ZipFile(io.BytesIO((ultrasounds / name).read_bytes()))
-        content = archive.read(next(member for member in archive.namelist() if member.endswith("CINE.dcm")))
-    else:
-        content = {"large": LARGE, "small": SMALL}.get(name, ultrasounds / name).read_bytes()
-    dataset = pydicom.dcmread(io.BytesIO(content))
-    indices = np.linspace(0, int(dataset.NumberOfFrames) - 1, 8).round().astype(int).tolist()
-    frames = np.stack(list(iter_pixels(dataset, indices=indices)))
-    return dataset, frames if frames.ndim == 4 else np.repeat(frames[..., np.newaxis], 3, axis=-1)
-
-
 def machine(name: str) -> Layout:
-    dataset, frames = real(name)
+    dataset, frames = eight_frames(name)
     layout = machine_layout(dataset, *frames.shape[1:3])
     assert layout is not None
     return layout
 
 
-SONOSITE, SONOSITE_HALVED = "large", "small"
-AFFINITI, EPIQ, TERASON = "ultrasound-multiframe.dcm", "GREYSCALE_CINE.zip", "RGB_CINE.zip"
-"""The two of Philips name the whole screen as their region: their sectors were measured by hand."""
+# The two of Philips name the whole screen as their region: their sectors were measured by hand.
 TRUTH: dict[str, Callable[[], Region]] = {
     SONOSITE: lambda: machine(SONOSITE).region,
     # The machine's region is that of the picture before somebody halved it.
@@ -244,17 +250,18 @@ TRUTH: dict[str, Callable[[], Region]] = {
 
 @pytest.mark.parametrize(
     ("name", "least"),
-    [(SONOSITE, 0.93), (SONOSITE_HALVED, 0.96), (AFFINITI, 0.94), (EPIQ, 0.97), (TERASON, 0.88)],
+    [(SONOSITE, 0.93), (SONOSITE_HALVED, 0.96), (AFFINITI, 0.94), (EPIQ, 0.98), (TERASON, 0.88)],
 )
 def test_the_sector_of_real_clips_is_where_the_machine_says(name: str, least: float) -> None:
-    layout = find_sector(real(name)[1])
+    layout = find_sector(eight_frames(name)[1])
     assert layout.origin == "motion"
     assert overlap(layout.region, TRUTH[name]()) >= least
 
 
-@pytest.mark.parametrize(("name", "least"), [(SONOSITE, 0.95), (SONOSITE_HALVED, 0.58), (AFFINITI, 0.85), (EPIQ, 0.91)])
+@pytest.mark.parametrize(("name", "least"), [(SONOSITE, 0.95), (SONOSITE_HALVED, 0.58), (AFFINITI, 0.96), (EPIQ, 0.93)])
 def test_the_sector_of_real_clips_that_stand_still(name: str, least: float) -> None:
-    layout = find_sector(frozen(real(name)[1]))
+    # Terason's is dark below its near field: of that picture frozen, only the near field is found.
+    layout = find_sector(frozen(eight_frames(name)[1]))
     assert layout.origin == "picture"
     assert overlap(layout.region, TRUTH[name]()) >= least
 
@@ -263,7 +270,7 @@ def test_the_sector_of_real_clips_that_stand_still(name: str, least: float) -> N
 def test_a_region_of_the_whole_screen_is_narrowed_to_its_sector(name: str) -> None:
     layout = machine(name)
     assert TEXT_INSIDE in layout.notes
-    better = refined(layout, real(name)[1])
+    better = refined(layout, eight_frames(name)[1])
     assert overlap(better.region, TRUTH[name]()) >= 0.94
     assert better.origin == "machine"
     assert better.pixel_spacing_mm == layout.pixel_spacing_mm
@@ -272,12 +279,14 @@ def test_a_region_of_the_whole_screen_is_narrowed_to_its_sector(name: str) -> No
 
 
 def test_colour_that_the_machine_calls_tissue_is_seen_in_the_pixels() -> None:
-    seen = {name: refined(machine(name), real(name)[1]).contents for name in (AFFINITI, SONOSITE, EPIQ, TERASON)}
+    seen = {
+        name: refined(machine(name), eight_frames(name)[1]).contents for name in (AFFINITI, SONOSITE, EPIQ, TERASON)
+    }
     assert seen.pop(AFFINITI) == {Content.TISSUE, Content.COLOUR_DOPPLER}
     assert set(seen.values()) == {frozenset({Content.TISSUE})}
 
 
 def test_a_region_of_the_sector_alone_is_left_as_the_machine_says() -> None:
-    assert refined(machine(SONOSITE), real(SONOSITE)[1]) == machine(SONOSITE)
-    nothing = np.zeros_like(real(SONOSITE)[1])
+    assert refined(machine(SONOSITE), eight_frames(SONOSITE)[1]) == machine(SONOSITE)
+    nothing = np.zeros_like(eight_frames(SONOSITE)[1])
     assert refined(machine(SONOSITE), nothing) == machine(SONOSITE)
