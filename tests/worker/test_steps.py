@@ -16,6 +16,7 @@ from db.studies import requeue
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
 from tests.support.servers import StoreSCP
 from tests.worker.pipeline import TO_REPORT, Pipeline, pipeline_to, ready
+from worker.pixels.clip import read_clip
 
 
 @pytest.fixture
@@ -35,8 +36,20 @@ def test_prepare_leaves_a_tensor_for_each_clip_and_a_reason_for_each_other_insta
     assert {clip.skip_reason for clip in detail.clips} == {None, "a still image"}
     (clip,) = [clip for clip in detail.clips if clip.tensor_path]
     frames = np.load(pipeline.context.spool.absolute(str(clip.tensor_path)))
-    assert (frames.shape, frames.dtype) == ((20, 224, 224, 3), np.uint8)
-    assert clip.frame_numbers == list(range(1, 40, 2))
+    expected = read_clip(LARGE)
+    assert np.array_equal(frames, expected.frames)
+    assert clip.frame_numbers == list(expected.frame_numbers)
+    assert clip.frame_times_ms == list(expected.frame_times_ms)
+    assert (clip.region_origin, clip.region) == ("machine", {"left": 84, "top": 31, "right": 596, "bottom": 415})
+    assert clip.contents == ["tissue"]
+
+
+def test_the_published_profile_is_named_in_provenance(tmp_path: Path) -> None:
+    pipeline = Pipeline.create(load_settings(data_dir=tmp_path / "data", pixels={"profile": "upstream-1"}))
+    run = pipeline.run(ready(pipeline, SMALL), [Step.PREPARE, Step.SCORE]).run
+    assert run is not None
+    assert run.preprocessing_profile == "upstream-1"
+    assert run.clips[0].frame_numbers == tuple(range(1, 30, 2))
 
 
 def test_a_study_without_a_usable_clip_is_skipped_with_the_reasons(pipeline: Pipeline, tmp_path: Path) -> None:
@@ -57,7 +70,7 @@ def test_a_run_carries_its_provenance(pipeline: Pipeline) -> None:
     assert run.preprocessing_profile == "fast-1"
     (clip,) = run.clips
     assert clip.sop_instance_uid == str(pydicom.dcmread(SMALL).SOPInstanceUID)
-    assert clip.frame_numbers == tuple(range(1, 30, 2))
+    assert clip.frame_numbers == read_clip(SMALL).frame_numbers
     assert {result.verdict for result in run.results} == {Verdict.MEASURED, Verdict.UNCALIBRATED}
 
 

@@ -12,7 +12,7 @@ from config.errors import ConfigurationError, ModelPackError
 from config.labels import ModelLabel
 from tests.support.clips import LARGE
 from worker.echoclip.pack import CONFIGURATION, WEIGHTS, ModelPack, load_pack, write_manifest
-from worker.echoclip.towers import Towers
+from worker.echoclip.towers import FRAMES_AT_ONCE, Towers
 from worker.echoclip.untrained import make_untrained_pack
 from worker.pixels.clip import read_clip
 
@@ -41,10 +41,11 @@ def test_embeddings_are_those_of_open_clip(
 def test_embeddings_have_unit_length_and_do_not_depend_on_their_neighbours(
     towers: Towers, frames: torch.Tensor
 ) -> None:
-    many = torch.cat([frames] * 3)  # more than one batch
+    many = torch.cat([frames] * 3)
+    assert len(many) > FRAMES_AT_ONCE
     embedded = towers.embed_frames(many)
     assert embedded.dtype == torch.float32
-    torch.testing.assert_close(embedded.norm(dim=1), torch.ones(60))
+    torch.testing.assert_close(embedded.norm(dim=1), torch.ones(len(many)))
     torch.testing.assert_close(embedded[45:46], towers.embed_frames(many[45:46]), atol=1e-5, rtol=0)
 
 
