@@ -14,7 +14,7 @@ from pydicom.uid import CTImageStorage, UltrasoundMultiFrameImageStorage
 from pynetdicom import AE
 from sqlalchemy import func, select
 
-from config.broker import Step
+from config.steps import Step
 from db.runs import Verdict
 from db.schema import Report, RunRow, Study
 from dicom_node.send import send_files

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from config.broker import Step, create_celery_app
+from config.broker import create_celery_app
 from config.settings import Settings, load_settings
+from config.steps import Step
 from db.queries import StudyDetail, study_detail
 from db.schema import Study
 from db.studies import close_quiet_studies, register_instance

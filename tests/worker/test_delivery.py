@@ -9,7 +9,7 @@ import pytest
 from pydicom.uid import Comprehensive3DSRStorage
 from pynetdicom import AE, evt
 
-from config.broker import Step
+from config.steps import Step
 from db.queries import StudyDetail
 from db.studies import requeue
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
