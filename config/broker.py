@@ -1,11 +1,10 @@
-"""What node and worker share without importing each other: steps, task names, queues and the Celery app.
+"""The Celery app, which node and worker share without importing each other.
 
 The broker carries wake-ups alone: a message is a step and the registry's number of a study, or the name of a peer
 that instances are forwarded to. Losing one, or getting it twice, changes nothing, because the registry decides who
 does what (db.leases, db.forwards).
 """
 
-from enum import StrEnum
 from pathlib import Path
 
 from celery import Celery
@@ -14,27 +13,7 @@ from kombu.exceptions import KombuError, OperationalError
 from config import filesystem_broker
 from config.logs import Event, emit
 from config.settings import Settings
-
-
-class Step(StrEnum):
-    """The steps of the pipeline, in order; each has a task and a queue of its own name."""
-
-    PREPARE = "prepare"
-    SCORE = "score"
-    REPORT = "report"
-    DELIVER = "deliver"
-
-
-REAP_TASK = "echoworker.reap"
-MAINTENANCE_QUEUE = "maintenance"
-FORWARD_TASK = "echoworker.forward"
-FORWARD_QUEUE = "forward"
-QUEUES = (*(step.value for step in Step), FORWARD_QUEUE, MAINTENANCE_QUEUE)
-
-
-def task_name(step: Step) -> str:
-    """The explicit Celery task name of a step: moving a module orphans no queued message."""
-    return f"echoworker.{step}"
+from config.steps import FORWARD_QUEUE, FORWARD_TASK, MAINTENANCE_QUEUE, REAP_TASK, Step, task_name
 
 
 def create_celery_app(settings: Settings) -> Celery:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from config.broker import Step
+from config.steps import Step
 from db.schema import JournalEntry, Study
 
 

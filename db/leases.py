@@ -14,9 +14,9 @@ from enum import Enum, auto
 from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.orm import Session
 
-from config.broker import Step
 from config.errors import LeaseLostError
 from config.settings import PipelineSettings
+from config.steps import Step
 from db.journal import record_transition
 from db.schema import CurrentRun, Delivery, Report, Study
 from db.states import STEP_DUE_IN, TRANSITIONS, DeliveryState, StudyState, state_after

@@ -6,9 +6,9 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from config.broker import Step
 from config.errors import StudyNotFoundError
 from config.rules import Decision
+from config.steps import Step
 from db.forwards import add_forwards
 from db.schema import Instance, Study
 from db.schema_peers import Forward

@@ -5,18 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from config.errors import ConfigurationError, RegistryError
-
-MIGRATIONS = Path(__file__).with_name("migrations")
-
 
 _PATIENCE = {
     "connect_timeout": 5,
@@ -73,30 +66,26 @@ class Database:
         RegistryError
             The database is out of reach or a migration failed; the message says at which.
         """
+        from db.migrating import migrate  # noqa: PLC0415  Alembic is loaded where a schema is looked at
+
         if (file := self._file) is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
         try:
             with self._engine.begin() as connection:
-                command.upgrade(_alembic(connection), revision)
+                migrate(connection, revision)
         except SQLAlchemyError as error:
             raise RegistryError(f"the registry cannot be upgraded: {type(error).__name__}") from error
 
     def schema_revisions(self) -> tuple[str | None, str | None]:
         """The migration that the database is at, and the newest that this software brings."""
+        from db.migrating import revisions  # noqa: PLC0415
+
         with self._engine.connect() as connection:
-            at = MigrationContext.configure(connection).get_current_revision()
-        return at, ScriptDirectory.from_config(_alembic()).get_current_head()
+            return revisions(connection)
 
     def close(self) -> None:
         """Give all connections back."""
         self._engine.dispose()
-
-
-def _alembic(connection: Connection | None = None) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.attributes["connection"] = connection
-    return config
 
 
 def _create_engine(url: str) -> Engine:

@@ -10,7 +10,7 @@ every state ──late instance──> RECEIVING, as the next revision
 from dataclasses import dataclass
 from enum import StrEnum
 
-from config.broker import Step
+from config.steps import Step
 
 
 class StudyState(StrEnum):

@@ -7,9 +7,9 @@ from enum import Enum, auto
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from config.broker import Step
 from config.errors import RegistryError, StudyNotFoundError
 from config.rules import Action
+from config.steps import Step
 from db.forwards import add_forwards
 from db.inserting import insert_if_new
 from db.journal import record_transition

@@ -10,7 +10,6 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 from rich.markup import escape
-from sqlalchemy.exc import SQLAlchemyError
 
 from config.errors import EchoWorkerError
 from config.settings import CONFIG_VARIABLE
@@ -78,10 +77,14 @@ def main() -> None:
         app()
     except EchoWorkerError as error:
         _end_with(str(error))
-    except SQLAlchemyError as error:
-        _end_with(f"the registry cannot be used ({type(error).__name__}): check database.url and that its server runs")
     except OSError as error:
         _end_with(f"{error.filename or 'operating system'}: {error.strerror or type(error).__name__}")
+    except Exception as error:
+        from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415  a receiver never loads it
+
+        if not isinstance(error, SQLAlchemyError):
+            raise
+        _end_with(f"the registry cannot be used ({type(error).__name__}): check database.url and that its server runs")
 
 
 def _end_with(message: str) -> NoReturn:

@@ -6,7 +6,6 @@ import typer
 from rich.markup import escape
 
 from config.errors import EchoWorkerError
-from db.session import Database
 from deploy.cli_shared import console, open_registry, require_installation, start
 
 database_commands = typer.Typer(help="The registry's schema.", no_args_is_help=True)
@@ -63,6 +62,8 @@ def quarantine(limit: AtMost = 100) -> None:
 @database_commands.command("upgrade")
 def database_upgrade() -> None:
     """Bring the registry's schema to what this version needs."""
+    from db.session import Database  # noqa: PLC0415
+
     registry = Database(start("db").database_url)
     registry.upgrade()
     console.print(f"registry schema: {registry.schema_revisions()[0]}")

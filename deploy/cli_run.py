@@ -9,9 +9,8 @@ from typing import Annotated
 
 import typer
 
-from config.broker import FORWARD_QUEUE, QUEUES
 from config.errors import ConfigurationError
-from db.session import Database
+from config.steps import FORWARD_QUEUE, QUEUES
 from deploy.cli_shared import console, open_registry, start
 from deploy.stopping import end_with_parent, stop_on_signals
 
@@ -61,6 +60,7 @@ def node(
         receiver.stop()
         return
     from config.broker import create_celery_app  # noqa: PLC0415
+    from db.session import Database  # noqa: PLC0415
     from dicom_node.intake import Intake  # noqa: PLC0415
     from dicom_node.spool import Spool  # noqa: PLC0415
 
@@ -105,11 +105,11 @@ def worker(
 
 def beat() -> None:
     """Run the clock that wakes the reaper. One per installation."""
-    from worker.app import create_worker_app  # noqa: PLC0415
+    from config.broker import create_celery_app  # noqa: PLC0415
 
     settings = start("beat")
     end_with_parent()
-    create_worker_app(settings).Beat(loglevel="WARNING", quiet=True, max_interval=5).run()
+    create_celery_app(settings).Beat(loglevel="WARNING", quiet=True, max_interval=5).run()
 
 
 def demo(

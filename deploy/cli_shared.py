@@ -1,7 +1,7 @@
 """What the commands share: how each starts, how it opens the registry, and where it prints."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -9,7 +9,9 @@ from rich.console import Console
 from config.errors import ConfigurationError
 from config.logs import configure_logs
 from config.settings import Settings, load_settings
-from db.session import Database
+
+if TYPE_CHECKING:
+    from db.session import Database
 
 console = Console(width=None if sys.stdout.isatty() else 160)
 """Piped into a file or a ticket, tables keep whole UIDs."""
@@ -35,7 +37,7 @@ def require_installation(settings: Settings) -> None:
         raise _no_installation(settings)
 
 
-def open_registry(settings: Settings) -> Database:
+def open_registry(settings: Settings) -> "Database":
     """The registry, which has to be there and to be at this version's schema: looking at it makes none.
 
     Raises
@@ -43,6 +45,8 @@ def open_registry(settings: Settings) -> Database:
     ConfigurationError
         It is not there, or of another version.
     """
+    from db.session import Database  # noqa: PLC0415  commands load what they need: --help is quick
+
     registry = Database(settings.database_url)
     if not registry.is_there:
         raise _no_installation(settings)

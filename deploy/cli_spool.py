@@ -1,13 +1,15 @@
 """`echoworker spool`: the spool beside the registry."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from config.errors import EchoWorkerError
-from db.session import Database
 from deploy.cli_shared import open_registry, start
-from dicom_node.spool import Spool
+
+if TYPE_CHECKING:
+    from db.session import Database
+    from dicom_node.spool import Spool
 
 spool_commands = typer.Typer(help="The spool, and whether the registry knows what lies there.", no_args_is_help=True)
 
@@ -39,7 +41,9 @@ def rebuild() -> None:
     typer.echo(f"{count} instances wait to be registered; the running node does it within seconds")
 
 
-def _opened() -> tuple[Spool, Database]:
+def _opened() -> "tuple[Spool, Database]":
+    from dicom_node.spool import Spool  # noqa: PLC0415
+
     settings = start("spool")
     registry = open_registry(settings)
     spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from config.broker import Step
 from config.errors import ConfigurationError, EchoWorkerError
 from config.peers import AETitle
+from config.steps import Step
 from db.states import StudyState
 from deploy.cli_shared import StudyUID, console, open_registry, start
 

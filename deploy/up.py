@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from config.broker import FORWARD_QUEUE, MAINTENANCE_QUEUE, Step
 from config.catalogue import load_catalogue
 from config.errors import ConfigurationError, RegistryError
 from config.logs import Event, emit
 from config.peers import Role
 from config.settings import Settings
+from config.steps import FORWARD_QUEUE, MAINTENANCE_QUEUE, Step
 from db.session import Database
 from deploy.data_folder import held_alone
 from deploy.stopping import PARENT_VARIABLE

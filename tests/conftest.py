@@ -12,6 +12,10 @@ from tests.support import servers
 # Our own client's refused connections, while a node starts and stops, are what some tests wait for.
 logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
 
+# Before anything loads torch, here and in the processes that tests start: its threads wait for each other by spinning,
+# and where several tests share the cores that takes most of them.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(autouse=True)
 def _no_settings_of_this_shell(monkeypatch: pytest.MonkeyPatch) -> None:

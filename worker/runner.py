@@ -9,7 +9,6 @@ from typing import TypedDict
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from config.broker import Step
 from config.errors import (
     ClipError,
     ConfigurationError,
@@ -21,6 +20,7 @@ from config.errors import (
     SpoolFullError,
 )
 from config.logs import Event, emit, place_of
+from config.steps import Step
 from db.announcing import announce_due_steps
 from db.leases import Claim, Fault, claim, completing, fail_attempt, hold, put_off, renew
 from worker.context import WorkerContext

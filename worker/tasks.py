@@ -5,7 +5,7 @@ from pkgutil import resolve_name
 
 from celery import Celery
 
-from config.broker import FORWARD_TASK, REAP_TASK, Step, task_name
+from config.steps import FORWARD_TASK, REAP_TASK, Step, task_name
 from worker.context import WorkerContext
 from worker.reaper import announce_overdue_steps
 from worker.runner import run_step

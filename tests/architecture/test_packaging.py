@@ -2,6 +2,7 @@
 
 import ast
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -10,7 +11,7 @@ from pkgutil import resolve_name
 
 import pytest
 
-from config.broker import Step
+from config.steps import Step
 from worker.tasks import STEPS
 
 ROOT = Path(__file__).parents[2]
@@ -63,10 +64,23 @@ def test_a_process_that_only_delivers_loads_no_model_code() -> None:
     assert run.stdout.strip() == "[]"
 
 
+def test_a_receiving_process_loads_neither_the_registry_nor_the_broker() -> None:
+    """It is started for every core, and again whenever one dies: what it does not load, it does not wait for."""
+    code = (
+        "import sys; import deploy.cli, dicom_node.reception.receiver;"
+        "print([name for name in ('sqlalchemy', 'alembic', 'celery', 'kombu') if name in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
 @pytest.mark.system
 def test_the_wheel_holds_our_packages_with_their_data_and_nothing_else(tmp_path: Path) -> None:
+    # A copy, since a build leaves its own in the tree that it builds, and other tests read that one.
+    not_ours = shutil.ignore_patterns(".*", "build", "*.egg-info", "__pycache__", "demo-data")
+    source = shutil.copytree(ROOT, tmp_path / "source", ignore=not_ours)
     subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet", "--wheel-dir", tmp_path, ROOT],
+        [sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet", "--wheel-dir", tmp_path, source],
         check=True,
         capture_output=True,
         env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from kombu import Connection
 
-from config.broker import Step, create_celery_app, enqueue, task_name
+from config.broker import create_celery_app, enqueue
 from config.settings import Settings, load_settings
+from config.steps import Step, task_name
 
 PER_SENDER = 50
 

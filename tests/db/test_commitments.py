@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from config.broker import Step
 from config.settings import PipelineSettings
+from config.steps import Step
 from db.commitments import Applied, apply_report, await_commitment, commitment_refused, wait_for_commitments
 from db.leases import Claim, claim, completing, hold, put_off, take_announcements
 from db.queries import study_detail

@@ -23,10 +23,11 @@ from db.forwards import (
     release_peer,
     take_forward_announcements,
 )
+from db.migrating import alembic_config
 from db.queries import rules_of, spool_paths_of, study_detail
 from db.schema import Instance
 from db.schema_peers import Forward
-from db.session import Database, _alembic
+from db.session import Database
 from db.states import DeliveryState
 from db.studies import ReceivedInstance, Registration, register_instance
 
@@ -250,7 +251,7 @@ def test_instances_received_before_there_were_rules_are_those_to_score(registry_
     with registry.read() as session:
         assert spool_paths_of(session, 1, action=Action.SCORE) == {"1.2.3": "x"}
     with engine.begin() as connection:
-        command.downgrade(_alembic(connection), "0001")
+        command.downgrade(alembic_config(connection), "0001")
     assert "action" not in {column["name"] for column in inspect(engine).get_columns("instances")}
     engine.dispose()
     registry.close()

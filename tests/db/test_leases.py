@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from config.broker import Step
 from config.errors import LeaseLostError
 from config.settings import PipelineSettings
+from config.steps import Step
 from db.leases import Claim, Fault, claim, completing, fail_attempt, renew, take_announcements
 from db.queries import study_detail
 from db.received import ReceivedInstance

@@ -3,8 +3,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, inspect
 
+from db.migrating import alembic_config
 from db.schema import Study
-from db.session import Database, _alembic
+from db.session import Database
 
 
 def test_the_migrated_schema_is_the_schema_of_the_models(registry: Database, registry_url: str) -> None:
@@ -22,7 +23,7 @@ def test_upgrading_twice_changes_nothing(registry: Database) -> None:
 def test_downgrading_leaves_no_table_of_ours(registry: Database, registry_url: str) -> None:
     engine = create_engine(registry_url)
     with engine.begin() as connection:
-        command.downgrade(_alembic(connection), "base")
+        command.downgrade(alembic_config(connection), "base")
     assert set(inspect(engine).get_table_names()) <= {"alembic_version"}
     engine.dispose()
 

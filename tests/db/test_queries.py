@@ -1,8 +1,8 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from config.broker import Step
 from config.settings import PipelineSettings
+from config.steps import Step
 from db.callers import record_calls
 from db.leases import Fault, claim, fail_attempt
 from db.queries import count_left_waiting, list_callers

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import select, update
 
-from config.broker import Step
 from config.errors import StudyNotFoundError
 from config.rules import Action, Decision
 from config.settings import PipelineSettings
+from config.steps import Step
 from db.forwards import add_forwards
 from db.leases import claim, completing
 from db.queries import spool_paths_of, study_detail

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import func, select
 
-from config.broker import Step
 from config.errors import RegistryError, StudyNotFoundError
 from config.settings import PipelineSettings
+from config.steps import Step
 from db.leases import Fault, claim, fail_attempt
 from db.queries import count_instances, study_detail
 from db.received import ReceivedInstance

@@ -17,11 +17,13 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from typer.testing import CliRunner
 
 from config.catalogue import BUNDLED_CATALOGUE
 from config.settings import load_settings
 from db.callers import record_calls
 from db.received import Call
+from deploy.cli import app
 from dicom_node.spool import Spool
 from tests.support.clips import SMALL, as_study_of_its_own
 from tests.support.installation import ECHOWORKER, Installation
@@ -57,8 +59,9 @@ def test_every_command_has_its_help_and_the_list_shows_them() -> None:
     listed = subprocess.run([ECHOWORKER, "--help"], capture_output=True, text=True, check=True).stdout
     for command in COMMANDS:
         assert command.split()[0] in listed
-        run = subprocess.run([ECHOWORKER, *command.split(), "-h"], capture_output=True, text=True, check=True)
-        assert "Usage: echoworker" in run.stdout
+        run = CliRunner().invoke(app, [*command.split(), "-h"], prog_name="echoworker")
+        assert run.exit_code == 0
+        assert f"Usage: echoworker {command}" in run.stdout
 
 
 def test_the_version_is_said() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pydicom.data import get_testdata_file
 
-from config.broker import Step
 from config.settings import load_settings
+from config.steps import Step
 from tests.support.clips import SMALL, as_study_of_its_own
 from tests.support.installation import Installation
 from tests.support.servers import StoreSCP

@@ -2,8 +2,6 @@
 
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from pydicom.uid import Comprehensive3DSRStorage, ExplicitVRLittleEndian, UltrasoundImageStorage
@@ -13,21 +11,12 @@ from pynetdicom.presentation import build_context
 from config.errors import AssociationRejectedError, DeliveryError, NoPresentationContextError
 from dicom_node import calling
 from dicom_node.calling import Peer, association_with, echo
+from tests.support.scps import serving
 from tests.support.servers import StoreSCP, free_port
 
 
 def peer(port: int) -> Peer:
     return Peer(host="127.0.0.1", port=port, ae_title="PACS", calling_ae_title="ECHOWORKER")
-
-
-@contextmanager
-def scp(ae: AE) -> Iterator[int]:
-    server = ae.start_server(("127.0.0.1", 0), block=False)
-    assert server is not None
-    try:
-        yield int(server.server_address[1])
-    finally:
-        server.shutdown()
 
 
 def test_nothing_listens() -> None:
@@ -49,7 +38,7 @@ def test_a_rejection_is_told_in_the_words_of_the_standard(required: str, said: s
     else:
         ae.require_called_aet = True
     with (
-        scp(ae) as port,
+        serving(ae) as port,
         pytest.raises(AssociationRejectedError, match=f"rejected the association of ECHOWORKER .*{said}"),
     ):
         echo(peer(port))
@@ -62,7 +51,7 @@ def test_a_peer_that_is_full_rejects_for_now() -> None:
     contexts = [build_context(Comprehensive3DSRStorage)]
     said = "for now: local limit of associations exceeded"
     with (
-        scp(ae) as port,
+        serving(ae) as port,
         association_with(peer(port), contexts),
         pytest.raises(AssociationRejectedError, match=said),
     ):
@@ -75,7 +64,7 @@ def test_contexts_that_are_not_accepted_are_named() -> None:
     contexts = [build_context(UltrasoundImageStorage, ExplicitVRLittleEndian)]
     said = "accepts none of Ultrasound Image Storage in Explicit VR Little Endian \\(SOP class not supported\\)"
     with (
-        scp(ae) as port,
+        serving(ae) as port,
         pytest.raises(NoPresentationContextError, match=said),
         association_with(peer(port), contexts),
     ):

@@ -9,7 +9,6 @@ import pydicom
 import pytest
 from sqlalchemy import text
 
-from config.broker import create_celery_app
 from config.errors import StudyNotFoundError
 from config.settings import Settings, load_settings
 from db.queries import StudyDetail, study_detail
@@ -27,25 +26,6 @@ Arrive = Callable[[Path], None]
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("ECHOWORKER_STUDY__QUIET_PERIOD_S", "0.1")
     return load_settings(data_dir=tmp_path / "data")
-
-
-@pytest.fixture
-def database(settings: Settings) -> Database:
-    made = Database(settings.database_url)
-    made.upgrade()
-    return made
-
-
-@pytest.fixture
-def spool(settings: Settings) -> Spool:
-    made = Spool(settings.spool_dir)
-    made.create()
-    return made
-
-
-@pytest.fixture
-def intake(settings: Settings, spool: Spool, database: Database) -> Intake:
-    return Intake(settings, spool, database, create_celery_app(settings))
 
 
 @pytest.fixture

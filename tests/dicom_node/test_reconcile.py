@@ -10,7 +10,7 @@ from pydicom.uid import generate_uid
 from sqlalchemy import select
 
 from config.broker import create_celery_app
-from config.settings import Settings, load_settings
+from config.settings import load_settings
 from db.queries import list_studies
 from db.schema import Instance, Study
 from db.session import Database
@@ -21,31 +21,6 @@ from dicom_node.reception.reporting import OpenStudies
 from dicom_node.reconcile import compare, rebuild
 from dicom_node.spool import Spool
 from tests.support.clips import SMALL, as_study_of_its_own
-
-
-@pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setenv("ECHOWORKER_DATA_DIR", str(tmp_path / "data"))
-    return load_settings()
-
-
-@pytest.fixture
-def database(settings: Settings) -> Database:
-    made = Database(settings.database_url)
-    made.upgrade()
-    return made
-
-
-@pytest.fixture
-def spool(settings: Settings) -> Spool:
-    made = Spool(settings.spool_dir)
-    made.create()
-    return made
-
-
-@pytest.fixture
-def intake(settings: Settings, spool: Spool, database: Database) -> Intake:
-    return Intake(settings, spool, database, create_celery_app(settings))
 
 
 def receive(spool: Spool, folder: Path) -> Path:

@@ -20,6 +20,7 @@ from pynetdicom.sop_class import (
 from dicom_node.calling import Peer
 from dicom_node.contexts import accepted_contexts, register_retired_classes
 from tests.support.clips import made_clip
+from tests.support.scps import serving
 from tests.support.servers import DcmQRSCP, Orthanc
 
 OUR_AE_TITLE = "ECHOWORKER"
@@ -86,12 +87,8 @@ def destination() -> Iterator[Destination]:
     ae = AE(ae_title=OUR_AE_TITLE)
     register_retired_classes()
     ae.supported_contexts = accepted_contexts()
-    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, on_c_store)])
-    made.port = server.server_address[1]
-    try:
+    with serving(ae, [(evt.EVT_C_STORE, on_c_store)]) as made.port:
         yield made
-    finally:
-        server.shutdown()
 
 
 Answers = Callable[[Event], Iterator[Any]]
@@ -109,12 +106,8 @@ def scripted_archive(**on: Answers) -> Iterator[Peer]:
     for kind in on:
         ae.add_supported_context(kinds[kind][1])
     handlers = [(kinds[kind][0], handler) for kind, handler in on.items()]
-    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
-    try:
-        port = server.server_address[1]
+    with serving(ae, handlers) as port:
         yield Peer(host="127.0.0.1", port=port, ae_title="SCRIPTED", calling_ae_title=OUR_AE_TITLE)
-    finally:
-        server.shutdown()
 
 
 def answer(**values: object) -> Dataset:

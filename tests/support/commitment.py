@@ -29,6 +29,7 @@ from dicom_node.contexts import STORAGE_COMMITMENT, accepted_contexts
 from dicom_node.intake import Intake
 from dicom_node.reception.receiver import Receiver
 from dicom_node.spool import Spool
+from tests.support.scps import serving
 from tests.support.waiting import wait_until
 
 
@@ -83,11 +84,8 @@ class Sender:
         ae = AE(ae_title=self.ae_title)
         ae.add_supported_context(STORAGE_COMMITMENT, scu_role=False, scp_role=True)
         handlers = [(evt.EVT_N_EVENT_REPORT, self._on_report, ["called"])]
-        server = ae.start_server(("127.0.0.1", self.port), block=False, evt_handlers=handlers)
-        try:
+        with serving(ae, handlers, port=self.port):
             yield
-        finally:
-            server.shutdown()
 
     def wait_for_reports(self, count: int = 1) -> list[CommitmentReport]:
         wait_until(lambda: len(self.heard) >= count, 30, f"{count} reports to arrive")
@@ -127,12 +125,8 @@ class CommittingPACS:
         ae = AE(ae_title=self.ae_title)
         ae.supported_contexts = accepted_contexts()
         handlers = [(evt.EVT_C_STORE, self._on_store), (evt.EVT_N_ACTION, self._on_action)]
-        server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
-        self.port = server.server_address[1]
-        try:
+        with serving(ae, handlers) as self.port:
             yield self
-        finally:
-            server.shutdown()
 
     def report_by_call(self, report: CommitmentReport, port: int) -> None:
         ae = AE(ae_title=self.ae_title)

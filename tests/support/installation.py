@@ -70,13 +70,17 @@ class Installation:
         return Peer(host="127.0.0.1", port=self.port, ae_title="ECHOWORKER", calling_ae_title="TEST")
 
     @contextmanager
-    def up(self) -> Iterator[subprocess.Popen[bytes]]:
-        """`echoworker up` until the end of the block; it must end cleanly."""
+    def up(self, *, with_registry: bool = True) -> Iterator[subprocess.Popen[bytes]]:
+        """`echoworker up` until the end of the block, which begins when the node answers, and when its registry is
+        there unless the test keeps that away. It must end cleanly.
+        """
         with self.log.open("ab") as log:
             command = [ECHOWORKER, "--config", str(self.site), "up"]
             process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
             try:
                 wait_until(lambda: self._answers(process), START_TIMEOUT_S, "the node to answer C-ECHO")
+                if with_registry:
+                    wait_until(self._registry_is_there, START_TIMEOUT_S, "the registry to have its schema")
                 yield process
             finally:
                 process.terminate()
@@ -103,6 +107,13 @@ class Installation:
             return detail if detail is not None and detail.study.state == state else None
 
         return wait_until(there, STUDY_TIMEOUT_S, f"study {study_instance_uid} to be {state}; see {self.log}")
+
+    def _registry_is_there(self) -> bool:
+        """The node receives before the registry has its tables."""
+        if not self.registry.is_there:
+            return False
+        at, needed = self.registry.schema_revisions()
+        return at == needed
 
     def _answers(self, process: subprocess.Popen[bytes]) -> bool:
         assert process.poll() is None, self.log.read_text()[-2000:]

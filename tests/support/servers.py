@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -21,6 +22,9 @@ from tests.support.tools import require_tool
 from tests.support.waiting import wait_until
 
 START_TIMEOUT_S = 30
+TEST_PORTS = range(15000, 32000)
+_CLAIMS: list[socket.socket] = []
+"""One for each port that this process was given: tests run side by side, in several processes."""
 
 
 @dataclass(frozen=True)
@@ -241,9 +245,23 @@ def dcmqrscp(folder: Path, destinations: Mapping[str, int]) -> Iterator[DcmQRSCP
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nothing listens on, and that is given to nobody else as long as this process runs.
+
+    Below the ports that the system chooses for connections (net.ipv4.ip_local_port_range), or a client could take it
+    before its server does. The name claimed in Linux's abstract namespace goes with the process, however it ends.
+    """
+    for port in random.sample(TEST_PORTS, k=len(TEST_PORTS)):
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0echoworker-test-port-{port}")
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            claim.close()
+            continue
+        _CLAIMS.append(claim)
+        return port
+    raise RuntimeError(f"no free port in {TEST_PORTS}")
 
 
 def _listens(port: int) -> bool:

@@ -15,7 +15,7 @@ from pynetdicom import AE
 from sqlalchemy import func, select
 from tests.support.associating import refuses_associations
 
-from config.broker import Step
+from config.steps import Step
 from db.runs import Verdict
 from db.schema import Report, RunRow, Study
 from dicom_node.send import send_files

@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
-from config.broker import Step, create_celery_app
+from config.broker import create_celery_app
 from config.settings import Settings, load_settings
+from config.steps import Step
 from db.queries import StudyDetail, study_detail
 from db.schema import Study
 from db.studies import close_quiet_studies, register_instance
@@ -25,6 +27,7 @@ from worker.steps.deliver import deliver_report
 from worker.steps.prepare import prepare_study
 from worker.steps.report import report_study
 from worker.steps.score import score_prepared_study
+from worker.study_scoring import Scorer
 
 WORK = {
     Step.PREPARE: prepare_study,
@@ -53,13 +56,27 @@ accept_models = ["{second_accepts}"]
 """
 
 
+class SharedModelContext(WorkerContext):
+    """A worker's context whose model this test process shares with those of the same settings and catalogue."""
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        key = (self.settings.model.model_dump_json(), self.catalogue.digest)
+        if key not in _SCORERS:
+            _SCORERS[key] = super().scorer
+        return _SCORERS[key]
+
+
+_SCORERS: dict[tuple[str, str], Scorer] = {}
+
+
 @dataclass
 class Pipeline:
     context: WorkerContext
 
     @classmethod
     def create(cls, settings: Settings) -> "Pipeline":
-        context = WorkerContext(settings, create_celery_app(settings))
+        context = SharedModelContext(settings, create_celery_app(settings))
         context.database.upgrade()
         context.spool.create()
         return cls(context)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from config.broker import Step
 from config.catalogue import BUNDLED_CATALOGUE
 from config.settings import load_settings
+from config.steps import Step
 from db.studies import requeue
 from tests.support.clips import SMALL
 from tests.worker.pipeline import Pipeline, ready

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from config.broker import Step
 from config.settings import load_settings
+from config.steps import Step
 from db.queries import StudyDetail
 from dicom_node.commitment.messages import CommitmentReport
 from tests.support.clips import SMALL

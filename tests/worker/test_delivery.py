@@ -9,11 +9,12 @@ import pytest
 from pydicom.uid import Comprehensive3DSRStorage
 from pynetdicom import AE, evt
 
-from config.broker import Step
+from config.steps import Step
 from db.queries import StudyDetail
 from db.studies import requeue
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
-from tests.support.servers import StoreSCP, free_port
+from tests.support.scps import serving
+from tests.support.servers import StoreSCP
 from tests.worker.pipeline import TO_REPORT, Pipeline, pipeline_to, ready
 
 
@@ -32,12 +33,8 @@ def scp_that_answers(status: int) -> Iterator[int]:
     """A storage SCP that answers every C-STORE with this status: its port."""
     ae = AE(ae_title="STORESCP")
     ae.add_supported_context(Comprehensive3DSRStorage)
-    port = free_port()
-    server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, lambda _: status)])
-    try:
+    with serving(ae, [(evt.EVT_C_STORE, lambda _: status)]) as port:
         yield port
-    finally:
-        server.shutdown()
 
 
 def test_a_destination_that_takes_such_results_no_more_is_not_sent_what_was_due_for_it(

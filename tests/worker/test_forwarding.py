@@ -23,6 +23,7 @@ from db.forwards import ForwardSummary, forward_summaries
 from db.schema import Instance
 from db.schema_peers import Forward, ForwardPeer
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
+from tests.support.scps import serving
 from tests.support.servers import Orthanc, free_port, storescp
 from tests.worker.pipeline import Pipeline
 from worker.forwarding import forward_to
@@ -139,10 +140,8 @@ def research() -> Iterator[Research]:
     research, ae = Research(), AE(ae_title="RESEARCH")
     ae.add_supported_context(UltrasoundMultiFrameImageStorage, "1.2.840.10008.1.2.4.50")
     handlers = [(evt.EVT_C_STORE, research.on_store), (evt.EVT_ACCEPTED, research.on_accepted)]
-    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
-    research.port = server.server_address[1]
-    yield research
-    server.shutdown()
+    with serving(ae, handlers) as research.port:
+        yield research
 
 
 def test_a_peer_that_was_away_gets_every_instance_once_and_byte_for_byte(

@@ -7,8 +7,8 @@ import pydicom
 import pytest
 from sqlalchemy import update
 
-from config.broker import Step
 from config.settings import load_settings
+from config.steps import Step
 from db.schema import Study
 from db.studies import requeue
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own

@@ -13,10 +13,10 @@ import structlog
 from sqlalchemy import text, update
 from sqlalchemy.orm import Session
 
-from config.broker import Step
 from config.errors import ClipError, DeliveryError, SpoolFullError
 from config.logs import configure_logs
 from config.settings import load_settings
+from config.steps import Step
 from db.leases import Claim, claim
 from db.schema import Study
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own

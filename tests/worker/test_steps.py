@@ -8,9 +8,9 @@ import pytest
 from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
 
-from config.broker import Step
 from config.errors import RegistryError
 from config.settings import load_settings
+from config.steps import Step
 from db.runs import Verdict
 from db.studies import requeue
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own

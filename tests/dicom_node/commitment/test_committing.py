@@ -41,13 +41,6 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.fixture
-def spool(settings: Settings) -> Spool:
-    made = Spool(settings.spool_dir)
-    made.create()
-    return made
-
-
-@pytest.fixture
 def intake(settings: Settings, spool: Spool) -> Iterator[Intake]:
     database = Database(settings.database_url)
     database.upgrade()

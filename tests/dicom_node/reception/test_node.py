@@ -47,13 +47,6 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, receive_path: str)
     return load_settings()
 
 
-@pytest.fixture
-def database(settings: Settings) -> Database:
-    made = Database(settings.database_url)
-    made.upgrade()
-    return made
-
-
 class Node:
     """Receiver and intake as threads of the test; in the product each has a process of its own."""
 

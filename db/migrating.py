@@ -1,0 +1,30 @@
+"""The schema's migrations: the part of the registry that needs Alembic, which most processes never load."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+def migrate(connection: Connection, revision: str) -> None:
+    """Bring the schema to this revision; does nothing when it is there."""
+    command.upgrade(alembic_config(connection), revision)
+
+
+def revisions(connection: Connection) -> tuple[str | None, str | None]:
+    """The migration that the database is at, and the newest that this software brings."""
+    at = MigrationContext.configure(connection).get_current_revision()
+    return at, ScriptDirectory.from_config(alembic_config()).get_current_head()
+
+
+def alembic_config(connection: Connection | None = None) -> Config:
+    """What Alembic is told: where the migrations lie, and the connection that they work on."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config
