@@ -26,6 +26,7 @@ from db.studies import Registration, close_quiet_studies, keep_open, register_in
 from dicom_node.commitment.judging import Committing
 from dicom_node.commitment.reporting_back import ReportingBack
 from dicom_node.header import read_header
+from dicom_node.quarantine import put_in_quarantine
 from dicom_node.reception.reporting import published_calls, studies_open_anywhere
 from dicom_node.reconcile import rebuild
 from dicom_node.routing import routed
@@ -173,7 +174,7 @@ class Intake:
             self._unreadable.add(waiting)
         except UnreadableInstanceError as error:
             # It was readable when it was received: the disk is failing. Kept aside, so that others go on.
-            self._spool.quarantine(waiting, reason=str(error), calling_ae_title=None)
+            put_in_quarantine(self._spool, waiting, reason=str(error), calling_ae_title=None)
             emit(Event.INSTANCE_QUARANTINED, reason=str(error))
         return None
 

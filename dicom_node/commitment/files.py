@@ -10,7 +10,6 @@ A file moves on by being written under its next name before it goes under this o
 and a report goes out once or twice, never not at all.
 """
 
-import hashlib
 import json
 import os
 import uuid
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from dicom_node.commitment.messages import CommitmentReport, Failure, Reference
-from dicom_node.spool import Spool, write_durably
+from dicom_node.spool import Spool, ae_title_digest, write_durably
 
 GRACE_S = 5.0
 """So long, an answer is left to the process that has the asking association, which may still be open."""
@@ -68,9 +67,8 @@ class CommitmentFiles:
         OSError
             The disk is full or failed.
         """
-        # Another sender's transaction of the same UID is another one, and AE titles may hold what no file name may.
-        sender = hashlib.sha256(request.calling_ae_title.encode()).hexdigest()[:8]
-        name = f"{request.transaction_uid}_{sender}.json"
+        # Another sender's transaction of the same UID is another one.
+        name = f"{request.transaction_uid}_{ae_title_digest(request.calling_ae_title)}.json"
         content = {
             "transaction_uid": request.transaction_uid,
             "references": request.references,

@@ -65,7 +65,10 @@ class Committing:
         committed: list[Reference] = []
         failed: list[Failure] = []
         for reference in request.references:
-            reason = self._obstacle(reference, known.get(reference.sop_instance_uid, ()), unregistered)
+            uid = reference.sop_instance_uid
+            reason = self._obstacle(reference, known.get(uid, ()), unregistered)
+            if reason is None and self._spool.is_in_conflict(uid, request.calling_ae_title):
+                reason = CommitmentStatus.PROCESSING_FAILURE  # kept under the UID is something else than it sent last
             if reason is None:
                 committed.append(reference)
             else:

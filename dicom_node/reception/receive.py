@@ -22,6 +22,7 @@ from config.errors import (
 from config.logs import Event, emit, place_of
 from dicom_node.contexts import STORAGE_CLASSES
 from dicom_node.header import InstanceHeader, is_valid_uid
+from dicom_node.quarantine import put_in_quarantine
 from dicom_node.reception.file_head import file_head
 from dicom_node.reception.incoming import IncomingFile, Window
 from dicom_node.reception.streamed_header import StreamedHeader
@@ -164,7 +165,7 @@ class Reception:
             return status, reason
         reason = reason.removeprefix(f"{file.path.name}: ")  # our temporary name says nothing to anybody
         try:
-            self._spool.quarantine(file.path, reason=reason, calling_ae_title=self._announced.calling_ae_title)
+            put_in_quarantine(self._spool, file.path, reason=reason, calling_ae_title=self._announced.calling_ae_title)
             file.close()
         except OSError:
             with suppress(OSError):

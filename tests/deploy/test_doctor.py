@@ -11,6 +11,7 @@ from config.settings import Settings, load_settings
 from db.schema import Study
 from db.session import Database
 from deploy.doctor import Finding, Level, examine
+from dicom_node.quarantine import put_in_quarantine
 from dicom_node.reception.receiver import Receiver
 from dicom_node.spool import Spool
 from tests.support.clips import SMALL
@@ -82,7 +83,7 @@ def test_what_lies_in_quarantine_is_counted(settings: Settings) -> None:
     for _ in range(2):
         part = spool.new_incoming()
         part.write_bytes(b"no DICOM")
-        spool.quarantine(part, reason="cut off", calling_ae_title=None)
+        put_in_quarantine(spool, part, reason="cut off", calling_ae_title=None)
     found = findings(settings)["quarantine"]
     assert (found.level, found.said.split(":")[0]) == (Level.WARN, "2 instances were refused and kept aside")
 
