@@ -26,6 +26,7 @@ from dicom_node.calling import Peer, association_with
 from dicom_node.contexts import DOCUMENT_CLASSES, SELDOM_COMPRESSED, STORAGE_CLASSES, TRANSFER_SYNTAXES
 from dicom_node.header import is_valid_uid
 from dicom_node.reception.receive import Announced, receive_data_set
+from dicom_node.reception.reporting import kept_open
 from dicom_node.spool import Spool
 from dicom_node.statuses import StorageStatus, answer
 
@@ -96,6 +97,8 @@ def move_study(peer: Peer, study_instance_uid: str) -> Iterator[SubOperations]:
 def get_study(peer: Peer, study_instance_uid: str, spool: Spool) -> Iterator[SubOperations]:
     """Fetch a study into the spool over our own association; the counts as they grow, the last at the end.
 
+    Meanwhile the study is open, as one that somebody sends: it does not fall quiet half-way.
+
     Raises
     ------
     RetrieveError
@@ -104,7 +107,8 @@ def get_study(peer: Peer, study_instance_uid: str, spool: Spool) -> Iterator[Sub
     model = StudyRootQueryRetrieveInformationModelGet
     subject = _Subject(peer, study_instance_uid, 'does it support C-GET? Else set retrieve = "move" for this peer')
     handlers: list[evt.EventHandlerType] = [(evt.EVT_C_STORE, _on_c_store, [spool, subject])]
-    with _association(subject, [build_context(model), *_storage_contexts()], handlers) as association:
+    contexts = [build_context(model), *_storage_contexts()]
+    with kept_open(spool, study_instance_uid), _association(subject, contexts, handlers) as association:
         send = partial(association.send_c_get, _identifier(study_instance_uid), model)
         yield from _follow(association, _begin(send, subject), subject)
 

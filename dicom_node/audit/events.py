@@ -66,6 +66,7 @@ class StudyInstances:
     """Instances of one study that were transferred together."""
 
     study_instance_uid: str
+    """Empty of instances that could not be read."""
     patient_id: str | None
     sop_classes: Mapping[str, int]
     """How many instances of each SOP Class UID."""
@@ -161,27 +162,51 @@ def association_refused(caller: RemoteAE, *, reason: str) -> AuditMessage:
     )
 
 
-class ReceivedInstances:
-    """What one association has brought: a message for each study and outcome, not for each instance.
+@dataclass(frozen=True, kw_only=True)
+class Transfer:
+    """One instance that a sender has offered us."""
 
-    Of one association, whose requests come one after another: not for several threads.
-    """
+    sop_class_uid: str
+    study_instance_uid: str = ""
+    """Empty where the data set was not read so far."""
+    patient_id: str | None = None
+    already_held: bool = False
+    failure: str = ""
+    """Why it was refused; one of a few texts, free of PHI. Empty: it was accepted."""
+
+
+def stored(header: InstanceHeader, kept: Kept) -> Transfer:
+    """An instance was accepted."""
+    return Transfer(
+        sop_class_uid=header.sop_class_uid,
+        study_instance_uid=header.study_instance_uid,
+        patient_id=header.identity.patient_id,
+        already_held=kept is Kept.REPEATED,
+    )
+
+
+def refused(sop_class_uid: str, header: InstanceHeader | None, *, failure: str) -> Transfer:
+    """An instance was refused, or did not come whole; without `header`, what it says could not be read."""
+    if header is None:
+        return Transfer(sop_class_uid=sop_class_uid, failure=failure)
+    study, patient_id = header.study_instance_uid, header.identity.patient_id
+    return Transfer(sop_class_uid=sop_class_uid, study_instance_uid=study, patient_id=patient_id, failure=failure)
+
+
+class ReceivedInstances:
+    """What one association has brought: a message for each study and outcome, not for each instance."""
 
     def __init__(self, sender: RemoteAE) -> None:
         self._sender = sender
         self._counts: dict[tuple[str, str | None, bool, str], Counter[str]] = {}
 
-    def stored(self, header: InstanceHeader, kept: Kept) -> None:
-        """An instance was accepted."""
-        self._count(header, already_held=kept is Kept.REPEATED)
+    def add(self, transfer: Transfer) -> None:
+        """One more instance."""
+        key = (transfer.study_instance_uid, transfer.patient_id, transfer.already_held, transfer.failure)
+        self._counts.setdefault(key, Counter())[transfer.sop_class_uid] += 1
 
-    def refused(self, header: InstanceHeader, *, reason: str) -> None:
-        """An instance of a known study was refused; `reason` is free of PHI."""
-        self._count(header, failure=reason)
-
-    def take_messages(self) -> list[AuditMessage]:
-        """The messages on what came since the last call: at the end of the association, however it ended."""
-        counts, self._counts = self._counts, {}
+    def messages(self) -> list[AuditMessage]:
+        """The messages on it: at the end of the association, however it ended."""
         return [
             instances_received(
                 self._sender,
@@ -189,12 +214,8 @@ class ReceivedInstances:
                 already_held=already_held,
                 failure=failure,
             )
-            for (study, patient_id, already_held, failure), sop_classes in counts.items()
+            for (study, patient_id, already_held, failure), sop_classes in self._counts.items()
         ]
-
-    def _count(self, header: InstanceHeader, *, already_held: bool = False, failure: str = "") -> None:
-        key = (header.study_instance_uid, header.identity.patient_id, already_held, failure)
-        self._counts.setdefault(key, Counter())[header.sop_class_uid] += 1
 
 
 def _application_activity(kind: Code) -> AuditMessage:

@@ -1,0 +1,68 @@
+"""No message of the trail is lost with the process that received the instances, and none is told for a living one."""
+
+from pathlib import Path
+
+import pytest
+
+from dicom_node.audit.events import RemoteAE, Transfer
+from dicom_node.audit.journal import SUFFIX, TransferJournal, left_behind
+from dicom_node.audit.message import AuditMessage, AuditSource, to_xml
+from tests.support.audit_schema import parse_valid
+
+SENDER = RemoteAE(ae_title="VIVID1", address="10.20.0.7")
+CLIP = Transfer(sop_class_uid="1.2.840.10008.5.1.4.1.1.3.1", study_instance_uid="1.2.3", patient_id="P-17")
+UNREAD = Transfer(sop_class_uid=CLIP.sop_class_uid, failure="0xC000 cannot understand")
+
+
+def counts(messages: list[AuditMessage]) -> list[tuple[str | None, int]]:
+    """Outcome, and number of instances, of each message; each obeys the schema."""
+    roots = [parse_valid(to_xml(message, AuditSource(ae_title="A", host="h", process_id=1))) for message in messages]
+    return [
+        (
+            event.get("EventOutcomeIndicator"),
+            sum(int(found.get("NumberOfInstances", 0)) for found in root.iter("SOPClass")),
+        )
+        for root in roots
+        if (event := root.find("EventIdentification")) is not None
+    ]
+
+
+def left_in(folder: Path) -> list[tuple[str | None, int]]:
+    return [count for instances in left_behind(folder) for count in counts(instances.messages())]
+
+
+def test_what_a_living_process_notes_is_its_own_and_gone_once_told(tmp_path: Path) -> None:
+    journal = TransferJournal(tmp_path, SENDER)
+    for transfer in (CLIP, CLIP, UNREAD):
+        journal.add(transfer)
+    assert left_in(tmp_path) == []
+    assert counts(journal.messages()) == [("0", 2), ("8", 1)]
+    journal.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_dead_process_noted_is_told_once_by_another(tmp_path: Path) -> None:
+    journal = TransferJournal(tmp_path, SENDER)
+    journal.add(CLIP)
+    (file,) = tmp_path.iterdir()
+    assert file.stat().st_mode & 0o007 == 0, "it names patients by their ID"
+    content = file.read_bytes()
+    journal.close()
+    file.write_bytes(content + content.splitlines()[-1][:10])  # torn in the middle of a line
+    assert left_in(tmp_path) == [("0", 1)]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"text\n", b"[]\n", b'{"other": 1}\n', b""])
+def test_a_damaged_file_stops_no_other(tmp_path: Path, content: bytes) -> None:
+    for number in range(2):
+        (tmp_path / f"{number}{SUFFIX}").write_bytes(content)
+    assert left_in(tmp_path) == []
+    assert list(tmp_path.glob(f"*{SUFFIX}")) == []
+
+
+def test_on_a_full_disk_it_is_told_from_memory(tmp_path: Path) -> None:
+    journal = TransferJournal(tmp_path / "missing", SENDER)
+    journal.add(CLIP)
+    assert counts(journal.messages()) == [("0", 1)]
+    journal.close()
