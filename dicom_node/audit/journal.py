@@ -18,6 +18,8 @@ from pathlib import Path
 
 from dicom_node.audit.events import ReceivedInstances, RemoteAE, Transfer
 from dicom_node.audit.message import AuditMessage
+from dicom_node.spool import Spool
+from dicom_node.spool_notes import set_aside
 
 SUFFIX = ".transfers"
 
@@ -67,9 +69,9 @@ class TransferJournal:
         return descriptor
 
 
-def left_behind(folder: Path) -> Iterator[ReceivedInstances]:
+def left_behind(spool: Spool) -> Iterator[ReceivedInstances]:
     """What processes that died have not put into the trail; each file is gone once the next is asked for."""
-    for path in folder.glob(f"*{SUFFIX}"):
+    for path in spool.receivers.glob(f"*{SUFFIX}"):
         with suppress(FileNotFoundError), path.open("rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -79,8 +81,8 @@ def left_behind(folder: Path) -> Iterator[ReceivedInstances]:
                 continue  # another process was first
             try:
                 yield _read(file)
-            except (ValueError, TypeError, KeyError):
-                path.rename(path.with_suffix(".damaged"))
+            except (ValueError, TypeError, KeyError) as error:
+                set_aside(spool, path, error)
             else:
                 path.unlink(missing_ok=True)
 

@@ -261,7 +261,7 @@ class Receiver:
 
     def _record_left_behind(self) -> None:
         """What a process that was killed has received, this one before its start or another one beside it."""
-        for instances in left_behind(self._spool.receivers):
+        for instances in left_behind(self._spool):
             for message in instances.messages():
                 self._audit.record(message)
 

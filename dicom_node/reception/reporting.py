@@ -26,6 +26,8 @@ from dicom_node.spool_notes import read_note
 SPEAKS_EVERY_S = 2.0
 SILENT_AFTER = timedelta(seconds=15)
 """A process that has said nothing for so long is gone: its associations are closed."""
+FILES_AT_ONCE = 100
+"""Files of callers that may wait for the registry: it may be away for long, and anybody may call meanwhile."""
 CALLERS_AT_ONCE = 200
 """Different callers of one file; a flood from more than that many addresses is counted under `elsewhere`."""
 
@@ -118,7 +120,9 @@ class Callers:
             )
 
     def publish(self) -> None:
-        """Write what is new into a file of its own."""
+        """Write what is new into a file of its own; while the registry takes none, what is new waits and adds up."""
+        if sum(1 for _ in self._folder.glob(f"{_CALLERS}*.json")) >= FILES_AT_ONCE:
+            return
         with self._lock:
             calls, self._calls = list(self._calls.values()), {}
         if calls:

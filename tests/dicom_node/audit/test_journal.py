@@ -7,6 +7,7 @@ import pytest
 from dicom_node.audit.events import RemoteAE, Transfer
 from dicom_node.audit.journal import SUFFIX, TransferJournal, left_behind
 from dicom_node.audit.message import AuditMessage, AuditSource, to_xml
+from dicom_node.spool import Spool
 from tests.support.audit_schema import parse_valid
 
 SENDER = RemoteAE(ae_title="VIVID1", address="10.20.0.7")
@@ -27,42 +28,49 @@ def counts(messages: list[AuditMessage]) -> list[tuple[str | None, int]]:
     ]
 
 
-def left_in(folder: Path) -> list[tuple[str | None, int]]:
-    return [count for instances in left_behind(folder) for count in counts(instances.messages())]
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    made = Spool(tmp_path)
+    made.create()
+    return made
 
 
-def test_what_a_living_process_notes_is_its_own_and_gone_once_told(tmp_path: Path) -> None:
-    journal = TransferJournal(tmp_path, SENDER)
+def left_in(spool: Spool) -> list[tuple[str | None, int]]:
+    return [count for instances in left_behind(spool) for count in counts(instances.messages())]
+
+
+def test_what_a_living_process_notes_is_its_own_and_gone_once_told(spool: Spool) -> None:
+    journal = TransferJournal(spool.receivers, SENDER)
     for transfer in (CLIP, CLIP, UNREAD):
         journal.add(transfer)
-    assert left_in(tmp_path) == []
+    assert left_in(spool) == []
     assert counts(journal.messages()) == [("0", 2), ("8", 1)]
     journal.close()
-    assert list(tmp_path.iterdir()) == []
+    assert list(spool.receivers.iterdir()) == []
 
 
-def test_what_a_dead_process_noted_is_told_once_by_another(tmp_path: Path) -> None:
-    journal = TransferJournal(tmp_path, SENDER)
+def test_what_a_dead_process_noted_is_told_once_by_another(spool: Spool) -> None:
+    journal = TransferJournal(spool.receivers, SENDER)
     journal.add(CLIP)
-    (file,) = tmp_path.iterdir()
+    (file,) = spool.receivers.iterdir()
     assert file.stat().st_mode & 0o007 == 0, "it names patients by their ID"
     content = file.read_bytes()
     journal.close()
     file.write_bytes(content + content.splitlines()[-1][:10])  # torn in the middle of a line
-    assert left_in(tmp_path) == [("0", 1)]
-    assert list(tmp_path.iterdir()) == []
+    assert left_in(spool) == [("0", 1)]
+    assert list(spool.receivers.iterdir()) == []
 
 
 @pytest.mark.parametrize("content", [b"text\n", b"[]\n", b'{"other": 1}\n', b""])
-def test_a_damaged_file_stops_no_other(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_file_stops_no_other(spool: Spool, content: bytes) -> None:
     for number in range(2):
-        (tmp_path / f"{number}{SUFFIX}").write_bytes(content)
-    assert left_in(tmp_path) == []
-    assert list(tmp_path.glob(f"*{SUFFIX}")) == []
+        (spool.receivers / f"{number}{SUFFIX}").write_bytes(content)
+    assert left_in(spool) == []
+    assert list(spool.receivers.iterdir()) == []
 
 
-def test_on_a_full_disk_it_is_told_from_memory(tmp_path: Path) -> None:
-    journal = TransferJournal(tmp_path / "missing", SENDER)
+def test_on_a_full_disk_it_is_told_from_memory(spool: Spool) -> None:
+    journal = TransferJournal(spool.root / "missing", SENDER)
     journal.add(CLIP)
     assert counts(journal.messages()) == [("0", 1)]
     journal.close()
