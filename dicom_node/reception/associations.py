@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Protocol
 
 from config.peers import PeerSettings, Role
-from dicom_node.audit.events import RemoteAE, Transfer, refused, stored
+from dicom_node.audit.events import RemoteAE, broken_off, received
 from dicom_node.audit.journal import TransferJournal
 from dicom_node.header import InstanceHeader
 from dicom_node.reception.access import AccessList, Caller, Refusal
 from dicom_node.spool import Kept
+from dicom_node.statuses import StorageStatus
 
 TOLD_EVERY_S = 3600.0
 """The audit trail hears of an association when it ends, and of one that does not end so often."""
@@ -82,22 +83,25 @@ class OpenAssociations:
             if known := self._open.get(association):
                 known.coming = coming
 
-    def stored(self, association: threading.Thread, header: InstanceHeader, kept: Kept) -> bool:
-        """An association has brought an instance; whether the one before was of another study."""
+    def ended(
+        self,
+        association: threading.Thread,
+        sop_class_uid: str,
+        header: InstanceHeader | None,
+        outcome: Kept | StorageStatus,
+    ) -> bool:
+        """An instance was kept or refused; whether it was kept, and the one before was of another study."""
         with self._lock:
-            known = self._note(association, stored(header, kept))
-            if known is None:
+            known = self._open.get(association)
+            if known is None:  # its thread has ended while the instance was written
+                return False
+            known.coming = None
+            known.came.add(received(sop_class_uid, header, outcome))
+            if header is None or isinstance(outcome, StorageStatus):
                 return False
             before, known.study = known.study, header.study_instance_uid
             known.brought_at = time.monotonic()
             return before != known.study
-
-    def refused(
-        self, association: threading.Thread, sop_class_uid: str, header: InstanceHeader | None, *, failure: str
-    ) -> None:
-        """An instance of an association was refused; `failure` is one of a few texts."""
-        with self._lock:
-            self._note(association, refused(sop_class_uid, header, failure=failure))
 
     def is_sender(self, association: threading.Thread) -> bool:
         """Whether an association is that of a peer that may send to us, or of nobody that we know but admit."""
@@ -122,17 +126,9 @@ class OpenAssociations:
                     known.came = TransferJournal(self._journals, known.sender)
             return ended
 
-    def _note(self, association: threading.Thread, transfer: Transfer) -> _Open | None:
-        known = self._open.get(association)
-        if known is not None:  # else its thread has ended while the instance was written
-            known.came.add(transfer)
-            known.coming = None
-        return known
-
     def _forget_ended(self) -> None:
         for association in [association for association in self._open if not association.is_alive()]:
             known = self._open.pop(association)
             if known.coming is not None:
-                broken = refused(known.coming.sop_class_uid, known.coming.header, failure="broken off by its sender")
-                known.came.add(broken)
+                known.came.add(broken_off(known.coming.sop_class_uid, known.coming.header))
             self._ended.append(known.came)

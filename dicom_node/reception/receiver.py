@@ -220,11 +220,7 @@ class Receiver:
         header: InstanceHeader | None,
         outcome: Kept | StorageStatus,
     ) -> None:
-        if header is None or isinstance(outcome, StorageStatus):
-            failure = f"0x{outcome.value:04X} {outcome.name.lower().replace('_', ' ')}"
-            self._associations.refused(association, sop_class_uid, header, failure=failure)
-            return
-        if not self._associations.stored(association, header, outcome):
+        if not self._associations.ended(association, sop_class_uid, header, outcome):
             return
         try:
             self._open_studies.publish(self._associations.studies())

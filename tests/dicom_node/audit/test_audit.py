@@ -34,13 +34,13 @@ from dicom_node.audit.events import (
     instances_received,
     instances_sent,
     query_made,
-    refused,
-    stored,
+    received,
 )
 from dicom_node.audit.message import AuditMessage, AuditSource, to_xml
 from dicom_node.audit.trail import AuditTrail
 from dicom_node.header import InstanceHeader
 from dicom_node.spool import Kept
+from dicom_node.statuses import StorageStatus
 from tests.support.audit_schema import parse_valid
 
 US = AuditSource(ae_title="ECHOWORKER", host="echo.hospital", process_id=4711)
@@ -235,12 +235,12 @@ def header(*, study: str = "1.2.3", sop_class: str = US_MULTIFRAME, patient_id: 
 def test_an_association_gives_one_message_for_each_study_and_outcome() -> None:
     came = ReceivedInstances(MODALITY)
     for _ in range(60):
-        came.add(stored(header(), Kept.STORED))
-    came.add(stored(header(sop_class=SR), Kept.STORED))
-    came.add(stored(header(), Kept.REPEATED))
-    came.add(stored(header(study="1.2.4", patient_id=None), Kept.STORED))
-    came.add(refused(US_MULTIFRAME, header(), failure="0xB000 coerced"))
-    came.add(refused(SR, None, failure="0xC000 cannot understand"))
+        came.add(received(US_MULTIFRAME, header(), Kept.STORED))
+    came.add(received(SR, header(sop_class=SR), Kept.STORED))
+    came.add(received(US_MULTIFRAME, header(), Kept.REPEATED))
+    came.add(received(US_MULTIFRAME, header(study="1.2.4", patient_id=None), Kept.STORED))
+    came.add(received(US_MULTIFRAME, header(), StorageStatus.COERCED))
+    came.add(received(SR, None, StorageStatus.CANNOT_UNDERSTAND))
     summaries = set()
     for message in came.messages():
         root = told(message)
@@ -258,7 +258,7 @@ def test_an_association_gives_one_message_for_each_study_and_outcome() -> None:
 
 def test_of_the_patient_the_trail_holds_the_id_alone(settings: Settings) -> None:
     came = ReceivedInstances(MODALITY)
-    came.add(stored(header(), Kept.STORED))
+    came.add(received(US_MULTIFRAME, header(), Kept.STORED))
     asked = identifier(
         PatientName="Doe^Jane", PatientID="P-17", PatientBirthDate="19700131", AccessionNumber="ACC-9", StudyDate=""
     )

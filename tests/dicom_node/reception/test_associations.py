@@ -16,7 +16,8 @@ from dicom_node.reception.access import AccessList, Caller
 from dicom_node.reception.associations import OpenAssociations
 from dicom_node.reception.reporting import studies_open_anywhere
 from dicom_node.spool import Kept, Spool
-from tests.support.audit_schema import parse_valid
+from dicom_node.statuses import StorageStatus
+from tests.support.audit_trail import TRANSFERRED, Told, trail
 from tests.support.clips import SMALL
 from tests.support.receivers import (
     ReceiverProcess,
@@ -41,6 +42,10 @@ class Coming:
 
 def of_study(uid: str) -> InstanceHeader:
     return replace(HEADER, study_instance_uid=uid)
+
+
+def brings(book: OpenAssociations, association: threading.Thread, header: InstanceHeader) -> bool:
+    return book.ended(association, header.sop_class_uid, header, Kept.STORED)
 
 
 @pytest.fixture
@@ -73,16 +78,16 @@ def test_an_association_that_stays_open_lets_go_of_studies_that_it_has_moved_on_
 ) -> None:
     """A router that keeps one association for the whole day must not keep every study of the day from being scored."""
     book = keep(300)
-    assert book.stored(association, of_study("1.2.1"), Kept.STORED)
-    assert not book.stored(association, of_study("1.2.1"), Kept.STORED)
+    assert brings(book, association, of_study("1.2.1"))
+    assert not brings(book, association, of_study("1.2.1"))
     assert book.studies() == {"1.2.1"}
-    assert book.stored(association, of_study("1.2.2"), Kept.STORED)
+    assert brings(book, association, of_study("1.2.2"))
     assert book.studies() == {"1.2.2"}
 
 
 def test_nor_does_it_keep_its_last_study_open_for_ever(keep: Keep, association: threading.Thread) -> None:
     book = keep(0)
-    book.stored(association, of_study("1.2.1"), Kept.STORED)
+    brings(book, association, of_study("1.2.1"))
     assert book.studies() == set()
 
 
@@ -90,13 +95,13 @@ def test_a_study_is_open_while_an_instance_of_it_comes_however_slowly(
     keep: Keep, association: threading.Thread
 ) -> None:
     book = keep(0)
-    book.stored(association, of_study("1.2.1"), Kept.STORED)
+    brings(book, association, of_study("1.2.1"))
     coming = Coming()
     book.begins(association, coming)
     assert book.studies() == {"1.2.1"}, "while it is not known what comes, it may be of the same study"
     coming.header = of_study("1.2.2")
     assert book.studies() == {"1.2.2"}
-    book.refused(association, HEADER.sop_class_uid, coming.header, failure="0xA700 out of resources")
+    book.ended(association, HEADER.sop_class_uid, coming.header, StorageStatus.OUT_OF_RESOURCES)
     assert book.studies() == set()
 
 
@@ -104,44 +109,20 @@ def test_of_an_association_that_does_not_end_the_trail_hears_all_the_same(
     keep: Keep, association: threading.Thread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     book = keep(300)
-    book.stored(association, of_study("1.2.1"), Kept.STORED)
+    brings(book, association, of_study("1.2.1"))
     assert book.take_ended() == []
     monkeypatch.setattr(module, "TOLD_EVERY_S", 0.0)
     (journal,) = book.take_ended()
     assert len(journal.messages()) == 1
     journal.close()
-    book.stored(association, of_study("1.2.2"), Kept.STORED)
+    brings(book, association, of_study("1.2.2"))
     (journal,) = book.take_ended()
     assert len(journal.messages()) == 1, "what was told once is not told again"
     journal.close()
 
 
-@dataclass
-class Told:
-    outcome: str | None
-    said: str
-    study: str | None
-    count: int
-
-
-def trail(data: Path) -> list[Told]:
-    """The transfers that the audit trail tells of."""
-    found = []
-    for line in b"".join(path.read_bytes() for path in sorted((data / "audit").glob("*.log"))).splitlines():
-        root = parse_valid(line)
-        event = root.find("EventIdentification")
-        assert event is not None
-        if event.find("EventID[@csd-code='110104']") is None:
-            continue
-        found.append(
-            Told(
-                outcome=event.get("EventOutcomeIndicator"),
-                said=root.findtext("EventIdentification/EventOutcomeDescription", ""),
-                study=root.find("ParticipantObjectIdentification").get("ParticipantObjectID"),  # type: ignore[union-attr]
-                count=sum(int(item.get("NumberOfInstances", 0)) for item in root.iter("SOPClass")),
-            )
-        )
-    return found
+def transferred(data: Path) -> list[Told]:
+    return trail(data / "audit", TRANSFERRED)
 
 
 def open_studies(data: Path) -> set[str]:
@@ -165,8 +146,8 @@ def test_what_was_refused_is_in_the_trail_with_the_reason(tmp_path: Path, path: 
     dataset.save_as(unreadable)
     with receiving(tmp_path / "data", NODE__RECEIVE_PATH=path) as receiver:
         assert store_while_it_lasts(receiver.port, [file, in_conflict(file), unreadable]) == [file]
-        told = wait_until(lambda: trail(tmp_path / "data"), 20, "the trail to tell of the association")
-    assert sorted((each.outcome, each.said, each.study, each.count) for each in told) == [
+        told = wait_until(lambda: transferred(tmp_path / "data"), 20, "the trail to tell of the association")
+    assert sorted((each.outcome, each.said, each.object_id, each.instances) for each in told) == [
         ("0", "", study, 1),
         ("8", "0xB000 coerced", study, 1),
         ("8", "0xC000 cannot understand", "", 1),
@@ -185,15 +166,15 @@ def test_what_a_killed_process_received_is_in_the_trail_once(tmp_path: Path) -> 
             connection.sendall(b"".join(store_pdus(file)))
             connection.recv(65536)
         receiver.kill()
-    assert trail(tmp_path / "data") == []
+    assert transferred(tmp_path / "data") == []
     beside.start()
     receiver.start()
-    wait_until(lambda: len(trail(tmp_path / "data")) == 4, 20, "the trail to tell of the killed process")
+    wait_until(lambda: len(transferred(tmp_path / "data")) == 4, 20, "the trail to tell of the killed process")
     receiver.stop()
     beside.stop()
-    told = trail(tmp_path / "data")
-    assert sorted((each.outcome, each.count) for each in told) == [("0", 1)] * 3 + [("8", 1)]
-    assert {each.study for each in told} == {str(pydicom.dcmread(file).StudyInstanceUID) for file in files}
+    told = transferred(tmp_path / "data")
+    assert sorted((each.outcome, each.instances) for each in told) == [("0", 1)] * 3 + [("8", 1)]
+    assert {each.object_id for each in told} == {str(pydicom.dcmread(file).StudyInstanceUID) for file in files}
     assert list((tmp_path / "data/spool/receivers").glob("*.transfers")) == []
 
 
@@ -206,7 +187,7 @@ def test_a_sender_that_breaks_off_within_an_instance_is_in_the_trail(tmp_path: P
             pdus = store_pdus(file)
             connection.sendall(b"".join(pdus[: len(pdus) // 2]))
             wait_until(lambda: list((tmp_path / "data/spool/incoming").iterdir()), 20, "the instance to come")
-        (told,) = wait_until(lambda: trail(tmp_path / "data"), 20, "the trail to tell of it")
+        (told,) = wait_until(lambda: transferred(tmp_path / "data"), 20, "the trail to tell of it")
     assert (told.outcome, told.said) == ("8", "broken off by its sender")
 
 
