@@ -31,6 +31,9 @@ class Event(StrEnum):
     REGISTRY_AWAY = "registry away: work waits"
     REGISTRY_BACK = "registry back"
     REGISTRY_CATCHES_UP = "instances found that the registry does not have"
+    DUTY_FAILS = "a duty of the intake fails: it is tried again, the others go on"
+    DUTY_DONE_AGAIN = "a duty of the intake is done again"
+    FILE_SET_ASIDE = "file of the spool cannot be used: set aside"
     STUDY_READY = "study quiet, ready"
     STUDY_REOPENED = "late instance, study re-opened"
     BROKER_AWAY = "broker away: the reaper will announce the step"
@@ -74,6 +77,8 @@ _WARNINGS = {
     Event.INSTANCE_UNREADABLE,
     Event.SPOOL_AWAY,
     Event.REGISTRY_AWAY,
+    Event.DUTY_FAILS,
+    Event.FILE_SET_ASIDE,
     Event.BROKER_AWAY,
     Event.STEP_FAILED,
     Event.LEASE_LOST,

@@ -56,6 +56,7 @@ class StudySettings(_Section):
     """When a study counts as complete."""
 
     quiet_period_s: Seconds
+    association_keeps_open_s: float = Field(ge=0)
 
 
 class DatabaseSettings(_Section):
@@ -127,8 +128,17 @@ class AuditSettings(_Section):
     """
 
     folder: str
+    refusals_told: int = Field(ge=1)
     syslog: str = Field(pattern=r"^$|^.+:\d{1,5}$")
     syslog_trusted: str
+
+
+class CallersSettings(_Section):
+    """How many of those who called the node are remembered one by one; anybody may call under any AE title."""
+
+    days: int = Field(ge=1)
+    of_one_address: int = Field(ge=3)
+    in_all: int = Field(ge=3)
 
 
 class Settings(BaseSettings):
@@ -147,6 +157,7 @@ class Settings(BaseSettings):
     pipeline: PipelineSettings
     tls: TLSSettings
     audit: AuditSettings
+    callers: CallersSettings
     peers: tuple[PeerSettings, ...] = ()
     rules: tuple[RuleSettings, ...] = ()
 

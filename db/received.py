@@ -36,7 +36,7 @@ class ReceivedInstance:
     received_at: datetime
     calling_ae_title: str | None
     is_our_report: bool
-    """A report of this software, of whatever installation: it answers a study and opens none."""
+    """A report of this software, of whatever installation: it answers a study, and is kept and never scored."""
     identity: Identity
     decision: Decision = NO_RULE
     """What the rules say of it."""

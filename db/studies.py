@@ -27,10 +27,8 @@ class Registration(Enum):
     ADDED = auto()
     REOPENED = auto()
     """The study had moved on; it is RECEIVING again as its next revision."""
-    OWN_REPORT = auto()
-    """One of our own objects came back from the PACS: the study stays as it is, and where it is not here none opens."""
     STORED_ONLY = auto()
-    """Not to be scored, and the study had moved on: registered, but the study stays as it is."""
+    """Not to be scored, as a report of ours that comes back from the PACS, and the study had moved on: it stays so."""
 
 
 def register_instance(session: Session, instance: ReceivedInstance, quiet_period: timedelta) -> Registration:
@@ -38,10 +36,9 @@ def register_instance(session: Session, instance: ReceivedInstance, quiet_period
 
     A study that is RECEIVING waits `quiet_period` from now on; one that had moved on is re-opened as its next
     revision, and a step that is running on it loses its lease; unless the instance is not to be scored, and so
-    cannot change the results. The instance becomes due for the peers that it is forwarded to.
+    cannot change the results. A study of such instances alone is SKIPPED by its first step. The instance becomes due
+    for the peers that it is forwarded to.
     """
-    if instance.is_our_report and not _is_known(session, instance.study_instance_uid):
-        return Registration.OWN_REPORT
     study = _study_of(session, instance, quiet_period)
     is_scored = instance.decision.action is Action.SCORE and not instance.is_our_report
     reopens = study.state != StudyState.RECEIVING and is_scored
@@ -58,7 +55,7 @@ def register_instance(session: Session, instance: ReceivedInstance, quiet_period
         "size_bytes": instance.size_bytes,
         "received_at": instance.received_at,
         "calling_ae_title": instance.calling_ae_title,
-        "action": instance.decision.action,
+        "action": Action.SCORE if is_scored else Action.STORE,
         "rule": instance.decision.rule,
     }
     if not insert_if_new(session, Instance, row):
@@ -66,8 +63,6 @@ def register_instance(session: Session, instance: ReceivedInstance, quiet_period
     if instance.decision.forward_to:
         peers = instance.decision.forward_to
         add_forwards(session, study_id=study.id, sop_instance_uid=instance.sop_instance_uid, peers=peers)
-    if instance.is_our_report:
-        return Registration.OWN_REPORT
     if study.state != StudyState.RECEIVING and not is_scored:
         return Registration.STORED_ONLY
     study.last_instance_at = max(study.last_instance_at, instance.received_at)
@@ -210,10 +205,6 @@ def _has_current_results(session: Session, study: Study) -> bool:
     current = select(RunRow).join(CurrentRun, CurrentRun.run_id == RunRow.id)
     run = session.scalar(current.where(CurrentRun.study_id == study.id))
     return run is not None and run.revision == study.revision and bool(run.clips)
-
-
-def _is_known(session: Session, study_instance_uid: str) -> bool:
-    return session.scalar(select(Study.id).where(Study.study_instance_uid == study_instance_uid)) is not None
 
 
 def _study_of(session: Session, instance: ReceivedInstance, quiet_period: timedelta) -> Study:

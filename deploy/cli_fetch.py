@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from config.errors import EchoWorkerError
-from config.logs import configure_logs
-from config.settings import load_settings
-from deploy.cli_shared import console
+from deploy.cli_shared import console, start
 
 if TYPE_CHECKING:
     from dicom_node.archive.answers import FoundStudy
@@ -57,8 +55,7 @@ def fetch(
     from dicom_node.archive.fetching import Fetcher, Pace, TimeWindow  # noqa: PLC0415
     from dicom_node.calling import called_peer  # noqa: PLC0415
 
-    configure_logs(process="fetch")
-    settings = load_settings()
+    settings = start("fetch")
     wanted = Wanted(
         study=study,
         accession=accession,

@@ -10,11 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from config.errors import ConfigurationError, EchoWorkerError
-from config.logs import configure_logs
 from config.peers import Role
 from config.rules import FREE_TEXT, Decision, InstanceFacts, RuleSettings, decide
-from config.settings import Settings, load_settings
-from deploy.cli_shared import console
+from config.settings import Settings
+from deploy.cli_shared import console, start
 
 rules_commands = typer.Typer(
     help="Routing rules: what is scored, what is only kept, what is forwarded.", no_args_is_help=True
@@ -24,7 +23,7 @@ rules_commands = typer.Typer(
 @rules_commands.command("list")
 def list_rules() -> None:
     """List the rules in the order in which they are tried."""
-    settings = _settings()
+    settings = start("rules")
     table = Table("", "Rule", "When", "Does")
     for number, rule in enumerate(settings.rules, 1):
         conditions = [f"{name}: {' | '.join(wanted)}" for name, wanted in rule.conditions().items()]
@@ -42,7 +41,7 @@ def test_rules(
     """Say what would become of these files: which rule fits, and why those before it do not. Nothing is sent."""
     from dicom_node.routing import read_facts  # noqa: PLC0415
 
-    settings = _settings()
+    settings = start("rules")
     unreadable = 0
     for file in files:
         console.print(Text(str(file), style="bold"), soft_wrap=True)
@@ -69,7 +68,7 @@ def apply_rules(
     from db.session import Database  # noqa: PLC0415
     from dicom_node.routing import decision_for  # noqa: PLC0415
 
-    settings = _settings()
+    settings = start("rules")
     registry = Database(settings.database_url)
     for uid in uids:
         with registry.read() as session:
@@ -97,7 +96,7 @@ def forwards(
     from db.forwards import forward_again, forward_summaries  # noqa: PLC0415
     from db.session import Database  # noqa: PLC0415
 
-    settings = _settings()
+    settings = start("rules")
     registry = Database(settings.database_url)
     if again:
         if again not in {peer.name for peer in settings.peers_in(Role.FORWARD)}:
@@ -147,8 +146,3 @@ def _why_not(rule: RuleSettings, condition: str, facts: InstanceFacts) -> str:
 def _does(decision: Decision) -> str:
     forward = f"forward to {', '.join(decision.forward_to)}" if decision.forward_to else "forward nowhere"
     return f"{decision.action}, {forward}"
-
-
-def _settings() -> Settings:
-    configure_logs(process="rules")
-    return load_settings()

@@ -24,6 +24,7 @@ from db.session import Database
 from db.states import STEP_DUE_IN, StudyState
 from dicom_node.calling import Peer, called_peer, echo
 from dicom_node.quarantine import quarantined
+from dicom_node.spool import Spool
 
 OUR_PACKAGES = ("config", "db", "dicom_node", "worker", "dashboard", "deploy")
 CALLING_AE_TITLE = "DOCTOR"
@@ -71,6 +72,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("node", _node),
         ("work", _work),
         ("quarantine", _quarantine),
+        ("set aside", _set_aside),
         ("destinations", _destinations),
     )
     for subject, check in checks:
@@ -213,6 +215,13 @@ def _quarantine(settings: Settings) -> str:
     if found := quarantined(settings.spool_dir):
         raise Doubt(f"{len(found)} instances were refused and kept aside: echoworker quarantine lists them")
     return "empty"
+
+
+def _set_aside(settings: Settings) -> str:
+    folder = Spool(settings.spool_dir).damaged
+    if found := sum(1 for _ in folder.glob("*")):
+        raise Doubt(f"{found} files of the spool could not be used, see the log: look at {folder}, and remove them")
+    return "nothing"
 
 
 def _destinations(settings: Settings) -> str:

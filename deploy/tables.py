@@ -76,10 +76,13 @@ def callers_table(callers: Iterable[Caller], *, width: int) -> Table:
 
 def quarantine_table(found: Iterable[Quarantined], *, width: int) -> Table:
     """What lies in quarantine, and why."""
-    table = Table(_when("Since (UTC)", width), "From", "KiB", "Reason", _uid("File in spool/quarantine", width))
+    table = Table(
+        _when("Since (UTC)", width), "Times", "From", "KiB", "Reason", _uid("File in spool/quarantine", width)
+    )
     for kept in found:
         table.add_row(
             _time(kept.received_at),
+            str(kept.times),
             Text(kept.calling_ae_title or ""),
             str(-(-kept.size_bytes // 1024)),
             Text(kept.reason),

@@ -3,7 +3,7 @@
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -16,6 +16,9 @@ from pynetdicom.presentation import PresentationContext, build_context
 from config.errors import AssociationRejectedError, DeliveryError, NoPresentationContextError
 from config.peers import PeerSettings
 from config.settings import Settings
+from dicom_node.audit.events import RemoteAE
+from dicom_node.audit.message import AuditMessage
+from dicom_node.audit.trail import AuditTrail
 from dicom_node.contexts import VERIFICATION
 from dicom_node.network import configure_pynetdicom, send_without_delay
 from dicom_node.tls import calling_context
@@ -56,6 +59,19 @@ class Peer:
     ae_title: str
     calling_ae_title: str
     tls: ssl.SSLContext | None = None
+    audit: AuditTrail | None = None
+    """Where it is told what went to it and came from it; None: nowhere."""
+
+    @property
+    def remote(self) -> RemoteAE:
+        """It, as the audit trail names it."""
+        return RemoteAE(ae_title=self.ae_title, address=self.host)
+
+    def tell(self, messages: Iterable[AuditMessage]) -> None:
+        """Put messages about it into the audit trail."""
+        for message in messages:
+            if self.audit is not None:
+                self.audit.record(message)
 
     def __str__(self) -> str:
         return f"{self.ae_title} at {self.host}:{self.port}"
@@ -75,6 +91,7 @@ def called_peer(settings: Settings, peer: PeerSettings) -> Peer:
         ae_title=peer.ae_title,
         calling_ae_title=settings.node.ae_title,
         tls=calling_context(settings.tls) if peer.tls else None,
+        audit=AuditTrail(settings),
     )
 
 

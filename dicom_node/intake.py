@@ -10,26 +10,28 @@ from itertools import islice
 from pathlib import Path
 
 from celery import Celery
-from sqlalchemy.exc import DataError, DBAPIError, DisconnectionError, IntegrityError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from config.errors import UnreadableInstanceError
 from config.logs import Event, emit, place_of
 from config.peers import Role
 from config.settings import Settings
 from db.announcing import announce_due_forwards, announce_due_steps
-from db.callers import record_calls
+from db.callers import prune_callers, record_calls
 from db.queries import latest_instance_at
 from db.received import ReceivedInstance
 from db.session import Database
 from db.studies import Registration, close_quiet_studies, keep_open, register_instance
+from dicom_node.commitment.files import CommitmentRequest
 from dicom_node.commitment.judging import Committing
 from dicom_node.commitment.reporting_back import ReportingBack
+from dicom_node.duties import Duties, is_lasting
 from dicom_node.header import read_header
+from dicom_node.quarantine import put_in_quarantine
 from dicom_node.reception.reporting import published_calls, studies_open_anywhere
 from dicom_node.reconcile import rebuild
 from dicom_node.routing import routed
 from dicom_node.spool import Spool, sha256_of
+from dicom_node.spool_notes import set_aside
 
 BATCH = 50
 """Instances a transaction: few enough to hold SQLite's write lock for milliseconds."""
@@ -50,7 +52,7 @@ class Intake:
         self._broker = broker
         self._committing = Committing(settings, spool, database, broker)
         self._reporting = ReportingBack(settings, spool)
-        self._registry_away = False
+        self._duties = Duties()
         self._caught_up = False
         self._quiet_period_of = {
             peer.ae_title: peer.quiet_period_s for peer in settings.peers_in(Role.SENDER) if peer.quiet_period_s
@@ -68,25 +70,18 @@ class Intake:
         reporting.join(STOPS_WITHIN_S)
 
     def work_once(self) -> None:
-        """Register what waits, then close the studies that fell quiet; an absent database is waited for."""
-        try:
-            if not self._caught_up:
-                self._catch_up()
-            # What was sent before its commitment was asked for is registered once that is judged.
-            requests = self._committing.requests()
-            self.register_waiting()
-            self.close_quiet()
-            self._record_callers()
-            self._committing.judge(requests)
-            self._committing.apply_reports()
-        except Exception as error:  # noqa: BLE001  this loop outlives every fault; the instances wait
-            if not self._registry_away:
-                emit(Event.REGISTRY_AWAY, error=place_of(error))
-            self._registry_away = True
-            return
-        if self._registry_away:
-            emit(Event.REGISTRY_BACK)
-        self._registry_away = False
+        """Register what waits, then close the studies that fell quiet; one duty that fails holds up no other."""
+        do = self._duties.do
+        if not self._caught_up:
+            do("catch up", self._catch_up)
+        requests: list[tuple[str, CommitmentRequest]] = []
+        # What was sent before its commitment was asked for is registered once that is judged.
+        do("requests", lambda: requests.extend(self._committing.requests()))
+        if do("register", self.register_waiting):
+            do("judge", lambda: self._committing.judge(requests))
+        do("close", self.close_quiet)
+        do("callers", self._record_callers)
+        do("reports", self._committing.apply_reports)
 
     def register_waiting(self) -> None:
         """Register every instance that waits; it leaves the queue only after the commit."""
@@ -95,7 +90,7 @@ class Intake:
             try:
                 self._register(batch)
             except Exception as error:
-                if not _is_about_an_instance(error):
+                if not is_lasting(error):
                     raise
                 self._register_one_by_one(batch)
 
@@ -125,9 +120,16 @@ class Intake:
         self._caught_up = True
 
     def _record_callers(self) -> None:
+        kept = self._settings.callers
         for published in published_calls(self._spool):
-            with self._database.write() as session:
-                record_calls(session, published.calls)
+            try:
+                with self._database.write() as session:
+                    record_calls(session, published.calls)
+                    prune_callers(session, kept, now=datetime.now(UTC))
+            except Exception as error:
+                if not is_lasting(error):
+                    raise
+                set_aside(self._spool, published.file, error)
             published.file.unlink(missing_ok=True)
 
     def _register(self, batch: Iterable[Path]) -> None:
@@ -157,7 +159,7 @@ class Intake:
             try:
                 self._register([waiting])
             except Exception as error:
-                if not _is_about_an_instance(error):
+                if not is_lasting(error):
                     raise
                 self._spool.put_aside(waiting)
                 emit(Event.INSTANCE_REFUSED, path=self._spool.relative(waiting), error=place_of(error))
@@ -173,7 +175,7 @@ class Intake:
             self._unreadable.add(waiting)
         except UnreadableInstanceError as error:
             # It was readable when it was received: the disk is failing. Kept aside, so that others go on.
-            self._spool.quarantine(waiting, reason=str(error), calling_ae_title=None)
+            put_in_quarantine(self._spool, waiting, reason=str(error), calling_ae_title=None)
             emit(Event.INSTANCE_QUARANTINED, reason=str(error))
         return None
 
@@ -197,10 +199,3 @@ def received_instance(spool: Spool, file: Path) -> ReceivedInstance:
         size_bytes=facts.st_size,
         received_at=datetime.fromtimestamp(facts.st_mtime, UTC),
     )
-
-
-def _is_about_an_instance(error: Exception) -> bool:
-    """Whether trying again with the same instance would fail again: not a database or a disk that is away."""
-    if isinstance(error, (DataError, IntegrityError)):
-        return True
-    return not isinstance(error, (DBAPIError, DisconnectionError, PoolTimeoutError, OSError))

@@ -1,12 +1,18 @@
-"""What lies in quarantine: instances that were refused and kept, each with a note beside it (dicom_node.spool)."""
+"""What lies in quarantine: instances that were refused and kept, each with a note beside it.
+
+    quarantine/<day>/<SHA-256 of the file>.dcm, .json
+
+The same bytes from the same sender lie there once, however often it tries; the note counts them.
+"""
 
 import json
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from dicom_node.spool import Spool
+from dicom_node.spool import Spool, flush_to_disk, sha256_of, write_durably
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +24,37 @@ class Quarantined:
     reason: str
     calling_ae_title: str | None
     received_at: datetime
-    """Aware, UTC."""
+    """Aware, UTC: the first time."""
     size_bytes: int
+    times: int
+    """How often it came."""
+
+
+def put_in_quarantine(spool: Spool, received: Path, *, reason: str, calling_ae_title: str | None) -> Path:
+    """Put a refused file aside, under a name of our own.
+
+    Raises
+    ------
+    OSError
+        The disk failed or is full; the file is where it was, or in quarantine.
+    """
+    now = datetime.now(UTC)
+    name = f"{sha256_of(received)}.dcm"
+    known = next(spool.quarantined.glob(f"*/{name}"), None)
+    kept = known or spool.quarantined / f"{now:%Y-%m-%d}" / name
+    before = _note(kept.with_suffix(".json"))
+    note = {
+        "reason": reason,
+        "calling_ae_title": calling_ae_title,
+        "received_at": (_time(before.get("received_at")) or now).isoformat(),
+        "last_received_at": now.isoformat(),
+        "times": _times(before) + 1 if known else 1,
+    }
+    write_durably(kept.with_suffix(".json"), json.dumps(note, indent=1).encode())
+    received.rename(kept)  # over the same bytes, where they are there
+    flush_to_disk(kept)
+    flush_to_disk(kept.parent)
+    return kept
 
 
 def quarantined(spool_dir: Path) -> list[Quarantined]:
@@ -37,17 +72,23 @@ def quarantined(spool_dir: Path) -> list[Quarantined]:
                     calling_ae_title=note.get("calling_ae_title"),
                     received_at=_time(note.get("received_at")) or datetime.fromtimestamp(facts.st_mtime, UTC),
                     size_bytes=facts.st_size,
+                    times=_times(note),
                 )
             )
     return sorted(found, key=lambda kept: kept.received_at, reverse=True)
 
 
-def _note(file: Path) -> dict[str, str | None]:
+def _note(file: Path) -> dict[str, Any]:
     try:
         note = json.loads(file.read_text())
     except (OSError, ValueError):
         return {}
     return note if isinstance(note, dict) else {}
+
+
+def _times(note: dict[str, Any]) -> int:
+    times = note.get("times")
+    return times if isinstance(times, int) else 1
 
 
 def _time(text: str | None) -> datetime | None:

@@ -12,8 +12,9 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 
 from config.errors import DeliveryError, UnreadableInstanceError
+from dicom_node.audit.events import SentInstances, Transfer
 from dicom_node.calling import Peer, association_with
-from dicom_node.header import read_file_meta
+from dicom_node.header import read_attributes, read_file_meta
 
 DUPLICATE = 0x0111
 MEANINGS = (
@@ -82,9 +83,26 @@ def send_files(paths: Sequence[Path], peer: Peer) -> Generator[Answer, None, Non
         The peer is out of reach, rejects the association, or broke it off; what had no answer was not accepted.
     """
     objects = [_object(path) for path in paths]
-    with association_with(peer, _contexts(objects)) as association:
-        for item in objects:
-            yield _send(association, item, peer)
+    sent = SentInstances(peer.remote)
+    try:
+        with association_with(peer, _contexts(objects)) as association:
+            for item in objects:
+                answer = _send(association, item, peer)
+                if peer.audit is not None:
+                    sent.add(_transfer(item, answer))
+                yield answer
+    finally:
+        peer.tell(sent.messages())
+
+
+def _transfer(item: _Object, answer: Answer) -> Transfer:
+    dataset = read_attributes(item.path, ("StudyInstanceUID", "PatientID"))
+    return Transfer(
+        sop_class_uid=item.sop_class_uid,
+        study_instance_uid=str(dataset.get("StudyInstanceUID") or ""),
+        patient_id=str(dataset.get("PatientID") or "") or None,
+        failure="" if answer.accepted or answer.already_there else str(answer),
+    )
 
 
 def _object(path: Path) -> _Object:

@@ -4,6 +4,8 @@
     studies/<study>/<sop>.dcm instances under their final names, acknowledged only once they are durable
     unregistered/*.dcm        a second name (a hard link) of each instance that the registry does not know yet
     quarantine/<day>/         what was refused, with the reason beside it
+    conflicts/                of which instances a sender has sent other bytes last than are kept
+    damaged/                  files of other folders that cannot be used
     receivers/                what the receiving processes tell of themselves (dicom_node.reception.reporting)
     commitments/              storage commitment, asked of us and answered to us (dicom_node.commitment.files)
     tensors/, reports/        what the steps make
@@ -14,7 +16,6 @@ Everything else that the registry has to know of an instance is in its file, or 
 
 import fcntl
 import hashlib
-import json
 import os
 import shutil
 import uuid
@@ -24,10 +25,10 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 from pathlib import Path
 
-from config.errors import InstanceConflictError, SpoolFullError, UnreadableInstanceError
-from dicom_node.header import InstanceHeader, data_set_position, read_file_meta
+from config.errors import InstanceConflictError, SpoolFullError
+from dicom_node.header import InstanceHeader
+from dicom_node.same_instance import is_same_instance
 
-COMPARED_AT_ONCE = 1024 * 1024
 REMEMBERED = 1000
 """Studies whose folders a process knows to be on the disk; of others it makes sure once more."""
 
@@ -49,6 +50,8 @@ class Spool:
         self.quarantined = root / "quarantine"
         self.receivers = root / "receivers"
         self.commitments = root / "commitments"
+        self.damaged = root / "damaged"
+        self._conflicts = root / "conflicts"
         self._studies = root / "studies"
         self._unregistered = root / "unregistered"
         self._minimum_free_bytes = minimum_free_bytes
@@ -57,7 +60,14 @@ class Spool:
 
     def create(self) -> None:
         """Make the folders that are not there yet."""
-        for folder in (self.incoming, self._studies, self._unregistered, self.quarantined, self.receivers):
+        for folder in (
+            self.incoming,
+            self._studies,
+            self._unregistered,
+            self.quarantined,
+            self.receivers,
+            self._conflicts,
+        ):
             folder.mkdir(parents=True, exist_ok=True)
 
     def require_room(self) -> None:
@@ -80,7 +90,8 @@ class Spool:
         """Give a received, durable file its final name; when this returns, that name survives a loss of power.
 
         Its other name, among the unregistered, may not: the intake looks for such instances when it starts.
-        An instance is never overwritten: the same data set again is dropped, another is left where it is.
+        An instance is never overwritten: the same data set again is dropped, another is left where it is, and that its
+        sender has sent it is noted until the sender sends what is kept.
 
         Raises
         ------
@@ -94,33 +105,41 @@ class Spool:
         try:
             os.link(received, final)  # unlike a rename, this never replaces a file
         except FileExistsError:
-            if not _same_data_set(received, final):
+            if not is_same_instance(received, final):
+                write_durably(self._conflict(header.sop_instance_uid, header.calling_ae_title), b"")
                 raise InstanceConflictError("other bytes are already kept under this SOP Instance UID") from None
-            _sync(final)  # stored a moment ago by another association, it may not be durable yet
+            flush_to_disk(final)  # stored a moment ago by another association, it may not be durable yet
             self.wait_again(final, header)
             received.unlink()
             kept = Kept.REPEATED
         else:
             received.rename(self._waiting_name(header))
             kept = Kept.STORED
-        _sync(final.parent)
+        self._conflict(header.sop_instance_uid, header.calling_ae_title).unlink(missing_ok=True)
+        flush_to_disk(final.parent)
         if final.parent.name not in self._named:
             # Also when another process has made the folder a moment ago: its name may not be on the disk yet.
-            _sync(self._studies)
+            flush_to_disk(self._studies)
             self._named = {*self._named, final.parent.name} if len(self._named) < REMEMBERED else {final.parent.name}
         return kept
 
-    def quarantine(self, received: Path, *, reason: str, calling_ae_title: str | None) -> Path:
-        """Put a refused file aside, under a name of our own, with the reason in a JSON file beside it."""
-        folder = self.quarantined / datetime.now(UTC).strftime("%Y-%m-%d")
-        folder.mkdir(parents=True, exist_ok=True)
-        kept = folder / f"{uuid.uuid4()}.dcm"
-        note = {"reason": reason, "calling_ae_title": calling_ae_title, "received_at": datetime.now(UTC).isoformat()}
-        kept.with_suffix(".json").write_text(json.dumps(note, indent=1))
-        received.rename(kept)
-        _sync(kept)
-        _sync(folder)
-        return kept
+    def is_in_conflict(self, sop_instance_uid: str, calling_ae_title: str) -> bool:
+        """Whether this sender has last sent other bytes under the UID than are kept: its own are in quarantine."""
+        return self._conflict(sop_instance_uid, calling_ae_title).exists()
+
+    def set_aside(self, file: Path) -> Path:
+        """Take a small file that cannot be used out of its folder, so that it is in nobody's way and can be looked at.
+
+        Raises
+        ------
+        OSError
+            The disk failed or is full.
+        """
+        self.damaged.mkdir(exist_ok=True)
+        aside = self.damaged / f"{file.parent.name}-{file.name}"
+        with suppress(FileNotFoundError):  # another process was first
+            file.rename(aside)
+        return aside
 
     def unregistered(self) -> Iterator[Path]:
         """The instances that wait to be registered, in no particular order."""
@@ -174,6 +193,9 @@ class Spool:
         """Where an object made for a study lies."""
         return self.root / "reports" / study_instance_uid / f"{sop_instance_uid}.dcm"
 
+    def _conflict(self, sop_instance_uid: str, calling_ae_title: str | None) -> Path:
+        return self._conflicts / f"{sop_instance_uid}_{ae_title_digest(calling_ae_title or '')}"
+
     def _waiting_name(self, header: InstanceHeader) -> Path:
         return self._unregistered / f"{header.study_instance_uid}_{header.sop_instance_uid}.dcm"
 
@@ -196,20 +218,9 @@ def _is_held(path: Path) -> bool:
     return False
 
 
-def _same_data_set(one: Path, other: Path) -> bool:
-    """Whether two files hold the same instance, whoever sent each: the File Meta Information may differ."""
-    try:
-        if read_file_meta(one).TransferSyntaxUID != read_file_meta(other).TransferSyntaxUID:
-            return False
-    except UnreadableInstanceError:
-        return False
-    with one.open("rb") as first, other.open("rb") as second:
-        first.seek(data_set_position(one))
-        second.seek(data_set_position(other))
-        while (part := first.read(COMPARED_AT_ONCE)) == second.read(COMPARED_AT_ONCE):
-            if not part:
-                return True
-    return False
+def ae_title_digest(ae_title: str) -> str:
+    """What stands for an AE title in the name of a file: it may hold what no file name may."""
+    return hashlib.sha256(ae_title.strip().encode()).hexdigest()[:8]
 
 
 def write_durably(path: Path, content: bytes) -> None:
@@ -225,10 +236,11 @@ def write_durably(path: Path, content: bytes) -> None:
     except OSError:
         unfinished.unlink(missing_ok=True)
         raise
-    _sync(path.parent)
+    flush_to_disk(path.parent)
 
 
-def _sync(path: Path) -> None:
+def flush_to_disk(path: Path) -> None:
+    """Wait until a file's content, or a folder's names, survive a loss of power."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

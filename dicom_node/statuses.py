@@ -30,7 +30,8 @@ class StorageStatus(IntEnum):
 
 MEANINGS: dict[StorageStatus, str] = {
     StorageStatus.SUCCESS: (
-        "the instance is durable on disk under its final name; the same bytes a second time as well"
+        "the instance is durable on disk under its final name; the same bytes, or the same elements in another "
+        "uncompressed transfer syntax, a second time as well"
     ),
     StorageStatus.COERCED: (
         "other bytes are already kept under this SOP Instance UID: both are kept, the newcomer in quarantine"
@@ -75,7 +76,8 @@ ACTION_MEANINGS: dict[CommitmentStatus, str] = {
 
 FAILURE_MEANINGS: dict[CommitmentStatus, str] = {
     CommitmentStatus.PROCESSING_FAILURE: (
-        "received, but its file is damaged or cannot be read, or it could not be registered"
+        "received, but its file is damaged or cannot be read, or it could not be registered; or the requester has last "
+        "sent other bytes under the SOP Instance UID than are kept, which was answered B000: its own are in quarantine"
     ),
     CommitmentStatus.NO_SUCH_INSTANCE: "not received, or its file is gone",
     CommitmentStatus.CLASS_INSTANCE_CONFLICT: "received with another SOP class",

@@ -18,6 +18,7 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind  # t
 from config.errors import DeliveryError, QueryError
 from dicom_node.archive.answers import FoundStudy, date_of, study_of, text_of, texts_of, whole_number_of
 from dicom_node.archive.statuses import PENDING, QueryRetrieveStatus, named, status_of
+from dicom_node.audit.events import query_made
 from dicom_node.calling import Peer, association_with
 from dicom_node.header import is_valid_uid
 
@@ -246,6 +247,19 @@ def _date_range(since: date | None, until: date | None) -> str:
 
 def _answers(association: Association, peer: Peer, identifier: Dataset) -> Generator[Dataset]:
     """The identifiers of one C-FIND's pending responses; cancelled when closed before the last."""
+    model = StudyRootQueryRetrieveInformationModelFind
+    failure = ""
+    try:
+        with closing(_responses(association, peer, identifier)) as answers:
+            yield from answers
+    except QueryError as error:
+        failure = str(error)
+        raise
+    finally:
+        peer.tell([query_made(peer.remote, identifier, sop_class_uid=model, failure=failure)])
+
+
+def _responses(association: Association, peer: Peer, identifier: Dataset) -> Generator[Dataset]:
     try:
         responses = association.send_c_find(identifier, StudyRootQueryRetrieveInformationModelFind)
     except RuntimeError as error:

@@ -22,11 +22,14 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 from config.errors import DeliveryError, RetrieveError
 from dicom_node.archive.answers import texts_of
 from dicom_node.archive.statuses import PENDING, QueryRetrieveStatus, named, status_of
+from dicom_node.audit.events import query_made, received
+from dicom_node.audit.journal import TransferJournal
 from dicom_node.calling import Peer, association_with
 from dicom_node.contexts import DOCUMENT_CLASSES, SELDOM_COMPRESSED, STORAGE_CLASSES, TRANSFER_SYNTAXES
-from dicom_node.header import is_valid_uid
+from dicom_node.header import InstanceHeader, is_valid_uid
 from dicom_node.reception.receive import Announced, receive_data_set
-from dicom_node.spool import Spool
+from dicom_node.reception.reporting import kept_open
+from dicom_node.spool import Kept, Spool
 from dicom_node.statuses import StorageStatus, answer
 
 SILENCE_TIMEOUT_S = 600.0
@@ -90,11 +93,13 @@ def move_study(peer: Peer, study_instance_uid: str) -> Iterator[SubOperations]:
     subject = _Subject(peer, study_instance_uid, remedy)
     with _association(subject, [build_context(model)]) as association:
         send = partial(association.send_c_move, _identifier(study_instance_uid), peer.calling_ae_title, model)
-        yield from _follow(association, _begin(send, subject), subject)
+        yield from _told(_follow(association, _begin(send, subject), subject), subject, model)
 
 
 def get_study(peer: Peer, study_instance_uid: str, spool: Spool) -> Iterator[SubOperations]:
     """Fetch a study into the spool over our own association; the counts as they grow, the last at the end.
+
+    Meanwhile the study is open, as one that somebody sends: it does not fall quiet half-way.
 
     Raises
     ------
@@ -103,13 +108,19 @@ def get_study(peer: Peer, study_instance_uid: str, spool: Spool) -> Iterator[Sub
     """
     model = StudyRootQueryRetrieveInformationModelGet
     subject = _Subject(peer, study_instance_uid, 'does it support C-GET? Else set retrieve = "move" for this peer')
-    handlers: list[evt.EventHandlerType] = [(evt.EVT_C_STORE, _on_c_store, [spool, subject])]
-    with _association(subject, [build_context(model), *_storage_contexts()], handlers) as association:
-        send = partial(association.send_c_get, _identifier(study_instance_uid), model)
-        yield from _follow(association, _begin(send, subject), subject)
+    came = TransferJournal(spool.receivers, peer.remote)
+    handlers: list[evt.EventHandlerType] = [(evt.EVT_C_STORE, _on_c_store, [spool, subject, came])]
+    contexts = [build_context(model), *_storage_contexts()]
+    try:
+        with kept_open(spool, study_instance_uid), _association(subject, contexts, handlers) as association:
+            send = partial(association.send_c_get, _identifier(study_instance_uid), model)
+            yield from _told(_follow(association, _begin(send, subject), subject), subject, model)
+    finally:
+        peer.tell(came.messages())
+        came.close()
 
 
-def _on_c_store(event: NetworkEvent, spool: Spool, subject: "_Subject") -> Dataset:
+def _on_c_store(event: NetworkEvent, spool: Spool, subject: "_Subject", came: TransferJournal) -> Dataset:
     """Take an instance of a C-GET as any that is sent to us: success only once it is durable in the spool."""
     request = cast(C_STORE, event.request)
     announced = Announced(
@@ -119,7 +130,11 @@ def _on_c_store(event: NetworkEvent, spool: Spool, subject: "_Subject") -> Datas
         calling_ae_title=subject.peer.ae_title,
         abstract_syntax_uid=str(event.context.abstract_syntax),
     )
-    status, comment = receive_data_set(spool, announced, cast(BytesIO, request.DataSet))
+
+    def note(header: InstanceHeader | None, outcome: Kept | StorageStatus) -> None:
+        came.add(received(announced.sop_class_uid, header, outcome))
+
+    status, comment = receive_data_set(spool, announced, cast(BytesIO, request.DataSet), note)
     if status not in (StorageStatus.SUCCESS, StorageStatus.COERCED):
         subject.refusals.append(comment)
     return answer(status, comment)
@@ -183,6 +198,19 @@ def _begin(send: Callable[[], _Responses], subject: _Subject) -> _Responses:
         raise RetrieveError(f"{subject}: the archive accepts no such request: {subject.remedy}") from error
     except RuntimeError as error:  # the association ended between our look and the request
         raise RetrieveError(f"{subject}: the archive broke off the association") from error
+
+
+def _told(counts: Iterator[SubOperations], subject: _Subject, sop_class_uid: str) -> Iterator[SubOperations]:
+    """The same, and the audit trail hears of the query that each retrieval is, and whether it failed."""
+    failure = ""
+    try:
+        yield from counts
+    except RetrieveError as error:
+        failure = str(error)
+        raise
+    finally:
+        peer, identifier = subject.peer, _identifier(subject.study_instance_uid)
+        peer.tell([query_made(peer.remote, identifier, sop_class_uid=sop_class_uid, failure=failure)])
 
 
 def _follow(association: Association, responses: _Responses, subject: _Subject) -> Iterator[SubOperations]:

@@ -3,6 +3,7 @@
 The audit trail is the one log that names patients, as the standard has it: by patient ID, never by name.
 """
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pynetdicom.dsutils import encode
 from dicom_node.audit.message import Action, AuditMessage, Code, Outcome, Participant, ParticipantObject, Role
 from dicom_node.header import InstanceHeader
 from dicom_node.spool import Kept
+from dicom_node.statuses import StorageStatus
 
 APPLICATION_ACTIVITY = Code("110100", "Application Activity")
 APPLICATION_START = Code("110120", "Application Start")
@@ -66,6 +68,7 @@ class StudyInstances:
     """Instances of one study that were transferred together."""
 
     study_instance_uid: str
+    """Empty of instances that could not be read."""
     patient_id: str | None
     sop_classes: Mapping[str, int]
     """How many instances of each SOP Class UID."""
@@ -161,40 +164,81 @@ def association_refused(caller: RemoteAE, *, reason: str) -> AuditMessage:
     )
 
 
-class ReceivedInstances:
-    """What one association has brought: a message for each study and outcome, not for each instance.
+@dataclass(frozen=True, kw_only=True)
+class Transfer:
+    """One instance that was offered by one application entity to another."""
 
-    Of one association, whose requests come one after another: not for several threads.
-    """
+    sop_class_uid: str
+    study_instance_uid: str = ""
+    """Empty where the data set was not read so far."""
+    patient_id: str | None = None
+    already_held: bool = False
+    failure: str = ""
+    """Why it was refused; one of a few texts, free of PHI. Empty: it was accepted."""
 
-    def __init__(self, sender: RemoteAE) -> None:
-        self._sender = sender
+
+def received(sop_class_uid: str, header: InstanceHeader | None, outcome: Kept | StorageStatus) -> Transfer:
+    """An instance was kept or refused; without `header`, what it says could not be read."""
+    failure = "" if isinstance(outcome, Kept) else f"0x{outcome.value:04X} {outcome.name.lower().replace('_', ' ')}"
+    return _transfer(sop_class_uid, header, already_held=outcome is Kept.REPEATED, failure=failure)
+
+
+def broken_off(sop_class_uid: str, header: InstanceHeader | None) -> Transfer:
+    """An instance did not come whole."""
+    return _transfer(sop_class_uid, header, failure="broken off by its sender")
+
+
+def _transfer(
+    sop_class_uid: str, header: InstanceHeader | None, *, already_held: bool = False, failure: str
+) -> Transfer:
+    return Transfer(
+        sop_class_uid=sop_class_uid,
+        study_instance_uid=header.study_instance_uid if header else "",
+        patient_id=header.identity.patient_id if header else None,
+        already_held=already_held,
+        failure=failure,
+    )
+
+
+class TransferredInstances(ABC):
+    """What one association has carried: a message for each study and outcome, not for each instance."""
+
+    def __init__(self, other: RemoteAE) -> None:
+        self._other = other
         self._counts: dict[tuple[str, str | None, bool, str], Counter[str]] = {}
 
-    def stored(self, header: InstanceHeader, kept: Kept) -> None:
-        """An instance was accepted."""
-        self._count(header, already_held=kept is Kept.REPEATED)
+    def add(self, transfer: Transfer) -> None:
+        """One more instance."""
+        key = (transfer.study_instance_uid, transfer.patient_id, transfer.already_held, transfer.failure)
+        self._counts.setdefault(key, Counter())[transfer.sop_class_uid] += 1
 
-    def refused(self, header: InstanceHeader, *, reason: str) -> None:
-        """An instance of a known study was refused; `reason` is free of PHI."""
-        self._count(header, failure=reason)
-
-    def take_messages(self) -> list[AuditMessage]:
-        """The messages on what came since the last call: at the end of the association, however it ended."""
-        counts, self._counts = self._counts, {}
+    def messages(self) -> list[AuditMessage]:
+        """The messages on it: at the end of the association, however it ended."""
         return [
-            instances_received(
-                self._sender,
+            self._message(
                 StudyInstances(study_instance_uid=study, patient_id=patient_id, sop_classes=sop_classes),
                 already_held=already_held,
                 failure=failure,
             )
-            for (study, patient_id, already_held, failure), sop_classes in counts.items()
+            for (study, patient_id, already_held, failure), sop_classes in self._counts.items()
         ]
 
-    def _count(self, header: InstanceHeader, *, already_held: bool = False, failure: str = "") -> None:
-        key = (header.study_instance_uid, header.identity.patient_id, already_held, failure)
-        self._counts.setdefault(key, Counter())[header.sop_class_uid] += 1
+    @abstractmethod
+    def _message(self, instances: StudyInstances, *, already_held: bool, failure: str) -> AuditMessage: ...
+
+
+class ReceivedInstances(TransferredInstances):
+    """To us."""
+
+    def _message(self, instances: StudyInstances, *, already_held: bool, failure: str) -> AuditMessage:
+        return instances_received(self._other, instances, already_held=already_held, failure=failure)
+
+
+class SentInstances(TransferredInstances):
+    """By us, who cannot know what was held already."""
+
+    def _message(self, instances: StudyInstances, *, already_held: bool, failure: str) -> AuditMessage:
+        return instances_sent(self._other, instances, failure=failure)
 
 
 def _application_activity(kind: Code) -> AuditMessage:

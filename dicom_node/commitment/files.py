@@ -10,7 +10,6 @@ A file moves on by being written under its next name before it goes under this o
 and a report goes out once or twice, never not at all.
 """
 
-import hashlib
 import json
 import os
 import uuid
@@ -22,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from dicom_node.commitment.messages import CommitmentReport, Failure, Reference
-from dicom_node.spool import Spool, write_durably
+from dicom_node.spool import Spool, ae_title_digest, write_durably
+from dicom_node.spool_notes import read_note, set_aside
 
 GRACE_S = 5.0
 """So long, an answer is left to the process that has the asking association, which may still be open."""
@@ -56,6 +56,7 @@ class CommitmentFiles:
     """The folder `commitments/` of a spool; safe for several threads and processes at once."""
 
     def __init__(self, spool: Spool) -> None:
+        self._spool = spool
         root = spool.commitments
         self._requests, self._answers, self._reports = root / "requests", root / "answers", root / "reports"
         self._sending, self._given_up = root / "sending", root / "given-up"
@@ -68,9 +69,8 @@ class CommitmentFiles:
         OSError
             The disk is full or failed.
         """
-        # Another sender's transaction of the same UID is another one, and AE titles may hold what no file name may.
-        sender = hashlib.sha256(request.calling_ae_title.encode()).hexdigest()[:8]
-        name = f"{request.transaction_uid}_{sender}.json"
+        # Another sender's transaction of the same UID is another one.
+        name = f"{request.transaction_uid}_{ae_title_digest(request.calling_ae_title)}.json"
         content = {
             "transaction_uid": request.transaction_uid,
             "references": request.references,
@@ -84,16 +84,14 @@ class CommitmentFiles:
         """What waits to be judged, by name."""
         waiting = []
         for file in self._requests.glob("*.json"):
-            said = _read(file)
-            if said is not None:
-                request = CommitmentRequest(
-                    transaction_uid=said["transaction_uid"],
-                    references=tuple(Reference(*item) for item in said["references"]),
-                    calling_ae_title=said["calling_ae_title"],
-                    asked_at=datetime.fromisoformat(said["asked_at"]),
-                )
+            request = read_note(self._spool, file, _request)
+            if request is not None:
                 waiting.append((file.name, request))
         return waiting
+
+    def set_request_aside(self, name: str, error: Exception) -> None:
+        """A request that cannot be judged is in nobody's way."""
+        set_aside(self._spool, self._requests / name, error)
 
     def answer(self, name: str, request: CommitmentRequest, report: CommitmentReport, *, now: datetime) -> None:
         """Put the answer to a request where it is reported from."""
@@ -110,8 +108,8 @@ class CommitmentFiles:
     def due_answers(self, *, now: datetime) -> list[tuple[str, CommitmentAnswer]]:
         """What may be reported now, by name: what failed least often first."""
         self._take_back_lost_claims(now)
-        found = [(file.name, _answer(said)) for file in self._answers.glob("*.json") if (said := _read(file))]
-        due = [(name, answer) for name, answer in found if answer.next_attempt_at <= now]
+        found = [(file.name, read_note(self._spool, file, _answer)) for file in self._answers.glob("*.json")]
+        due = [(name, answer) for name, answer in found if answer is not None and answer.next_attempt_at <= now]
         return sorted(due, key=lambda pair: (pair[1].attempts, pair[1].asked_at))
 
     def claim(self, name: str) -> CommitmentAnswer | None:
@@ -123,8 +121,7 @@ class CommitmentFiles:
             (self._answers / name).rename(claimed)
         except FileNotFoundError:
             return None
-        said = _read(claimed)
-        return None if said is None else _answer(said)
+        return read_note(self._spool, claimed, _answer)
 
     def reported(self, name: str) -> None:
         """The sender has taken the report."""
@@ -156,9 +153,13 @@ class CommitmentFiles:
     def reports(self) -> Iterator[tuple[Path, CommitmentReport, str]]:
         """What destinations have reported, with their AE titles; remove each file once the registry has it."""
         for file in self._reports.glob("*.json"):
-            said = _read(file)
+            said = read_note(self._spool, file, lambda said: (_report(said["report"]), str(said["ae_title"])))
             if said is not None:
-                yield file, _report(said["report"]), said["ae_title"]
+                yield file, *said
+
+    def set_report_aside(self, file: Path, error: Exception) -> None:
+        """A report that cannot be applied is in nobody's way."""
+        set_aside(self._spool, file, error)
 
     def _write(self, name: str, answer: CommitmentAnswer) -> None:
         content = vars(answer) | {
@@ -175,29 +176,32 @@ class CommitmentFiles:
                     claimed.rename(self._answers / claimed.name)
 
 
+def _request(said: dict[str, Any]) -> CommitmentRequest:
+    return CommitmentRequest(
+        transaction_uid=str(said["transaction_uid"]),
+        references=tuple(_reference(*item) for item in said["references"]),
+        calling_ae_title=str(said["calling_ae_title"]),
+        asked_at=datetime.fromisoformat(said["asked_at"]),
+    )
+
+
 def _answer(said: dict[str, Any]) -> CommitmentAnswer:
     return CommitmentAnswer(
         report=_report(said["report"]),
-        calling_ae_title=said["calling_ae_title"],
+        calling_ae_title=str(said["calling_ae_title"]),
         asked_at=datetime.fromisoformat(said["asked_at"]),
-        attempts=said["attempts"],
+        attempts=int(said["attempts"]),
         next_attempt_at=datetime.fromisoformat(said["next_attempt_at"]),
     )
 
 
 def _report(said: dict[str, Any]) -> CommitmentReport:
     return CommitmentReport(
-        transaction_uid=said["transaction_uid"],
-        committed=tuple(Reference(*item) for item in said["committed"]),
-        failed=tuple(Failure(*item) for item in said["failed"]),
+        transaction_uid=str(said["transaction_uid"]),
+        committed=tuple(_reference(*item) for item in said["committed"]),
+        failed=tuple(Failure(*_reference(*item), int(reason)) for *item, reason in said["failed"]),
     )
 
 
-def _read(file: Path) -> Any:
-    try:
-        return json.loads(file.read_text())
-    except FileNotFoundError:
-        return None  # another process was first
-    except ValueError:
-        file.rename(file.with_suffix(".damaged"))
-        return None
+def _reference(sop_class_uid: object, sop_instance_uid: object) -> Reference:
+    return Reference(str(sop_class_uid), str(sop_instance_uid))

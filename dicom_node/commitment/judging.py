@@ -13,6 +13,7 @@ from db.commitments import Applied, KnownInstance, apply_report, known_instances
 from db.session import Database
 from dicom_node.commitment.files import CommitmentFiles, CommitmentRequest
 from dicom_node.commitment.messages import CommitmentReport, Failure, Reference
+from dicom_node.duties import is_lasting
 from dicom_node.spool import Spool
 from dicom_node.statuses import CommitmentStatus
 
@@ -34,29 +35,43 @@ class Committing:
     def judge(self, requests: Sequence[tuple[str, CommitmentRequest]]) -> None:
         """Answer each request by what registry and spool hold."""
         for name, request in requests:
-            report = self._judged(request)
-            self._files.answer(name, request, report, now=datetime.now(UTC))
+            try:
+                report = self._judged(request)
+                self._files.answer(name, request, report, now=datetime.now(UTC))
+            except Exception as error:
+                if not is_lasting(error):
+                    raise
+                self._files.set_request_aside(name, error)
 
     def apply_reports(self) -> None:
         """Let the registry know what destinations have committed to, and announce the studies that go on."""
         for file, report, ae_title in self._files.reports():
-            destinations = [
-                peer.name for peer in self._settings.peers_in(Role.DESTINATION) if peer.ae_title == ae_title.strip()
-            ]
-            with self._database.write() as session:
-                applied = apply_report(
-                    session,
-                    transaction_uid=report.transaction_uid,
-                    destinations=destinations,
-                    committed={reference.sop_instance_uid for reference in report.committed},
-                    failed={failure.sop_instance_uid: _said(failure.reason) for failure in report.failed},
-                    now=datetime.now(UTC),
-                    pipeline=self._settings.pipeline,
-                )
+            try:
+                applied = self._apply(report, ae_title)
+            except Exception as error:
+                if not is_lasting(error):
+                    raise
+                self._files.set_report_aside(file, error)
+                continue
             file.unlink(missing_ok=True)
             self._say(applied, report)
             if applied is not None:
                 announce_due_steps(self._database, self._broker, self._settings, study_id=applied.study_id)
+
+    def _apply(self, report: CommitmentReport, ae_title: str) -> Applied | None:
+        destinations = [
+            peer.name for peer in self._settings.peers_in(Role.DESTINATION) if peer.ae_title == ae_title.strip()
+        ]
+        with self._database.write() as session:
+            return apply_report(
+                session,
+                transaction_uid=report.transaction_uid,
+                destinations=destinations,
+                committed={reference.sop_instance_uid for reference in report.committed},
+                failed={failure.sop_instance_uid: _said(failure.reason) for failure in report.failed},
+                now=datetime.now(UTC),
+                pipeline=self._settings.pipeline,
+            )
 
     def _judged(self, request: CommitmentRequest) -> CommitmentReport:
         with self._database.read() as session:
@@ -65,7 +80,10 @@ class Committing:
         committed: list[Reference] = []
         failed: list[Failure] = []
         for reference in request.references:
-            reason = self._obstacle(reference, known.get(reference.sop_instance_uid, ()), unregistered)
+            uid = reference.sop_instance_uid
+            reason = self._obstacle(reference, known.get(uid, ()), unregistered)
+            if reason is None and self._spool.is_in_conflict(uid, request.calling_ae_title):
+                reason = CommitmentStatus.PROCESSING_FAILURE  # kept under the UID is something else than it sent last
             if reason is None:
                 committed.append(reference)
             else:

@@ -2,7 +2,9 @@
 
 from config.settings import Settings
 from dicom_node.audit import events as audit
+from dicom_node.audit.refusals import WINDOW_S
 from dicom_node.conformance.markdown import document, facts, table
+from dicom_node.reception.associations import TOLD_EVERY_S
 from dicom_node.tls import TLS_1_2_CIPHERS, HandshakeFailure
 
 
@@ -56,7 +58,19 @@ def _audit_trail(settings: Settings) -> str:
         table(("message", "event ID"), [(code.meaning, f"({code.value}, {code.scheme})") for code in messages]),
         facts(
             [
-                ("Security Alert", f"of type {audit.NODE_AUTHENTICATION.meaning}: a refused caller"),
+                (
+                    "Security Alert",
+                    f"of type {audit.NODE_AUTHENTICATION.meaning}: a refused caller; of more than "
+                    f"{settings.audit.refusals_told} from one address within {WINDOW_S:g} s "
+                    "(`audit.refusals_told`) one message says how many more there were",
+                ),
+                (
+                    "DICOM Instances Transferred",
+                    "for each association, study and outcome, at the end of the association, of a long one every "
+                    f"{TOLD_EVERY_S / 60:g} minutes; outcome 0: accepted, 8: refused or broken off, the description "
+                    "being the status. Study Instance UID and patient ID are empty where the data set could not be "
+                    "read. Also after a process was killed: a message may come twice, not never",
+                ),
                 (
                     "UserID",
                     "of our process: its process ID; of a peer: its AE title, or its address where it gave none",

@@ -198,9 +198,11 @@ def _as_scp() -> str:
         "Level 2 (full): every attribute, private ones included, is kept; an instance is kept byte for byte as its "
         "data set came, in the transfer syntax of its presentation context. No attribute is coerced. It is "
         "acknowledged once it and its folder are flushed to the disk. Nothing is deleted by the software.",
-        "An instance that comes again with the same bytes is acknowledged and kept once. Other bytes under a known SOP "
-        "Instance UID, which a sender also makes by sending in another transfer syntax, never replace the first: they "
-        "are kept beside it, in quarantine, and answered with the warning.",
+        "An instance that comes again with the same bytes is acknowledged and kept once. So is one that "
+        "comes again with the same elements in another uncompressed transfer syntax, or with sequences of another kind "
+        "of length: the first is kept. Other bytes under a known SOP Instance UID, which a sender also makes by "
+        "compressing, never replace the first: they are kept beside it, in quarantine, and answered with the warning. "
+        "To that sender, storage commitment is then refused for the UID until it has sent what is kept.",
         table(("status", "when"), answers),
         "Error Comment (0000,0902) says what was wrong, without a value of the data set.",
     )

@@ -22,16 +22,18 @@ from config.errors import (
 from config.logs import Event, emit, place_of
 from dicom_node.contexts import STORAGE_CLASSES
 from dicom_node.header import InstanceHeader, is_valid_uid
+from dicom_node.quarantine import put_in_quarantine
 from dicom_node.reception.file_head import file_head
 from dicom_node.reception.incoming import IncomingFile, Window
 from dicom_node.reception.streamed_header import StreamedHeader
 from dicom_node.spool import Kept, Spool
 from dicom_node.statuses import StorageStatus, answer, status_of
 
-Stored = Callable[[InstanceHeader, Kept], None]
+Ended = Callable[[InstanceHeader | None, Kept | StorageStatus], None]
+"""Told what has become of an instance: its header, where that could be read, and how it was kept, or why it was not."""
 
 
-def _nobody_listens(_: InstanceHeader, __: Kept) -> None: ...
+def _nobody_listens(_: InstanceHeader | None, __: Kept | StorageStatus) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +68,11 @@ class Announced:
 class Reception:
     """One instance on its way to the disk. Its sender is always answered, whatever happens."""
 
-    def __init__(self, spool: Spool, window: Window, announced: Announced, on_stored: Stored) -> None:
+    def __init__(self, spool: Spool, window: Window, announced: Announced, on_ended: Ended) -> None:
         self._spool = spool
         self._window = window
         self._announced = announced
-        self._on_stored = on_stored
+        self._on_ended = on_ended
         self._header = StreamedHeader()
         self._failure: Exception | None = None
         self._file: IncomingFile | None = None
@@ -81,6 +83,16 @@ class Reception:
             self.write(memoryview(_file_head(announced)))
         except Exception as error:  # noqa: BLE001  the data set has to be read to its end before it is answered
             self._fail(error)
+
+    @property
+    def sop_class_uid(self) -> str:
+        """As its sender has announced it."""
+        return self._announced.sop_class_uid
+
+    @property
+    def header(self) -> InstanceHeader | None:
+        """What is known so far of the data set."""
+        return self._header.header
 
     def room(self) -> memoryview:
         """Where the next bytes of the data set go; say with `advance` how many there were."""
@@ -138,7 +150,7 @@ class Reception:
         kept = self._spool.keep(self._file.path, header)
         self._file.close()
         self._file = None
-        self._on_stored(header, kept)
+        self._on_ended(header, kept)
         return header, kept
 
     def _fail(self, error: Exception) -> None:
@@ -156,6 +168,7 @@ class Reception:
             calling_ae_title=self._announced.calling_ae_title,
             sop_instance_uid=instance if is_valid_uid(instance) else "invalid",
         )
+        self._on_ended(self.header, status)
         if self._file is None:
             return status, reason
         file, self._file = self._file, None
@@ -164,7 +177,7 @@ class Reception:
             return status, reason
         reason = reason.removeprefix(f"{file.path.name}: ")  # our temporary name says nothing to anybody
         try:
-            self._spool.quarantine(file.path, reason=reason, calling_ae_title=self._announced.calling_ae_title)
+            put_in_quarantine(self._spool, file.path, reason=reason, calling_ae_title=self._announced.calling_ae_title)
             file.close()
         except OSError:
             with suppress(OSError):
@@ -174,10 +187,10 @@ class Reception:
 
 
 def receive_data_set(
-    spool: Spool, announced: Announced, data_set: BytesIO, on_stored: Stored = _nobody_listens
+    spool: Spool, announced: Announced, data_set: BytesIO, on_ended: Ended = _nobody_listens
 ) -> tuple[StorageStatus, str]:
     """Keep an instance whose data set lies in memory: status and comment, as `Reception.finish`."""
-    reception = Reception(spool, Window(), announced, on_stored)
+    reception = Reception(spool, Window(), announced, on_ended)
     with data_set.getbuffer() as content:
         reception.write(content)
     return reception.finish()
@@ -186,7 +199,7 @@ def receive_data_set(
 def on_c_store(
     event: NetworkEvent,
     spool: Spool,
-    on_stored: Callable[[Association, InstanceHeader, Kept], None],
+    on_ended: Callable[[Association, str, InstanceHeader | None, Kept | StorageStatus], None],
     may_store: Callable[[Association], bool],
 ) -> Dataset:
     """pynetdicom's own way in: EVT_C_STORE, with the data set in memory."""
@@ -200,7 +213,8 @@ def on_c_store(
         may_store=may_store(event.assoc),
     )
     data_set = cast(BytesIO, request.DataSet)
-    return answer(*receive_data_set(spool, announced, data_set, partial(on_stored, event.assoc)))
+    told = partial(on_ended, event.assoc, announced.sop_class_uid)
+    return answer(*receive_data_set(spool, announced, data_set, told))
 
 
 def _file_head(announced: Announced) -> bytes:

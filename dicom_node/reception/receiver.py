@@ -20,7 +20,9 @@ from config.logs import Event, emit, place_of
 from config.peers import Role
 from config.settings import Settings
 from db.received import ACCEPTED
-from dicom_node.audit.events import RemoteAE, application_started, application_stopped, association_refused
+from dicom_node.audit.events import RemoteAE, application_started, application_stopped
+from dicom_node.audit.journal import left_behind
+from dicom_node.audit.refusals import Refusals
 from dicom_node.audit.syslog import AuditForwarder
 from dicom_node.audit.trail import AuditTrail
 from dicom_node.commitment.service import CommitmentService
@@ -36,6 +38,7 @@ from dicom_node.reception.reporting import SPEAKS_EVERY_S, Callers, OpenStudies
 from dicom_node.reception.store_messages import StoreRequest
 from dicom_node.reception.upper_layer import FITS, take_over
 from dicom_node.spool import Kept, Spool
+from dicom_node.statuses import StorageStatus
 from dicom_node.tls import HandshakeFailure, common_name, listening_context
 
 ASSOCIATE_TIMEOUT_S = 30
@@ -57,11 +60,14 @@ class Receiver:
         self._settings = settings
         self._node = settings.node
         self._spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
-        self._associations = OpenAssociations(AccessList(settings))
+        self._associations = OpenAssociations(
+            AccessList(settings), self._spool.receivers, keeps_open_s=settings.study.association_keeps_open_s
+        )
         self._commitment = CommitmentService(self._spool, self._associations.is_sender)
         self._open_studies = OpenStudies(self._spool)
         self._callers = Callers(self._spool)
         self._audit = AuditTrail(settings)
+        self._refusals = Refusals(self._audit.record, told_each=settings.audit.refusals_told)
         self._audit_forwarder = AuditForwarder(settings)
         register_retired_classes()
         self._contexts = accepted_contexts()
@@ -118,6 +124,7 @@ class Receiver:
         self._callers.publish()
         self._open_studies.withdraw()
         self._record_ended()
+        self._refusals.sum_up(now=True)
         self._audit.record(application_stopped())
         self._audit_forwarder.stop()
         emit(Event.NODE_STOPPED)
@@ -151,7 +158,7 @@ class Receiver:
     def _handlers(self) -> list[Any]:
         return [
             (evt.EVT_REQUESTED, self._on_requested),
-            (evt.EVT_C_STORE, on_c_store, [self._spool, self._on_stored, self._associations.is_sender]),
+            (evt.EVT_C_STORE, on_c_store, [self._spool, self._on_ended, self._associations.is_sender]),
             *self._commitment.handlers(),
         ]
 
@@ -177,14 +184,14 @@ class Receiver:
         emit(Event.ASSOCIATION_REJECTED, calling_ae_title=caller.calling_ae_title, reason=refusal.reason)
         if refusal.rejection is not Rejection.LOCAL_LIMIT:
             remote = RemoteAE(ae_title=caller.calling_ae_title, address=caller.address)
-            self._audit.record(association_refused(remote, reason=refusal.reason))
+            self._refusals.note(remote, reason=refusal.reason)
 
     def _on_handshake_failed(self, address: str, failure: HandshakeFailure) -> None:
         """A caller that TLS has not let in: it never came to say its AE title."""
         self._callers.note(ae_title="", address=address, outcome=failure)
         emit(Event.ASSOCIATION_REJECTED, host=address, reason=str(failure))
         if failure is not HandshakeFailure.HUNG_UP:  # as port scans and load balancers do: nobody's identity failed
-            self._audit.record(association_refused(RemoteAE(ae_title="", address=address), reason=failure))
+            self._refusals.note(RemoteAE(ae_title="", address=address), reason=failure)
 
     def _take_over(self, association: Association, connection: socket.socket) -> None:
         window = Window()
@@ -199,12 +206,21 @@ class Receiver:
                 abstract_syntax_uid=str(context.abstract_syntax),
                 may_store=self._associations.is_sender(association),
             )
-            return Reception(self._spool, window, announced, partial(self._on_stored, association))
+            told = partial(self._on_ended, association, request.sop_class_uid)
+            reception = Reception(self._spool, window, announced, told)
+            self._associations.begins(association, reception)
+            return reception
 
         take_over(association, connection, begin_store, self._node.idle_timeout_s)
 
-    def _on_stored(self, association: Association, header: InstanceHeader, kept: Kept) -> None:
-        if not self._associations.stored(association, header, kept):
+    def _on_ended(
+        self,
+        association: Association,
+        sop_class_uid: str,
+        header: InstanceHeader | None,
+        outcome: Kept | StorageStatus,
+    ) -> None:
+        if not self._associations.ended(association, sop_class_uid, header, outcome):
             return
         try:
             self._open_studies.publish(self._associations.studies())
@@ -224,6 +240,7 @@ class Receiver:
             self._do(lambda: self._open_studies.publish(self._associations.studies()))
             self._do(self._callers.publish)
             self._record_ended()
+            self._do(self._record_left_behind)
 
     def _do(self, duty: Callable[[], None]) -> None:
         try:
@@ -232,8 +249,17 @@ class Receiver:
             emit(Event.SPOOL_AWAY, error=place_of(error))
 
     def _record_ended(self) -> None:
-        for message in self._associations.take_messages():
-            self._audit.record(message)
+        for journal in self._associations.take_ended():
+            for message in journal.messages():
+                self._audit.record(message)
+            journal.close()
+        self._refusals.sum_up()
+
+    def _record_left_behind(self) -> None:
+        """What a process that was killed has received, this one before its start or another one beside it."""
+        for instances in left_behind(self._spool):
+            for message in instances.messages():
+                self._audit.record(message)
 
     def _sweep(self) -> None:
         self._spool.sweep_incoming(older_than_s=2 * self._node.idle_timeout_s)

@@ -12,17 +12,22 @@ import socket
 import threading
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from config.logs import Event, emit, place_of
 from db.received import Call
 from dicom_node.spool import Spool
+from dicom_node.spool_notes import read_note
 
 SPEAKS_EVERY_S = 2.0
 SILENT_AFTER = timedelta(seconds=15)
 """A process that has said nothing for so long is gone: its associations are closed."""
+FILES_AT_ONCE = 100
+"""Files of callers that may wait for the registry: it may be away for long, and anybody may call meanwhile."""
 CALLERS_AT_ONCE = 200
 """Different callers of one file; a flood from more than that many addresses is counted under `elsewhere`."""
 
@@ -31,7 +36,7 @@ class OpenStudies:
     """This process's word on which studies its associations have open."""
 
     def __init__(self, spool: Spool) -> None:
-        self._file = spool.receivers / f"{socket.gethostname()}-{os.getpid()}.json"
+        self._file = spool.receivers / f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.json"
 
     def publish(self, study_instance_uids: Iterable[str]) -> None:
         """Say it, for whoever decides that a study is quiet."""
@@ -42,20 +47,51 @@ class OpenStudies:
         self._file.unlink(missing_ok=True)
 
 
+@contextmanager
+def kept_open(spool: Spool, study_instance_uid: str) -> Iterator[None]:
+    """Say of a study that it is open, until the block ends."""
+    word, ended = OpenStudies(spool), threading.Event()
+
+    def say() -> None:
+        try:
+            word.publish([study_instance_uid])
+        except OSError as error:  # a full disk: said again in a moment
+            emit(Event.SPOOL_AWAY, error=place_of(error))
+
+    def go_on_saying() -> None:
+        while not ended.wait(SPEAKS_EVERY_S):
+            say()
+
+    say()
+    speaker = threading.Thread(target=go_on_saying, name="open study", daemon=True)
+    speaker.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        speaker.join()
+        word.withdraw()
+
+
 def studies_open_anywhere(spool: Spool, *, now: datetime) -> set[str]:
     """The Study Instance UIDs that the associations of all receiving processes have open."""
     found: set[str] = set()
     for file in spool.receivers.glob("*.json"):
         if file.name.startswith(_CALLERS):
             continue
-        said = _read(file)
+        said = read_note(spool, file, _open_studies)
         if said is None:
             continue
-        if now - datetime.fromisoformat(said["said_at"]) > SILENT_AFTER:
+        said_at, studies = said
+        if now - said_at > SILENT_AFTER:
             file.unlink(missing_ok=True)
         else:
-            found |= set(said["open_studies"])
+            found |= studies
     return found
+
+
+def _open_studies(said: Any) -> tuple[datetime, set[str]]:
+    return datetime.fromisoformat(said["said_at"]).astimezone(UTC), set(said["open_studies"])
 
 
 class Callers:
@@ -84,7 +120,9 @@ class Callers:
             )
 
     def publish(self) -> None:
-        """Write what is new into a file of its own."""
+        """Write what is new into a file of its own; while the registry takes none, what is new waits and adds up."""
+        if sum(1 for _ in self._folder.glob(f"{_CALLERS}*.json")) >= FILES_AT_ONCE:
+            return
         with self._lock:
             calls, self._calls = list(self._calls.values()), {}
         if calls:
@@ -115,9 +153,9 @@ class PublishedCalls:
 def published_calls(spool: Spool) -> Iterator[PublishedCalls]:
     """What the receiving processes have published and the registry does not know yet."""
     for file in spool.receivers.glob(f"{_CALLERS}*.json"):
-        said = _read(file)
-        if said is not None:
-            yield PublishedCalls(file=file, calls=tuple(_call(item) for item in said))
+        calls = read_note(spool, file, lambda said: tuple(_call(item) for item in said))
+        if calls is not None:
+            yield PublishedCalls(file=file, calls=calls)
 
 
 def _call(item: dict[str, str]) -> Call:
@@ -138,13 +176,3 @@ def _write(file: Path, content: object) -> None:
     unfinished = file.with_name(f".{file.name}.{threading.get_ident()}")
     unfinished.write_text(json.dumps(content))
     unfinished.rename(file)
-
-
-def _read(file: Path) -> Any:
-    try:
-        return json.loads(file.read_text())
-    except FileNotFoundError:
-        return None  # another process was first
-    except ValueError:
-        file.rename(file.with_suffix(".damaged"))
-        return None

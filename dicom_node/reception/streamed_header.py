@@ -24,6 +24,11 @@ class StreamedHeader:
         self._pixels: PixelDataStart | None = None
         self._fragments: FragmentWalk | None = None
 
+    @property
+    def header(self) -> InstanceHeader | None:
+        """What is known so far: of an instance that may still prove damaged."""
+        return self._header
+
     def see(self, window: memoryview, start: int) -> None:
         """The next bytes of the file; `start` is their position in it."""
         if start == 0:
@@ -40,7 +45,8 @@ class StreamedHeader:
             It is not a DICOM file, a UID is missing or malformed, or the file ends inside an element.
         """
         if self._header is None or self._pixels is None:
-            return read_header(path)
+            self._header = read_header(path)
+            return self._header
         if self._fragments is not None:
             self._fragments.require_whole(size)
         elif self._pixels.end > size:

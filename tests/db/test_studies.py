@@ -117,20 +117,23 @@ def test_our_own_report_coming_back_from_the_pacs_reopens_nothing(
     """Whichever installation made it: two of them behind one PACS must not answer each other's answers."""
     report = replace(received(sop="1.2.9"), is_our_report=True)
     with registry.write() as session:
-        assert register_instance(session, report, QUIET) is Registration.OWN_REPORT
+        assert register_instance(session, report, QUIET) is Registration.STORED_ONLY
     assert state_of(registry) == (StudyState.READY, 1)
 
 
-def test_our_own_report_of_a_study_that_is_not_here_opens_none(registry: Database, received: Receive) -> None:
-    """A PACS that forwards everything must not make us score a study of which we have the answer alone."""
+def test_our_own_report_of_a_study_that_is_not_here_is_registered_and_not_scored(
+    registry: Database, received: Receive
+) -> None:
+    """A PACS that forwards everything, or a fetched prior: what is acknowledged is in the registry."""
     report = replace(received(sop="1.2.9"), is_our_report=True)
     with registry.write() as session:
-        assert register_instance(session, report, QUIET) is Registration.OWN_REPORT
-    with registry.read() as session, pytest.raises(StudyNotFoundError):
-        study_detail(session, "1.2.1")
-    with registry.write() as session:
+        assert register_instance(session, report, QUIET) is Registration.ADDED
         assert register_instance(session, received(), QUIET) is Registration.ADDED
     assert state_of(registry) == (StudyState.RECEIVING, 1)
+    with registry.read() as session:
+        actions = {item.sop_instance_uid: item.action for item in study_detail(session, "1.2.1").instances}
+    assert actions.pop("1.2.9") == "store"
+    assert list(actions.values()) == ["score"]
 
 
 def test_the_newest_instance_decides_the_quiet_time_in_whatever_order_they_are_registered(

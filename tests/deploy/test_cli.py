@@ -24,6 +24,7 @@ from config.settings import load_settings
 from db.callers import record_calls
 from db.received import Call
 from deploy.cli import app
+from dicom_node.quarantine import put_in_quarantine
 from dicom_node.spool import Spool
 from tests.support.clips import SMALL, as_study_of_its_own
 from tests.support.installation import ECHOWORKER, Installation
@@ -303,7 +304,7 @@ def test_callers_and_quarantine_tell_who_was_refused_and_what(installation: Inst
     spool.create()
     part = spool.new_incoming()
     part.write_bytes(b"0" * 3000)
-    kept = spool.quarantine(part, reason="the data set is cut off", calling_ae_title="ECHO1")
+    kept = put_in_quarantine(spool, part, reason="the data set is cut off", calling_ae_title="ECHO1")
     shown = installation.command("quarantine").stdout
     for word in ("the data set is cut off", "ECHO1", " 3 ", f"{datetime.now(UTC):%F}", kept.name):
         assert word in shown

@@ -12,6 +12,7 @@ from config.settings import Settings, load_settings
 from db.schema import Study
 from db.session import Database
 from deploy.doctor import Finding, Level, examine
+from dicom_node.quarantine import put_in_quarantine
 from dicom_node.reception.receiver import Receiver
 from dicom_node.spool import Spool
 from tests.support.clips import SMALL
@@ -94,12 +95,23 @@ def test_a_study_that_nobody_works_on_is_a_warning(settings: Settings) -> None:
 def test_what_lies_in_quarantine_is_counted(settings: Settings) -> None:
     spool = Spool(settings.spool_dir)
     spool.create()
-    for _ in range(2):
+    for content in (b"no DICOM", b"no DICOM either"):
         part = spool.new_incoming()
-        part.write_bytes(b"no DICOM")
-        spool.quarantine(part, reason="cut off", calling_ae_title=None)
+        part.write_bytes(content)
+        put_in_quarantine(spool, part, reason="cut off", calling_ae_title=None)
     found = findings(settings)["quarantine"]
     assert (found.level, found.said.split(":")[0]) == (Level.WARN, "2 instances were refused and kept aside")
+
+
+def test_files_that_could_not_be_used_are_counted(settings: Settings) -> None:
+    spool = Spool(settings.spool_dir)
+    spool.create()
+    assert findings(settings)["set aside"].level is Level.OK
+    (spool.receivers / "bad.json").write_text("{")
+    spool.set_aside(spool.receivers / "bad.json")
+    found = findings(settings)["set aside"]
+    assert found.level is Level.WARN
+    assert found.said.startswith("1 files")
 
 
 def test_a_data_folder_that_everybody_can_look_into_is_a_warning(settings: Settings) -> None:

@@ -1,14 +1,14 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dicom_node.quarantine import quarantined
+from dicom_node.quarantine import put_in_quarantine, quarantined
 from dicom_node.spool import Spool
 
 
 def refused(spool: Spool, content: bytes, reason: str) -> Path:
     part = spool.new_incoming()
     part.write_bytes(content)
-    return spool.quarantine(part, reason=reason, calling_ae_title="ECHO1")
+    return put_in_quarantine(spool, part, reason=reason, calling_ae_title="ECHO1")
 
 
 def test_what_was_refused_is_listed_with_its_reason_the_latest_first(tmp_path: Path) -> None:
@@ -35,3 +35,15 @@ def test_an_instance_whose_note_is_lost_or_damaged_is_listed_all_the_same(tmp_pa
     assert sorted((kept.reason, kept.size_bytes) for kept in quarantined(tmp_path)) == [
         ("its note is lost", size) for size in (1, 2, 3)
     ]
+
+
+def test_the_same_bytes_are_kept_once_however_often_they_are_sent(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.create()
+    first = refused(spool, b"123", "cut off")
+    for _ in range(2):
+        assert refused(spool, b"123", "cut off") == first
+    refused(spool, b"1234", "cut off")
+    found = {kept.size_bytes: kept.times for kept in quarantined(tmp_path)}
+    assert found == {3: 3, 4: 1}
+    assert list(spool.incoming.iterdir()) == []

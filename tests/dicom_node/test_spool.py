@@ -13,6 +13,7 @@ from pydicom.data import get_testdata_file
 
 from config.errors import InstanceConflictError, SpoolFullError
 from dicom_node.header import InstanceHeader, read_header
+from dicom_node.quarantine import put_in_quarantine
 from dicom_node.reception.incoming import IncomingFile, Window
 from dicom_node.spool import Kept, Spool, write_durably
 
@@ -147,7 +148,7 @@ def test_of_concurrent_senders_of_one_uid_one_wins_and_the_bytes_stay_whole(
 
 
 def test_what_is_refused_is_kept_with_its_reason(spool: Spool) -> None:
-    kept = spool.quarantine(arrive(spool, "a", b"text"), reason="not DICOM", calling_ae_title="ECHO1")
+    kept = put_in_quarantine(spool, arrive(spool, "a", b"text"), reason="not DICOM", calling_ae_title="ECHO1")
     assert kept.read_bytes() == b"text"
     note = json.loads(kept.with_suffix(".json").read_text())
     assert (note["reason"], note["calling_ae_title"]) == ("not DICOM", "ECHO1")

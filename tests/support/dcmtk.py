@@ -32,6 +32,11 @@ def echoscu(port: int, *, options: Sequence[str | Path] = ()) -> Sent:
     return _ran("echoscu", port, options, (), r"Received Echo Response \((.*)\)")
 
 
+def run_scu(tool: str, port: int, *options: str | Path) -> Sent:
+    """One of findscu, movescu and getscu, with these options."""
+    return _ran(tool, port, options, (), r"Received (?:Final )?(?:Find|Move|C-GET) Response[^(]*\((.*)\)")
+
+
 def _ran(tool: str, port: int, options: Sequence[str | Path], files: Sequence[Path], answer: str) -> Sent:
     command = [require_tool(tool), "-v", *map(str, options), "127.0.0.1", str(port), *map(str, files)]
     ran = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=120, check=False)

@@ -1,8 +1,12 @@
-"""The node and its SCU with the software of others: DCMTK and Orthanc, in both directions."""
+"""The node and its SCU with the software of others: DCMTK and Orthanc, in both directions.
+
+Debian's DCMTK has no stgcmtscu: storage commitment is tested with Orthanc and pynetdicom, in test_commitment.py.
+"""
 
 import re
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pydicom
@@ -19,8 +23,9 @@ from pydicom.uid import (
 from dicom_node.calling import Peer
 from dicom_node.send import send_files
 from tests.support import servers
+from tests.support.archives import made_study
 from tests.support.clips import SMALL, as_study_of_its_own
-from tests.support.dcmtk import SUCCESS, dcmsend, echoscu, storescu
+from tests.support.dcmtk import SUCCESS, dcmsend, echoscu, run_scu, storescu
 from tests.support.receivers import ReceiverProcess, data_set_of, receiving, small_clips
 from tests.support.tools import require_tool
 from tests.support.transfer_syntaxes import PROPOSED_BY, clip_in
@@ -242,3 +247,46 @@ def test_storescp_takes_what_we_send_byte_for_byte(clips: dict[UID, Path], tmp_p
     for answer in answers:
         sent = data_set_of(answer.path)
         assert data_set_of(received[answer.sop_instance_uid]) == sent + bytes(len(sent) % 2), answer.path.name
+
+
+@pytest.mark.parametrize(
+    ("tool", "options", "said"),
+    [
+        ("findscu", [], "No Acceptable Presentation Contexts"),
+        ("movescu", ["--move", "ELSEWHERE"], "No Acceptable Presentation Contexts"),
+        ("getscu", [], "No adequate Presentation Contexts for sending C-GET"),
+    ],
+)
+def test_who_takes_the_node_for_an_archive_is_told_so_at_once(
+    node: ReceiverProcess, spool: Path, tool: str, options: list[str], said: str
+) -> None:
+    """The node is no Query/Retrieve SCP: its contexts are refused, and nothing hangs or is broken off."""
+    for model in ("--study", "--patient"):
+        asked = run_scu(tool, node.port, model, *options, "--key", "QueryRetrieveLevel=STUDY")
+        assert asked.code != 0
+        assert said in asked.said
+        assert "Abort" not in asked.said
+    assert echoscu(node.port).answers == [SUCCESS]
+    assert list((spool / "studies").iterdir()) == []
+
+
+@pytest.mark.parametrize("archive", ["orthanc", "dcmqrscp"])
+def test_an_archive_moves_a_study_to_the_node_when_somebody_else_asks_it_to(
+    request: pytest.FixtureRequest, node: ReceiverProcess, spool: Path, tmp_path: Path, archive: str
+) -> None:
+    study = made_study(tmp_path / "outside", instances=3)
+    with ExitStack() as running:
+        server: servers.Orthanc | servers.DcmQRSCP
+        if archive == "orthanc":
+            server = request.getfixturevalue("orthanc")
+            server.know("ECHOWORKER", node.port)
+            server.know("WORKSTATION", servers.free_port())
+        else:
+            server = running.enter_context(servers.dcmqrscp(tmp_path, {"ECHOWORKER": node.port}))
+        server.keep(*study.files)
+        titles = ["--aetitle", "WORKSTATION", "--call", server.ae_title, "--move", "ECHOWORKER"]
+        keys = ["--key", "QueryRetrieveLevel=STUDY", "--key", f"StudyInstanceUID={study.uid}"]
+        asked = run_scu("movescu", server.port, "--study", *titles, *keys)
+    assert asked.code == 0, asked.said
+    assert "Received Final Move Response (Success)" in asked.said
+    assert_kept(spool, *study.files)

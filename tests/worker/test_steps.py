@@ -13,6 +13,7 @@ from config.settings import load_settings
 from config.steps import Step
 from db.runs import Verdict
 from db.studies import requeue
+from dicom_node.header import MANUFACTURER
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
 from tests.support.servers import StoreSCP
 from tests.worker.pipeline import TO_REPORT, Pipeline, pipeline_to, ready
@@ -59,6 +60,13 @@ def test_a_study_without_a_usable_clip_is_skipped_with_the_reasons(pipeline: Pip
     assert detail.study.state == "SKIPPED"
     assert detail.study.reason == "no usable clip: 3 × a still image"  # noqa: RUF001
     assert detail.run is None
+
+
+def test_a_study_of_which_only_our_own_report_came_is_skipped(pipeline: Pipeline, tmp_path: Path) -> None:
+    report = as_study_of_its_own(SMALL, tmp_path, Modality="SR", Manufacturer=MANUFACTURER)
+    detail = pipeline.run(ready(pipeline, report))
+    assert detail.study.state == "SKIPPED"
+    assert "reports of this software alone" in str(detail.study.reason)
 
 
 def test_a_run_carries_its_provenance(pipeline: Pipeline) -> None:

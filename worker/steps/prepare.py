@@ -86,8 +86,8 @@ def prepare_clip(context: WorkerContext, folder: Path, sop_instance_uid: str, sp
 
 def _why_nothing_is_usable(clips: list[PreparedClip], rules: list[str]) -> str | None:
     if not clips:
-        named = f": rule {', '.join(rules)}" if rules else ""
-        return f"no instance of this study is to be scored{named}"
+        why = f"rule {', '.join(rules)}" if rules else "it holds reports of this software alone"
+        return f"no instance of this study is to be scored: {why}"
     reasons = Counter(clip.skip_reason for clip in clips if clip.skip_reason is not None)
     if reasons.total() < len(clips):
         return None

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from config.logs import configure_logs
 from dicom_node.archive.retrieve import SubOperations, get_study, move_study
 from dicom_node.calling import Peer
 from dicom_node.header import read_header
+from dicom_node.reception.reporting import studies_open_anywhere
 from dicom_node.spool import Spool
 from tests.support.archives import (
     OUR_AE_TITLE,
@@ -111,6 +113,23 @@ def test_a_compressed_clip_is_got_as_it_is(orthanc: Orthanc, spool: Spool, tmp_p
     kept = pydicom.dcmread(spool.instance_path(original.StudyInstanceUID, original.SOPInstanceUID))
     assert kept.file_meta.TransferSyntaxUID == JPEGBaseline8Bit
     assert kept.PixelData == original.PixelData
+
+
+def test_a_study_is_open_while_it_is_got_so_that_it_does_not_fall_quiet_half_way(spool: Spool, tmp_path: Path) -> None:
+    study = made_study(tmp_path / "outside", instances=2)
+    open_meanwhile: list[set[str]] = []
+
+    def get(_: Event) -> Iterator[Any]:
+        yield len(study.files)
+        for file in study.files:
+            open_meanwhile.append(studies_open_anywhere(spool, now=datetime.now(UTC)))
+            yield PENDING, pydicom.dcmread(file)
+
+    # This archive knows no storage classes: it asks for the next instance, and reports each as not sent.
+    with scripted_archive(get=get) as archive, pytest.raises(RetrieveError):
+        list(get_study(archive, study.uid, spool))
+    assert open_meanwhile == [{study.uid}] * 2
+    assert studies_open_anywhere(spool, now=datetime.now(UTC)) == set()
 
 
 def test_a_study_that_vanished_is_an_error(archive: Orthanc | DcmQRSCP, node: Destination, spool: Spool) -> None:

@@ -3,16 +3,19 @@
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from shutil import copyfile
 
+import pydicom
 import pytest
 import structlog
 from pydicom.uid import UltrasoundMultiFrameImageStorage
 
 from config.broker import create_celery_app
+from config.errors import InstanceConflictError
 from config.logs import configure_logs
 from config.peers import PeerSettings, Role
 from config.settings import Settings, load_settings
@@ -20,10 +23,12 @@ from db.session import Database
 from dicom_node.commitment.files import CommitmentFiles, CommitmentRequest
 from dicom_node.commitment.messages import CommitmentReport, Failure, Reference, new_transaction_uid
 from dicom_node.commitment.reporting_back import GIVEN_UP_AFTER, ReportingBack
-from dicom_node.header import read_header
+from dicom_node.header import MANUFACTURER, read_header
 from dicom_node.intake import Intake
+from dicom_node.reconcile import compare
 from dicom_node.spool import Spool
 from tests.support.archives import MadeStudy, made_study
+from tests.support.clips import SMALL, as_study_of_its_own
 from tests.support.commitment import Sender, ask
 from tests.support.receivers import ReceiverProcess
 from tests.support.servers import free_port
@@ -115,6 +120,55 @@ def test_what_came_before_it_was_asked_for_is_registered_before_it_is_judged(
     name = files.ask(request(*kept))
     intake.work_once()
     assert judged(files, name).committed == tuple(kept)
+
+
+def send_other_bytes(spool: Spool, file: Path, ae_title: str, *, again: bool = False) -> None:
+    """Under the UID of `file`; with `again`, what is kept."""
+    dataset = pydicom.dcmread(file)
+    dataset.file_meta.SourceApplicationEntityTitle = ae_title
+    if not again:
+        dataset.InstitutionName = "elsewhere"
+    arrived = spool.new_incoming()
+    dataset.save_as(arrived)
+    with nullcontext() if again else pytest.raises(InstanceConflictError):
+        spool.keep(arrived, read_header(arrived))
+
+
+def test_what_is_kept_is_not_committed_to_for_who_has_last_sent_other_bytes_under_its_uid(
+    intake: Intake, spool: Spool, study: MadeStudy
+) -> None:
+    """It would delete its copy, and that lies here in quarantine alone."""
+    files = CommitmentFiles(spool)
+    disputed, *others = receive(spool, study)
+    send_other_bytes(spool, study.files[0], "ANOTHER")
+    name = files.ask(request(disputed, *others))
+    intake.work_once()
+    assert judged(files, name).failed == (), "another sender's trouble"
+    send_other_bytes(spool, study.files[0], "MODALITY")
+    name = files.ask(request(disputed, *others))
+    intake.work_once()
+    report = judged(files, name)
+    assert report.failed == (Failure(*disputed, 0x0110),)
+    assert report.committed == tuple(others)
+    send_other_bytes(spool, study.files[0], "MODALITY", again=True)
+    name = files.ask(request(disputed))
+    intake.work_once()
+    assert judged(files, name).committed == (disputed,)
+
+
+def test_a_report_of_ours_that_comes_back_without_its_study_is_registered_and_committed_to(
+    intake: Intake, spool: Spool, tmp_path: Path
+) -> None:
+    file = as_study_of_its_own(SMALL, tmp_path, Modality="SR", Manufacturer=MANUFACTURER)
+    header = read_header(file)
+    assert header.is_our_report
+    spool.keep(file, header)
+    files = CommitmentFiles(spool)
+    asked = Reference(header.sop_class_uid, header.sop_instance_uid)
+    name = files.ask(request(asked))
+    intake.work_once()
+    assert judged(files, name).committed == (asked,)
+    assert list(compare(spool, intake._database)) == []
 
 
 def test_more_instances_than_a_statement_takes_are_judged(intake: Intake, spool: Spool, study: MadeStudy) -> None:

@@ -215,6 +215,7 @@ def test_other_bytes_under_a_known_uid_are_a_warning_and_both_are_kept(
     assert association.send_c_store(CLIP).Status == 0x0000
     answer = store(association, encoded(InstitutionName="elsewhere"))
     assert answer.Status == 0xB000
+    assert store(association, encoded(InstitutionName="elsewhere")).Status == 0xB000
     assert quarantined_reasons(settings) == ["other bytes are already kept under this SOP Instance UID"]
 
 

@@ -1,0 +1,100 @@
+"""What associations have brought, on the disk until the trail says it: a process that dies takes no message with it.
+
+    receivers/<unique>.transfers    one association: who it is with, then an instance a line
+
+Its process holds a lock on the file. The lock ends with the process, however that ends: then the file is for any other
+to put into the trail. A message may so be told twice, never not at all.
+"""
+
+import fcntl
+import json
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+
+from dicom_node.audit.events import ReceivedInstances, RemoteAE, Transfer
+from dicom_node.audit.message import AuditMessage
+from dicom_node.spool import Spool
+from dicom_node.spool_notes import set_aside
+
+SUFFIX = ".transfers"
+
+
+class TransferJournal:
+    """Of one association, whose requests come one after another: not for several threads."""
+
+    def __init__(self, folder: Path, sender: RemoteAE) -> None:
+        self._path = folder / f"{uuid.uuid4().hex}{SUFFIX}"
+        self._sender = sender
+        self._instances = ReceivedInstances(sender)
+        self._descriptor: int | None = None
+        self._begun_at = time.monotonic()
+
+    @property
+    def age_s(self) -> float:
+        """How long ago it was begun."""
+        return time.monotonic() - self._begun_at
+
+    def add(self, transfer: Transfer) -> None:
+        """Note one instance. On a full disk it is noted in memory alone."""
+        self._instances.add(transfer)
+        with suppress(OSError):
+            if self._descriptor is None:
+                self._descriptor = self._begin()
+            os.write(self._descriptor, _line(asdict(transfer)))
+
+    def messages(self) -> list[AuditMessage]:
+        """What the trail is to say of it."""
+        return self._instances.messages()
+
+    def close(self) -> None:
+        """The trail has it: forget it."""
+        if self._descriptor is not None:
+            with suppress(OSError):
+                self._path.unlink(missing_ok=True)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _begin(self) -> int:
+        unfinished = self._path.with_suffix(".begun")
+        # Readable for the group alone, as the trail: it names patients by their ID.
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o640)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        os.write(descriptor, _line(asdict(self._sender)))
+        unfinished.rename(self._path)  # locked from the moment that others see it
+        return descriptor
+
+
+def left_behind(spool: Spool) -> Iterator[ReceivedInstances]:
+    """What processes that died have not put into the trail; each file is gone once the next is asked for."""
+    for path in spool.receivers.glob(f"*{SUFFIX}"):
+        with suppress(FileNotFoundError), path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue  # its process lives
+            if not os.fstat(file.fileno()).st_nlink:
+                continue  # another process was first
+            try:
+                yield _read(file)
+            except (ValueError, TypeError, KeyError) as error:
+                set_aside(spool, path, error)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _read(lines: Iterator[bytes]) -> ReceivedInstances:
+    said = [json.loads(line) for line in lines if line.endswith(b"\n")]  # the last may be torn
+    sender = said[0] if said else {"ae_title": "", "address": ""}
+    instances = ReceivedInstances(RemoteAE(**sender))
+    for item in said[1:]:
+        instances.add(Transfer(**item))
+    return instances
+
+
+def _line(content: dict[str, object]) -> bytes:
+    return json.dumps(content).encode() + b"\n"

@@ -1,0 +1,54 @@
+"""Refused associations in the audit trail: each of the first, and of a flood how many more there were.
+
+Whoever can reach the port can be refused as often as it likes; the trail must not fill the disk for it, nor hide what
+else happens in the meantime.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from dicom_node.audit.events import RemoteAE, association_refused
+from dicom_node.audit.message import AuditMessage
+
+WINDOW_S = 60.0
+ADDRESSES = 100
+"""So many addresses are told apart in one window; those of a flood from more are counted together."""
+ELSEWHERE = "elsewhere"
+
+
+class Refusals:
+    """Of one process; safe for several threads."""
+
+    def __init__(self, record: Callable[[AuditMessage], None], *, told_each: int) -> None:
+        """Give messages to `record`: of an address at most `told_each` in a window, and one with the sum of others."""
+        self._record = record
+        self._told_each = told_each
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._window_ends_at = time.monotonic() + WINDOW_S
+
+    def note(self, caller: RemoteAE, *, reason: str) -> None:
+        """A caller was refused; `reason` is free of PHI."""
+        self.sum_up()
+        with self._lock:
+            is_known = caller.address in self._counts or len(self._counts) < ADDRESSES
+            address = caller.address if is_known else ELSEWHERE
+            self._counts[address] += 1
+            is_told = is_known and self._counts[address] <= self._told_each
+        if is_told:
+            self._record(association_refused(caller, reason=reason))
+
+    def sum_up(self, *, now: bool = False) -> None:
+        """Tell what was not told one by one, once the window is over; `now`: whether it is or not."""
+        with self._lock:
+            if not now and time.monotonic() < self._window_ends_at:
+                return
+            counts, self._counts = self._counts, Counter()
+            self._window_ends_at = time.monotonic() + WINDOW_S
+        for address, count in counts.items():
+            more = count - (0 if address == ELSEWHERE else self._told_each)
+            if more > 0:
+                caller = RemoteAE(ae_title="", address=address)
+                self._record(association_refused(caller, reason=f"{more} more refused within {WINDOW_S:g} s"))
