@@ -13,12 +13,12 @@ from pydicom.data import get_testdata_file
 from pydicom.uid import CTImageStorage, UltrasoundMultiFrameImageStorage
 from pynetdicom import AE
 from sqlalchemy import func, select
-from tests.support.associating import refuses_associations
 
 from config.steps import Step
 from db.runs import Verdict
 from db.schema import Report, RunRow, Study
 from dicom_node.send import send_files
+from tests.support.associating import refuses_associations
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own, study_of
 from tests.support.installation import Installation
 from tests.support.servers import Orthanc

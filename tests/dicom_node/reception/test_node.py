@@ -18,7 +18,6 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, JPEGBaseline8Bit
 from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
-from tests.support.associating import refuses_associations
 
 from config.broker import create_celery_app
 from config.errors import ConfigurationError
@@ -31,6 +30,7 @@ from dicom_node.header import read_header
 from dicom_node.intake import Intake
 from dicom_node.reception.receiver import Receiver
 from dicom_node.spool import Spool
+from tests.support.associating import refuses_associations
 from tests.support.waiting import wait_until
 
 CLIP = Path(str(get_testdata_file("examples_ybr_color.dcm", download=False)))
