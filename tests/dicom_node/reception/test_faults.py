@@ -184,6 +184,16 @@ def test_slow_peers_are_ended_and_the_others_served_meanwhile(tmp_path: Path) ->
             connection.close()
 
 
+def test_an_association_that_falls_silent_is_ended_whether_it_has_stored_or_not(tmp_path: Path) -> None:
+    (file,) = small_clips(tmp_path / "sent", 1)
+    with receiving(tmp_path / "data", NODE__IDLE_TIMEOUT_S=2) as receiver:
+        for content in (b"", b"".join(store_pdus(file, pdu_bytes=64))):
+            with established(receiver.port) as connection:
+                connection.sendall(content)
+                wait_until(lambda: not _is_open(connection), 20, "the association to be aborted")
+    assert list(kept_data_sets(tmp_path / "data")) == [_instance_uid(file)]
+
+
 def test_mutated_and_random_bytes_crash_nothing_and_the_port_goes_on_serving(tmp_path: Path) -> None:
     (file,) = small_clips(tmp_path / "sent", 1, kilobytes=30)
     request, store = association_request(), b"".join(store_pdus(file))

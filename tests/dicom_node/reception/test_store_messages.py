@@ -66,4 +66,4 @@ def test_responses_are_read_by_pynetdicom_as_we_mean_them(instance: str, status:
     response = message.message_to_primitive()
     assert isinstance(response, C_STORE)
     assert (message.context_id, response.MessageIDBeingRespondedTo, response.Status) == (3, 77, status)
-    assert (response.AffectedSOPInstanceUID, response.ErrorComment or "") == (instance, comment.strip())
+    assert (response.AffectedSOPInstanceUID, (response.ErrorComment or "").strip()) == (instance, comment.strip())
