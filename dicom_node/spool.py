@@ -25,7 +25,11 @@ from enum import Enum, auto
 from pathlib import Path
 
 from config.errors import InstanceConflictError, SpoolFullError, UnreadableInstanceError
+from config.whole_files import sweep_unfinished, sync, write_durably
 from dicom_node.header import InstanceHeader, data_set_position, read_file_meta
+
+__all__ = ["Kept", "Spool", "sha256_of", "write_durably"]
+"""`write_durably` lives in config.whole_files; some still ask for it here."""
 
 COMPARED_AT_ONCE = 1024 * 1024
 REMEMBERED = 1000
@@ -96,17 +100,17 @@ class Spool:
         except FileExistsError:
             if not _same_data_set(received, final):
                 raise InstanceConflictError("other bytes are already kept under this SOP Instance UID") from None
-            _sync(final)  # stored a moment ago by another association, it may not be durable yet
+            sync(final)  # stored a moment ago by another association, it may not be durable yet
             self.wait_again(final, header)
             received.unlink()
             kept = Kept.REPEATED
         else:
             received.rename(self._waiting_name(header))
             kept = Kept.STORED
-        _sync(final.parent)
+        sync(final.parent)
         if final.parent.name not in self._named:
             # Also when another process has made the folder a moment ago: its name may not be on the disk yet.
-            _sync(self._studies)
+            sync(self._studies)
             self._named = {*self._named, final.parent.name} if len(self._named) < REMEMBERED else {final.parent.name}
         return kept
 
@@ -118,8 +122,8 @@ class Spool:
         note = {"reason": reason, "calling_ae_title": calling_ae_title, "received_at": datetime.now(UTC).isoformat()}
         kept.with_suffix(".json").write_text(json.dumps(note, indent=1))
         received.rename(kept)
-        _sync(kept)
-        _sync(folder)
+        sync(kept)
+        sync(folder)
         return kept
 
     def unregistered(self) -> Iterator[Path]:
@@ -161,6 +165,12 @@ class Spool:
                     path.unlink()
                     swept += 1
         return swept
+
+    def sweep_unfinished(self) -> int:
+        """Remove what a killed process has begun to write beside its final name; how many there were."""
+        never_there = (self.incoming, self._studies, self._unregistered, self.quarantined)
+        folders = [path for path in self.root.iterdir() if path.is_dir() and path not in never_there]
+        return sum(sweep_unfinished(folder) for folder in folders)
 
     def instance_path(self, study_instance_uid: str, sop_instance_uid: str) -> Path:
         """Where an instance of these (valid) UIDs lies."""
@@ -210,30 +220,6 @@ def _same_data_set(one: Path, other: Path) -> bool:
             if not part:
                 return True
     return False
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Write a file that is either whole or not there, whatever happens meanwhile."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with unfinished.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.rename(path)
-    except OSError:
-        unfinished.unlink(missing_ok=True)
-        raise
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def sha256_of(path: Path) -> str:

@@ -1,8 +1,10 @@
 """What a receiving process tells the rest of the house, as files in the spool: it never opens the registry itself.
 
     receivers/<process>.json          which studies its associations have open, and when it said so last
-    receivers/callers-<unique>.json   who called since the last such file, and what became of it: for the registry
+    receivers/callers-<unique>.json   who called since the registry took the last such file, and what became of it
+    receivers/callers-<unique>.taken  the same, on its way into the registry
 
+A receiving process has one file of callers at most: while the registry is away, it grows into that (`CallTally`).
 The intake reads them (`dicom_node.intake`), in whatever process, on whatever host it runs.
 """
 
@@ -17,14 +19,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from config.whole_files import unfinished_name, write_whole
 from db.received import Call
+from dicom_node.reception.callers import CallTally
 from dicom_node.spool import Spool
 
 SPEAKS_EVERY_S = 2.0
 SILENT_AFTER = timedelta(seconds=15)
 """A process that has said nothing for so long is gone: its associations are closed."""
-CALLERS_AT_ONCE = 200
-"""Different callers of one file; a flood from more than that many addresses is counted under `elsewhere`."""
 
 
 class OpenStudies:
@@ -59,49 +61,56 @@ def studies_open_anywhere(spool: Spool, *, now: datetime) -> set[str]:
 
 
 class Callers:
-    """Who called since the last publication."""
+    """Who called since the registry asked last."""
 
     def __init__(self, spool: Spool) -> None:
-        self._folder = spool.receivers
+        self._file = spool.receivers / f"{_CALLERS}{uuid.uuid4().hex}.json"
         self._lock = threading.Lock()
-        self._calls: dict[tuple[str, str, str], Call] = {}
+        self._new = CallTally()
+        self._published = CallTally()
+        self._is_out = False
+        """The file lies there for the registry, with what was published; it may have been taken meanwhile."""
 
     def note(self, *, ae_title: str, address: str, outcome: str) -> None:
         """Somebody asked for an association; `outcome` is `accepted`, or why not."""
         now = datetime.now(UTC)
+        call = Call(ae_title=ae_title, address=address, outcome=outcome, count=1, first_at=now, last_at=now)
         with self._lock:
-            key = (ae_title, address, outcome)
-            if key not in self._calls and len(self._calls) >= CALLERS_AT_ONCE:
-                key = ("", "elsewhere", outcome)
-            before = self._calls.get(key)
-            self._calls[key] = Call(
-                ae_title=key[0],
-                address=key[1],
-                outcome=outcome,
-                count=before.count + 1 if before else 1,
-                first_at=before.first_at if before else now,
-                last_at=now,
-            )
+            self._new.add(call)
 
     def publish(self) -> None:
-        """Write what is new into a file of its own."""
-        with self._lock:
-            calls, self._calls = list(self._calls.values()), {}
-        if calls:
-            said = [
-                asdict(call) | {"first_at": call.first_at.isoformat(), "last_at": call.last_at.isoformat()}
-                for call in calls
-            ]
-            try:
-                _write(self._folder / f"{_CALLERS}{uuid.uuid4().hex}.json", said)
-            except OSError:
-                self._take_back(calls)
-                raise
+        """Write what is new, with what the registry has not taken yet; one thread does it.
 
-    def _take_back(self, calls: list[Call]) -> None:
+        Raises
+        ------
+        OSError
+            The disk is full or failed; nothing is lost, and the next call tries again.
+        """
+        if not self._new and (self._is_out or not self._published):
+            return
+        if self._is_out:
+            self._take_back()
         with self._lock:
-            for call in calls:
-                self._calls.setdefault((call.ae_title, call.address, call.outcome), call)
+            new, self._new = self._new, CallTally()
+        for call in new.calls():
+            self._published.add(call)
+        said = [
+            asdict(call) | {"first_at": call.first_at.isoformat(), "last_at": call.last_at.isoformat()}
+            for call in self._published.calls()
+        ]
+        _write(self._file, said)
+        self._is_out = True
+
+    def _take_back(self) -> None:
+        """Before it is written anew: the registry is to take it once, the old one or the new."""
+        taken_back = unfinished_name(self._file)
+        try:
+            self._file.rename(taken_back)
+        except FileNotFoundError:
+            self._published = CallTally()  # the registry has it
+        else:
+            taken_back.unlink()
+        self._is_out = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,11 +122,26 @@ class PublishedCalls:
 
 
 def published_calls(spool: Spool) -> Iterator[PublishedCalls]:
-    """What the receiving processes have published and the registry does not know yet."""
+    """What the receiving processes have published and the registry does not know yet.
+
+    Each file is taken before it is read: its process goes on with another. One that was taken, and not removed for
+    want of the registry, comes first the next time.
+    """
+    for taken in spool.receivers.glob(f"{_CALLERS}*.taken"):
+        yield from _published(taken)
     for file in spool.receivers.glob(f"{_CALLERS}*.json"):
-        said = _read(file)
-        if said is not None:
-            yield PublishedCalls(file=file, calls=tuple(_call(item) for item in said))
+        taken = file.with_name(f"{file.stem}-{uuid.uuid4().hex}.taken")
+        try:
+            file.rename(taken)
+        except FileNotFoundError:
+            continue  # its process has it back, or another intake was first
+        yield from _published(taken)
+
+
+def _published(taken: Path) -> Iterator[PublishedCalls]:
+    said = _read(taken)
+    if said is not None:
+        yield PublishedCalls(file=taken, calls=tuple(_call(item) for item in said))
 
 
 def _call(item: dict[str, str]) -> Call:
@@ -135,9 +159,7 @@ _CALLERS = "callers-"
 
 
 def _write(file: Path, content: object) -> None:
-    unfinished = file.with_name(f".{file.name}.{threading.get_ident()}")
-    unfinished.write_text(json.dumps(content))
-    unfinished.rename(file)
+    write_whole(file, json.dumps(content).encode())
 
 
 def _read(file: Path) -> Any:
