@@ -104,6 +104,13 @@ DECODED: tuple[UID, ...] = (JPEGBaseline8Bit, JPEGLSLossless, JPEG2000Lossless, 
 """The compressions that the decoders of this installation read; what comes in another is kept, and not scored."""
 
 
+PREFERRED: tuple[UID, ...] = (
+    *(ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian),
+    *DECODED,
+)
+"""Of several transfer syntaxes in one presentation context: what this installation can score, whatever their order."""
+
+
 def register_retired_classes() -> None:
     """Let pynetdicom know them as storage classes."""
     for uid, keyword in RETIRED_ULTRASOUND.items():
@@ -123,6 +130,21 @@ def accepted_contexts(sop_classes: Iterable[str] = ()) -> list[PresentationConte
     chosen = [_storage_class(name) for name in sop_classes] or STORAGE_CLASSES
     stored = [build_context(sop_class, list(TRANSFER_SYNTAXES)) for sop_class in chosen]
     return [*stored, *contexts_of_every_caller()]
+
+
+def take_the_senders_order(proposed: Iterable[PresentationContext], accepted: Iterable[PresentationContext]) -> None:
+    """Leave of each proposed context the transfer syntax that is to be accepted, where one is; before the negotiation.
+
+    The acceptor chooses (PS3.8 section 9.3.3.2), and pynetdicom by its own order. A sender names first what it has, or
+    would rather send: to choose another would have it convert, which costs the sender time, and disk and network many
+    times the bytes when it decompresses; or quality, when it compresses. So the first that it names is taken, but one
+    that can be scored before one that could only be kept.
+    """
+    known = {context.abstract_syntax: context.transfer_syntax for context in accepted}
+    for context in proposed:
+        fitting = [syntax for syntax in context.transfer_syntax if syntax in known.get(context.abstract_syntax, ())]
+        if fitting:
+            context.transfer_syntax = [next((syntax for syntax in fitting if syntax in PREFERRED), fitting[0])]
 
 
 def contexts_of_every_caller() -> list[PresentationContext]:

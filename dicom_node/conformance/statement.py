@@ -201,6 +201,8 @@ def _as_scp() -> str:
             ("transfer syntax", "UID", "decoded for scoring"),
             [(uid.name, uid, "yes" if uid in DECODED or not uid.is_compressed else "no") for uid in TRANSFER_SYNTAXES],
         ),
+        "Of several transfer syntaxes in one presentation context the one that the sender names first is accepted, but "
+        "one that is decoded for scoring before one that is not. "
         "A peer's `sop_classes` narrow what it may propose. What is not decoded is stored all the same, and left out "
         "of the scoring with that reason.",
         "### Storage behaviour",

@@ -25,7 +25,12 @@ from dicom_node.audit.events import RemoteAE, application_started, application_s
 from dicom_node.audit.syslog import AuditForwarder
 from dicom_node.audit.trail import AuditTrail
 from dicom_node.commitment.service import CommitmentService
-from dicom_node.contexts import accepted_contexts, contexts_of_every_caller, register_retired_classes
+from dicom_node.contexts import (
+    accepted_contexts,
+    contexts_of_every_caller,
+    register_retired_classes,
+    take_the_senders_order,
+)
 from dicom_node.header import InstanceHeader
 from dicom_node.network import configure_pynetdicom
 from dicom_node.reception.access import AccessList, Caller, Refusal, Rejection
@@ -181,7 +186,10 @@ class Receiver:
             return
         self._callers.note(ae_title=caller.calling_ae_title, address=caller.address, outcome=ACCEPTED)
         self._waiting.leave(cast(Any, association.dul.socket).socket)
-        association.acceptor.supported_contexts = self._contexts_of.get(peer.name if peer else "", self._contexts)
+        contexts = self._contexts_of.get(peer.name if peer else "", self._contexts)
+        asked = cast(A_ASSOCIATE, association.requestor.primitive)
+        take_the_senders_order(asked.presentation_context_definition_list, contexts)
+        association.acceptor.supported_contexts = contexts
 
     def _note_refused(self, caller: Caller, refusal: Refusal) -> None:
         self._callers.note(ae_title=caller.calling_ae_title, address=caller.address, outcome=refusal.reason)
