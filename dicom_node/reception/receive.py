@@ -5,7 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
-from typing import cast
+from pathlib import Path
+from typing import BinaryIO, cast
 
 from pydicom.dataset import Dataset
 from pynetdicom.association import Association
@@ -21,7 +22,7 @@ from config.errors import (
 )
 from config.logs import Event, emit, place_of
 from dicom_node.contexts import STORAGE_CLASSES
-from dicom_node.header import InstanceHeader, is_valid_uid
+from dicom_node.header import InstanceHeader, data_set_position, is_valid_uid
 from dicom_node.reception.file_head import file_head
 from dicom_node.reception.incoming import IncomingFile, Window
 from dicom_node.reception.streamed_header import StreamedHeader
@@ -174,12 +175,13 @@ class Reception:
 
 
 def receive_data_set(
-    spool: Spool, announced: Announced, data_set: BytesIO, on_stored: Stored = _nobody_listens
+    spool: Spool, announced: Announced, data_set: BinaryIO, on_stored: Stored = _nobody_listens
 ) -> tuple[StorageStatus, str]:
-    """Keep an instance whose data set lies in memory: status and comment, as `Reception.finish`."""
+    """Keep an instance whose data set is in memory, or a file, from here to its end: as `Reception.finish`."""
     reception = Reception(spool, Window(), announced, on_stored)
-    with data_set.getbuffer() as content:
-        reception.write(content)
+    # readinto is what typing's BinaryIO lacks of BytesIO and of a file.
+    while count := cast(BytesIO, data_set).readinto(reception.room()):
+        reception.advance(count)
     return reception.finish()
 
 
@@ -189,7 +191,7 @@ def on_c_store(
     on_stored: Callable[[Association, InstanceHeader, Kept], None],
     may_store: Callable[[Association], bool],
 ) -> Dataset:
-    """pynetdicom's own way in: EVT_C_STORE, with the data set in memory."""
+    """pynetdicom's own way in: EVT_C_STORE, with the data set in a temporary file (`receive_into_files`)."""
     request = cast(C_STORE, event.request)
     announced = Announced(
         sop_class_uid=str(request.AffectedSOPClassUID),
@@ -199,8 +201,17 @@ def on_c_store(
         abstract_syntax_uid=str(event.context.abstract_syntax),
         may_store=may_store(event.assoc),
     )
-    data_set = cast(BytesIO, request.DataSet)
-    return answer(*receive_data_set(spool, announced, data_set, partial(on_stored, event.assoc)))
+    with _data_set_of(event) as data_set:
+        return answer(*receive_data_set(spool, announced, data_set, partial(on_stored, event.assoc)))
+
+
+def _data_set_of(event: NetworkEvent) -> BinaryIO:
+    path = cast(Path | None, event.dataset_path)
+    if path is None:  # in memory: it is empty, or we are told to
+        return cast(C_STORE, event.request).DataSet or BytesIO()
+    file = path.open("rb")
+    file.seek(data_set_position(path))
+    return file
 
 
 def _file_head(announced: Announced) -> bytes:

@@ -32,7 +32,7 @@ from dicom_node.contexts import (
     take_the_senders_order,
 )
 from dicom_node.header import InstanceHeader
-from dicom_node.network import configure_pynetdicom
+from dicom_node.network import configure_pynetdicom, receive_into_files
 from dicom_node.reception.access import AccessList, Caller, Refusal, Rejection
 from dicom_node.reception.associations import OpenAssociations
 from dicom_node.reception.incoming import Window
@@ -78,6 +78,7 @@ class Receiver:
             peer.name: accepted_contexts(peer.sop_classes) for peer in settings.peers if peer.sop_classes
         } | {peer.name: contexts_of_every_caller() for peer in settings.peers if Role.SENDER not in peer.roles}
         self._tls = listening_context(settings.tls) if settings.tls.enabled else None
+        self._is_fast = self._node.receive_path == "fast" and FITS
         self._waiting = WaitingConnections(
             at_most=self._node.maximum_waiting,
             of_one_address=self._node.maximum_waiting_of_one_address,
@@ -102,6 +103,7 @@ class Receiver:
         """
         self._spool.create()
         configure_pynetdicom()
+        receive_into_files(None if self._is_fast else self._spool.incoming)
         self._sweep()
         ae = self._application_entity()
         if self._settings.tls.accept_without_tls:
@@ -134,6 +136,7 @@ class Receiver:
         self._record_ended()
         self._audit.record(application_stopped())
         self._audit_forwarder.stop()
+        receive_into_files(None)
         emit(Event.NODE_STOPPED)
 
     def _listen(self, ae: AE, port: int, tls: ssl.SSLContext | None = None) -> None:
@@ -148,7 +151,7 @@ class Receiver:
             )
         except OSError as error:
             raise ConfigurationError(f"node: cannot listen on {self._node.host}:{port}: {error.strerror}") from error
-        if self._node.receive_path == "fast" and FITS:
+        if self._is_fast:
             server.take_over = self._take_over
         server.turned_away = self._on_turned_away
         server.serve()
