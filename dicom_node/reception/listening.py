@@ -15,7 +15,7 @@ from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 from config.logs import Event, emit, place_of
 from dicom_node.reception.association_socket import has_input
 from dicom_node.reception.waiting import Ended, WaitingConnections
-from dicom_node.tls import HandshakeFailure, handshake_failure
+from dicom_node.tls import HandshakeFailure, ListeningContext, handshake_failure
 
 TakeOver = Callable[[Association, socket.socket], None]
 TurnedAway = Callable[[str, HandshakeFailure | Ended], None]
@@ -53,7 +53,7 @@ class StorageServer(ThreadedAssociationServer):
         *,
         handlers: list[Any],
         waiting: WaitingConnections,
-        tls: ssl.SSLContext | None,
+        tls: ListeningContext | None,
         shares_port: bool,
     ) -> None:
         self.take_over: TakeOver | None = None
@@ -74,7 +74,7 @@ class StorageServer(ThreadedAssociationServer):
         connection, address = cast(socket.socket, self.socket).accept()
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if self._tls is not None:
-            connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+            connection = self._tls.current().wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         return connection, address
 
     def verify_request(self, request: Any, client_address: Any) -> bool:

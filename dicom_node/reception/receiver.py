@@ -43,7 +43,7 @@ from dicom_node.reception.store_messages import StoreRequest
 from dicom_node.reception.upper_layer import FITS, take_over
 from dicom_node.reception.waiting import Ended, WaitingConnections
 from dicom_node.spool import Kept, Spool
-from dicom_node.tls import HandshakeFailure, common_name, listening_context
+from dicom_node.tls import HandshakeFailure, ListeningContext, common_name
 
 SWEEP_EVERY_S = 600.0
 SWEEP_UNFINISHED_EVERY_S = 3600.0
@@ -77,7 +77,7 @@ class Receiver:
         self._contexts_of = {
             peer.name: accepted_contexts(peer.sop_classes) for peer in settings.peers if peer.sop_classes
         } | {peer.name: contexts_of_every_caller() for peer in settings.peers if Role.SENDER not in peer.roles}
-        self._tls = listening_context(settings.tls) if settings.tls.enabled else None
+        self._tls = ListeningContext(settings.tls) if settings.tls.enabled else None
         self._is_fast = self._node.receive_path == "fast" and FITS
         self._waiting = WaitingConnections(
             at_most=self._node.maximum_waiting,
@@ -139,7 +139,7 @@ class Receiver:
         receive_into_files(None)
         emit(Event.NODE_STOPPED)
 
-    def _listen(self, ae: AE, port: int, tls: ssl.SSLContext | None = None) -> None:
+    def _listen(self, ae: AE, port: int, tls: ListeningContext | None = None) -> None:
         try:
             server = StorageServer(
                 ae,
