@@ -185,8 +185,8 @@ def _associations(settings: Settings) -> str:
         "title (`node.require_called_ae_title`). A refused caller gets an A-ASSOCIATE-RJ, and is listed by "
         "`echoworker callers`:",
         table(("result", "source", "reason", "when"), rejections),
-        "Of a presentation context with several transfer syntaxes the node takes the one that comes first in the list "
-        "below. A connection beyond every limit is closed without an answer.",
+        "Of a presentation context with several transfer syntaxes the node takes the first that the sender names, but "
+        "one that it decodes for scoring before one that it does not.",
     )
 
 
@@ -201,8 +201,6 @@ def _as_scp() -> str:
             ("transfer syntax", "UID", "decoded for scoring"),
             [(uid.name, uid, "yes" if uid in DECODED or not uid.is_compressed else "no") for uid in TRANSFER_SYNTAXES],
         ),
-        "Of several transfer syntaxes in one presentation context the one that the sender names first is accepted, but "
-        "one that is decoded for scoring before one that is not. "
         "A peer's `sop_classes` narrow what it may propose. What is not decoded is stored all the same, and left out "
         "of the scoring with that reason.",
         "### Storage behaviour",

@@ -175,10 +175,11 @@ class Reception:
 
 
 def receive_data_set(
-    spool: Spool, announced: Announced, data_set: BinaryIO, on_stored: Stored = _nobody_listens
+    spool: Spool, announced: Announced, data_set: BinaryIO, on_stored: Stored = _nobody_listens, *, start: int = 0
 ) -> tuple[StorageStatus, str]:
-    """Keep an instance whose data set is in memory, or a file, from here to its end: as `Reception.finish`."""
+    """Keep an instance whose data set is in memory, or a file, from `start` to the end: as `Reception.finish`."""
     reception = Reception(spool, Window(), announced, on_stored)
+    data_set.seek(start)
     # readinto is what typing's BinaryIO lacks of BytesIO and of a file.
     while count := cast(BytesIO, data_set).readinto(reception.room()):
         reception.advance(count)
@@ -201,17 +202,22 @@ def on_c_store(
         abstract_syntax_uid=str(event.context.abstract_syntax),
         may_store=may_store(event.assoc),
     )
-    with _data_set_of(event) as data_set:
-        return answer(*receive_data_set(spool, announced, data_set, partial(on_stored, event.assoc)))
-
-
-def _data_set_of(event: NetworkEvent) -> BinaryIO:
+    stored = partial(on_stored, event.assoc)
     path = cast(Path | None, event.dataset_path)
-    if path is None:  # in memory: it is empty, or we are told to
-        return cast(C_STORE, event.request).DataSet or BytesIO()
-    file = path.open("rb")
-    file.seek(data_set_position(path))
-    return file
+    if path is None:  # in memory: there is none, or nobody has asked for files
+        return answer(*receive_data_set(spool, announced, request.DataSet or BytesIO(), stored))
+    with path.open("rb") as file:
+        return answer(*receive_data_set(spool, announced, file, stored, start=data_set_position(path)))
+
+
+def on_connection_closed(event: NetworkEvent) -> None:
+    """EVT_CONN_CLOSE, after pynetdicom's own way in: remove the half file of a message that was broken off.
+
+    Where pynetdicom names it otherwise, it stays until the next sweep.
+    """
+    half: Path | None = getattr(event.assoc.dimse.message, "_data_set_path", None)
+    if half is not None:
+        half.unlink(missing_ok=True)
 
 
 def _file_head(announced: Announced) -> bytes:

@@ -37,7 +37,7 @@ from dicom_node.reception.access import AccessList, Caller, Refusal, Rejection
 from dicom_node.reception.associations import OpenAssociations
 from dicom_node.reception.incoming import Window
 from dicom_node.reception.listening import StorageServer
-from dicom_node.reception.receive import Announced, Reception, on_c_store
+from dicom_node.reception.receive import Announced, Reception, on_c_store, on_connection_closed
 from dicom_node.reception.reporting import SPEAKS_EVERY_S, Callers, OpenStudies
 from dicom_node.reception.store_messages import StoreRequest
 from dicom_node.reception.upper_layer import FITS, take_over
@@ -170,6 +170,7 @@ class Receiver:
         return [
             (evt.EVT_REQUESTED, self._on_requested),
             (evt.EVT_C_STORE, on_c_store, [self._spool, self._on_stored, self._associations.is_sender]),
+            (evt.EVT_CONN_CLOSE, on_connection_closed),
             *self._commitment.handlers(),
         ]
 
