@@ -120,6 +120,7 @@ class Receiver:
         emit(Event.NODE_DRAINING, count=len(self._running()))
         for server in self._servers:
             server.shutdown()
+        self._waiting.end_all()
         deadline = time.monotonic() + self._node.drain_timeout_s
         while (running := self._running()) and time.monotonic() < deadline:
             time.sleep(0.05)

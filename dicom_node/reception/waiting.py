@@ -19,6 +19,7 @@ class Ended(StrEnum):
 
     CROWDED_OUT = "too many connections without an association"
     OVERDUE = "asked for no association in time"
+    STOPPING = "the node stopped before an association was asked for"
 
 
 @dataclass
@@ -63,6 +64,13 @@ class WaitingConnections:
             for connection, of in self._waiting.items():
                 if of.since < oldest and of.ended is None:
                     self._end(connection, Ended.OVERDUE)
+
+    def end_all(self) -> None:
+        """The node stops."""
+        with self._lock:
+            for connection, of in self._waiting.items():
+                if of.ended is None:
+                    self._end(connection, Ended.STOPPING)
 
     def _end_longest_of(self, address: str) -> None:
         crowd = {

@@ -65,6 +65,10 @@ class ReceiverProcess:
         self.process.kill()
         self.process.join()
 
+    def ask_to_stop(self) -> None:
+        assert self.process is not None
+        self.process.terminate()
+
     def stop(self) -> None:
         assert self.process is not None
         self.process.terminate()

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.certificates import Authority
 from tests.support.dcmtk import SUCCESS, echoscu
-from tests.support.receivers import ReceiverProcess, association_request, receiving
+from tests.support.receivers import ReceiverProcess, associate, association_request, receiving
 from tests.support.servers import free_port
 from tests.support.waiting import wait_until
 
@@ -97,6 +97,20 @@ def test_what_waits_too_long_is_ended_and_listed(tmp_path: Path) -> None:
     said = [json.loads(file.read_text()) for file in (tmp_path / "data/spool/receivers").glob("callers-*.json")]
     outcomes = {call["outcome"] for calls in said for call in calls}
     assert "asked for no association in time" in outcomes
+
+
+def test_who_waits_when_the_node_stops_is_not_kept_waiting(tmp_path: Path) -> None:
+    receiver = ReceiverProcess(tmp_path / "data", NODE__REQUEST_TIMEOUT_S=FAR_LONGER_S, NODE__DRAIN_TIMEOUT_S=20)
+    receiver.start()
+    sender = associate(receiver.port)
+    with socket.create_connection(("127.0.0.1", receiver.port), 10) as silent:
+        echoes = echoscu(receiver.port).answers
+        receiver.ask_to_stop()
+        assert silent.recv(1) == b"", "while an association goes on"
+        assert sender.is_established
+    sender.release()
+    receiver.stop()
+    assert echoes == [SUCCESS]
 
 
 def test_half_a_handshake_of_a_flood_keeps_nobody_out(tmp_path: Path) -> None:
