@@ -18,6 +18,8 @@ from kombu.exceptions import ChannelError
 from kombu.transport import TRANSPORT_ALIASES, filesystem, virtual
 from kombu.utils.json import dumps, loads
 
+from config.whole_files import write_whole
+
 
 class Channel(filesystem.Channel):
     """A channel whose messages are published, and taken, by rename."""
@@ -31,12 +33,9 @@ class Channel(filesystem.Channel):
         folder = Path(self.data_folder_out)
         # The name is what the stock transport counts and purges by: time, then the queue after the first dot.
         name = f"{time.time_ns() // 1_000_000}_{uuid.uuid4()}"
-        unpublished = folder / f".{name}"
         try:
-            unpublished.write_text(dumps(payload))
-            unpublished.rename(folder / f"{name}.{queue}.msg")
+            write_whole(folder / f"{name}.{queue}.msg", dumps(payload).encode())
         except OSError as error:
-            unpublished.unlink(missing_ok=True)  # half a message, on a disk that is full as it is
             raise ChannelError(f"cannot write a message into {folder}: {error.strerror}") from error
 
     def _get(self, queue: str, timeout: float | None = None) -> Any:

@@ -22,6 +22,8 @@ class Event(StrEnum):
     NODE_STOPPED = "node stopped"
     ASSOCIATION_REJECTED = "association rejected"
     ASSOCIATION_BROKEN = "association broken off"
+    CERTIFICATES_READ_ANEW = "certificates and revocation lists read anew"
+    CERTIFICATES_UNUSABLE = "changed certificates or revocation lists cannot be used: those before stay"
     INSTANCE_STORED = "instance stored"
     INSTANCE_REPEATED = "instance already stored, same bytes"
     INSTANCE_REFUSED = "instance refused"
@@ -72,6 +74,7 @@ class Event(StrEnum):
 _WARNINGS = {
     Event.ASSOCIATION_REJECTED,
     Event.ASSOCIATION_BROKEN,
+    Event.CERTIFICATES_UNUSABLE,
     Event.INSTANCE_REFUSED,
     Event.INSTANCE_QUARANTINED,
     Event.INSTANCE_UNREADABLE,

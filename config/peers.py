@@ -99,6 +99,8 @@ class TLSSettings(BaseModel):
     private_key: str
     trusted: str
     """PEM bundle of the authorities that signed the peers' certificates."""
+    crl: str
+    """PEM file of the revocation lists of these authorities, one of each; empty: revocation is not looked at."""
     require_client_certificate: bool
     accept_without_tls: bool
     """Whether the node also listens on its plain port."""
@@ -110,10 +112,17 @@ class TLSSettings(BaseModel):
             raise ValueError("certificate, private_key and trusted are needed together")
         if not self.enabled and not self.accept_without_tls:
             raise ValueError("accept_without_tls = false needs certificate, private_key and trusted")
-        missing = [name for name in named if name and not Path(name).is_file()]
+        if self.crl and not self.enabled:
+            raise ValueError("crl needs certificate, private_key and trusted")
+        missing = [name for name in self.files if not Path(name).is_file()]
         if missing:
             raise ValueError(f"{missing[0]}: no such file")
         return self
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """All that are named."""
+        return tuple(name for name in (self.certificate, self.private_key, self.trusted, self.crl) if name)
 
     @property
     def enabled(self) -> bool:

@@ -46,6 +46,9 @@ class NodeSettings(_Section):
     processes: int = Field(ge=1, le=64)
     receive_path: Literal["fast", "stock"]
     maximum_associations: int = Field(ge=1)
+    maximum_waiting: int = Field(ge=1)
+    maximum_waiting_of_one_address: int = Field(ge=1)
+    request_timeout_s: Seconds
     maximum_pdu_bytes: int = Field(ge=4096)
     idle_timeout_s: Seconds
     drain_timeout_s: Seconds

@@ -122,6 +122,20 @@ def accepted_contexts(sop_classes: Iterable[str] = ()) -> list[PresentationConte
     return [*stored, *contexts_of_every_caller()]
 
 
+def take_the_senders_order(proposed: Iterable[PresentationContext], accepted: Iterable[PresentationContext]) -> None:
+    """Leave of each proposed context the transfer syntax that is to be accepted, where one is; before the negotiation.
+
+    The acceptor chooses (PS3.8 section 9.3.3.2), and pynetdicom by its own order. A sender names first what it has, or
+    would rather send: to choose another would have it convert, which costs the sender time, and disk and network many
+    times the bytes when it decompresses; or quality, when it compresses. So the first that it names is taken.
+    """
+    known = {context.abstract_syntax: context.transfer_syntax for context in accepted}
+    for context in proposed:
+        fitting = [syntax for syntax in context.transfer_syntax if syntax in known.get(context.abstract_syntax, ())]
+        if fitting:
+            context.transfer_syntax = [fitting[0]]
+
+
 def contexts_of_every_caller() -> list[PresentationContext]:
     """C-ECHO, and storage commitment: a sender asks us, a PACS that we asked reports, in the other role."""
     commitment = build_context(STORAGE_COMMITMENT)

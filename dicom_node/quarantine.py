@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dicom_node.spool import Spool, flush_to_disk, sha256_of, write_durably
+from config.whole_files import sync, write_durably
+from dicom_node.spool import Spool, sha256_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +53,8 @@ def put_in_quarantine(spool: Spool, received: Path, *, reason: str, calling_ae_t
     }
     write_durably(kept.with_suffix(".json"), json.dumps(note, indent=1).encode())
     received.rename(kept)  # over the same bytes, where they are there
-    flush_to_disk(kept)
-    flush_to_disk(kept.parent)
+    sync(kept)
+    sync(kept.parent)
     return kept
 
 

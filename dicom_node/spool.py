@@ -26,6 +26,7 @@ from enum import Enum, auto
 from pathlib import Path
 
 from config.errors import InstanceConflictError, SpoolFullError
+from config.whole_files import sweep_unfinished, sync, write_durably
 from dicom_node.header import InstanceHeader
 from dicom_node.same_instance import is_same_instance
 
@@ -108,7 +109,7 @@ class Spool:
             if not is_same_instance(received, final):
                 write_durably(self._conflict(header.sop_instance_uid, header.calling_ae_title), b"")
                 raise InstanceConflictError("other bytes are already kept under this SOP Instance UID") from None
-            flush_to_disk(final)  # stored a moment ago by another association, it may not be durable yet
+            sync(final)  # stored a moment ago by another association, it may not be durable yet
             self.wait_again(final, header)
             received.unlink()
             kept = Kept.REPEATED
@@ -116,10 +117,10 @@ class Spool:
             received.rename(self._waiting_name(header))
             kept = Kept.STORED
         self._conflict(header.sop_instance_uid, header.calling_ae_title).unlink(missing_ok=True)
-        flush_to_disk(final.parent)
+        sync(final.parent)
         if final.parent.name not in self._named:
             # Also when another process has made the folder a moment ago: its name may not be on the disk yet.
-            flush_to_disk(self._studies)
+            sync(self._studies)
             self._named = {*self._named, final.parent.name} if len(self._named) < REMEMBERED else {final.parent.name}
         return kept
 
@@ -181,6 +182,12 @@ class Spool:
                     swept += 1
         return swept
 
+    def sweep_unfinished(self) -> int:
+        """Remove what a killed process has begun to write beside its final name; how many there were."""
+        never_there = (self.incoming, self._studies, self._unregistered, self.quarantined)
+        folders = [path for path in self.root.iterdir() if path.is_dir() and path not in never_there]
+        return sum(sweep_unfinished(folder) for folder in folders)
+
     def instance_path(self, study_instance_uid: str, sop_instance_uid: str) -> Path:
         """Where an instance of these (valid) UIDs lies."""
         return self._studies / study_instance_uid / f"{sop_instance_uid}.dcm"
@@ -221,31 +228,6 @@ def _is_held(path: Path) -> bool:
 def ae_title_digest(ae_title: str) -> str:
     """What stands for an AE title in the name of a file: it may hold what no file name may."""
     return hashlib.sha256(ae_title.strip().encode()).hexdigest()[:8]
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Write a file that is either whole or not there, whatever happens meanwhile."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with unfinished.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.rename(path)
-    except OSError:
-        unfinished.unlink(missing_ok=True)
-        raise
-    flush_to_disk(path.parent)
-
-
-def flush_to_disk(path: Path) -> None:
-    """Wait until a file's content, or a folder's names, survive a loss of power."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def sha256_of(path: Path) -> str:

@@ -3,9 +3,11 @@
 import ssl
 from collections.abc import Mapping
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from config.errors import ConfigurationError
+from config.logs import Event, emit
 from config.peers import TLSSettings
 from config.settings import AuditSettings
 
@@ -26,6 +28,8 @@ class HandshakeFailure(StrEnum):
     NO_CERTIFICATE = "TLS: no certificate shown"
     NOT_TRUSTED = "TLS: certificate of an authority that is not trusted"
     OUT_OF_DATE = "TLS: certificate out of date"
+    REVOKED = "TLS: certificate revoked"
+    NO_REVOCATION_LIST = "TLS: no valid revocation list of the authority that signed the certificate"
     NOT_VALID = "TLS: certificate not valid"
     OURS_REFUSED = "TLS: our certificate is not accepted"
     OLD_VERSION = "TLS: older than TLS 1.2"
@@ -49,14 +53,20 @@ _BY_OPENSSL_REASON = {
 }
 _BY_VERIFY_CODE = {
     2: HandshakeFailure.NOT_TRUSTED,
+    3: HandshakeFailure.NO_REVOCATION_LIST,
+    8: HandshakeFailure.NO_REVOCATION_LIST,
     9: HandshakeFailure.OUT_OF_DATE,
     10: HandshakeFailure.OUT_OF_DATE,
+    11: HandshakeFailure.NO_REVOCATION_LIST,
+    12: HandshakeFailure.NO_REVOCATION_LIST,
     18: HandshakeFailure.NOT_TRUSTED,
     19: HandshakeFailure.NOT_TRUSTED,
     20: HandshakeFailure.NOT_TRUSTED,
     21: HandshakeFailure.NOT_TRUSTED,
+    23: HandshakeFailure.REVOKED,
 }
-"""OpenSSL's X509_V_ERR_*: issuer unknown, not yet or no longer valid, self-signed, chain that ends nowhere."""
+"""OpenSSL's X509_V_ERR_*: issuer unknown, revocation list missing or out of date, not yet or no longer valid,
+self-signed, chain that ends nowhere, revoked."""
 
 
 def handshake_failure(error: OSError) -> HandshakeFailure:
@@ -81,6 +91,46 @@ def listening_context(tls: TLSSettings) -> ssl.SSLContext:
     context = _context(ssl.PROTOCOL_TLS_SERVER, tls)
     context.verify_mode = ssl.CERT_REQUIRED if tls.require_client_certificate else ssl.CERT_OPTIONAL
     return context
+
+
+class ListeningContext:
+    """The context that the node listens with, made anew when a file of it has changed; for one thread."""
+
+    def __init__(self, tls: TLSSettings) -> None:
+        """Read the files.
+
+        Raises
+        ------
+        ConfigurationError
+            As `listening_context`.
+        """
+        self._tls = tls
+        self._state = self._state_of_files()
+        self._context = listening_context(tls)
+
+    def current(self) -> ssl.SSLContext:
+        """The context for the next connection. While the files cannot be used, the one before stays."""
+        state = self._state_of_files()
+        if state != self._state:
+            self._state = state
+            try:
+                self._context = listening_context(self._tls)
+            except ConfigurationError as error:
+                emit(Event.CERTIFICATES_UNUSABLE, reason=str(error))
+            else:
+                emit(Event.CERTIFICATES_READ_ANEW)
+        return self._context
+
+    def _state_of_files(self) -> list[tuple[int, int, int] | None]:
+        return [_state_of(name) for name in self._tls.files]
+
+
+def _state_of(name: str) -> tuple[int, int, int] | None:
+    try:
+        state = Path(name).stat()
+    except OSError:
+        return None
+    return state.st_ino, state.st_size, state.st_mtime_ns
 
 
 def audit_context(audit: AuditSettings, tls: TLSSettings) -> ssl.SSLContext:
@@ -123,7 +173,22 @@ def _context(protocol: int, tls: TLSSettings) -> ssl.SSLContext:
     context = _bare_context(protocol)
     _show(context, tls)
     _trust(context, tls.trusted, "tls.trusted")
+    if tls.crl:
+        _revoke(context, tls.crl)
     return context
+
+
+def _revoke(context: ssl.SSLContext, lists: str) -> None:
+    """Have the certificate of a peer looked up in the revocation list of its authority, which must be there."""
+    trusted = context.cert_store_stats()["x509"]
+    try:
+        context.load_verify_locations(lists)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(f"tls.crl {lists}: holds no revocation list that can be used") from error
+    held = context.cert_store_stats()
+    if not held["crl"] or held["x509"] != trusted:
+        raise ConfigurationError(f"tls.crl {lists}: is to hold revocation lists, and no certificates")
+    context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
 
 
 def _bare_context(protocol: int) -> ssl.SSLContext:

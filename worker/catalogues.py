@@ -9,7 +9,8 @@ from pathlib import Path
 
 from config.catalogue import Catalogue, load_catalogue
 from config.errors import ConfigurationError, ReportError
-from dicom_node.spool import Spool, write_durably
+from config.whole_files import write_durably
+from dicom_node.spool import Spool
 
 
 def keep_catalogue(spool: Spool, catalogue: Catalogue) -> None:

@@ -23,8 +23,8 @@ from pathlib import Path
 from config.errors import ConfigurationError
 from config.logs import Event, emit, place_of
 from config.settings import Settings
+from config.whole_files import write_durably
 from dicom_node.audit.trail import SUFFIX
-from dicom_node.spool import write_durably
 from dicom_node.tls import audit_context
 
 PRIORITY = 85

@@ -20,8 +20,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from config.whole_files import write_durably
 from dicom_node.commitment.messages import CommitmentReport, Failure, Reference
-from dicom_node.spool import Spool, ae_title_digest, write_durably
+from dicom_node.spool import Spool, ae_title_digest
 from dicom_node.spool_notes import read_note, set_aside
 
 GRACE_S = 5.0

@@ -15,6 +15,7 @@ def security_section(settings: Settings) -> str:
 
 def _transport(settings: Settings) -> str:
     tls = settings.tls
+    lists = "consulted (`tls.crl`), of callers and of peers that we call" if tls.crl else "not consulted (no `tls.crl`)"
     if not tls.enabled:
         state = "Not configured: associations are not encrypted. With `[tls]` certificates it is:"
     elif tls.accept_without_tls:
@@ -39,7 +40,8 @@ def _transport(settings: Settings) -> str:
                     "certificate of a peer that we call",
                     "required, signed by `tls.trusted`, for the host name that is called",
                 ),
-                ("revocation lists", "not consulted"),
+                ("revocation lists", lists),
+                ("OCSP", "not consulted"),
                 ("time for the handshake", "that of an association request"),
             ]
         ),

@@ -35,7 +35,6 @@ from dicom_node.contexts import (
     TRANSFER_SYNTAXES,
     VERIFICATION,
 )
-from dicom_node.reception import receiver as server
 from dicom_node.reception.access import REJECTED_WHEN
 
 REGENERATE = "echoworker conformance > docs/conformance.md"
@@ -145,6 +144,11 @@ def _associations(settings: Settings) -> str:
                     f"{node.maximum_associations} (`node.maximum_associations`) in each receiving process "
                     f"(`node.processes`: {node.processes}); for a peer its own `maximum_associations`",
                 ),
+                (
+                    "connections without an association",
+                    f"{node.maximum_waiting} (`node.maximum_waiting`) in each process, of one address "
+                    f"{node.maximum_waiting_of_one_address} (`node.maximum_waiting_of_one_address`); the longest goes",
+                ),
                 ("asynchronous operations", "none: one operation at a time"),
                 (
                     "extended negotiation",
@@ -159,7 +163,7 @@ def _associations(settings: Settings) -> str:
             [
                 (
                     "from connection to association request",
-                    f"{server.ASSOCIATE_TIMEOUT_S} s, then it is closed (ARTIM)",
+                    f"{node.request_timeout_s:g} s, TLS included (`node.request_timeout_s`), then it is closed (ARTIM)",
                 ),
                 (
                     "silence on an accepted association, and the time that one PDU may take",
@@ -180,8 +184,8 @@ def _associations(settings: Settings) -> str:
         "title (`node.require_called_ae_title`). A refused caller gets an A-ASSOCIATE-RJ, and is listed by "
         "`echoworker callers`:",
         table(("result", "source", "reason", "when"), rejections),
-        "Of a presentation context with several transfer syntaxes the node takes the one that comes first in the list "
-        "below. A connection beyond every limit is closed without an answer.",
+        "Of a presentation context with several transfer syntaxes the node takes the first that the sender names, but "
+        "one that it decodes for scoring before one that it does not.",
     )
 
 

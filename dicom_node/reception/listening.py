@@ -13,14 +13,17 @@ from pynetdicom.association import Association
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from config.logs import Event, emit, place_of
-from dicom_node.tls import HandshakeFailure, handshake_failure
-
-MORE_THAN_ASSOCIATIONS = 64
-"""Connections that may be open beyond the limit of associations: those that are being told that it is reached."""
+from dicom_node.reception.association_socket import has_input
+from dicom_node.reception.waiting import Ended, WaitingConnections
+from dicom_node.tls import HandshakeFailure, ListeningContext, handshake_failure
 
 TakeOver = Callable[[Association, socket.socket], None]
-HandshakeFailed = Callable[[str, HandshakeFailure], None]
-"""Told the caller's IP address, and why there is no secure connection with it."""
+TurnedAway = Callable[[str, HandshakeFailure | Ended], None]
+"""Told the IP address of a connection that never came to ask for an association, and why."""
+
+
+FAR_LONGER_S = 24 * 60 * 60.0
+"""Than any connection waits: `WaitingConnections` ends it before."""
 
 
 class ConnectionHandler(RequestHandler):
@@ -44,15 +47,21 @@ class StorageServer(ThreadedAssociationServer):
     request_queue_size = 128
 
     def __init__(
-        self, ae: AE, address: tuple[str, int], *, handlers: list[Any], tls: ssl.SSLContext | None, shares_port: bool
+        self,
+        ae: AE,
+        address: tuple[str, int],
+        *,
+        handlers: list[Any],
+        waiting: WaitingConnections,
+        tls: ListeningContext | None,
+        shares_port: bool,
     ) -> None:
         self.take_over: TakeOver | None = None
-        self.handshake_failed: HandshakeFailed | None = None
+        self.turned_away: TurnedAway | None = None
         self.shared_contexts = ae.supported_contexts
         self._tls = tls
         self._shares_port = shares_port
-        self._open: set[socket.socket] = set()
-        self._open_lock = threading.Lock()
+        self._waiting = waiting
         super().__init__(ae, address, ae.ae_title, [], evt_handlers=handlers, request_handler=ConnectionHandler)
 
     def server_bind(self) -> None:
@@ -64,41 +73,52 @@ class StorageServer(ThreadedAssociationServer):
         """Accept, and no more: a peer that is slow to shake hands must not keep the others waiting."""
         connection, address = cast(socket.socket, self.socket).accept()
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if self._tls is not None:
+            connection = self._tls.current().wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         return connection, address
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
-        """Hang up on a flood before it costs a thread."""
-        with self._open_lock:
-            self._open = {connection for connection in self._open if connection.fileno() != -1}
-            if len(self._open) >= self.ae.maximum_associations + MORE_THAN_ASSOCIATIONS:
-                return False
-            self._open.add(request)
+        """Take every connection; one that waits may be ended for it."""
+        self._waiting.enter(request, client_address[0])
         return True
 
+    def service_actions(self) -> None:
+        """Between two connections, and at least ten times a second."""
+        self._waiting.end_overdue()
+
     def finish_request(self, request: Any, client_address: Any) -> None:
-        """In a thread of its own: shake hands where TLS is spoken, and begin the association."""
-        if self._tls is not None:
-            try:
-                request = self._shake_hands(request, self._tls)
-            except OSError as error:
-                if self.handshake_failed is not None:
-                    self.handshake_failed(client_address[0], handshake_failure(error))
-                return
+        """In a thread of its own: shake hands where TLS is spoken, and begin the association once it is asked for."""
+        try:
+            if isinstance(request, ssl.SSLSocket):
+                request.settimeout(self.ae.acse_timeout)
+                request.do_handshake()
+        except OSError as error:
+            self._turn_away(request, client_address[0], handshake_failure(error))
+            return
+        if not self._is_asked(request):
+            self._turn_away(request, client_address[0], None)
+            return
         request.settimeout(self.ae.network_timeout)  # pynetdicom's reading would wait for ever
         super().finish_request(request, client_address)
 
-    def _shake_hands(self, connection: socket.socket, tls: ssl.SSLContext) -> ssl.SSLSocket:
-        with self._open_lock:  # it counts while it shakes hands: `connection` is an empty shell from here on
-            secured = tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
-            self._open.discard(connection)
-            self._open.add(secured)
-        secured.settimeout(self.ae.acse_timeout)
+    def _is_asked(self, connection: socket.socket) -> bool:
+        """Wait for the first byte: an association costs two threads more, and no port scan is worth them."""
         try:
-            secured.do_handshake()
-        except OSError:
-            secured.close()
-            raise
-        return secured
+            if not has_input(connection, FAR_LONGER_S):
+                return False
+            return isinstance(connection, ssl.SSLSocket) or bool(connection.recv(1, socket.MSG_PEEK))
+        except (OSError, ValueError):
+            return False
+
+    def _turn_away(self, connection: Any, address: str, failure: HandshakeFailure | None) -> None:
+        ended = self._waiting.leave(connection)
+        if ended is Ended.OVERDUE and failure is not None:
+            ended = None
+            failure = HandshakeFailure.TOO_SLOW
+        self.shutdown_request(connection)
+        reason = ended or failure
+        if reason is not None and self.turned_away is not None:
+            self.turned_away(address, reason)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """No association could be made of a connection: for want of threads, for example. The others go on."""

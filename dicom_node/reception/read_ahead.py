@@ -1,62 +1,36 @@
-"""pynetdicom's socket, made to be looked into before it is read, and read in large pieces."""
+"""A stream of bytes that can be looked into before it is read, and that is read in large pieces."""
 
-import select
-import socket
-import ssl
-import struct
 import time
-
-from pynetdicom.association import Association
-from pynetdicom.transport import AssociationSocket
+from collections.abc import Callable
 
 READ_AHEAD_BYTES = 64 * 1024
+"""As far as it can be looked into."""
+
+ReceiveInto = Callable[[memoryview], int]
+"""`socket.recv_into`, or what behaves like it: at least one byte, 0 at the end of the stream, OSError when it fails."""
 
 
-class ReadAheadSocket(AssociationSocket):
-    """A socket that can be looked into before it is read, and reads in large pieces."""
+class ReadAhead:
+    """What a peer sends, for one reader."""
 
-    def __init__(self, association: Association, connection: socket.socket, *, pdu_timeout_s: float) -> None:
-        super().__init__(association, client_socket=connection)
-        if isinstance(connection, ssl.SSLSocket):
-            # Python's timeouts: of the system's, the ssl module takes no notice, and would wait for ever.
-            connection.settimeout(pdu_timeout_s)
-        else:
-            _set_system_timeouts(connection, pdu_timeout_s)
+    def __init__(self, receive_into: ReceiveInto, *, pdu_timeout_s: float) -> None:
+        self._receive = receive_into
         self._pdu_timeout_s = pdu_timeout_s
         self._due_at = time.monotonic() + pdu_timeout_s
         self._buffer = memoryview(bytearray(READ_AHEAD_BYTES))
         self._start = self._end = 0
 
+    @property
+    def has_buffered(self) -> bool:
+        """Whether there are bytes that have come and were not read."""
+        return self._start < self._end
+
     def expect_pdu(self) -> None:
         """A PDU begins: all of it has to come within the timeout, however the peer drips it."""
         self._due_at = time.monotonic() + self._pdu_timeout_s
 
-    def has_input(self, wait_s: float) -> bool:
-        """Whether something can be read, at the latest after `wait_s`; also true at the end of the stream."""
-        if self._start < self._end:
-            return True
-        connection = self.socket
-        if connection is None:
-            return False
-        if isinstance(connection, ssl.SSLSocket) and connection.pending():
-            return True
-        poll = select.poll()  # unlike select, for any number of open files
-        poll.register(connection, select.POLLIN)
-        return bool(poll.poll(wait_s * 1000))
-
-    @property
-    def ready(self) -> bool:
-        """Whether something can be read at once; pynetdicom's reactor asks."""
-        if self._start == self._end and (self.socket is None or self._is_connected is False):
-            return False
-        try:
-            return self.has_input(0)
-        except (OSError, ValueError):
-            self.event_queue.put("Evt17")
-            return False
-
     def peek(self, count: int) -> memoryview:
-        """The next bytes, left where they are.
+        """The next bytes, at most `READ_AHEAD_BYTES`, left where they are; valid until the next call.
 
         Raises
         ------
@@ -79,7 +53,7 @@ class ReadAheadSocket(AssociationSocket):
         OSError
             The stream ended.
         """
-        if self._start == self._end:
+        if not self.has_buffered:
             self._fill()
         self._start = self._end
 
@@ -91,7 +65,7 @@ class ReadAheadSocket(AssociationSocket):
         OSError
             The stream ended, or nothing came in time.
         """
-        if self._start == self._end:
+        if not self.has_buffered:
             if len(target) >= READ_AHEAD_BYTES:
                 return self._receive_into(target)
             self._fill()
@@ -99,18 +73,6 @@ class ReadAheadSocket(AssociationSocket):
         target[:count] = self._buffer[self._start : self._start + count]
         self._start += count
         return count
-
-    def recv(self, nr_bytes: int) -> bytearray:
-        """Exactly so many bytes, fewer at the end of the stream; pynetdicom's own reading."""
-        content = bytearray(nr_bytes)
-        view, count = memoryview(content), 0
-        while count < nr_bytes:
-            try:
-                count += self.read_into(view[count:])
-            except ConnectionResetError:
-                break
-        view.release()
-        return content[:count]
 
     def _fill(self) -> None:
         if self._start:
@@ -120,19 +82,9 @@ class ReadAheadSocket(AssociationSocket):
         self._end += self._receive_into(self._buffer[self._end :])
 
     def _receive_into(self, target: memoryview) -> int:
-        if self.socket is None:
-            raise ConnectionResetError("closed")
-        count = self.socket.recv_into(target)
+        count = self._receive(target)
         if not count:
             raise ConnectionResetError("the peer closed the connection")
         if time.monotonic() > self._due_at:
             raise TimeoutError("the PDU did not come in time")
         return count
-
-
-def _set_system_timeouts(connection: socket.socket, seconds: float) -> None:
-    """The system's own timeouts: Python's would ask before each read whether there is something to read."""
-    connection.settimeout(None)
-    whole, part = divmod(seconds, 1)
-    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-        connection.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", int(whole), int(part * 1e6)))

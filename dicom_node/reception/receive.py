@@ -5,7 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
-from typing import cast
+from pathlib import Path
+from typing import BinaryIO, cast
 
 from pydicom.dataset import Dataset
 from pynetdicom.association import Association
@@ -21,7 +22,7 @@ from config.errors import (
 )
 from config.logs import Event, emit, place_of
 from dicom_node.contexts import STORAGE_CLASSES
-from dicom_node.header import InstanceHeader, is_valid_uid
+from dicom_node.header import InstanceHeader, data_set_position, is_valid_uid
 from dicom_node.quarantine import put_in_quarantine
 from dicom_node.reception.file_head import file_head
 from dicom_node.reception.incoming import IncomingFile, Window
@@ -187,12 +188,14 @@ class Reception:
 
 
 def receive_data_set(
-    spool: Spool, announced: Announced, data_set: BytesIO, on_ended: Ended = _nobody_listens
+    spool: Spool, announced: Announced, data_set: BinaryIO, on_ended: Ended = _nobody_listens, *, start: int = 0
 ) -> tuple[StorageStatus, str]:
-    """Keep an instance whose data set lies in memory: status and comment, as `Reception.finish`."""
+    """Keep an instance whose data set is in memory, or a file, from `start` to the end: as `Reception.finish`."""
     reception = Reception(spool, Window(), announced, on_ended)
-    with data_set.getbuffer() as content:
-        reception.write(content)
+    data_set.seek(start)
+    # readinto is what typing's BinaryIO lacks of BytesIO and of a file.
+    while count := cast(BytesIO, data_set).readinto(reception.room()):
+        reception.advance(count)
     return reception.finish()
 
 
@@ -202,7 +205,7 @@ def on_c_store(
     on_ended: Callable[[Association, str, InstanceHeader | None, Kept | StorageStatus], None],
     may_store: Callable[[Association], bool],
 ) -> Dataset:
-    """pynetdicom's own way in: EVT_C_STORE, with the data set in memory."""
+    """pynetdicom's own way in: EVT_C_STORE, with the data set in a temporary file (`receive_into_files`)."""
     request = cast(C_STORE, event.request)
     announced = Announced(
         sop_class_uid=str(request.AffectedSOPClassUID),
@@ -212,9 +215,22 @@ def on_c_store(
         abstract_syntax_uid=str(event.context.abstract_syntax),
         may_store=may_store(event.assoc),
     )
-    data_set = cast(BytesIO, request.DataSet)
     told = partial(on_ended, event.assoc, announced.sop_class_uid)
-    return answer(*receive_data_set(spool, announced, data_set, told))
+    path = cast(Path | None, event.dataset_path)
+    if path is None:  # in memory: there is none, or nobody has asked for files
+        return answer(*receive_data_set(spool, announced, request.DataSet or BytesIO(), told))
+    with path.open("rb") as file:
+        return answer(*receive_data_set(spool, announced, file, told, start=data_set_position(path)))
+
+
+def on_connection_closed(event: NetworkEvent) -> None:
+    """EVT_CONN_CLOSE, after pynetdicom's own way in: remove the half file of a message that was broken off.
+
+    Where pynetdicom names it otherwise, it stays until the next sweep.
+    """
+    half: Path | None = getattr(event.assoc.dimse.message, "_data_set_path", None)
+    if half is not None:
+        half.unlink(missing_ok=True)
 
 
 def _file_head(announced: Announced) -> bytes:

@@ -19,6 +19,7 @@ from config.errors import ConfigurationError
 from config.logs import Event, emit, place_of
 from config.peers import Role
 from config.settings import Settings
+from config.whole_files import sweep_unfinished
 from db.received import ACCEPTED
 from dicom_node.audit.events import RemoteAE, application_started, application_stopped
 from dicom_node.audit.journal import left_behind
@@ -26,24 +27,32 @@ from dicom_node.audit.refusals import Refusals
 from dicom_node.audit.syslog import AuditForwarder
 from dicom_node.audit.trail import AuditTrail
 from dicom_node.commitment.service import CommitmentService
-from dicom_node.contexts import accepted_contexts, contexts_of_every_caller, register_retired_classes
+from dicom_node.contexts import (
+    accepted_contexts,
+    contexts_of_every_caller,
+    register_retired_classes,
+    take_the_senders_order,
+)
 from dicom_node.header import InstanceHeader
-from dicom_node.network import configure_pynetdicom
+from dicom_node.network import configure_pynetdicom, receive_into_files
 from dicom_node.reception.access import AccessList, Caller, Refusal, Rejection
 from dicom_node.reception.associations import OpenAssociations
 from dicom_node.reception.incoming import Window
 from dicom_node.reception.listening import StorageServer
-from dicom_node.reception.receive import Announced, Reception, on_c_store
+from dicom_node.reception.receive import Announced, Reception, on_c_store, on_connection_closed
 from dicom_node.reception.reporting import SPEAKS_EVERY_S, Callers, OpenStudies
 from dicom_node.reception.store_messages import StoreRequest
 from dicom_node.reception.upper_layer import FITS, take_over
+from dicom_node.reception.waiting import Ended, WaitingConnections
 from dicom_node.spool import Kept, Spool
 from dicom_node.statuses import StorageStatus
-from dicom_node.tls import HandshakeFailure, common_name, listening_context
+from dicom_node.tls import HandshakeFailure, ListeningContext, common_name
 
-ASSOCIATE_TIMEOUT_S = 30
-"""A connection that asks for no association within this time is closed (PS3.8 section 9.1.5, ARTIM)."""
 SWEEP_EVERY_S = 600.0
+SWEEP_UNFINISHED_EVERY_S = 3600.0
+"""It looks into the folder of every report."""
+_OURS_TO_SAY = 1_000_000
+"""pynetdicom's own limit of associations, out of the way: ours says why (`AccessList`)."""
 
 
 class Receiver:
@@ -74,7 +83,13 @@ class Receiver:
         self._contexts_of = {
             peer.name: accepted_contexts(peer.sop_classes) for peer in settings.peers if peer.sop_classes
         } | {peer.name: contexts_of_every_caller() for peer in settings.peers if Role.SENDER not in peer.roles}
-        self._tls = listening_context(settings.tls) if settings.tls.enabled else None
+        self._tls = ListeningContext(settings.tls) if settings.tls.enabled else None
+        self._is_fast = self._node.receive_path == "fast" and FITS
+        self._waiting = WaitingConnections(
+            at_most=self._node.maximum_waiting,
+            of_one_address=self._node.maximum_waiting_of_one_address,
+            longest_s=self._node.request_timeout_s,
+        )
         self._servers: list[StorageServer] = []
         self._stopping = threading.Event()
         self._housekeeping = threading.Thread(target=self._keep_house, name="housekeeping", daemon=True)
@@ -94,6 +109,7 @@ class Receiver:
         """
         self._spool.create()
         configure_pynetdicom()
+        receive_into_files(None if self._is_fast else self._spool.incoming)
         self._sweep()
         ae = self._application_entity()
         if self._settings.tls.accept_without_tls:
@@ -110,6 +126,7 @@ class Receiver:
         emit(Event.NODE_DRAINING, count=len(self._running()))
         for server in self._servers:
             server.shutdown()
+        self._waiting.end_all()
         deadline = time.monotonic() + self._node.drain_timeout_s
         while (running := self._running()) and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -127,38 +144,41 @@ class Receiver:
         self._refusals.sum_up(now=True)
         self._audit.record(application_stopped())
         self._audit_forwarder.stop()
+        receive_into_files(None)
         emit(Event.NODE_STOPPED)
 
-    def _listen(self, ae: AE, port: int, tls: ssl.SSLContext | None = None) -> None:
+    def _listen(self, ae: AE, port: int, tls: ListeningContext | None = None) -> None:
         try:
             server = StorageServer(
                 ae,
                 (self._node.host, port),
                 handlers=self._handlers(),
+                waiting=self._waiting,
                 tls=tls,
                 shares_port=self._node.processes > 1,
             )
         except OSError as error:
             raise ConfigurationError(f"node: cannot listen on {self._node.host}:{port}: {error.strerror}") from error
-        if self._node.receive_path == "fast" and FITS:
+        if self._is_fast:
             server.take_over = self._take_over
-        server.handshake_failed = self._on_handshake_failed
+        server.turned_away = self._on_turned_away
         server.serve()
         self._servers.append(server)
 
     def _application_entity(self) -> AE:
         ae = AE(ae_title=self._node.ae_title)
         ae.supported_contexts = self._contexts
-        ae.maximum_associations = 10 * self._node.maximum_associations  # ours to say, with the reason noted
+        ae.maximum_associations = _OURS_TO_SAY
         ae.maximum_pdu_size = self._node.maximum_pdu_bytes
         ae.network_timeout = self._node.idle_timeout_s
-        ae.acse_timeout = ASSOCIATE_TIMEOUT_S
+        ae.acse_timeout = self._node.request_timeout_s  # also ARTIM's (PS3.8 section 9.1.5)
         return ae
 
     def _handlers(self) -> list[Any]:
         return [
             (evt.EVT_REQUESTED, self._on_requested),
             (evt.EVT_C_STORE, on_c_store, [self._spool, self._on_ended, self._associations.is_sender]),
+            (evt.EVT_CONN_CLOSE, on_connection_closed),
             *self._commitment.handlers(),
         ]
 
@@ -177,7 +197,11 @@ class Receiver:
             _reject(association, peer.rejection)
             return
         self._callers.note(ae_title=caller.calling_ae_title, address=caller.address, outcome=ACCEPTED)
-        association.acceptor.supported_contexts = self._contexts_of.get(peer.name if peer else "", self._contexts)
+        self._waiting.leave(cast(Any, association.dul.socket).socket)
+        contexts = self._contexts_of.get(peer.name if peer else "", self._contexts)
+        asked = cast(A_ASSOCIATE, association.requestor.primitive)
+        take_the_senders_order(asked.presentation_context_definition_list, contexts)
+        association.acceptor.supported_contexts = contexts
 
     def _note_refused(self, caller: Caller, refusal: Refusal) -> None:
         self._callers.note(ae_title=caller.calling_ae_title, address=caller.address, outcome=refusal.reason)
@@ -186,12 +210,14 @@ class Receiver:
             remote = RemoteAE(ae_title=caller.calling_ae_title, address=caller.address)
             self._refusals.note(remote, reason=refusal.reason)
 
-    def _on_handshake_failed(self, address: str, failure: HandshakeFailure) -> None:
-        """A caller that TLS has not let in: it never came to say its AE title."""
-        self._callers.note(ae_title="", address=address, outcome=failure)
-        emit(Event.ASSOCIATION_REJECTED, host=address, reason=str(failure))
-        if failure is not HandshakeFailure.HUNG_UP:  # as port scans and load balancers do: nobody's identity failed
-            self._refusals.note(RemoteAE(ae_title="", address=address), reason=failure)
+    def _on_turned_away(self, address: str, reason: HandshakeFailure | Ended) -> None:
+        """A caller that never came to say its AE title."""
+        self._callers.note(ae_title="", address=address, outcome=reason)
+        if isinstance(reason, Ended):
+            return  # a flood: counted in the list of callers, it fills neither the log nor the audit trail
+        emit(Event.ASSOCIATION_REJECTED, host=address, reason=str(reason))
+        if reason is not HandshakeFailure.HUNG_UP:  # as port scans and load balancers do: nobody's identity failed
+            self._refusals.note(RemoteAE(ae_title="", address=address), reason=reason)
 
     def _take_over(self, association: Association, connection: socket.socket) -> None:
         window = Window()
@@ -232,11 +258,15 @@ class Receiver:
         return [association for association in associations if association.is_established]
 
     def _keep_house(self) -> None:
-        swept_at = time.monotonic()
+        self._do(self._sweep_unfinished)
+        swept_at = swept_all_at = time.monotonic()
         while not self._stopping.wait(SPEAKS_EVERY_S):
             if time.monotonic() - swept_at > SWEEP_EVERY_S:
                 swept_at = time.monotonic()
                 self._do(self._sweep)  # first: on a full disk it is the one that makes room
+            if time.monotonic() - swept_all_at > SWEEP_UNFINISHED_EVERY_S:
+                swept_all_at = time.monotonic()
+                self._do(self._sweep_unfinished)
             self._do(lambda: self._open_studies.publish(self._associations.studies()))
             self._do(self._callers.publish)
             self._record_ended()
@@ -263,6 +293,11 @@ class Receiver:
 
     def _sweep(self) -> None:
         self._spool.sweep_incoming(older_than_s=2 * self._node.idle_timeout_s)
+
+    def _sweep_unfinished(self) -> None:
+        self._spool.sweep_unfinished()
+        for folder in (self._settings.broker_dir, self._settings.packs_dir, self._settings.audit_dir):
+            sweep_unfinished(folder)
 
 
 def _reject(association: Association, rejection: Rejection) -> None:

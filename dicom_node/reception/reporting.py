@@ -1,8 +1,10 @@
 """What a receiving process tells the rest of the house, as files in the spool: it never opens the registry itself.
 
     receivers/<process>.json          which studies its associations have open, and when it said so last
-    receivers/callers-<unique>.json   who called since the last such file, and what became of it: for the registry
+    receivers/callers-<unique>.json   who called since the registry took the last such file, and what became of it
+    receivers/callers-<unique>.taken  the same, on its way into the registry
 
+A receiving process has one file of callers at most: while the registry is away, it grows into that (`CallTally`).
 The intake reads them (`dicom_node.intake`), in whatever process, on whatever host it runs.
 """
 
@@ -19,17 +21,15 @@ from pathlib import Path
 from typing import Any
 
 from config.logs import Event, emit, place_of
+from config.whole_files import unfinished_name, write_whole
 from db.received import Call
+from dicom_node.reception.callers import CallTally
 from dicom_node.spool import Spool
 from dicom_node.spool_notes import read_note
 
 SPEAKS_EVERY_S = 2.0
 SILENT_AFTER = timedelta(seconds=15)
 """A process that has said nothing for so long is gone: its associations are closed."""
-FILES_AT_ONCE = 100
-"""Files of callers that may wait for the registry: it may be away for long, and anybody may call meanwhile."""
-CALLERS_AT_ONCE = 200
-"""Different callers of one file; a flood from more than that many addresses is counted under `elsewhere`."""
 
 
 class OpenStudies:
@@ -95,51 +95,56 @@ def _open_studies(said: Any) -> tuple[datetime, set[str]]:
 
 
 class Callers:
-    """Who called since the last publication."""
+    """Who called since the registry asked last."""
 
     def __init__(self, spool: Spool) -> None:
-        self._folder = spool.receivers
+        self._file = spool.receivers / f"{_CALLERS}{uuid.uuid4().hex}.json"
         self._lock = threading.Lock()
-        self._calls: dict[tuple[str, str, str], Call] = {}
+        self._new = CallTally()
+        self._published = CallTally()
+        self._is_out = False
+        """The file lies there for the registry, with what was published; it may have been taken meanwhile."""
 
     def note(self, *, ae_title: str, address: str, outcome: str) -> None:
         """Somebody asked for an association; `outcome` is `accepted`, or why not."""
         now = datetime.now(UTC)
+        call = Call(ae_title=ae_title, address=address, outcome=outcome, count=1, first_at=now, last_at=now)
         with self._lock:
-            key = (ae_title, address, outcome)
-            if key not in self._calls and len(self._calls) >= CALLERS_AT_ONCE:
-                key = ("", "elsewhere", outcome)
-            before = self._calls.get(key)
-            self._calls[key] = Call(
-                ae_title=key[0],
-                address=key[1],
-                outcome=outcome,
-                count=before.count + 1 if before else 1,
-                first_at=before.first_at if before else now,
-                last_at=now,
-            )
+            self._new.add(call)
 
     def publish(self) -> None:
-        """Write what is new into a file of its own; while the registry takes none, what is new waits and adds up."""
-        if sum(1 for _ in self._folder.glob(f"{_CALLERS}*.json")) >= FILES_AT_ONCE:
-            return
-        with self._lock:
-            calls, self._calls = list(self._calls.values()), {}
-        if calls:
-            said = [
-                asdict(call) | {"first_at": call.first_at.isoformat(), "last_at": call.last_at.isoformat()}
-                for call in calls
-            ]
-            try:
-                _write(self._folder / f"{_CALLERS}{uuid.uuid4().hex}.json", said)
-            except OSError:
-                self._take_back(calls)
-                raise
+        """Write what is new, with what the registry has not taken yet; one thread does it.
 
-    def _take_back(self, calls: list[Call]) -> None:
+        Raises
+        ------
+        OSError
+            The disk is full or failed; nothing is lost, and the next call tries again.
+        """
+        if not self._new and (self._is_out or not self._published):
+            return
+        if self._is_out:
+            self._take_back()
         with self._lock:
-            for call in calls:
-                self._calls.setdefault((call.ae_title, call.address, call.outcome), call)
+            new, self._new = self._new, CallTally()
+        for call in new.calls():
+            self._published.add(call)
+        said = [
+            asdict(call) | {"first_at": call.first_at.isoformat(), "last_at": call.last_at.isoformat()}
+            for call in self._published.calls()
+        ]
+        _write(self._file, said)
+        self._is_out = True
+
+    def _take_back(self) -> None:
+        """Before it is written anew: the registry is to take it once, the old one or the new."""
+        taken_back = unfinished_name(self._file)
+        try:
+            self._file.rename(taken_back)
+        except FileNotFoundError:
+            self._published = CallTally()  # the registry has it
+        else:
+            taken_back.unlink()
+        self._is_out = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,11 +156,26 @@ class PublishedCalls:
 
 
 def published_calls(spool: Spool) -> Iterator[PublishedCalls]:
-    """What the receiving processes have published and the registry does not know yet."""
+    """What the receiving processes have published and the registry does not know yet.
+
+    Each file is taken before it is read: its process goes on with another. One that was taken, and not removed for
+    want of the registry, comes first the next time.
+    """
+    for taken in spool.receivers.glob(f"{_CALLERS}*.taken"):
+        yield from _published(spool, taken)
     for file in spool.receivers.glob(f"{_CALLERS}*.json"):
-        calls = read_note(spool, file, lambda said: tuple(_call(item) for item in said))
-        if calls is not None:
-            yield PublishedCalls(file=file, calls=calls)
+        taken = file.with_name(f"{file.stem}-{uuid.uuid4().hex}.taken")
+        try:
+            file.rename(taken)
+        except FileNotFoundError:
+            continue  # its process has it back, or another intake was first
+        yield from _published(spool, taken)
+
+
+def _published(spool: Spool, taken: Path) -> Iterator[PublishedCalls]:
+    calls = read_note(spool, taken, lambda said: tuple(_call(item) for item in said))
+    if calls is not None:
+        yield PublishedCalls(file=taken, calls=calls)
 
 
 def _call(item: dict[str, str]) -> Call:
@@ -173,6 +193,4 @@ _CALLERS = "callers-"
 
 
 def _write(file: Path, content: object) -> None:
-    unfinished = file.with_name(f".{file.name}.{threading.get_ident()}")
-    unfinished.write_text(json.dumps(content))
-    unfinished.rename(file)
+    write_whole(file, json.dumps(content).encode())

@@ -7,13 +7,12 @@ import struct
 from dataclasses import dataclass
 from itertools import pairwise
 
+from dicom_node.reception.p_data import COMMAND, LAST, P_DATA_TF
+
 C_STORE_RQ, C_STORE_RSP = 0x0001, 0x8001
 NO_DATA_SET = 0x0101
 LONGEST_COMMENT = 64
 """Error Comment (0000,0902) is LO."""
-P_DATA_TF = 0x04
-COMMAND, LAST = 0x01, 0x02
-"""Bits of the message control header (PS3.8 annex E.2)."""
 
 _GROUP_LENGTH = 0x0000
 _AFFECTED_SOP_CLASS_UID = 0x0002

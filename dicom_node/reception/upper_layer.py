@@ -1,15 +1,43 @@
 """C-STORE at the speed of the network, inside pynetdicom's upper layer.
 
 pynetdicom decodes every PDU into objects, passes them between two threads that poll each other, and reads the socket
-4 KiB at a time: half of what a study costs. Here the thread that owns the socket takes a C-STORE message whole,
-straight into the file. It checks what PS3.8 asks of each PDU on the way. Whatever else comes (association, release,
-abort, C-ECHO, N-ACTION, damage) goes through pynetdicom as ever: this only looks ahead, and consumes what is its own.
+4 KiB at a time: half of what a study costs. Here the thread that reads the socket takes a C-STORE message whole,
+straight into the file. Whatever else comes (association, release, abort, C-ECHO, N-ACTION, damage) goes through
+pynetdicom as ever: this only looks ahead (`p_data`), and consumes what is its own.
 
 It leans on internals of pynetdicom, so it is used with the versions that its tests ran with, and no other.
+
+The threads of an association
+-----------------------------
+The connection's thread (`listening`) makes the association and starts it; then it ends. From there on there are two:
+
+- The upper layer's thread, `DULServiceProvider.run_reactor` with the methods below. It alone reads the socket, it alone
+  writes to it, and it alone runs the state machine (PS3.8 section 9.2). It reads when something has come, and only in
+  states that expect something: Sta2 (the association request), Sta6 and after (messages, release, abort), Sta13.
+- The association's thread, `Association.run_reactor`. It gets what pynetdicom has read out of `to_user_queue` and
+  `dimse.msg_queue`, answers by way of `to_provider_queue`, and notices that the association is idle, released or
+  aborted. It looks every millisecond.
+
+With the first C-STORE the peer **stores alone**: the association's thread is halted at `_reactor_checkpoint`, and the
+upper layer's waits for the socket (`WAIT_S` at most, then it looks for work of its own) instead of polling it. It
+receives the data set into the file, waits for the disk, and sends the answer, all by itself. That ends, and the
+association's thread runs again, with
+
+- any PDU that is no C-STORE: it is left in the stream, and pynetdicom reads it;
+- a message that breaks off, is broken, or beyond the limits; the end of the stream; an error of the socket;
+- the idle timer, which the association's thread answers with an abort;
+- an abort of ours (`Association.abort`), which sets the checkpoint itself.
+
+An abort
+--------
+*Of the peer's*, in the middle of a data set: what came is discarded, and the A-ABORT is read by pynetdicom. *Of ours*:
+`abort` only puts an A-ABORT into `to_provider_queue`; the upper layer's thread sends it once the message that it is
+receiving ends. Who cannot wait for that shuts the socket down (`Receiver.stop`, `WaitingConnections`): the one thing
+that other threads do with it. Reading then ends at once, with the end of the stream. After an A-ABORT was sent (Sta13)
+nothing is parsed any more: what comes is dropped, until the peer closes the connection or the ARTIM timer expires.
 """
 
 import socket
-import struct
 from collections.abc import Callable
 from typing import Protocol, cast
 
@@ -19,38 +47,20 @@ from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 
 from config.logs import Event, emit
-from dicom_node.reception.read_ahead import ReadAheadSocket
-from dicom_node.reception.store_messages import (
-    COMMAND,
-    LAST,
-    P_DATA_TF,
-    StoreRequest,
-    read_store_request,
-    store_response,
-)
+from dicom_node.reception.association_socket import ReadAheadSocket
+from dicom_node.reception.p_data import BrokenMessageError, Limits, MessageBrokenOffError, PDataReader, Sink
+from dicom_node.reception.store_messages import StoreRequest, read_store_request, store_response
 
 TESTED_VERSIONS = ("3.0.4",)
 FITS = pynetdicom.__version__ in TESTED_VERSIONS
 """Whether the installed pynetdicom is one that this module was tested with."""
 
-LARGEST_CONTROL_PDU = 1024 * 1024
-"""No association request, release or abort is larger; a length beyond it is damage, or an attack on the memory."""
-LARGEST_COMMAND_SET = 4096
-LARGEST_OTHER_MESSAGE = 32 * 1024 * 1024
-"""Of messages that are no C-STORE; a request for the storage commitment of 100,000 instances has 15 MB."""
-PDU_HEADER_BYTES, ITEM_HEADER_BYTES = 6, 6
 WAIT_S = 0.05
 """How long the reactor waits for the peer before it looks whether it is to do something of its own."""
 
 
-class Reception(Protocol):
+class Reception(Sink, Protocol):
     """One data set on its way to the disk (`dicom_node.reception.receive`)."""
-
-    def room(self) -> memoryview:
-        """Where its next bytes go."""
-
-    def advance(self, count: int) -> None:
-        """So many bytes were put there."""
 
     def finish(self) -> tuple[int, str]:
         """It is complete: the status to answer, and a comment."""
@@ -62,32 +72,25 @@ class Reception(Protocol):
 BeginStore = Callable[[Association, StoreRequest], Reception]
 
 
-class MessageBrokenOffError(Exception):
-    """The peer stopped in the middle of a data set; what it sent instead is pynetdicom's to answer."""
-
-
-class BrokenMessageError(Exception):
-    """What the peer sent is not what PS3.8 lets follow in a P-DATA-TF."""
-
-
 class StorageUpperLayer(DULServiceProvider):
     """pynetdicom's upper layer, which takes C-STORE messages itself."""
 
-    stream: ReadAheadSocket
-    """The same as `socket`, which pynetdicom sets."""
-
-    def __init__(self, association: Association, begin_store: BeginStore) -> None:
+    def __init__(self, association: Association, connection: socket.socket, begin_store: BeginStore, limits: Limits):
+        """Become the upper layer of a new acceptor association, before it starts."""
         super().__init__(association)
+        association.dul = self
+        self._connection = ReadAheadSocket(association, connection, pdu_timeout_s=limits.pdu_s)
+        association.set_socket(self._connection)
+        self.artim_timer.timeout = association.acse_timeout
+        self._idle_timer.timeout = association.network_timeout
+        self._messages = PDataReader(self._connection.stream, limits)
         self._begin_store = begin_store
-        self._left_in_pdu = 0
-        self._held_by_pynetdicom = 0
         self._stores_alone = False
-        """The peer does nothing but store: pynetdicom's other thread rests, and this one waits instead of polling."""
 
     def _is_transport_event(self) -> bool:
         if not (self._stores_alone and self.state_machine.current_state == "Sta6"):
             return super()._is_transport_event()
-        while self.stream.has_input(WAIT_S):
+        while self._connection.has_input(WAIT_S):
             self._read_pdu_data()
             # On to the next message without a pause, unless there is something else to do first.
             if self.event_queue.queue or self.to_provider_queue.queue or not self._stores_alone or self._kill_thread:
@@ -99,23 +102,23 @@ class StorageUpperLayer(DULServiceProvider):
 
     def _read_pdu_data(self) -> None:
         awaits_request = self.state_machine.current_state == "Sta2"
-        self.stream.expect_pdu()
+        self._connection.stream.expect_pdu()
         try:
             if self.state_machine.current_state == "Sta13":
-                self.stream.drop()  # aborted: whatever still comes until the peer hangs up, or its time is over
+                self._connection.stream.drop()
                 return
             if self._takes_store():
                 return
             self._leave_to_pynetdicom()
-            if self._is_beyond_measure() or self._is_too_much_for_memory():
-                self.event_queue.put("Evt19")
-            else:
-                super()._read_pdu_data()
+            self._messages.require_within_limits(message_goes_on=self.assoc.dimse.message is not None)
+            super()._read_pdu_data()
+        except BrokenMessageError:
+            self.event_queue.put("Evt19")
         except OSError:
             self._leave_to_pynetdicom()
             self.event_queue.put("Evt17")
         if awaits_request and "Evt6" not in self.event_queue.queue:
-            # Port scans and half connections: pynetdicom's other thread would wait half a minute for a request.
+            # Port scans and half connections: pynetdicom's other thread would wait for a request until its timeout.
             self.to_user_queue.put(cast(A_ASSOCIATE, None))
 
     def _takes_store(self) -> bool:
@@ -130,7 +133,9 @@ class StorageUpperLayer(DULServiceProvider):
         reception = self._begin_store(self.assoc, request)
         try:
             if request.has_data_set:
-                self._receive_data_set(request.context_id, reception)
+                self._messages.read_data_set(request.context_id, reception)
+            else:
+                self._messages.end_message()
         except MessageBrokenOffError as error:
             self._break_off(reception, str(error))
         except BrokenMessageError as error:
@@ -138,8 +143,20 @@ class StorageUpperLayer(DULServiceProvider):
         except OSError:
             self._break_off(reception, "the connection ended, or stalled, in the middle of a data set", event="Evt17")
         else:
-            self.stream.send(store_response(request, *reception.finish()))
+            self._connection.send(store_response(request, *reception.finish()))
         return True
+
+    def _next_store_request(self) -> StoreRequest | None:
+        """The C-STORE-RQ that comes next, consumed; None, and nothing consumed, when something else does."""
+        if self.state_machine.current_state != "Sta6" or self.assoc.dimse.message is not None:
+            return None
+        command_set = self._messages.peek_command_set(self.assoc._accepted_cx)
+        if command_set is None:
+            return None
+        request = read_store_request(command_set.context_id, command_set.content)
+        if request is not None:
+            self._messages.take(command_set)
+        return request
 
     def _break_off(self, reception: Reception, reason: str, *, event: str | None = None) -> None:
         reception.abandon()
@@ -147,74 +164,6 @@ class StorageUpperLayer(DULServiceProvider):
         self._leave_to_pynetdicom()
         if event is not None:
             self.event_queue.put(event)
-
-    def _next_store_request(self) -> StoreRequest | None:
-        """The C-STORE-RQ that comes next, consumed; None, and nothing consumed, when something else does."""
-        if self.state_machine.current_state != "Sta6" or self.assoc.dimse.message is not None:
-            return None
-        head = PDU_HEADER_BYTES + ITEM_HEADER_BYTES
-        pdu_type, pdu_length = struct.unpack_from(">BxL", self.stream.peek(PDU_HEADER_BYTES))
-        if pdu_type != P_DATA_TF or not ITEM_HEADER_BYTES <= pdu_length <= self.assoc.acceptor.maximum_length:
-            return None
-        item_length, context_id, control = struct.unpack_from(">LBB", self.stream.peek(head), PDU_HEADER_BYTES)
-        size = item_length - 2
-        if control != COMMAND | LAST or not 0 < size <= LARGEST_COMMAND_SET or item_length + 4 > pdu_length:
-            return None
-        if context_id not in self.assoc._accepted_cx:
-            return None
-        request = read_store_request(context_id, bytes(self.stream.peek(head + size)[head:]))
-        if request is not None:
-            self.stream.skip(head + size)
-            self._left_in_pdu = pdu_length - item_length - 4
-        return request
-
-    def _receive_data_set(self, context_id: int, reception: Reception) -> None:
-        """The items of a data set (PS3.8 section 9.3.5.1 and annex E), to the last one."""
-        last = False
-        while not last:
-            if not self._left_in_pdu:
-                self._left_in_pdu = self._next_data_pdu()
-            length, item_context_id, control = struct.unpack(">LBB", self.stream.peek(ITEM_HEADER_BYTES))
-            if not 2 <= length <= self._left_in_pdu - 4:
-                raise BrokenMessageError("an item of a P-DATA-TF reaches beyond its PDU")
-            if item_context_id != context_id or control & COMMAND:
-                raise BrokenMessageError("a data set is interrupted by another message")
-            self.stream.skip(ITEM_HEADER_BYTES)
-            self._left_in_pdu -= length + 4
-            self._receive_fragment(length - 2, reception)
-            last = bool(control & LAST)
-        if self._left_in_pdu:
-            raise BrokenMessageError("something follows the last fragment of a data set in its PDU")
-
-    def _receive_fragment(self, size: int, reception: Reception) -> None:
-        while size:
-            count = self.stream.read_into(reception.room()[:size])
-            reception.advance(count)
-            size -= count
-
-    def _next_data_pdu(self) -> int:
-        self.stream.expect_pdu()
-        pdu_type, length = struct.unpack_from(">BxL", self.stream.peek(PDU_HEADER_BYTES))
-        if pdu_type != P_DATA_TF:
-            raise MessageBrokenOffError(f"a PDU of type 0x{pdu_type:02X} in the middle of a data set")
-        if not ITEM_HEADER_BYTES <= length <= self.assoc.acceptor.maximum_length:
-            raise BrokenMessageError(f"a P-DATA-TF of {length} bytes")
-        self.stream.skip(PDU_HEADER_BYTES)
-        return int(length)
-
-    def _is_beyond_measure(self) -> bool:
-        pdu_type, length = struct.unpack_from(">BxL", self.stream.peek(PDU_HEADER_BYTES))
-        largest = self.assoc.acceptor.maximum_length if pdu_type == P_DATA_TF else LARGEST_CONTROL_PDU
-        return bool(length > largest)
-
-    def _is_too_much_for_memory(self) -> bool:
-        """Whether a message that pynetdicom puts together in memory grows beyond what any honest one has."""
-        pdu_type, length = struct.unpack_from(">BxL", self.stream.peek(PDU_HEADER_BYTES))
-        if pdu_type != P_DATA_TF:
-            return False
-        goes_on = self.assoc.dimse.message is not None
-        self._held_by_pynetdicom = length + (self._held_by_pynetdicom if goes_on else 0)
-        return bool(self._held_by_pynetdicom > LARGEST_OTHER_MESSAGE)
 
     def _leave_to_pynetdicom(self) -> None:
         """Wake pynetdicom's other thread: what comes now is for it."""
@@ -225,8 +174,6 @@ class StorageUpperLayer(DULServiceProvider):
 
 
 def take_over(association: Association, connection: socket.socket, begin_store: BeginStore, timeout_s: float) -> None:
-    """Give a new acceptor association this upper layer, before it starts."""
-    upper_layer = StorageUpperLayer(association, begin_store)
-    association.dul = upper_layer
-    upper_layer.stream = ReadAheadSocket(association, connection, pdu_timeout_s=timeout_s)
-    association.set_socket(upper_layer.stream)
+    """Give a new acceptor association this upper layer, before it starts; a PDU may take `timeout_s` to come."""
+    limits = Limits(data_pdu_bytes=cast(int, association.acceptor.maximum_length), pdu_s=timeout_s)
+    StorageUpperLayer(association, connection, begin_store, limits)

@@ -69,13 +69,11 @@ def test_a_message_that_the_disk_cannot_take_leaves_nothing_behind(
 ) -> None:
     app = create_celery_app(settings)
     assert enqueue(app, Step.SCORE, 7)
-    write_text = Path.write_text
 
-    def half(path: Path, text: str) -> int:
-        write_text(path, text[: len(text) // 2])
+    def full(_: Path, __: Path) -> Path:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", half)
+    monkeypatch.setattr(Path, "rename", full)
     assert enqueue(app, Step.SCORE, 8) is False
     monkeypatch.undo()
     (message,) = (settings.broker_dir / "messages").iterdir()

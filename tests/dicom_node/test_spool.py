@@ -12,10 +12,11 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from config.errors import InstanceConflictError, SpoolFullError
+from config.whole_files import unfinished_name
 from dicom_node.header import InstanceHeader, read_header
 from dicom_node.quarantine import put_in_quarantine
 from dicom_node.reception.incoming import IncomingFile, Window
-from dicom_node.spool import Kept, Spool, write_durably
+from dicom_node.spool import Kept, Spool
 
 CLIP = Path(str(get_testdata_file("examples_ybr_color.dcm", download=False)))
 
@@ -170,17 +171,13 @@ def test_only_stale_temporaries_are_swept(spool: Spool) -> None:
     assert files(spool.incoming) == []
 
 
-def test_a_durable_write_that_fails_leaves_neither_a_half_file_nor_the_old_one_changed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    target = tmp_path / "report.dcm"
-    write_durably(target, b"first")
-
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        write_durably(target, b"second")
-    assert target.read_bytes() == b"first"
-    assert files(tmp_path) == [target]
+def test_half_a_report_of_a_killed_worker_is_swept(spool: Spool) -> None:
+    report = spool.report_path("1.2.3", "1.2.3.4")
+    report.parent.mkdir(parents=True)
+    report.write_bytes(b"whole")
+    half = unfinished_name(report)
+    half.write_bytes(b"ha")
+    assert spool.sweep_unfinished() == 0
+    os.utime(half, (0, 0))
+    assert spool.sweep_unfinished() == 1
+    assert files(report.parent) == [report]

@@ -65,6 +65,10 @@ class ReceiverProcess:
         self.process.kill()
         self.process.join()
 
+    def ask_to_stop(self) -> None:
+        assert self.process is not None
+        self.process.terminate()
+
     def stop(self) -> None:
         assert self.process is not None
         self.process.terminate()
@@ -76,9 +80,15 @@ class ReceiverProcess:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def memory_mb(self) -> float:
+        return self._status_mb("VmRSS")
+
+    def peak_memory_mb(self) -> float:
+        return self._status_mb("VmHWM")
+
+    def _status_mb(self, name: str) -> float:
         assert self.process is not None
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
+        return int(next(line for line in status.splitlines() if line.startswith(name)).split()[1]) / 1024
 
     def threads(self) -> int:
         assert self.process is not None

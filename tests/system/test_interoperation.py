@@ -17,6 +17,8 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    RLELossless,
     generate_uid,
 )
 
@@ -118,6 +120,33 @@ def test_an_association_profile_of_storescu(
     sent = storescu(node.port, *files, options=["-xf", profile, "ECHO"])
     assert (sent.code, sent.answers) == (0, [SUCCESS] * 2), sent.said
     assert_kept(spool, *files)
+
+
+@pytest.mark.parametrize(
+    ("proposed", "sent_in"),
+    [
+        (("JPEGBaseline", "LittleEndianExplicit", "LittleEndianImplicit"), JPEGBaseline8Bit),
+        (("LittleEndianImplicit", "LittleEndianExplicit", "JPEGBaseline"), ImplicitVRLittleEndian),
+        (("RLELossless", "JPEGBaseline", "LittleEndianExplicit"), RLELossless),
+        (("JPEGLossless:Non-hierarchical-1stOrderPrediction", "LittleEndianExplicit"), ExplicitVRLittleEndian),
+    ],
+    ids=["compressed-first", "plain-first", "lossless-first", "not-decoded-first"],
+)
+def test_of_several_transfer_syntaxes_in_one_context_the_sender_chooses_among_those_that_can_be_scored(
+    node: ReceiverProcess, spool: Path, clips: dict[UID, Path], tmp_path: Path, proposed: tuple[str, ...], sent_in: UID
+) -> None:
+    """storescu compresses and decompresses nothing: an instance in any other syntax than that accepted is not sent."""
+    profile = tmp_path / "profile.cfg"
+    syntaxes = "".join(f"TransferSyntax{number} = {name}\n" for number, name in enumerate(proposed, 1))
+    profile.write_text(
+        f"[[TransferSyntaxes]]\n[Several]\n{syntaxes}"
+        "[[PresentationContexts]]\n[Echo]\n"
+        "PresentationContext1 = UltrasoundMultiframeImageStorage\\Several\n"
+        "[[Profiles]]\n[ECHO]\nPresentationContexts = Echo\n"
+    )
+    sent = storescu(node.port, clips[sent_in], options=["-xf", profile, "ECHO"])
+    assert (sent.code, sent.answers) == (0, [SUCCESS]), sent.said
+    assert_kept(spool, clips[sent_in])
 
 
 @pytest.mark.parametrize("pdu", PDU_SIZES)

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from config.labels import ModelLabel
+from config.whole_files import unfinished_name
 from worker.echoclip.pack import CONFIGURATION, MANIFEST, WEIGHTS, write_manifest
 from worker.echoclip.torchvision_compat import make_torchvision_importable
 
@@ -36,7 +36,7 @@ def make_untrained_pack(folder: Path, *, seed: int = SEED, architecture: Archite
     It appears under its name only when it is whole, and an existing pack is left as it is: several workers may
     start at once.
     """
-    unfinished = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
+    unfinished = unfinished_name(folder)
     unfinished.mkdir(parents=True)
     try:
         _write_files(unfinished, seed, architecture)

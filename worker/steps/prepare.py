@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session
 
 from config.errors import ClipError
 from config.rules import Action
+from config.whole_files import write_durably
 from db.leases import Claim
 from db.queries import rules_of, spool_paths_of
 from db.results import PreparedClip, replace_clips
 from db.schema import Study
-from dicom_node.spool import write_durably
 from worker.context import WorkerContext
 from worker.pixels.clip import read_clip
 from worker.steps.outcome import Outcome

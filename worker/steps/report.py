@@ -8,6 +8,7 @@ from pydicom.dataset import FileDataset
 from sqlalchemy.orm import Session
 
 from config.errors import ReportError
+from config.whole_files import write_durably
 from db.leases import Claim
 from db.queries import spool_paths_of
 from db.results import BuiltReport, add_report, current_report, current_run, delivered_predecessor, set_deliveries
@@ -15,7 +16,6 @@ from db.runs import Run
 from db.schema import Report, Study
 from dicom_node.header import read_image_header
 from dicom_node.report.document import build_structured_report
-from dicom_node.spool import write_durably
 from worker.catalogues import catalogue_of_run
 from worker.context import WorkerContext
 from worker.steps.outcome import Outcome

@@ -23,6 +23,7 @@ from dicom_node.calling import Peer, echo
 from dicom_node.intake import Intake
 from dicom_node.spool import Spool
 from tests.support.clips import data_set_of
+from tests.support.dcmtk import SUCCESS, storescu
 from tests.support.receivers import (
     RELEASE_RQ,
     ReceiverProcess,
@@ -184,6 +185,16 @@ def test_slow_peers_are_ended_and_the_others_served_meanwhile(tmp_path: Path) ->
             connection.close()
 
 
+def test_an_association_that_falls_silent_is_ended_whether_it_has_stored_or_not(tmp_path: Path) -> None:
+    (file,) = small_clips(tmp_path / "sent", 1)
+    with receiving(tmp_path / "data", NODE__IDLE_TIMEOUT_S=2) as receiver:
+        for content in (b"", b"".join(store_pdus(file, pdu_bytes=64))):
+            with established(receiver.port) as connection:
+                connection.sendall(content)
+                wait_until(lambda: not _is_open(connection), 20, "the association to be aborted")
+    assert list(kept_data_sets(tmp_path / "data")) == [_instance_uid(file)]
+
+
 def test_mutated_and_random_bytes_crash_nothing_and_the_port_goes_on_serving(tmp_path: Path) -> None:
     (file,) = small_clips(tmp_path / "sent", 1, kilobytes=30)
     request, store = association_request(), b"".join(store_pdus(file))
@@ -291,3 +302,35 @@ def test_a_message_that_is_no_store_cannot_fill_the_memory(tmp_path: Path) -> No
             wait_until(lambda: not _is_open(connection), 20, "the association to be aborted")
         assert receiver.memory_mb() < before + 100
         echoes(receiver.port)
+
+
+@pytest.mark.parametrize("path", ["fast", "stock"])
+def test_a_large_instance_is_never_held_in_memory(tmp_path: Path, path: str) -> None:
+    (file,) = small_clips(tmp_path / "sent", 1, kilobytes=200_000)
+    with receiving(tmp_path / "data", NODE__RECEIVE_PATH=path) as receiver:
+        echoes(receiver.port)
+        before = receiver.peak_memory_mb()
+        assert storescu(receiver.port, file).answers == [SUCCESS]
+        assert receiver.peak_memory_mb() < before + 30
+        assert list((tmp_path / "data/spool/incoming").iterdir()) == []
+    assert kept_data_sets(tmp_path / "data") == {_instance_uid(file): data_set_of(file)}
+
+
+def test_what_is_broken_off_on_the_stock_path_is_swept_by_the_next_start(tmp_path: Path) -> None:
+    (file,) = small_clips(tmp_path / "sent", 1)
+    incoming = tmp_path / "data/spool/incoming"
+    receiver = ReceiverProcess(tmp_path / "data", NODE__RECEIVE_PATH="stock", NODE__IDLE_TIMEOUT_S=0.2)
+    receiver.start()
+    with established(receiver.port) as connection:
+        connection.sendall(b"".join(store_pdus(file))[:-100])
+        wait_until(lambda: list(incoming.iterdir()), 10, "the transfer to begin")
+    receiver.kill()
+    assert list(incoming.iterdir()) != []
+    wait_until(lambda: _age_s(incoming) > 0.5, 10, "what was left over to grow old")
+    receiver.start()
+    receiver.stop()
+    assert list(incoming.iterdir()) == []
+
+
+def _age_s(folder: Path) -> float:
+    return time.time() - max(path.stat().st_mtime for path in folder.iterdir())
