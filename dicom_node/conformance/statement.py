@@ -184,8 +184,7 @@ def _associations(settings: Settings) -> str:
         "title (`node.require_called_ae_title`). A refused caller gets an A-ASSOCIATE-RJ, and is listed by "
         "`echoworker callers`:",
         table(("result", "source", "reason", "when"), rejections),
-        "Of a presentation context with several transfer syntaxes the node takes the first that the sender names, but "
-        "one that it decodes for scoring before one that it does not.",
+        "Of a presentation context with several transfer syntaxes the node takes the first that the sender names.",
     )
 
 

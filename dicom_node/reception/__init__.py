@@ -1,6 +1,7 @@
 """From the network into the spool: one instance's way through this folder, from top to bottom.
 
-    receiver            the process: puts all of this together, keeps house, stops
+    receiver            the process: puts all of this together, and stops
+    housekeeping        what it does beside: reports, the audit trail, sweeping
     listening           a connection is accepted, shakes hands, asks for an association
       waiting             or does not, and is ended
     associations        who asks is let in, or refused

@@ -2,9 +2,7 @@
 
 import socket
 import ssl
-import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any, cast
@@ -19,10 +17,8 @@ from config.errors import ConfigurationError
 from config.logs import Event, emit, place_of
 from config.peers import Role
 from config.settings import Settings
-from config.whole_files import sweep_unfinished
 from db.received import ACCEPTED
 from dicom_node.audit.events import RemoteAE, application_started, application_stopped
-from dicom_node.audit.journal import left_behind
 from dicom_node.audit.refusals import Refusals
 from dicom_node.audit.syslog import AuditForwarder
 from dicom_node.audit.trail import AuditTrail
@@ -37,10 +33,11 @@ from dicom_node.header import InstanceHeader
 from dicom_node.network import configure_pynetdicom, receive_into_files
 from dicom_node.reception.access import AccessList, Caller, Refusal, Rejection
 from dicom_node.reception.associations import OpenAssociations
+from dicom_node.reception.housekeeping import Housekeeping
 from dicom_node.reception.incoming import Window
 from dicom_node.reception.listening import StorageServer
 from dicom_node.reception.receive import Announced, Reception, on_c_store, on_connection_closed
-from dicom_node.reception.reporting import SPEAKS_EVERY_S, Callers, OpenStudies
+from dicom_node.reception.reporting import Callers, OpenStudies
 from dicom_node.reception.store_messages import StoreRequest
 from dicom_node.reception.upper_layer import FITS, take_over
 from dicom_node.reception.waiting import Ended, WaitingConnections
@@ -48,9 +45,6 @@ from dicom_node.spool import Kept, Spool
 from dicom_node.statuses import StorageStatus
 from dicom_node.tls import HandshakeFailure, ListeningContext, common_name
 
-SWEEP_EVERY_S = 600.0
-SWEEP_UNFINISHED_EVERY_S = 3600.0
-"""It looks into the folder of every report."""
 _OURS_TO_SAY = 1_000_000
 """pynetdicom's own limit of associations, out of the way: ours says why (`AccessList`)."""
 
@@ -91,8 +85,9 @@ class Receiver:
             longest_s=self._node.request_timeout_s,
         )
         self._servers: list[StorageServer] = []
-        self._stopping = threading.Event()
-        self._housekeeping = threading.Thread(target=self._keep_house, name="housekeeping", daemon=True)
+        self._housekeeping = Housekeeping(
+            settings, self._spool, self._associations, self._open_studies, self._callers, self._refusals, self._audit
+        )
 
     @property
     def port(self) -> int:
@@ -110,7 +105,7 @@ class Receiver:
         self._spool.create()
         configure_pynetdicom()
         receive_into_files(None if self._is_fast else self._spool.incoming)
-        self._sweep()
+        self._spool.sweep_incoming(older_than_s=2 * self._node.idle_timeout_s)
         ae = self._application_entity()
         if self._settings.tls.accept_without_tls:
             self._listen(ae, self._node.port)
@@ -136,12 +131,7 @@ class Receiver:
             if connection is not None:
                 with suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)  # also one that drips along in the middle of a data set
-        self._stopping.set()
-        self._housekeeping.join()
-        self._callers.publish()
-        self._open_studies.withdraw()
-        self._record_ended()
-        self._refusals.sum_up(now=True)
+        self._housekeeping.stop()
         self._audit.record(application_stopped())
         self._audit_forwarder.stop()
         receive_into_files(None)
@@ -256,48 +246,6 @@ class Receiver:
     def _running(self) -> list[Association]:
         associations = (association for server in self._servers for association in server.active_associations)
         return [association for association in associations if association.is_established]
-
-    def _keep_house(self) -> None:
-        self._do(self._sweep_unfinished)
-        swept_at = swept_all_at = time.monotonic()
-        while not self._stopping.wait(SPEAKS_EVERY_S):
-            if time.monotonic() - swept_at > SWEEP_EVERY_S:
-                swept_at = time.monotonic()
-                self._do(self._sweep)  # first: on a full disk it is the one that makes room
-            if time.monotonic() - swept_all_at > SWEEP_UNFINISHED_EVERY_S:
-                swept_all_at = time.monotonic()
-                self._do(self._sweep_unfinished)
-            self._do(lambda: self._open_studies.publish(self._associations.studies()))
-            self._do(self._callers.publish)
-            self._record_ended()
-            self._do(self._record_left_behind)
-
-    def _do(self, duty: Callable[[], None]) -> None:
-        try:
-            duty()
-        except OSError as error:  # a full disk: tried again in a moment
-            emit(Event.SPOOL_AWAY, error=place_of(error))
-
-    def _record_ended(self) -> None:
-        for journal in self._associations.take_ended():
-            for message in journal.messages():
-                self._audit.record(message)
-            journal.close()
-        self._refusals.sum_up()
-
-    def _record_left_behind(self) -> None:
-        """What a process that was killed has received, this one before its start or another one beside it."""
-        for instances in left_behind(self._spool):
-            for message in instances.messages():
-                self._audit.record(message)
-
-    def _sweep(self) -> None:
-        self._spool.sweep_incoming(older_than_s=2 * self._node.idle_timeout_s)
-
-    def _sweep_unfinished(self) -> None:
-        self._spool.sweep_unfinished()
-        for folder in (self._settings.broker_dir, self._settings.packs_dir, self._settings.audit_dir):
-            sweep_unfinished(folder)
 
 
 def _reject(association: Association, rejection: Rejection) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from config.settings import Settings, load_settings
 from config.whole_files import unfinished_name
-from dicom_node.reception import receiver as server
+from dicom_node.reception import housekeeping
 from dicom_node.reception.receiver import Receiver
 from tests.support.waiting import wait_until
 
@@ -17,7 +17,7 @@ from tests.support.waiting import wait_until
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("ECHOWORKER_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("ECHOWORKER_NODE__PORT", "0")
-    monkeypatch.setattr(server, "SPEAKS_EVERY_S", 0.1)
+    monkeypatch.setattr(housekeeping, "SPEAKS_EVERY_S", 0.1)
     return load_settings()
 
 

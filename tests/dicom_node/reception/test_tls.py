@@ -17,7 +17,7 @@ from config.errors import ConfigurationError, DeliveryError
 from config.peers import PeerSettings
 from config.settings import load_settings
 from dicom_node.calling import called_peer, echo
-from dicom_node.reception import receiver as server
+from dicom_node.reception import housekeeping
 from dicom_node.reception.receiver import Receiver
 from dicom_node.send import send_files
 from tests.support import servers
@@ -100,7 +100,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, certificates: Certifi
     running: list[Receiver] = []
 
     def started(**settings: object) -> Node:
-        monkeypatch.setattr(server, "SPEAKS_EVERY_S", 0.1)
+        monkeypatch.setattr(housekeeping, "SPEAKS_EVERY_S", 0.1)
         data, port, tls_port = tmp_path / "data", servers.free_port(), servers.free_port()
         environment = {
             "DATA_DIR": data,
