@@ -44,7 +44,7 @@ def left_over(settings: Settings) -> list[Path]:
 def test_half_written_files_are_swept_at_start_and_while_running(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "SWEEP_UNFINISHED_EVERY_S", 1)
+    monkeypatch.setattr(housekeeping, "SWEEP_UNFINISHED_EVERY_S", 1)
     before = left_over(settings)
     receiver = Receiver(settings)
     receiver.start()
