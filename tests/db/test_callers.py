@@ -8,7 +8,7 @@ from config.settings import CallersSettings
 from db.callers import ELSEWHERE, OTHERS, REFUSED, prune_callers, record_calls
 from db.queries import list_callers
 from db.received import ACCEPTED, Call
-from db.schema import Caller
+from db.schema_peers import Caller
 from db.session import Database
 
 KEPT = CallersSettings(days=90, of_one_address=10, in_all=30)

@@ -8,10 +8,11 @@ import sqlalchemy as sa
 from alembic import command
 
 from config.labels import ModelLabel
+from db.migrating import alembic_config
 from db.results import PreparedClip, append_run, current_run, prepared_clips, record_views, replace_clips
 from db.runs import ClipEvidence, JudgedClip, LeftOutClip, ModelIdentity, Run, ViewCall
 from db.schema import Clip
-from db.session import Database, _alembic
+from db.session import Database
 
 PREPARED = PreparedClip(
     sop_instance_uid="1.1",
@@ -118,7 +119,7 @@ def test_runs_and_clips_from_before_the_gate_are_kept_without_its_columns(
         replace_clips(session, study_id=ready_study, revision=1, clips=[PREPARED])
         append_run(session, study_id=ready_study, run=run, units={})
     with engine.begin() as connection:
-        command.downgrade(_alembic(connection), "0003")
+        command.downgrade(alembic_config(connection), "0003")
         old = '[{"sop_instance_uid": "1.1", "frame_numbers": [1, 3]}]'  # as earlier versions wrote it
         connection.execute(sa.text("UPDATE runs SET clips = :old"), {"old": old})
         assert "view" not in {column["name"] for column in sa.inspect(connection).get_columns("clips")}

@@ -150,8 +150,7 @@ def _layout(frames: Frames, indices: Sequence[int]) -> tuple[Layout, Iterator[Fr
     readable = [picture for picture in seen.values() if picture is not None]
     if len(readable) < 2:
         raise ClipError(_too_few(len(readable), len(looked_at)))
-    stacked = np.stack(readable)
-    layout = find_sector(stacked) if described is None else refined(described, stacked)
+    layout = find_sector(readable) if described is None else refined(described, readable)
     if described is None and "SequenceOfUltrasoundRegions" in frames.header:
         layout = replace(layout, notes=("the machine's regions cannot be used", *layout.notes))
     others = frames.pictures([index for index in indices if index not in seen])

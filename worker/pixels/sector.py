@@ -1,5 +1,6 @@
 """Where the heart is when the machine does not say: the sector, found by what moves, or else by its texture."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,13 +34,13 @@ class Picture:
     region: Region
 
 
-def find_sector(frames: npt.NDArray[np.uint8]) -> Layout:
+def find_sector(frames: Sequence[npt.NDArray[np.uint8]]) -> Layout:
     """The layout of a clip without Sequence of Ultrasound Regions: the box around its sector.
 
     Parameters
     ----------
     frames
-        [K, rows, columns, 3], RGB; at least two, spread over the clip.
+        uint8 [rows, columns, 3] each, RGB; at least two, spread over the clip.
 
     Raises
     ------
@@ -58,7 +59,7 @@ def find_sector(frames: npt.NDArray[np.uint8]) -> Layout:
     raise ClipError(f"no ultrasound sector: {_what_there_is(grid)}")
 
 
-def refined(layout: Layout, frames: npt.NDArray[np.uint8]) -> Layout:
+def refined(layout: Layout, frames: Sequence[npt.NDArray[np.uint8]]) -> Layout:
     """A machine's layout with what the pixels add to it.
 
     Some machines call everything tissue, colour Doppler too, and some name their whole screen as the region: then
@@ -69,16 +70,16 @@ def refined(layout: Layout, frames: npt.NDArray[np.uint8]) -> Layout:
     except ClipError:
         return layout
     layout = replace(layout, contents=layout.contents | (seen.contents & {Content.COLOUR_DOPPLER}))
-    rows, columns = frames.shape[1:3]
+    rows, columns = frames[0].shape[:2]
     if layout.region.area < WHOLE_PICTURE * rows * columns or seen.origin != "motion":
         return layout
     notes = (*(note for note in layout.notes if note != TEXT_INSIDE), "the machine's region was narrowed to its sector")
     return replace(layout, region=seen.region.common(layout.region), biplane=seen.biplane, notes=notes)
 
 
-def _pictures(grid: Grid, bodies: list[Mask], frames: npt.NDArray[np.uint8]) -> list[Picture]:
+def _pictures(grid: Grid, bodies: list[Mask], frames: Sequence[npt.NDArray[np.uint8]]) -> list[Picture]:
     """The largest body of speckle, and those that are pictures beside it; none where all are small."""
-    rows, columns = frames.shape[1:3]
+    rows, columns = frames[0].shape[:2]
     found = [Picture(body=body, region=grid.region(body, rows, columns)) for body in bodies]
     found = [
         picture

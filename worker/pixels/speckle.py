@@ -8,6 +8,7 @@ stands still, the same share of neighbouring cells that differ tells speckle fro
 All lengths here are in cells: one pixel of every `step` rows and columns, at most 150 on the picture's shorter side.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,10 +78,10 @@ class Grid:
         return np.asarray(first >= int(np.bincount(first.ravel()).argmax()) + LIT)
 
 
-def coarse_grid(frames: npt.NDArray[np.uint8]) -> Grid:
-    """The coarse grid of RGB frames, [K, rows, columns, 3]."""
-    step = -(-min(frames.shape[1:3]) // CELLS)
-    colours = np.stack([frames[:, ::step, ::step, channel] for channel in range(3)])
+def coarse_grid(frames: Sequence[npt.NDArray[np.uint8]]) -> Grid:
+    """The coarse grid of RGB frames, [rows, columns, 3] each."""
+    step = -(-min(frames[0].shape[:2]) // CELLS)
+    colours = np.stack([[frame[::step, ::step, channel] for frame in frames] for channel in range(3)])
     levels = colours.max(axis=0)
     differences = _difference(levels[1:], levels[:-1])
     change = max(CHANGE, min(_noise(differences) + 1, MOST_NOISE))

@@ -146,7 +146,8 @@ def test_what_was_refused_is_in_the_trail_with_the_reason(tmp_path: Path, path: 
     dataset.save_as(unreadable)
     with receiving(tmp_path / "data", NODE__RECEIVE_PATH=path) as receiver:
         assert store_while_it_lasts(receiver.port, [file, in_conflict(file), unreadable]) == [file]
-        told = wait_until(lambda: transferred(tmp_path / "data"), 20, "the trail to tell of the association")
+        wait_until(lambda: len(transferred(tmp_path / "data")) == 3, 20, "the trail to tell of the association")
+        told = transferred(tmp_path / "data")
     assert sorted((each.outcome, each.said, each.object_id, each.instances) for each in told) == [
         ("0", "", study, 1),
         ("8", "0xB000 coerced", study, 1),
