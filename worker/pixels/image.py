@@ -11,8 +11,8 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, UltrasoundMultiFrameImageSt
 from config.errors import ClipError
 
 LARGEST_PICTURE = 8_912_896
-"""Pixels, as of the largest video that DICOM knows (ITU-T H.265, level 5.1): more than a screen of 3840 x 2160. A damaged
-header asks for more memory than there is."""
+"""Pixels, as of the largest video that DICOM knows (ITU-T H.265, level 5.1): more than a screen of 3840 x 2160. A
+damaged header asks for more memory than there is."""
 MULTI_FRAME = {UltrasoundMultiFrameImageStorage, "1.2.840.10008.5.1.4.1.1.3"}
 """Classes whose instances must say how many frames they have: the ultrasound clip, and its retired predecessor."""
 MOST_FRAMES = 100_000

@@ -113,7 +113,8 @@ def _beats_by_rate(times: FrameTimes, part: _Span) -> _Span | None:
     beat = 60_000 / times.heart_rate
 
     def beats_from(start: float) -> int:
-        room = part.end - start + times.interval_ms  # a rate is rounded: within a frame, a beat is whole
+        rounding = min(times.interval_ms, beat / 10)  # a rate is rounded: within a frame, a beat is whole
+        room = part.end - start + rounding
         return int(min(room, max(WINDOW_MS, beat)) / beat + _EXACTLY)
 
     starts = [wave for wave in times.r_waves_ms if part.start <= wave < part.end]
