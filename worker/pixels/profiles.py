@@ -53,8 +53,11 @@ def _fast_frame(picture: Picture, region: Region) -> Picture:
     crop = np.require(picture[square.top : square.bottom, square.left : square.right], requirements=("C", "W"))
     channels_first = torch.from_numpy(crop).permute(2, 0, 1)[None]
     # On uint8 this is several times as fast as Pillow's filter, and within one level of it.
-    resized = interpolate(channels_first, size=(SIDE, SIDE), mode="bicubic", antialias=True)
-    return resized[0].permute(1, 2, 0).numpy()
+    resized = interpolate(channels_first, size=(SIDE, SIDE), mode="bicubic", antialias=True)[0].numpy()
+    frame = np.empty((SIDE, SIDE, 3), np.uint8)
+    for channel, plane in enumerate(resized):  # plane by plane: a fifth of the time of transposing
+        frame[..., channel] = plane
+    return frame
 
 
 def _upstream_frame(picture: Picture, region: Region) -> Picture:
