@@ -22,7 +22,6 @@ from typing_extensions import Buffer
 from config.errors import ClipError
 from dicom_node.header import PIXEL_DATA, PixelDataStart, inflated, read_until_pixels
 
-
 _FILE_META_GROUP = 0x0002
 
 
