@@ -28,6 +28,11 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {_JPEG_LS_FRAME}
 _LOSSLESS_FRAMES = {0xC3, 0xC7, 0xCB, 0xCF}
 _NO_LENGTH = {0x01, *range(0xD0, 0xD8)}
 _JPEG_2000_START = b"\xff\x4f\xff\x51"
+_CODING_STYLE = b"\xff\x52"
+_JP2_START = b"\0\0\0\x0cjP  "
+_HEAD_OF_RLE = 64
+"""Bytes, and so where the first segment begins (PS3.5 section G.5)."""
+_MOST_SEGMENTS = 15
 
 
 class Coding(StrEnum):
@@ -62,9 +67,28 @@ class CodestreamHead:
     """`RGB` or `YBR` when the stream itself says which; None when it does not."""
 
 
-def starts_a_frame(fragment: bytes) -> bool:
-    """Whether these are the first bytes of a compressed picture, and not of the rest of one."""
-    return fragment[:3] == b"\xff\xd8\xff" or fragment[:4] == _JPEG_2000_START
+def start_of_frame(fragment: bytes) -> bytes | None:
+    """The mark that begins a compressed picture, where these 8 bytes are its first; None for the rest of one."""
+    if starts_run_lengths(fragment):
+        return b"RLE"
+    marks = (b"\xff\xd8\xff", _JPEG_2000_START, _JP2_START)
+    return next((mark for mark in marks if fragment.startswith(mark)), None)
+
+
+def starts_run_lengths(frame: bytes) -> bool:
+    """Whether a frame begins as one of RLE does: with 1 to 15 segments, of which the first is behind the head."""
+    if len(frame) < 8:
+        return False
+    segments, first = struct.unpack_from("<2L", frame)
+    return bool(1 <= segments <= _MOST_SEGMENTS and first == _HEAD_OF_RLE)
+
+
+def codestream_of(frame: bytes) -> bytes:
+    """A frame without the JP2 file format around it: PS3.5 section 8.2.4 has none, and some machines write it."""
+    if not frame.startswith(_JP2_START):
+        return frame
+    start = frame.find(b"jp2c" + _JPEG_2000_START)
+    return frame if start < 0 else frame[start + 4 :]
 
 
 def read_head(stream: bytes) -> CodestreamHead:
@@ -76,6 +100,7 @@ def read_head(stream: bytes) -> CodestreamHead:
         These are none of the codings that are known, or they end within the head.
     """
     try:
+        stream = codestream_of(stream)
         if stream[:4] == _JPEG_2000_START:
             return _jpeg_2000(stream)
         if stream[:3] == b"\xff\xd8\xff":
@@ -85,10 +110,10 @@ def read_head(stream: bytes) -> CodestreamHead:
     raise ClipError("not a compressed picture of a known kind")
 
 
-def coding_of(stream: bytes) -> Coding | None:
-    """The coding of a compressed frame; None when it is damaged, or of no kind that is known."""
+def head_of(stream: bytes) -> CodestreamHead | None:
+    """The head of a compressed frame; None when it is damaged, or of no kind that is known."""
     try:
-        return read_head(stream).coding
+        return read_head(stream)
     except ClipError:
         return None
 
@@ -98,8 +123,24 @@ def _jpeg_2000(stream: bytes) -> CodestreamHead:
     (samples,) = struct.unpack_from(">H", stream, 40)
     precision = (stream[42] & 0x7F) + 1
     return CodestreamHead(
-        coding=Coding.JPEG_2000, rows=bottom - top, columns=right - left, samples=samples, precision=precision
+        coding=Coding.JPEG_2000,
+        rows=bottom - top,
+        columns=right - left,
+        samples=samples,
+        precision=precision,
+        colour="RGB" if _transforms_colours(stream) else None,
     )
+
+
+def _transforms_colours(stream: bytes) -> bool:
+    """Whether the coding style (T.800 annex A.6.1) says that the first three components were transformed together."""
+    at = 2
+    while stream[at] == 0xFF and stream[at + 1] != 0x90:  # start of tile-part
+        if stream[at : at + 2] == _CODING_STYLE:
+            return bool(stream[at + 8] == 1)
+        (length,) = struct.unpack_from(">H", stream, at + 2)
+        at += 2 + length
+    return False
 
 
 def _jpeg(stream: bytes) -> CodestreamHead:
@@ -134,13 +175,7 @@ def _jpeg_frame(stream: bytes, at: int, marker: int, says: str | None) -> Codest
         says = says or "YBR"  # nobody samples red and green differently
     if bytes(component[0] for component in components) == b"RGB":
         says = "RGB"
-    coding = (
-        Coding.JPEG_LS
-        if marker == _JPEG_LS_FRAME
-        else Coding.JPEG_LOSSLESS
-        if marker in _LOSSLESS_FRAMES
-        else Coding.JPEG
-    )
+    coding = _coding(marker)
     return CodestreamHead(coding=coding, rows=rows, columns=columns, samples=samples, precision=precision, colour=says)
 
 

@@ -4,11 +4,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.dataset import Dataset
-from pydicom.pixels.processing import apply_color_lut, convert_color_space
+from pydicom.dataset import FileDataset
+from pydicom.pixels.processing import convert_color_space
 
 from config.errors import ClipError
-from worker.pixels.image import SAMPLES_OF, PixelFormat
+from worker.pixels.image import KNOWN_PHOTOMETRIC, SAMPLES_OF, PixelFormat
+from worker.pixels.palette import palette_colours
 
 Frame = npt.NDArray[np.uint8]
 """[rows, columns, 3], RGB."""
@@ -20,10 +21,9 @@ _RGB_ONCE_DECODED = ("RGB", "YBR_ICT", "YBR_RCT")
 class Colours:
     """Turns the samples of one instance into pictures; its table is made once for all frames."""
 
-    def __init__(self, header: Dataset, pixel_format: PixelFormat) -> None:
+    def __init__(self, header: FileDataset, pixel_format: PixelFormat) -> None:
         self._format = pixel_format
-        known = (*SAMPLES_OF, *_RGB_ONCE_DECODED, "YBR_FULL", "YBR_FULL_422")
-        if pixel_format.photometric not in known:
+        if pixel_format.photometric not in KNOWN_PHOTOMETRIC:
             raise ClipError(f"photometric interpretation {pixel_format.photometric} is not known")
         self._table = _table(header, pixel_format) if pixel_format.photometric in SAMPLES_OF else None
 
@@ -38,18 +38,19 @@ class Colours:
             What they mean, which is not what the header says where a decoder has converted them.
         """
         if self._table is not None:
-            stored = samples.view(f"u{samples.dtype.itemsize}") & samples.dtype.type(len(self._table) - 1)
+            stored = samples.view(f"u{samples.dtype.itemsize}") >> self._format.lowest_bit
+            stored &= stored.dtype.type(min(len(self._table) - 1, np.iinfo(stored.dtype).max))
             words: npt.NDArray[np.uint32] = np.take(self._table, stored, mode="clip")
             return words.view(np.uint8).reshape(*samples.shape, 4)[..., :3]
         if samples.dtype.itemsize == 2:
-            samples = samples >> max(self._format.bits_stored - 8, 0)
+            samples = samples >> (self._format.lowest_bit + max(self._format.bits_stored - 8, 0))
         shown = samples.astype(np.uint8, copy=False)
         if photometric in _RGB_ONCE_DECODED:
             return shown
         return np.asarray(convert_color_space(shown, "YBR_FULL", "RGB"), np.uint8)
 
 
-def _table(header: Dataset, pixel_format: PixelFormat) -> npt.NDArray[np.uint32]:
+def _table(header: FileDataset, pixel_format: PixelFormat) -> npt.NDArray[np.uint32]:
     """What each stored value is shown as: [2 to the power of the bits stored], red, green, blue and a spare byte each.
 
     One word for each value is looked up several times as fast as three bytes are.
@@ -59,15 +60,14 @@ def _table(header: Dataset, pixel_format: PixelFormat) -> npt.NDArray[np.uint32]
     return shown.view(np.uint32)[:, 0]
 
 
-def _shown(header: Dataset, pixel_format: PixelFormat) -> Frame:
+def _shown(header: FileDataset, pixel_format: PixelFormat) -> Frame:
     """[2 to the power of the bits stored, 3]."""
     values = np.arange(1 << pixel_format.bits_stored, dtype=np.int32)
     if pixel_format.signed:
         sign = 1 << (pixel_format.bits_stored - 1)
         values = (values ^ sign) - sign
     if pixel_format.photometric == "PALETTE COLOR":
-        colours = apply_color_lut(values[np.newaxis], header)[0]
-        return np.asarray(colours >> 8 if colours.dtype.itemsize == 2 else colours, np.uint8)
+        return palette_colours(header, values)
     grey = _grey(values, pixel_format)
     if pixel_format.photometric == "MONOCHROME1":
         grey = np.uint8(255) - grey

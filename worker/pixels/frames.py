@@ -7,19 +7,41 @@ from itertools import repeat
 from typing import BinaryIO, Protocol
 
 from pydicom.dataset import FileDataset
-from pydicom.uid import RLELossless
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    RLELossless,
+)
 
 from config.errors import ClipError
 from dicom_node.fragments import UNDEFINED_LENGTH
 from dicom_node.header import PixelDataStart
-from worker.pixels.codecs import Samples, decode_compressed
-from worker.pixels.codestream import TRANSFER_SYNTAXES, coding_of, starts_a_frame
+from worker.pixels.codecs import Samples, as_coded, decode_compressed, decode_run_lengths
+from worker.pixels.codestream import TRANSFER_SYNTAXES, head_of, start_of_frame, starts_run_lengths
 from worker.pixels.colour import Colours, Frame
 from worker.pixels.image import PixelFormat, read_pixel_format
 from worker.pixels.native import as_stored, native_samples, native_source
-from worker.pixels.offsets import FrameLocations, locate_encapsulated, locate_native, locate_stream, other_count
+from worker.pixels.offsets import (
+    FrameLocations,
+    locate_encapsulated,
+    locate_native,
+    locate_stream,
+    other_count,
+    starts_with_an_item,
+)
 from worker.pixels.source import ByteSource, JoinedParts, OpenInstance
 from worker.pixels.video import CODEC_OF, count_frames, decode_video
+
+_UNCOMPRESSED = {
+    ImplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    DeflatedExplicitVRLittleEndian,
+}
+_ENCAPSULATED_UNCOMPRESSED = "1.2.840.10008.1.2.1.98"
+_Decode = Callable[[bytes | memoryview, PixelFormat], tuple[Samples, str]]
 
 
 class Frames(Protocol):
@@ -46,7 +68,8 @@ def frames_of(instance: OpenInstance) -> Frames:
     pixel_format = read_pixel_format(instance.header)
     if instance.pixels is None:
         raise ClipError("holds no pixels")
-    if instance.pixels.length == UNDEFINED_LENGTH:
+    # Some archives write items into an element of defined length, which only native pixels have (PS3.5 annex A.4).
+    if instance.pixels.length == UNDEFINED_LENGTH or starts_with_an_item(instance.source, instance.pixels.value_at):
         return _encapsulated(instance, instance.pixels, pixel_format)
     return _native(instance, instance.pixels, pixel_format)
 
@@ -54,8 +77,10 @@ def frames_of(instance: OpenInstance) -> Frames:
 def _native(instance: OpenInstance, pixels: PixelDataStart, pixel_format: PixelFormat) -> Frames:
     pixel_format = as_stored(pixels, pixel_format)
     source = native_source(instance.source, pixels, pixel_format)
-    locations = locate_native(source, pixels.value_at, pixel_format.stored_frame_length, pixel_format.number_of_frames)
-    notes = _overruled(pixel_format, "native") if pixel_format.transfer_syntax.is_encapsulated else ()
+    locations = locate_native(
+        source, pixels.value_at, pixels.end, pixel_format.stored_frame_length, pixel_format.number_of_frames
+    )
+    notes = () if pixel_format.transfer_syntax in _UNCOMPRESSED else _overruled(pixel_format, "native")
     return _Pictures(instance.header, pixel_format, source, locations, native_samples, notes)
 
 
@@ -67,15 +92,28 @@ def _encapsulated(instance: OpenInstance, pixels: PixelDataStart, pixel_format: 
         instance.source,
         pixels.value_at,
         pixel_format.number_of_frames,
-        extended=instance.header.get("ExtendedOffsetTable", b""),
-        starts_a_frame=starts_a_frame,
+        extended=instance.header.get("ExtendedOffsetTable") or b"",
+        start_of_frame=start_of_frame,
     )
+    first = bytes(locations.read(instance.source, 0))
+    head, syntax = head_of(first), pixel_format.transfer_syntax
     notes: tuple[str, ...] = ()
-    if pixel_format.transfer_syntax != RLELossless:
-        coding = coding_of(bytes(locations.read(instance.source, 0)))
-        if coding is not None and pixel_format.transfer_syntax not in TRANSFER_SYNTAXES[coding]:
-            notes = _overruled(pixel_format, coding)
-    return _Pictures(instance.header, pixel_format, instance.source, locations, decode_compressed, notes)
+    decode: _Decode = decode_compressed
+    if head is not None:
+        pixel_format = as_coded(pixel_format, head)
+        notes = () if syntax in TRANSFER_SYNTAXES[head.coding] else _overruled(pixel_format, head.coding)
+    elif syntax == RLELossless or starts_run_lengths(first):
+        decode = decode_run_lengths
+        notes = () if syntax == RLELossless else _overruled(pixel_format, "RLE")
+    elif 0 <= len(first) - pixel_format.stored_frame_length <= 1:
+        decode = _item_samples
+        notes = () if syntax == _ENCAPSULATED_UNCOMPRESSED else _overruled(pixel_format, "native")
+    return _Pictures(instance.header, pixel_format, instance.source, locations, decode, notes)
+
+
+def _item_samples(stored: bytes | memoryview, pixel_format: PixelFormat) -> tuple[Samples, str]:
+    """A frame that is not compressed, in an item, whose length is even."""
+    return native_samples(stored[: pixel_format.stored_frame_length], pixel_format)
 
 
 def _overruled(pixel_format: PixelFormat, coding: str) -> tuple[str]:
@@ -91,7 +129,7 @@ class _Pictures:
         pixel_format: PixelFormat,
         source: ByteSource,
         locations: FrameLocations,
-        decode: Callable[[bytes | memoryview, PixelFormat], tuple[Samples, str]],
+        decode: _Decode,
         notes: tuple[str, ...],
     ) -> None:
         self.header, self.format = header, pixel_format

@@ -1,14 +1,14 @@
 """What the pixels of an instance mean (PS3.3 section C.7.6.3), read with tolerance for what machines write."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, UltrasoundMultiFrameImageStorage
 
 from config.errors import ClipError
+from worker.pixels.raw_numbers import read_number, read_numbers
 
 LARGEST_PICTURE = 8_912_896
 """Pixels, as of the largest video that DICOM knows (ITU-T H.265, level 5.1): more than a screen of 3840 x 2160. A
@@ -19,6 +19,7 @@ MOST_FRAMES = 100_000
 Taken = TypeVar("Taken", int, str)
 SAMPLES_OF = {"MONOCHROME1": 1, "MONOCHROME2": 1, "PALETTE COLOR": 1}
 """Samples per pixel of the photometric interpretations that have not three."""
+KNOWN_PHOTOMETRIC = (*SAMPLES_OF, "RGB", "YBR_ICT", "YBR_RCT", "YBR_FULL", "YBR_FULL_422")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,8 @@ class PixelFormat:
     bits_allocated: int
     """8 or 16."""
     bits_stored: int
+    lowest_bit: int
+    """Where they begin in the bits allocated: 0, but for data whose High Bit (0028,0102) lies above them."""
     signed: bool
     number_of_frames: int
     """As the header says, 0 when a multi-frame instance does not say; what is stored may be fewer."""
@@ -79,6 +82,7 @@ def read_pixel_format(header: FileDataset) -> PixelFormat:
         raise ClipError(f"{allocated} bits a sample: 8 and 16 are known")
     stored = attributes.number("BitsStored", allocated)
     stored = stored if 1 <= stored <= allocated else attributes.settled("BitsStored", stored, allocated)
+    high = attributes.number("HighBit", stored - 1)
     several = header.get("SOPClassUID") in MULTI_FRAME
     frames = attributes.number("NumberOfFrames", 0 if several else 1)
     if frames > MOST_FRAMES:
@@ -92,6 +96,7 @@ def read_pixel_format(header: FileDataset) -> PixelFormat:
         by_plane=attributes.number("PlanarConfiguration", 0) == 1,
         bits_allocated=allocated,
         bits_stored=stored,
+        lowest_bit=high + 1 - stored if stored <= high < allocated else 0,
         signed=attributes.number("PixelRepresentation", 0) == 1,
         number_of_frames=max(frames, 0 if several else 1),
         window=attributes.window(),
@@ -108,27 +113,19 @@ class _Attributes:
         self._header, self._note = header, note
 
     def number(self, keyword: str, default: int) -> int:
-        value = self._value(keyword)
-        if value is None:
+        """The first of its values, when that is a number."""
+        values = read_numbers(self._header, keyword)
+        if not values:
             return default
-        try:
-            return int(value)
-        except (TypeError, ValueError):
-            return self.settled(keyword, None, default)
+        return self.settled(keyword, None, default) if values[0] is None else int(values[0])
 
     def text(self, keyword: str, default: str) -> str:
-        value = self._value(keyword)
+        value = self._header.get(keyword)
         return value.strip().upper() if isinstance(value, str) and value.strip() else default
 
     def decimal(self, keyword: str) -> float | None:
         """The first of its values, when that is a number."""
-        value = self._value(keyword)
-        first = value[0] if isinstance(value, Sequence) and not isinstance(value, str) and value else value
-        try:
-            number = float(first)
-        except (TypeError, ValueError):
-            return None
-        return number if math.isfinite(number) else None
+        return read_number(self._header, keyword)
 
     def window(self) -> tuple[float, float] | None:
         center, width = self.decimal("WindowCenter"), self.decimal("WindowWidth")
@@ -139,10 +136,3 @@ class _Attributes:
         if said != taken:
             self._note(f"{keyword} is missing or wrong: {taken} was taken")
         return taken
-
-    def _value(self, keyword: str) -> Any:
-        try:
-            value = self._header.get(keyword)
-        except (TypeError, ValueError):  # pydicom parses number strings when they are asked for
-            return None
-        return None if value == "" else value

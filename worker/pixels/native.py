@@ -36,13 +36,27 @@ def native_source(source: ByteSource, pixels: PixelDataStart, pixel_format: Pixe
 
 
 def as_stored(pixels: PixelDataStart, pixel_format: PixelFormat) -> PixelFormat:
-    """Says YBR_FULL where the header says YBR_FULL_422 but every pixel has its colour, as decompressing leaves it."""
+    """The format as the length of the pixel data proves it, where the header says another.
+
+    Grey for colour or colour for grey; and YBR_FULL for YBR_FULL_422, when every pixel has its colour, as decompressing
+    leaves it.
+    """
     if pixel_format.photometric != "YBR_FULL_422":
-        return pixel_format
+        return _with_samples_of_length(pixels.length, pixel_format)
     full = replace(pixel_format, photometric="YBR_FULL")
     if pixels.length < full.stored_frame_length * max(pixel_format.number_of_frames, 1):
         return pixel_format
     return replace(full, notes=(*full.notes, "the pixels are YBR_FULL, the header says YBR_FULL_422"))
+
+
+def _with_samples_of_length(length: int, pixel_format: PixelFormat) -> PixelFormat:
+    samples, photometric = (3, "RGB") if pixel_format.samples == 1 else (1, "MONOCHROME2")
+    other = replace(pixel_format, samples=samples, photometric=photometric)
+    frames = pixel_format.number_of_frames
+    if not frames or abs(length - other.stored_frame_length * frames) > 1:
+        return pixel_format
+    note = f"the header says {pixel_format.photometric}, the pixels have {samples} samples each"
+    return replace(other, notes=(*other.notes, note))
 
 
 def native_samples(stored: bytes | memoryview, pixel_format: PixelFormat) -> tuple[Samples, str]:

@@ -36,18 +36,19 @@ class FrameLocations:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def locate_native(source: ByteSource, start: int, frame_length: int, number_of_frames: int) -> FrameLocations:
+def locate_native(source: ByteSource, start: int, end: int, frame_length: int, number_of_frames: int) -> FrameLocations:
     """Frames of one length, one after the other; as many as the data hold. 0 frames: the header does not say.
+
+    `end` is where the element says that its value ends; the source may end before, and go on behind it.
 
     Raises
     ------
     ClipError
         There is not one whole frame.
     """
-    held = (source.size - start) // frame_length
-    if held < 1:
+    count = (min(source.size, end) - start) // frame_length
+    if count < 1:
         raise ClipError("the pixel data end within the first frame")
-    count = min(held, number_of_frames or held)
     return FrameLocations(
         count=count,
         parts=lambda index: [(start + index * frame_length, start + (index + 1) * frame_length)],
@@ -61,7 +62,7 @@ def locate_encapsulated(
     number_of_frames: int,
     *,
     extended: bytes = b"",
-    starts_a_frame: Callable[[bytes], bool],
+    start_of_frame: Callable[[bytes], bytes | None],
 ) -> FrameLocations:
     """Frames in items, by the offset table where there is one that holds, else by walking all items.
 
@@ -73,9 +74,9 @@ def locate_encapsulated(
         Where the value of Pixel Data begins, with the item of the basic offset table.
     extended
         The value of Extended Offset Table (7FE0,0001), when there is one.
-    starts_a_frame
-        Whether a fragment that begins with these 4 bytes begins a frame; only asked when there are more fragments
-        than frames.
+    start_of_frame
+        What begins a frame in a fragment that begins with these 8 bytes; None when it goes on with one. All frames of
+        an instance begin as its first does.
 
     Raises
     ------
@@ -87,20 +88,37 @@ def locate_encapsulated(
         raise ClipError("the encapsulated pixel data have no items")
     first = table[1]
     starts = _table_starts(source, first, extended, "Q") or _table_starts(source, first, source.read(*table), "L")
-    if starts:
-        return FrameLocations(
-            count=len(starts),
-            parts=lambda index: list(_items(source, starts[index], (*starts, None)[index + 1])),
-            notes=other_count(len(starts), number_of_frames),
-        )
+    by_table = FrameLocations(
+        count=len(starts),
+        parts=lambda index: list(_items(source, starts[index], (*starts, None)[index + 1])),
+        notes=other_count(len(starts), number_of_frames),
+    )
+    if starts and number_of_frames in (0, len(starts)):
+        return by_table
+    # Some machines write a table of one entry, or of other frames than are stored: header and items decide.
+    try:
+        frames = _grouped(source, list(_items(source, first)), number_of_frames, start_of_frame)
+    except ClipError:
+        if starts:
+            return by_table
+        raise
     distrusted = bool(extended) or table[1] > table[0]
-    notes = ("the offset table is wrong: the frames were found without it",) if distrusted else ()
-    frames = _grouped(source, list(_items(source, first)), number_of_frames, starts_a_frame)
+    agreed = list(starts) == [parts[0][0] - 8 for parts in frames]
+    notes = ("the offset table is wrong: the frames were found without it",) if distrusted and not agreed else ()
     return FrameLocations(
         count=len(frames),
         parts=frames.__getitem__,
         notes=(*notes, *other_count(len(frames), number_of_frames)),
     )
+
+
+def starts_with_an_item(source: ByteSource, start: int) -> bool:
+    """Whether a value begins with the item of a basic offset table, as only encapsulated pixel data do."""
+    head = source.read(start, start + 8)
+    if len(head) < 8:
+        return False
+    group, element, length = _HEAD.unpack(head)
+    return (group, element) == _ITEM and length % 4 == 0 and start + 8 + length <= source.size
 
 
 def locate_stream(source: ByteSource, start: int) -> list[Part]:
@@ -144,11 +162,16 @@ def _table_starts(source: ByteSource, first: int, table: bytes | memoryview, kin
 
 
 def _grouped(
-    source: ByteSource, items: list[Part], number_of_frames: int, starts_a_frame: Callable[[bytes], bool]
+    source: ByteSource,
+    items: list[Part],
+    number_of_frames: int,
+    start_of_frame: Callable[[bytes], bytes | None],
 ) -> list[list[Part]]:
-    if number_of_frames == 1:
+    marks = [start_of_frame(bytes(source.read(item[0], min(item[0] + 8, item[1])))) for item in items]
+    mark = next(filter(None, marks), None)
+    starts = [mark is not None and other == mark for other in marks]
+    if number_of_frames == 1 and sum(starts) < 2:
         return [items]
-    starts = [starts_a_frame(bytes(source.read(item[0], min(item[0] + 4, item[1])))) for item in items]
     if len(items) == number_of_frames or not any(starts):
         if len(items) > number_of_frames > 0:
             raise ClipError(f"{len(items)} fragments for {number_of_frames} frames, and no telling which are whose")

@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import fsspec
-from pydicom.dataset import FileDataset
+from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.filereader import read_dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 from typing_extensions import Buffer
 
 from config.errors import ClipError
 from dicom_node.header import PIXEL_DATA, PixelDataStart, inflated, read_until_pixels
+
+_FILE_META_GROUP = 0x0002
 
 
 class ByteSource(Protocol):
@@ -126,21 +128,45 @@ def open_instance(location: Path | str) -> Iterator[OpenInstance]:
     with Path(location).open("rb") as file:
         if not file.seek(0, 2):
             raise ClipError("an empty file")
-        yield _opened(file, _MappedFile(file))
+        try:
+            instance = _opened(file, _MappedFile(file))
+        except OSError as error:
+            if error.errno is not None:
+                raise  # the system's own; pydicom raises one without a number where a sequence ends too soon
+            raise ClipError("cut off inside a sequence of the header") from error
+        yield instance
 
 
 def _opened(file: BinaryIO, source: ByteSource) -> OpenInstance:
+    meta = _file_meta(file)
+    if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+        return _inflated(meta, file)  # pydicom itself would inflate it without a limit
     file.seek(0)
     header, pixels = read_until_pixels(file)
-    if header.file_meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-        return _inflated(header, file)
     return OpenInstance(header=header, pixels=pixels, source=source)
 
 
-def _inflated(header: FileDataset, file: BinaryIO) -> OpenInstance:
+def _file_meta(file: BinaryIO) -> FileMetaDataset:
+    """The File Meta Information; empty where it is not where PS3.10 section 7.1 puts it."""
+    file.seek(128)
+    if file.read(4) != b"DICM":
+        return FileMetaDataset()
+    meta = read_dataset(
+        file, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, *_: tag.group != _FILE_META_GROUP
+    )
+    return FileMetaDataset(meta)
+
+
+def _inflated(meta: FileMetaDataset, file: BinaryIO) -> OpenInstance:
     """A deflated data set has no positions to read at: it is inflated whole, within the limit of `inflated`."""
-    content = BytesIO(b"".join(inflated(file)))
-    read_dataset(content, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, *_: tag in PIXEL_DATA)
+    content = BytesIO()
+    for part in inflated(file):
+        content.write(part)
+    content.seek(0)
+    data_set = read_dataset(
+        content, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, *_: tag in PIXEL_DATA
+    )
+    header = FileDataset(content, data_set, file_meta=meta, is_implicit_VR=False, is_little_endian=True)
     head = content.read(12)
     length = int.from_bytes(head[8:], "little")
     start = PixelDataStart(value_at=content.tell(), length=length) if len(head) == 12 else None

@@ -1,5 +1,6 @@
 """Every real ultrasound file that pydicom, pydicom-data and deid-data ship: its pictures, and what becomes of it."""
 
+import copy
 import subprocess
 import zipfile
 from pathlib import Path
@@ -10,11 +11,11 @@ import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 from pydicom.pixels import apply_color_lut, convert_color_space
-from pydicom.uid import JPEGTransferSyntaxes
+from pydicom.uid import ExplicitVRBigEndian, JPEGTransferSyntaxes
 
 from config.errors import ClipError
 from tests.support.tools import require_tool
-from worker.pixels.clip import read_clip
+from worker.pixels.clip import first_picture, read_clip
 from worker.pixels.frames import frames_of
 from worker.pixels.source import open_instance
 
@@ -88,11 +89,27 @@ def by_others(file: Path, looked_at: list[int], folder: Path) -> list[np.ndarray
     pixels = dataset.pixel_array.reshape(-1, dataset.Rows, dataset.Columns, *[3] * (dataset.SamplesPerPixel == 3))
     frames = [pixels[index] for index in looked_at]
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
-        frames = [apply_color_lut(frame, dataset) for frame in frames]
-        return [frame >> 8 if frame.dtype.itemsize == 2 else frame for frame in frames]
+        shown = [apply_color_lut(frame, with_little_endian_palette(dataset)) for frame in frames]
+        return [frame >> 8 if frame.dtype.itemsize == 2 else frame for frame in shown]
     if dataset.PhotometricInterpretation == "YBR_FULL" and not dataset.file_meta.TransferSyntaxUID.is_compressed:
         return [convert_color_space(frame, "YBR_FULL", "RGB") for frame in frames]
     return [frame if frame.ndim == 3 else np.repeat(frame[..., None], 3, axis=2) for frame in frames]
+
+
+def with_little_endian_palette(dataset: pydicom.Dataset) -> pydicom.Dataset:
+    """pydicom takes the words of whole tables for little-endian ones, whatever the transfer syntax."""
+    if dataset.file_meta.TransferSyntaxUID != ExplicitVRBigEndian or "RedPaletteColorLookupTableData" not in dataset:
+        return dataset
+    swapped = copy.deepcopy(dataset)
+    for colour in ("Red", "Green", "Blue"):
+        data = swapped[f"{colour}PaletteColorLookupTableData"]
+        data.value = np.frombuffer(data.value, ">u2").astype("<u2").tobytes()
+    return swapped
+
+
+def test_a_palette_is_the_same_in_both_byte_orders(tmp_path: Path) -> None:
+    little, big = (first_picture(real_file(name, tmp_path)) for name in ("OBXXXX1A.dcm", "OBXXXX1A_expb.dcm"))
+    assert np.array_equal(little, big)
 
 
 @pytest.mark.parametrize("name", FILES)
