@@ -217,7 +217,7 @@ class Spool:
 
 def _is_held(path: Path) -> bool:
     """Whether a process still writes to a temporary file, however slowly: it holds a lock on it."""
-    with path.open("rb") as file:
+    with path.open("r+b") as file:  # NFS locks no file that is open for reading alone
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
