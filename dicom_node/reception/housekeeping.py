@@ -46,10 +46,10 @@ class Housekeeping:
         """End, and say the last word of this process."""
         self._stopping.set()
         self._thread.join()
-        self._callers.publish()
-        self._open_studies.withdraw()
-        self._record_ended()
-        self._refusals.sum_up(now=True)
+        self._do(self._callers.publish)
+        self._do(self._open_studies.withdraw)
+        self._do(self._record_ended)
+        self._do(lambda: self._refusals.sum_up(now=True))
 
     def _keep_house(self) -> None:
         self._do(self._sweep_unfinished)
@@ -63,7 +63,7 @@ class Housekeeping:
                 self._do(self._sweep_unfinished)
             self._do(lambda: self._open_studies.publish(self._associations.studies()))
             self._do(self._callers.publish)
-            self._record_ended()
+            self._do(self._record_ended)
             self._do(self._record_left_behind)
 
     def _do(self, duty: Callable[[], None]) -> None:
@@ -71,6 +71,8 @@ class Housekeeping:
             duty()
         except OSError as error:  # a full disk: tried again in a moment
             emit(Event.SPOOL_AWAY, error=place_of(error))
+        except Exception as error:  # noqa: BLE001  this thread says which studies are open, as long as the process lives
+            emit(Event.DUTY_FAILS, error=place_of(error))
 
     def _record_ended(self) -> None:
         for journal in self._associations.take_ended():
