@@ -94,6 +94,10 @@ class ReceiverProcess:
         assert self.process is not None
         return len(list(Path(f"/proc/{self.process.pid}/task").iterdir()))
 
+    def open_files(self) -> int:
+        assert self.process is not None
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
 
 def _masked(environment: dict[str, str]) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
