@@ -180,7 +180,7 @@ class Reception:
         try:
             put_in_quarantine(self._spool, file.path, reason=reason, calling_ae_title=self._announced.calling_ae_title)
             file.close()
-        except OSError:
+        except Exception:  # noqa: BLE001  whatever it is, the sender has to keep its copy
             with suppress(OSError):
                 file.discard()
             return StorageStatus.OUT_OF_RESOURCES, "the quarantine cannot be written"
