@@ -153,7 +153,9 @@ def test_on_a_full_disk_the_node_goes_on_refusing_and_stops_as_ever(tmp_path: Pa
             before = receiver.open_files()
             for _ in range(5):
                 association = associate(receiver.port)
-                assert association.send_c_store(str(file)).Status == 0xA700
+                answer = association.send_c_store(str(file))
+                assert answer.Status == 0xA700
+                assert answer.ErrorComment == "the spool cannot be written: No space left on device"
                 association.release()
             wait_until(lambda: receiver.open_files() <= before, 20, "the associations to let go of their files")
             assert [path.name for path in (data / "spool/receivers").iterdir() if path.suffix != ".json"] == []
