@@ -17,6 +17,8 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from config.whole_files import unfinished_name
 from dicom_node.audit.events import ReceivedInstances, RemoteAE, Transfer
 from dicom_node.audit.message import AuditMessage
@@ -24,6 +26,7 @@ from dicom_node.spool import Spool
 from dicom_node.spool_notes import set_aside
 
 SUFFIX = ".transfers"
+_SENDER, _TRANSFER = TypeAdapter(RemoteAE), TypeAdapter(Transfer)
 
 
 class TransferJournal:
@@ -88,18 +91,17 @@ def left_behind(spool: Spool) -> Iterator[ReceivedInstances]:
                 continue  # another process was first
             try:
                 yield _read(file)
-            except (ValueError, TypeError, KeyError) as error:
+            except ValidationError as error:
                 set_aside(spool, path, error)
             else:
                 path.unlink(missing_ok=True)
 
 
 def _read(lines: Iterator[bytes]) -> ReceivedInstances:
-    said = [json.loads(line) for line in lines if line.endswith(b"\n")]  # the last may be torn
-    sender = said[0] if said else {"ae_title": "", "address": ""}
-    instances = ReceivedInstances(RemoteAE(**sender))
-    for item in said[1:]:
-        instances.add(Transfer(**item))
+    whole = [line for line in lines if line.endswith(b"\n")]  # the last may be torn
+    instances = ReceivedInstances(_SENDER.validate_json(whole[0]) if whole else RemoteAE(ae_title="", address=""))
+    for line in whole[1:]:
+        instances.add(_TRANSFER.validate_json(line))
     return instances
 
 

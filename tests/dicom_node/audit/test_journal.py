@@ -65,7 +65,18 @@ def test_what_a_dead_process_noted_is_told_once_by_another(spool: Spool) -> None
     assert list(spool.receivers.iterdir()) == []
 
 
-@pytest.mark.parametrize("content", [b"text\n", b"[]\n", b'{"other": 1}\n', b""])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"text\n",
+        b"[]\n",
+        b'{"other": 1}\n',
+        b"",
+        b"\xff\n",
+        b'{"ae_title": "A", "address": null}\n{"sop_class_uid": "1.2"}\n',
+        b'{"ae_title": "A", "address": "10.0.0.1"}\n{"sop_class_uid": "1.2", "patient_id": 5}\n',
+    ],
+)
 def test_a_damaged_file_stops_no_other(spool: Spool, content: bytes) -> None:
     for number in range(2):
         (spool.receivers / f"{number}{SUFFIX}").write_bytes(content)
