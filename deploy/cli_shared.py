@@ -59,4 +59,8 @@ def open_registry(settings: Settings) -> "Database":
 
 
 def _no_installation(settings: Settings) -> ConfigurationError:
+    if settings.spool_dir.is_dir():
+        return ConfigurationError(
+            f"no registry at {settings.data_dir}, where a spool is: echoworker spool rebuild makes one from it"
+        )
     return ConfigurationError(f"no installation at {settings.data_dir}: echoworker up makes one")

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from config.errors import EchoWorkerError
-from deploy.cli_shared import open_registry, start
+from deploy.cli_shared import open_registry, require_installation, start
 
 if TYPE_CHECKING:
-    from db.session import Database
+    from config.settings import Settings
     from dicom_node.spool import Spool
 
 spool_commands = typer.Typer(help="The spool, and whether the registry knows what lies there.", no_args_is_help=True)
@@ -21,31 +21,39 @@ def check(
     """Compare spool and registry; fails when they differ, and says what to do."""
     from dicom_node.reconcile import compare  # noqa: PLC0415
 
-    spool, registry = _opened()
+    settings = start("spool")
+    registry = open_registry(settings)
+    spool = _spool(settings)
     differences = 0
     for difference in compare(spool, registry, verify=verify):
         typer.echo(f"{difference.path}: {difference.said}")
         differences += 1
     if differences:
         raise EchoWorkerError(f"{differences} differences between spool and registry")
-    typer.echo("spool and registry agree")
+    waiting = spool.count_waiting()
+    typer.echo("spool and registry agree" + (f"; {waiting} instances wait to be registered" if waiting else ""))
 
 
 @spool_commands.command()
 def rebuild() -> None:
     """Register every instance of the spool that the registry does not have; an empty registry is made anew."""
+    from db.session import Database  # noqa: PLC0415
     from dicom_node.reconcile import rebuild as rebuild_registry  # noqa: PLC0415
 
-    spool, registry = _opened()
-    count = rebuild_registry(spool, registry)
-    typer.echo(f"{count} instances wait to be registered; the running node does it within seconds")
+    settings = start("spool")
+    require_installation(settings)
+    registry = Database(settings.database_url)
+    if not registry.is_there or registry.schema_revisions()[0] is None:
+        registry.upgrade()
+    spool = _spool(settings)
+    count = rebuild_registry(spool, open_registry(settings))
+    waiting = spool.count_waiting()
+    typer.echo(f"{count} found; {waiting} instances wait to be registered: the running node does it within seconds")
 
 
-def _opened() -> "tuple[Spool, Database]":
+def _spool(settings: "Settings") -> "Spool":
     from dicom_node.spool import Spool  # noqa: PLC0415
 
-    settings = start("spool")
-    registry = open_registry(settings)
     spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
     spool.create()
-    return spool, registry
+    return spool

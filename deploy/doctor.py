@@ -70,6 +70,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("task catalogue", _catalogue),
         ("model pack", _model_pack),
         ("node", _node),
+        ("registering", _registering),
         ("work", _work),
         ("quarantine", _quarantine),
         ("set aside", _set_aside),
@@ -187,6 +188,16 @@ def _node(settings: Settings) -> str:
     except EchoWorkerError as error:
         raise FaultError(f"{error}; is it running? Start it with echoworker up, or echoworker node") from error
     return f"{peer} answers C-ECHO"
+
+
+def _registering(settings: Settings) -> str:
+    patience_s = settings.pipeline.wake_again_after_s
+    if left := Spool(settings.spool_dir).count_waiting(longer_than_s=patience_s):
+        raise Doubt(
+            f"{left} instances have waited longer than {patience_s:g} s to be registered (by the intake of echoworker "
+            "node): does it run, is the registry there, does its log say why not?"
+        )
+    return f"no instance has waited longer than {patience_s:g} s"
 
 
 def _work(settings: Settings) -> str:

@@ -23,11 +23,17 @@ class Difference:
 
 
 def unregistered(spool: Spool, database: Database, *, since: datetime | None = None) -> Iterator[Path]:
-    """The instances of the spool that the registry does not have; with `since`, of studies changed after that."""
+    """The instances of the spool that the registry does not have, and that do not wait for it to take them.
+
+    With `since`, of studies changed after that. The node may be receiving meanwhile.
+    """
     for folder in spool.study_folders(changed_since=since):
-        with database.read() as session:
-            known = known_sop_instance_uids(session, folder.name)
-        yield from (path for path in sorted(folder.glob("*.dcm")) if path.stem not in known)
+        # In this order: an instance waits until the registry has it.
+        at_rest = [path for path in sorted(folder.glob("*.dcm")) if not spool.is_waiting(path)]
+        if at_rest:
+            with database.read() as session:
+                known = known_sop_instance_uids(session, folder.name)
+            yield from (path for path in at_rest if path.stem not in known)
 
 
 def compare(spool: Spool, database: Database, *, verify: bool = False) -> Iterator[Difference]:
@@ -41,7 +47,7 @@ def compare(spool: Spool, database: Database, *, verify: bool = False) -> Iterat
 
 
 def rebuild(spool: Spool, database: Database, *, since: datetime | None = None) -> int:
-    """Put what the registry does not have among the instances that wait to be registered; how many there are."""
+    """Put what the registry does not have among the instances that wait to be registered; how many were put there."""
     count = 0
     for path in unregistered(spool, database, since=since):
         with suppress(UnreadableInstanceError):  # `compare` names it

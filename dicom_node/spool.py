@@ -146,6 +146,20 @@ class Spool:
         """The instances that wait to be registered, in no particular order."""
         return self._unregistered.glob("*.dcm")
 
+    def is_waiting(self, kept: Path) -> bool:
+        """Whether an instance, under its final name, waits to be registered."""
+        return (self._unregistered / f"{kept.parent.name}_{kept.name}").exists()
+
+    def count_waiting(self, *, longer_than_s: float = 0.0) -> int:
+        """How many instances have waited at least so long to be registered."""
+        since = datetime.now(UTC).timestamp() - longer_than_s
+        count = 0
+        for path in self.unregistered():
+            with suppress(FileNotFoundError):  # it has just been registered
+                # ctime: when it got its name in the queue; mtime is when it was received.
+                count += path.stat().st_ctime <= since
+        return count
+
     def unregistered_studies(self, but_for: Collection[Path] = ()) -> set[str]:
         """The Study Instance UIDs of the instances that wait to be registered, some of them left out."""
         return {path.stem.rpartition("_")[0] for path in self.unregistered() if path not in but_for}
@@ -217,7 +231,7 @@ class Spool:
 
 def _is_held(path: Path) -> bool:
     """Whether a process still writes to a temporary file, however slowly: it holds a lock on it."""
-    with path.open("rb") as file:
+    with path.open("r+b") as file:  # NFS locks no file that is open for reading alone
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

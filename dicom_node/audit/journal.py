@@ -6,6 +6,7 @@ Its process holds a lock on the file. The lock ends with the process, however th
 to put into the trail. A message may so be told twice, never not at all.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -16,12 +17,16 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
+from config.whole_files import unfinished_name
 from dicom_node.audit.events import ReceivedInstances, RemoteAE, Transfer
 from dicom_node.audit.message import AuditMessage
 from dicom_node.spool import Spool
 from dicom_node.spool_notes import set_aside
 
 SUFFIX = ".transfers"
+_SENDER, _TRANSFER = TypeAdapter(RemoteAE), TypeAdapter(Transfer)
 
 
 class TransferJournal:
@@ -45,7 +50,7 @@ class TransferJournal:
         with suppress(OSError):
             if self._descriptor is None:
                 self._descriptor = self._begin()
-            os.write(self._descriptor, _line(asdict(transfer)))
+            _append(self._descriptor, asdict(transfer))
 
     def messages(self) -> list[AuditMessage]:
         """What the trail is to say of it."""
@@ -60,19 +65,24 @@ class TransferJournal:
             self._descriptor = None
 
     def _begin(self) -> int:
-        unfinished = self._path.with_suffix(".begun")
+        unfinished = unfinished_name(self._path)
         # Readable for the group alone, as the trail: it names patients by their ID.
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o640)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        os.write(descriptor, _line(asdict(self._sender)))
-        unfinished.rename(self._path)  # locked from the moment that others see it
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _append(descriptor, asdict(self._sender))
+            unfinished.rename(self._path)  # locked from the moment that others see it
+        except OSError:  # while the disk is full, each association would leave an open file behind
+            os.close(descriptor)
+            unfinished.unlink(missing_ok=True)
+            raise
         return descriptor
 
 
 def left_behind(spool: Spool) -> Iterator[ReceivedInstances]:
     """What processes that died have not put into the trail; each file is gone once the next is asked for."""
     for path in spool.receivers.glob(f"*{SUFFIX}"):
-        with suppress(FileNotFoundError), path.open("rb") as file:
+        with suppress(FileNotFoundError), path.open("r+b") as file:  # NFS locks no file that is open for reading alone
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -81,20 +91,23 @@ def left_behind(spool: Spool) -> Iterator[ReceivedInstances]:
                 continue  # another process was first
             try:
                 yield _read(file)
-            except (ValueError, TypeError, KeyError) as error:
+            except ValidationError as error:
                 set_aside(spool, path, error)
             else:
                 path.unlink(missing_ok=True)
 
 
 def _read(lines: Iterator[bytes]) -> ReceivedInstances:
-    said = [json.loads(line) for line in lines if line.endswith(b"\n")]  # the last may be torn
-    sender = said[0] if said else {"ae_title": "", "address": ""}
-    instances = ReceivedInstances(RemoteAE(**sender))
-    for item in said[1:]:
-        instances.add(Transfer(**item))
+    whole = [line for line in lines if line.endswith(b"\n")]  # the last may be torn
+    instances = ReceivedInstances(_SENDER.validate_json(whole[0]) if whole else RemoteAE(ae_title="", address=""))
+    for line in whole[1:]:
+        instances.add(_TRANSFER.validate_json(line))
     return instances
 
 
-def _line(content: dict[str, object]) -> bytes:
-    return json.dumps(content).encode() + b"\n"
+def _append(descriptor: int, content: dict[str, object]) -> None:
+    """Add a line, or on a full disk nothing of it: the next one would go on where it was torn."""
+    line, size = json.dumps(content).encode() + b"\n", os.fstat(descriptor).st_size
+    if os.write(descriptor, line) < len(line):
+        os.ftruncate(descriptor, size)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

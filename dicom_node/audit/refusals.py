@@ -1,7 +1,7 @@
-"""Refused associations in the audit trail: each of the first, and of a flood how many more there were.
+"""Refused associations, in the audit trail or in the log: each of the first, and of a flood how many more there were.
 
-Whoever can reach the port can be refused as often as it likes; the trail must not fill the disk for it, nor hide what
-else happens in the meantime.
+Whoever can reach the port can be refused as often as it likes; neither must fill the disk for it, nor hide what else
+happens in the meantime.
 """
 
 import threading
@@ -9,8 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from dicom_node.audit.events import RemoteAE, association_refused
-from dicom_node.audit.message import AuditMessage
+from dicom_node.audit.events import RemoteAE
 
 WINDOW_S = 60.0
 ADDRESSES = 100
@@ -21,9 +20,9 @@ ELSEWHERE = "elsewhere"
 class Refusals:
     """Of one process; safe for several threads."""
 
-    def __init__(self, record: Callable[[AuditMessage], None], *, told_each: int) -> None:
-        """Give messages to `record`: of an address at most `told_each` in a window, and one with the sum of others."""
-        self._record = record
+    def __init__(self, tell: Callable[[RemoteAE, str], None], *, told_each: int) -> None:
+        """Give callers and reasons to `tell`: of an address at most `told_each` in a window, then the sum of others."""
+        self._tell = tell
         self._told_each = told_each
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
@@ -38,7 +37,7 @@ class Refusals:
             self._counts[address] += 1
             is_told = is_known and self._counts[address] <= self._told_each
         if is_told:
-            self._record(association_refused(caller, reason=reason))
+            self._tell(caller, reason)
 
     def sum_up(self, *, now: bool = False) -> None:
         """Tell what was not told one by one, once the window is over; `now`: whether it is or not."""
@@ -51,4 +50,4 @@ class Refusals:
             more = count - (0 if address == ELSEWHERE else self._told_each)
             if more > 0:
                 caller = RemoteAE(ae_title="", address=address)
-                self._record(association_refused(caller, reason=f"{more} more refused within {WINDOW_S:g} s"))
+                self._tell(caller, f"{more} more refused within {WINDOW_S:g} s")

@@ -205,7 +205,9 @@ def _as_scp() -> str:
         "comes again with the same elements in another uncompressed transfer syntax, or with sequences of another kind "
         "of length: the first is kept. Other bytes under a known SOP Instance UID, which a sender also makes by "
         "compressing, never replace the first: they are kept beside it, in quarantine, and answered with the warning. "
-        "To that sender, storage commitment is then refused for the UID until it has sent what is kept.",
+        "To that sender, storage commitment is then refused for the UID until it has sent what is kept. All this is "
+        "within a study: in another one the same UID is an instance of its own, as an archive that splits or merges "
+        "studies sends it.",
         table(("status", "when"), answers),
         "Error Comment (0000,0902) says what was wrong, without a value of the data set.",
     )

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from config.logs import Event, emit, place_of
 from config.settings import Settings
@@ -29,12 +29,12 @@ class Housekeeping:
         associations: OpenAssociations,
         open_studies: OpenStudies,
         callers: Callers,
-        refusals: Refusals,
+        refusals: Iterable[Refusals],
         audit: AuditTrail,
     ) -> None:
         self._settings, self._spool, self._associations = settings, spool, associations
         self._open_studies, self._callers = open_studies, callers
-        self._refusals, self._audit = refusals, audit
+        self._refusals, self._audit = tuple(refusals), audit
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._keep_house, name="housekeeping", daemon=True)
 
@@ -46,10 +46,11 @@ class Housekeeping:
         """End, and say the last word of this process."""
         self._stopping.set()
         self._thread.join()
-        self._callers.publish()
-        self._open_studies.withdraw()
-        self._record_ended()
-        self._refusals.sum_up(now=True)
+        self._do(self._callers.publish)
+        self._do(self._open_studies.withdraw)
+        self._do(self._record_ended)
+        for refusals in self._refusals:
+            refusals.sum_up(now=True)
 
     def _keep_house(self) -> None:
         self._do(self._sweep_unfinished)
@@ -63,7 +64,7 @@ class Housekeeping:
                 self._do(self._sweep_unfinished)
             self._do(lambda: self._open_studies.publish(self._associations.studies()))
             self._do(self._callers.publish)
-            self._record_ended()
+            self._do(self._record_ended)
             self._do(self._record_left_behind)
 
     def _do(self, duty: Callable[[], None]) -> None:
@@ -71,13 +72,16 @@ class Housekeeping:
             duty()
         except OSError as error:  # a full disk: tried again in a moment
             emit(Event.SPOOL_AWAY, error=place_of(error))
+        except Exception as error:  # noqa: BLE001  this thread says which studies are open, as long as the process lives
+            emit(Event.DUTY_FAILS, error=place_of(error))
 
     def _record_ended(self) -> None:
         for journal in self._associations.take_ended():
             for message in journal.messages():
                 self._audit.record(message)
             journal.close()
-        self._refusals.sum_up()
+        for refusals in self._refusals:
+            refusals.sum_up()
 
     def _record_left_behind(self) -> None:
         """What a process that was killed has received, this one before its start or another one beside it."""

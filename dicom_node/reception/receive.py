@@ -160,7 +160,7 @@ class Reception:
 
     def _refuse(self, error: Exception) -> tuple[StorageStatus, str]:
         status = status_of(error)
-        reason = str(error) if isinstance(error, SpoolError) else place_of(error)
+        reason = _reason(error)
         instance = self._announced.sop_instance_uid
         emit(
             Event.INSTANCE_REFUSED,
@@ -180,11 +180,20 @@ class Reception:
         try:
             put_in_quarantine(self._spool, file.path, reason=reason, calling_ae_title=self._announced.calling_ae_title)
             file.close()
-        except OSError:
+        except Exception:  # noqa: BLE001  whatever it is, the sender has to keep its copy
             with suppress(OSError):
                 file.discard()
             return StorageStatus.OUT_OF_RESOURCES, "the quarantine cannot be written"
         return status, reason
+
+
+def _reason(error: Exception) -> str:
+    """Why an instance is refused, for the log and for its sender; nothing of the data set."""
+    if isinstance(error, SpoolError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"the spool cannot be written: {error.strerror}"
+    return place_of(error)
 
 
 def receive_data_set(

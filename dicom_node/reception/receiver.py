@@ -18,7 +18,7 @@ from config.logs import Event, emit, place_of
 from config.peers import Role
 from config.settings import Settings
 from db.received import ACCEPTED
-from dicom_node.audit.events import RemoteAE, application_started, application_stopped
+from dicom_node.audit.events import RemoteAE, application_started, application_stopped, association_refused
 from dicom_node.audit.refusals import Refusals
 from dicom_node.audit.syslog import AuditForwarder
 from dicom_node.audit.trail import AuditTrail
@@ -70,7 +70,8 @@ class Receiver:
         self._open_studies = OpenStudies(self._spool)
         self._callers = Callers(self._spool)
         self._audit = AuditTrail(settings)
-        self._refusals = Refusals(self._audit.record, told_each=settings.audit.refusals_told)
+        self._audited = Refusals(self._audit_refusal, told_each=settings.audit.refusals_told)
+        self._logged = Refusals(_log_refusal, told_each=settings.audit.refusals_told)
         self._audit_forwarder = AuditForwarder(settings)
         register_retired_classes()
         self._contexts = accepted_contexts()
@@ -86,7 +87,13 @@ class Receiver:
         )
         self._servers: list[StorageServer] = []
         self._housekeeping = Housekeeping(
-            settings, self._spool, self._associations, self._open_studies, self._callers, self._refusals, self._audit
+            settings,
+            self._spool,
+            self._associations,
+            self._open_studies,
+            self._callers,
+            (self._audited, self._logged),
+            self._audit,
         )
 
     @property
@@ -195,19 +202,23 @@ class Receiver:
 
     def _note_refused(self, caller: Caller, refusal: Refusal) -> None:
         self._callers.note(ae_title=caller.calling_ae_title, address=caller.address, outcome=refusal.reason)
-        emit(Event.ASSOCIATION_REJECTED, calling_ae_title=caller.calling_ae_title, reason=refusal.reason)
+        remote = RemoteAE(ae_title=caller.calling_ae_title, address=caller.address)
+        self._logged.note(remote, reason=refusal.reason)
         if refusal.rejection is not Rejection.LOCAL_LIMIT:
-            remote = RemoteAE(ae_title=caller.calling_ae_title, address=caller.address)
-            self._refusals.note(remote, reason=refusal.reason)
+            self._audited.note(remote, reason=refusal.reason)
 
     def _on_turned_away(self, address: str, reason: HandshakeFailure | Ended) -> None:
         """A caller that never came to say its AE title."""
         self._callers.note(ae_title="", address=address, outcome=reason)
         if isinstance(reason, Ended):
             return  # a flood: counted in the list of callers, it fills neither the log nor the audit trail
-        emit(Event.ASSOCIATION_REJECTED, host=address, reason=str(reason))
+        remote = RemoteAE(ae_title="", address=address)
+        self._logged.note(remote, reason=reason)
         if reason is not HandshakeFailure.HUNG_UP:  # as port scans and load balancers do: nobody's identity failed
-            self._refusals.note(RemoteAE(ae_title="", address=address), reason=reason)
+            self._audited.note(remote, reason=reason)
+
+    def _audit_refusal(self, caller: RemoteAE, reason: str) -> None:
+        self._audit.record(association_refused(caller, reason=reason))
 
     def _take_over(self, association: Association, connection: socket.socket) -> None:
         window = Window()
@@ -246,6 +257,10 @@ class Receiver:
     def _running(self) -> list[Association]:
         associations = (association for server in self._servers for association in server.active_associations)
         return [association for association in associations if association.is_established]
+
+
+def _log_refusal(caller: RemoteAE, reason: str) -> None:
+    emit(Event.ASSOCIATION_REJECTED, host=caller.address, calling_ae_title=caller.ae_title, reason=str(reason))
 
 
 def _reject(association: Association, rejection: Rejection) -> None:

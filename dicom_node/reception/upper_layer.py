@@ -26,7 +26,8 @@ association's thread runs again, with
 - any PDU that is no C-STORE: it is left in the stream, and pynetdicom reads it;
 - a message that breaks off, is broken, or beyond the limits; the end of the stream; an error of the socket;
 - the idle timer, which the association's thread answers with an abort;
-- an abort of ours (`Association.abort`), which sets the checkpoint itself.
+- an abort of ours (`Association.abort`), which sets the checkpoint itself;
+- an error of this software's own, upon which pynetdicom aborts: the other thread is not to wait for ever.
 
 An abort
 --------
@@ -46,7 +47,7 @@ from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 
-from config.logs import Event, emit
+from config.logs import Event, emit, place_of
 from dicom_node.reception.association_socket import ReadAheadSocket
 from dicom_node.reception.p_data import BrokenMessageError, Limits, MessageBrokenOffError, PDataReader, Sink
 from dicom_node.reception.store_messages import StoreRequest, read_store_request, store_response
@@ -88,6 +89,14 @@ class StorageUpperLayer(DULServiceProvider):
         self._stores_alone = False
 
     def _is_transport_event(self) -> bool:
+        try:
+            return self._has_come()
+        except Exception as error:  # pynetdicom aborts the association, and says to nobody why
+            emit(Event.ASSOCIATION_BROKEN, error=place_of(error), calling_ae_title=self.assoc.requestor.ae_title)
+            self._leave_to_pynetdicom()
+            raise
+
+    def _has_come(self) -> bool:
         if not (self._stores_alone and self.state_machine.current_state == "Sta6"):
             return super()._is_transport_event()
         while self._connection.has_input(WAIT_S):
@@ -143,8 +152,16 @@ class StorageUpperLayer(DULServiceProvider):
         except OSError:
             self._break_off(reception, "the connection ended, or stalled, in the middle of a data set", event="Evt17")
         else:
-            self._connection.send(store_response(request, *reception.finish()))
+            self._answer(request, reception)
         return True
+
+    def _answer(self, request: StoreRequest, reception: Reception) -> None:
+        try:
+            status, comment = reception.finish()
+        except Exception:
+            reception.abandon()
+            raise
+        self._connection.send(store_response(request, status, comment))
 
     def _next_store_request(self) -> StoreRequest | None:
         """The C-STORE-RQ that comes next, consumed; None, and nothing consumed, when something else does."""

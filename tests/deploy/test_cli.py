@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import socket
 import sqlite3
 import struct
@@ -24,6 +25,7 @@ from config.settings import load_settings
 from db.callers import record_calls
 from db.received import Call
 from deploy.cli import app
+from dicom_node.header import read_header
 from dicom_node.quarantine import put_in_quarantine
 from dicom_node.spool import Spool
 from tests.support.clips import SMALL, as_study_of_its_own
@@ -120,6 +122,25 @@ def test_a_registry_of_another_version_is_named(installation: Installation) -> N
     sqlite3.connect(installation.folder / "data" / "registry.sqlite3").execute("CREATE TABLE other (id)").close()
     said = "error: the registry's schema is at nothing, this version needs 0004: run echoworker db upgrade"
     assert installation.command("studies").stderr.strip() == said
+
+
+def test_a_lost_registry_is_made_again_from_the_spool(installation: Installation, tmp_path: Path) -> None:
+    spool = Spool(installation.folder / "data" / "spool")
+    spool.create()
+    received = spool.new_incoming()
+    shutil.copy(SMALL, received)
+    spool.keep(received, read_header(received))
+    assert "echoworker spool rebuild makes one" in installation.command("spool", "check").stderr
+    said = installation.command("spool", "rebuild").stdout
+    assert said == "0 found; 1 instances wait to be registered: the running node does it within seconds\n"
+    agreed = installation.command("spool", "check")
+    assert agreed.stdout == "spool and registry agree; 1 instances wait to be registered\n"
+    for waiting in spool.unregistered():
+        waiting.unlink()
+    differing = installation.command("spool", "check")
+    assert differing.returncode == 1
+    assert "not in the registry" in differing.stdout
+    assert installation.command("spool", "rebuild").stdout.startswith("1 found; 1 instances wait")
 
 
 def test_an_installation_without_studies_says_so(installation: Installation) -> None:

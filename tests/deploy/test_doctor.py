@@ -1,5 +1,6 @@
 """What `echoworker doctor` finds: what is well, what is left undone, and what is broken."""
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from config.settings import Settings, load_settings
 from db.schema import Study
 from db.session import Database
 from deploy.doctor import Finding, Level, examine
+from dicom_node.header import read_header
 from dicom_node.quarantine import put_in_quarantine
 from dicom_node.reception.receiver import Receiver
 from dicom_node.spool import Spool
@@ -90,6 +92,19 @@ def test_a_study_that_nobody_works_on_is_a_warning(settings: Settings) -> None:
     found = findings(settings)["work"]
     assert found.level is Level.WARN
     assert "1 for prepare (by echoworker worker, woken by echoworker beat)" in found.said
+
+
+def test_instances_that_nobody_registers_are_a_warning(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    Pipeline.create(settings)
+    spool = Spool(settings.spool_dir)
+    received = spool.new_incoming()
+    shutil.copy(SMALL, received)
+    spool.keep(received, read_header(received))
+    assert findings(settings)["registering"].level is Level.OK
+    monkeypatch.setenv("ECHOWORKER_PIPELINE__WAKE_AGAIN_AFTER_S", "0.001")
+    found = findings(load_settings())["registering"]
+    assert found.level is Level.WARN
+    assert found.said.startswith("1 instances have waited longer")
 
 
 def test_what_lies_in_quarantine_is_counted(settings: Settings) -> None:

@@ -22,6 +22,7 @@ from pynetdicom.pdu import A_ASSOCIATE_RQ, P_DATA_TF
 from pynetdicom.pdu_primitives import A_ASSOCIATE, ImplementationClassUIDNotification, MaximumLengthNotification
 from pynetdicom.presentation import build_context
 
+from config.logs import configure_logs
 from config.settings import load_settings
 from dicom_node.reception.receiver import Receiver
 from tests.support.clips import data_set_of, made_clip
@@ -36,6 +37,7 @@ FORKS.set_forkserver_preload(["tests.support.receivers"])
 def run_receiver(environment: dict[str, str]) -> None:
     os.environ.update(environment)
     with Path(environment["ECHOWORKER_DATA_DIR"], "receiver.log").open("a") as log:
+        configure_logs(process="receive", stream=log)
         os.dup2(log.fileno(), 2)
         receiver = Receiver(load_settings())
         receiver.start()
@@ -93,6 +95,10 @@ class ReceiverProcess:
     def threads(self) -> int:
         assert self.process is not None
         return len(list(Path(f"/proc/{self.process.pid}/task").iterdir()))
+
+    def open_files(self) -> int:
+        assert self.process is not None
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
 
 def _masked(environment: dict[str, str]) -> None:

@@ -1,5 +1,8 @@
 """No message of the trail is lost with the process that received the instances, and none is told for a living one."""
 
+import os
+import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ from dicom_node.audit.journal import SUFFIX, TransferJournal, left_behind
 from dicom_node.audit.message import AuditMessage, AuditSource, to_xml
 from dicom_node.spool import Spool
 from tests.support.audit_schema import parse_valid
+from tests.support.tools import require_root
 
 SENDER = RemoteAE(ae_title="VIVID1", address="10.20.0.7")
 CLIP = Transfer(sop_class_uid="1.2.840.10008.5.1.4.1.1.3.1", study_instance_uid="1.2.3", patient_id="P-17")
@@ -61,7 +65,18 @@ def test_what_a_dead_process_noted_is_told_once_by_another(spool: Spool) -> None
     assert list(spool.receivers.iterdir()) == []
 
 
-@pytest.mark.parametrize("content", [b"text\n", b"[]\n", b'{"other": 1}\n', b""])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"text\n",
+        b"[]\n",
+        b'{"other": 1}\n',
+        b"",
+        b"\xff\n",
+        b'{"ae_title": "A", "address": null}\n{"sop_class_uid": "1.2"}\n',
+        b'{"ae_title": "A", "address": "10.0.0.1"}\n{"sop_class_uid": "1.2", "patient_id": 5}\n',
+    ],
+)
 def test_a_damaged_file_stops_no_other(spool: Spool, content: bytes) -> None:
     for number in range(2):
         (spool.receivers / f"{number}{SUFFIX}").write_bytes(content)
@@ -74,3 +89,32 @@ def test_on_a_full_disk_it_is_told_from_memory(spool: Spool) -> None:
     journal.add(CLIP)
     assert counts(journal.messages()) == [("0", 1)]
     journal.close()
+
+
+def test_a_full_disk_leaves_no_file_open_behind_and_no_half_line(tmp_path: Path) -> None:
+    require_root("mounting a small file system")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", tmp_path], check=True)
+    try:
+        spool = Spool(tmp_path)
+        spool.receivers.mkdir()
+        filler = tmp_path / "filler"
+        with suppress(OSError):
+            filler.write_bytes(b"x" * 100_000)
+        open_before = len(list(Path("/proc/self/fd").iterdir()))
+        for _ in range(3):
+            journal = TransferJournal(spool.receivers, SENDER)
+            journal.add(CLIP)
+            journal.add(CLIP)
+            assert counts(journal.messages()) == [("0", 2)]
+        assert len(list(Path("/proc/self/fd").iterdir())) == open_before
+        assert list(spool.receivers.iterdir()) == []
+
+        os.truncate(filler, 4096)  # one page is free: the file outgrows it while instances come
+        journal = TransferJournal(spool.receivers, SENDER)
+        for _ in range(100):
+            journal.add(CLIP)
+        (file,) = spool.receivers.iterdir()
+        assert file.read_bytes().endswith(b"}\n")
+        journal.close()
+    finally:
+        subprocess.run(["umount", "-l", tmp_path], check=True)

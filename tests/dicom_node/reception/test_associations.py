@@ -12,8 +12,10 @@ import pytest
 from config.settings import load_settings
 from dicom_node.header import InstanceHeader, read_header
 from dicom_node.reception import associations as module
+from dicom_node.reception import receive
 from dicom_node.reception.access import AccessList, Caller
 from dicom_node.reception.associations import OpenAssociations
+from dicom_node.reception.receiver import Receiver
 from dicom_node.reception.reporting import studies_open_anywhere
 from dicom_node.spool import Kept, Spool
 from dicom_node.statuses import StorageStatus
@@ -206,3 +208,29 @@ def test_a_process_says_what_comes_slowly_and_not_what_was_there_long_ago(tmp_pa
         connection.sendall(b"".join(pdus[half:]))
         connection.recv(65536)
         wait_until(lambda: open_studies(data) == set(), 20, "the study to be let go while the association is open")
+
+
+@pytest.mark.parametrize(
+    "mistaken", [[(OpenAssociations, "ended")], [(Spool, "keep"), (receive, "put_in_quarantine")]], ids=["told", "kept"]
+)
+def test_an_error_of_our_own_acknowledges_nothing_and_holds_no_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mistaken: list[tuple[object, str]]
+) -> None:
+    monkeypatch.setenv("ECHOWORKER_NODE__PORT", "0")
+    monkeypatch.setenv("ECHOWORKER_NODE__MAXIMUM_ASSOCIATIONS", "1")
+    files = small_clips(tmp_path / "sent", 2)
+    receiver = Receiver(load_settings(data_dir=tmp_path / "data"))
+    receiver.start()
+    try:
+        with monkeypatch.context() as broken:
+            for place, name in mistaken:
+                broken.setattr(place, name, _fails)
+            assert store_while_it_lasts(receiver.port, files) == []
+        wait_until(lambda: store_while_it_lasts(receiver.port, files) == files, 10, "the place to be free again")
+        assert list((tmp_path / "data/spool/incoming").iterdir()) == []
+    finally:
+        receiver.stop()
+
+
+def _fails(*_: object, **__: object) -> None:
+    raise RuntimeError("a mistake of ours")

@@ -139,6 +139,30 @@ def test_a_full_disk_is_refused_with_a700_and_reception_recovers_by_itself(tmp_p
         subprocess.run(["umount", "-l", data], check=True)
 
 
+def test_on_a_full_disk_the_node_goes_on_refusing_and_stops_as_ever(tmp_path: Path) -> None:
+    require_root("mounting a small file system")
+    data = tmp_path / "data"
+    data.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", data], check=True)
+    try:
+        (file,) = small_clips(tmp_path / "sent", 1, kilobytes=3000)
+        with receiving(data, NODE__MINIMUM_FREE_BYTES=0) as receiver:
+            echoes(receiver.port)
+            with suppress(OSError):
+                (data / "filler").write_bytes(b"x" * 3_000_000)
+            before = receiver.open_files()
+            for _ in range(5):
+                association = associate(receiver.port)
+                answer = association.send_c_store(str(file))
+                assert answer.Status == 0xA700
+                assert answer.ErrorComment == "the spool cannot be written: No space left on device"
+                association.release()
+            wait_until(lambda: receiver.open_files() <= before, 20, "the associations to let go of their files")
+            assert [path.name for path in (data / "spool/receivers").iterdir() if path.suffix != ".json"] == []
+    finally:
+        subprocess.run(["umount", "-l", data], check=True)
+
+
 def test_below_the_low_water_mark_a_transfer_is_refused_before_the_disk_is_full(tmp_path: Path) -> None:
     (file,) = small_clips(tmp_path / "sent", 1)
     with receiving(tmp_path / "data", NODE__MINIMUM_FREE_BYTES=10**18) as receiver:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from config.logs import Event
+from config.settings import load_settings
 from tests.support.certificates import Authority
 from tests.support.dcmtk import SUCCESS, echoscu
-from tests.support.receivers import ReceiverProcess, associate, association_request, receiving
+from tests.support.receivers import ReceiverProcess, associate, association_request, connected, receiving
 from tests.support.servers import free_port
 from tests.support.waiting import wait_until
 
@@ -151,3 +153,17 @@ def test_the_flood_is_counted_not_logged(tmp_path: Path) -> None:
     counts = [call["count"] for calls in said for call in calls if "too many connections" in call["outcome"]]
     assert sum(counts) == FLOOD - OF_ONE_ADDRESS
     assert "127.0.0.2" not in (tmp_path / "data/receiver.log").read_text()
+
+
+def test_of_a_flood_of_refused_callers_the_log_names_the_first_and_counts_the_others(tmp_path: Path) -> None:
+    with receiving(tmp_path / "data", NODE__UNKNOWN_PEERS="refuse") as receiver:
+        for _ in range(30):
+            with connected(receiver.port) as connection:
+                connection.sendall(association_request())
+                assert connection.recv(1) == b"\3", "A-ASSOCIATE-RJ"
+    logged = [json.loads(line) for line in (tmp_path / "data/receiver.log").read_text().splitlines()]
+    refused = [(line["host"], line["reason"]) for line in logged if line["event"] == Event.ASSOCIATION_REJECTED]
+    told = load_settings().audit.refusals_told
+    assert refused == [("127.0.0.1", "no peer has this calling AE title")] * told + [
+        ("127.0.0.1", f"{30 - told} more refused within 60 s")
+    ]
