@@ -38,8 +38,10 @@ class Colours:
             What they mean, which is not what the header says where a decoder has converted them.
         """
         if self._table is not None:
-            stored = samples.view(f"u{samples.dtype.itemsize}") >> self._format.lowest_bit
-            stored &= stored.dtype.type(min(len(self._table) - 1, np.iinfo(stored.dtype).max))
+            stored = samples.view(f"u{samples.dtype.itemsize}")
+            if self._format.lowest_bit:
+                stored = stored >> self._format.lowest_bit
+            stored = stored & stored.dtype.type(min(len(self._table) - 1, np.iinfo(stored.dtype).max))
             words: npt.NDArray[np.uint32] = np.take(self._table, stored, mode="clip")
             return words.view(np.uint8).reshape(*samples.shape, 4)[..., :3]
         if samples.dtype.itemsize == 2:
