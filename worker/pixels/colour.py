@@ -42,38 +42,34 @@ class Colours:
             if self._format.lowest_bit:
                 stored = stored >> self._format.lowest_bit
             stored = stored & stored.dtype.type(min(len(self._table) - 1, np.iinfo(stored.dtype).max))
-            words: npt.NDArray[np.uint32] = np.take(self._table, stored, mode="clip")
-            return words.view(np.uint8).reshape(*samples.shape, 4)[..., :3]
+            shown: npt.NDArray[Any] = np.take(self._table, stored, mode="clip")
+            if shown.dtype == np.uint8:  # grey: three channels that are one in memory
+                return np.broadcast_to(shown[..., np.newaxis], (*shown.shape, 3))
+            return shown.view(np.uint8).reshape(*shown.shape, 4)[..., :3]
         if samples.dtype.itemsize == 2:
             samples = samples >> (self._format.lowest_bit + max(self._format.bits_stored - 8, 0))
-        shown = samples.astype(np.uint8, copy=False)
+        colours = samples.astype(np.uint8, copy=False)
         if photometric in _RGB_ONCE_DECODED:
-            return shown
-        return np.asarray(convert_color_space(shown, "YBR_FULL", "RGB"), np.uint8)
+            return colours
+        return np.asarray(convert_color_space(colours, "YBR_FULL", "RGB"), np.uint8)
 
 
-def _table(header: FileDataset, pixel_format: PixelFormat) -> npt.NDArray[np.uint32]:
-    """What each stored value is shown as: [2 to the power of the bits stored], red, green, blue and a spare byte each.
+def _table(header: FileDataset, pixel_format: PixelFormat) -> npt.NDArray[Any]:
+    """What each stored value is shown as, [2 to the power of the bits stored].
 
-    One word for each value is looked up several times as fast as three bytes are.
+    Greys as uint8. Colours as uint32: red, green, blue and a spare byte, since one word is looked up several times as
+    fast as three bytes are.
     """
-    shown = np.zeros((1 << pixel_format.bits_stored, 4), np.uint8)
-    shown[:, :3] = _shown(header, pixel_format)
-    return shown.view(np.uint32)[:, 0]
-
-
-def _shown(header: FileDataset, pixel_format: PixelFormat) -> Frame:
-    """[2 to the power of the bits stored, 3]."""
     values = np.arange(1 << pixel_format.bits_stored, dtype=np.int32)
     if pixel_format.signed:
         sign = 1 << (pixel_format.bits_stored - 1)
         values = (values ^ sign) - sign
     if pixel_format.photometric == "PALETTE COLOR":
-        return palette_colours(header, values)
+        colours = np.zeros((len(values), 4), np.uint8)
+        colours[:, :3] = palette_colours(header, values)
+        return colours.view(np.uint32)[:, 0]
     grey = _grey(values, pixel_format)
-    if pixel_format.photometric == "MONOCHROME1":
-        grey = np.uint8(255) - grey
-    return np.repeat(grey[:, np.newaxis], 3, axis=1)
+    return np.uint8(255) - grey if pixel_format.photometric == "MONOCHROME1" else grey
 
 
 def _grey(values: npt.NDArray[np.int32], pixel_format: PixelFormat) -> npt.NDArray[np.uint8]:

@@ -1,5 +1,7 @@
 """Whether a picture shows colour Doppler: by its pixels, for machines that call everything tissue."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
@@ -15,6 +17,16 @@ UNLIKE = 0.35
 PATCH = 5
 """Cells; an ECG, a caliper or the box around the colour is thinner."""
 FILLED = 0.5
+
+
+def is_grey(frames: Sequence[npt.NDArray[np.uint8]]) -> bool:
+    """Whether nothing in these pictures, [rows, columns, 3] each, is as coloured as flow is: true of most clips."""
+    for frame in frames:
+        red, green, blue = (frame[..., channel] for channel in range(3))
+        level, least = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
+        if ((level - least) >= UNLIKE * BRIGHT).any():
+            return False
+    return True
 
 
 def coloured_cells(colours: npt.NDArray[np.uint8], body: Mask) -> Mask:

@@ -49,12 +49,17 @@ def central_square(region: Region) -> Region:
 
 def _fast_frame(picture: Picture, region: Region) -> Picture:
     square = central_square(region)
+    is_grey = picture.strides[2] == 0  # three channels that are one in memory
+    channels = picture[..., :1] if is_grey else picture
     # A copy, but for a picture that is seen whole and may be written to, as torch asks for.
-    crop = np.require(picture[square.top : square.bottom, square.left : square.right], requirements=("C", "W"))
+    crop = np.require(channels[square.top : square.bottom, square.left : square.right], requirements=("C", "W"))
     channels_first = torch.from_numpy(crop).permute(2, 0, 1)[None]
     # On uint8 this is several times as fast as Pillow's filter, and within one level of it.
-    resized = interpolate(channels_first, size=(SIDE, SIDE), mode="bicubic", antialias=True)
-    return resized[0].permute(1, 2, 0).numpy()
+    resized = interpolate(channels_first, size=(SIDE, SIDE), mode="bicubic", antialias=True)[0].numpy()
+    frame = np.empty((SIDE, SIDE, 3), np.uint8)
+    for channel in range(3):  # plane by plane: a fifth of the time of transposing
+        frame[..., channel] = resized[0 if is_grey else channel]
+    return frame
 
 
 def _upstream_frame(picture: Picture, region: Region) -> Picture:

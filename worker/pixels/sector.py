@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from config.errors import ClipError
-from worker.pixels.colour_doppler import coloured_cells
+from worker.pixels.colour_doppler import coloured_cells, is_grey
 from worker.pixels.regions import (
     MINIMUM_SIDE,
     TEXT_INSIDE,
@@ -18,7 +18,7 @@ from worker.pixels.regions import (
     beside,
     choose_picture,
 )
-from worker.pixels.speckle import Grid, Mask, coarse_grid, moving_bodies, textured_bodies
+from worker.pixels.speckle import Grid, Mask, coarse_grid, coarse_step, moving_bodies, textured_bodies
 
 LEAST_PART = 0.02
 """Of the picture; what is smaller is no picture of the heart."""
@@ -65,17 +65,26 @@ def refined(layout: Layout, frames: Sequence[npt.NDArray[np.uint8]]) -> Layout:
     Some machines call everything tissue, colour Doppler too, and some name their whole screen as the region: then
     the sector inside it is taken, as in a clip without regions. The frames are those of `find_sector`.
     """
+    rows, columns = frames[0].shape[:2]
+    is_whole_screen = layout.region.area >= WHOLE_PICTURE * rows * columns
+    if not is_whole_screen and is_grey([_sparse(frame, layout.region) for frame in frames[::3]]):
+        return layout
     try:
         seen = find_sector(frames)
     except ClipError:
         return layout
     layout = replace(layout, contents=layout.contents | (seen.contents & {Content.COLOUR_DOPPLER}))
-    rows, columns = frames[0].shape[:2]
-    if layout.region.area < WHOLE_PICTURE * rows * columns:
+    if not is_whole_screen:
         return layout
     kept = (note for note in layout.notes if note != TEXT_INSIDE)
     notes = tuple(dict.fromkeys([*kept, "the machine's region was narrowed to its sector", *seen.notes]))
     return replace(layout, region=seen.region.common(layout.region), biplane=seen.biplane, notes=notes)
+
+
+def _sparse(frame: npt.NDArray[np.uint8], region: Region) -> npt.NDArray[np.uint8]:
+    """One pixel of every few within the region."""
+    step = coarse_step(frame)
+    return frame[region.top : region.bottom : step, region.left : region.right : step]
 
 
 def _pictures(grid: Grid, bodies: list[Mask], frames: Sequence[npt.NDArray[np.uint8]]) -> list[Picture]:

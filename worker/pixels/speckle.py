@@ -80,12 +80,17 @@ class Grid:
 
 def coarse_grid(frames: Sequence[npt.NDArray[np.uint8]]) -> Grid:
     """The coarse grid of RGB frames, [rows, columns, 3] each."""
-    step = -(-min(frames[0].shape[:2]) // CELLS)
+    step = coarse_step(frames[0])
     colours = np.stack([[frame[::step, ::step, channel] for frame in frames] for channel in range(3)])
     levels = colours.max(axis=0)
     differences = _difference(levels[1:], levels[:-1])
     change = max(CHANGE, min(_noise(differences) + 1, MOST_NOISE))
     return Grid(step=step, colours=colours, levels=levels, change=change, changes=differences >= change)
+
+
+def coarse_step(frame: npt.NDArray[np.uint8]) -> int:
+    """Of how many pixels, down and across, one is looked at in a picture of this size."""
+    return -(-int(min(frame.shape[:2])) // CELLS)
 
 
 def _difference(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
