@@ -185,7 +185,7 @@ def _left_out(sampled: Sequence[int], whole: Sequence[int]) -> tuple[str, ...]:
 def _faults_named() -> Iterator[None]:
     try:
         yield
-    except (ClipError, OSError):
+    except (ClipError, OSError, MemoryError):
         raise
     except UnreadableInstanceError as error:
         raise ClipError(str(error)) from error

@@ -38,8 +38,10 @@ class Colours:
             What they mean, which is not what the header says where a decoder has converted them.
         """
         if self._table is not None:
-            stored = samples.view(f"u{samples.dtype.itemsize}") >> self._format.lowest_bit
-            stored &= stored.dtype.type(min(len(self._table) - 1, np.iinfo(stored.dtype).max))
+            stored = samples.view(f"u{samples.dtype.itemsize}")
+            if self._format.lowest_bit:
+                stored = stored >> self._format.lowest_bit
+            stored = stored & stored.dtype.type(min(len(self._table) - 1, np.iinfo(stored.dtype).max))
             shown: npt.NDArray[Any] = np.take(self._table, stored, mode="clip")
             if shown.dtype == np.uint8:  # grey: three channels that are one in memory
                 return np.broadcast_to(shown[..., np.newaxis], (*shown.shape, 3))

@@ -145,6 +145,8 @@ class _Pictures:
             try:
                 samples, photometric = self._decode(stored, self.format)
                 yield self._colours.picture(samples, photometric)
+            except MemoryError:
+                raise  # the machine's, not the frame's
             except Exception:  # noqa: BLE001  damaged bytes lead decoders to any error; the caller counts them
                 yield None
 

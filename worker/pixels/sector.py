@@ -63,7 +63,7 @@ def refined(layout: Layout, frames: Sequence[npt.NDArray[np.uint8]]) -> Layout:
     """A machine's layout with what the pixels add to it.
 
     Some machines call everything tissue, colour Doppler too, and some name their whole screen as the region: then
-    the sector that moves inside it is taken. The frames are those of `find_sector`.
+    the sector inside it is taken, as in a clip without regions. The frames are those of `find_sector`.
     """
     rows, columns = frames[0].shape[:2]
     is_whole_screen = layout.region.area >= WHOLE_PICTURE * rows * columns
@@ -74,9 +74,10 @@ def refined(layout: Layout, frames: Sequence[npt.NDArray[np.uint8]]) -> Layout:
     except ClipError:
         return layout
     layout = replace(layout, contents=layout.contents | (seen.contents & {Content.COLOUR_DOPPLER}))
-    if not is_whole_screen or seen.origin != "motion":
+    if not is_whole_screen:
         return layout
-    notes = (*(note for note in layout.notes if note != TEXT_INSIDE), "the machine's region was narrowed to its sector")
+    kept = (note for note in layout.notes if note != TEXT_INSIDE)
+    notes = tuple(dict.fromkeys([*kept, "the machine's region was narrowed to its sector", *seen.notes]))
     return replace(layout, region=seen.region.common(layout.region), biplane=seen.biplane, notes=notes)
 
 

@@ -8,10 +8,11 @@ from bisect import bisect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from errno import EPROTONOSUPPORT
 from io import SEEK_CUR, SEEK_END, SEEK_SET, BytesIO, RawIOBase
 from itertools import accumulate
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import fsspec
 from pydicom.dataset import FileDataset, FileMetaDataset
@@ -122,7 +123,7 @@ def open_instance(location: Path | str) -> Iterator[OpenInstance]:
         Whatever pydicom raises on damaged bytes; its texts quote the data set.
     """
     if isinstance(location, str) and "://" in location:
-        with fsspec.open(location, "rb", cache_type="readahead") as remote:
+        with _bucket_client(location) as remote:
             yield _opened(remote, _OpenFile(remote))
         return
     with Path(location).open("rb") as file:
@@ -135,6 +136,14 @@ def open_instance(location: Path | str) -> Iterator[OpenInstance]:
                 raise  # the system's own; pydicom raises one without a number where a sequence ends too soon
             raise ClipError("cut off inside a sequence of the header") from error
         yield instance
+
+
+def _bucket_client(url: str) -> Any:
+    try:
+        return fsspec.open(url, "rb", cache_type="readahead")
+    except (ImportError, ValueError) as error:  # nothing of the object's: it must not pass for a damaged one
+        scheme, _, _ = url.partition("://")
+        raise OSError(EPROTONOSUPPORT, f"no client for {scheme}:// is installed") from error
 
 
 def _opened(file: BinaryIO, source: ByteSource) -> OpenInstance:

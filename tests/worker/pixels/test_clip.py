@@ -15,8 +15,8 @@ from pydicom.uid import CTImageStorage
 from config.errors import ClipError
 from tests.support.clips import LARGE, SMALL, made_clip, region
 from worker.pixels.clip import read_clip
-from worker.pixels.profiles import UPSTREAM
-from worker.pixels.regions import Content
+from worker.pixels.profiles import PROFILES, UPSTREAM, Profile
+from worker.pixels.regions import TEXT_INSIDE, Content
 
 TEN_FRAMES = np.zeros((10, 100, 100), np.uint8)
 
@@ -128,6 +128,26 @@ def test_the_region_decides_what_is_seen(tmp_path: Path) -> None:
     assert np.all(clip.frames == 255)
 
 
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=list(PROFILES))
+def test_text_on_a_screen_that_is_called_one_region_reaches_no_tensor_though_nothing_moves(
+    profile: Profile, tmp_path: Path
+) -> None:
+    row, column = np.mgrid[0:480, 0:640]
+    fan = (np.hypot(row - 40, column - 320) < 400) & (np.abs(column - 320) < (row - 40) * 0.8)
+    speckle = np.random.default_rng(0).integers(0, 200, (480, 640), np.uint8)
+    screen = np.where(fan, speckle, np.uint8(0))
+    named = screen.copy()
+    named[4:28, 150:350] = np.random.default_rng(1).integers(0, 2, (24, 200), np.uint8) * 255
+    everything = {"SequenceOfUltrasoundRegions": [region(0, 0, 639, 479)]}
+    clips = [
+        read_clip(made_clip(tmp_path / "clip.dcm", np.stack([one] * 12), "MONOCHROME2", **everything), profile)
+        for one in (screen, named)
+    ]
+    assert np.array_equal(clips[0].frames, clips[1].frames)
+    assert TEXT_INSIDE not in clips[1].notes
+    assert "nothing moves: the sector was found by its texture" in clips[1].notes
+
+
 @pytest.mark.parametrize(
     ("file", "reason"),
     [
@@ -158,3 +178,8 @@ def test_the_class_of_the_data_set_counts_not_its_pixels(tmp_path: Path) -> None
     file = made_clip(tmp_path / "clip.dcm", TEN_FRAMES, "MONOCHROME2", SOPClassUID=CTImageStorage)
     with pytest.raises(ClipError, match="CT Image Storage"):
         read_clip(file)
+
+
+def test_a_bucket_that_no_client_reaches_is_no_damage_of_the_object() -> None:
+    with pytest.raises(OSError, match="no client for nowhere:// is installed"):
+        read_clip("nowhere://bucket/clip.dcm")
