@@ -343,16 +343,16 @@ def test_a_large_instance_is_never_held_in_memory(tmp_path: Path, path: str) -> 
 def test_what_is_broken_off_on_the_stock_path_is_swept_by_the_next_start(tmp_path: Path) -> None:
     (file,) = small_clips(tmp_path / "sent", 1)
     incoming = tmp_path / "data/spool/incoming"
-    receiver = ReceiverProcess(tmp_path / "data", NODE__RECEIVE_PATH="stock", NODE__IDLE_TIMEOUT_S=0.2)
-    receiver.start()
-    with established(receiver.port) as connection:
+    killed = ReceiverProcess(tmp_path / "data", NODE__RECEIVE_PATH="stock")
+    killed.start()
+    with established(killed.port) as connection:
         connection.sendall(b"".join(store_pdus(file))[:-100])
         wait_until(lambda: list(incoming.iterdir()), 10, "the transfer to begin")
-    receiver.kill()
+        killed.kill()  # before the connection is closed: then it would clean up itself
     assert list(incoming.iterdir()) != []
     wait_until(lambda: _age_s(incoming) > 0.5, 10, "what was left over to grow old")
-    receiver.start()
-    receiver.stop()
+    with receiving(tmp_path / "data", NODE__RECEIVE_PATH="stock", NODE__IDLE_TIMEOUT_S=0.2):
+        pass
     assert list(incoming.iterdir()) == []
 
 
