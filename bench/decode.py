@@ -18,29 +18,28 @@ import subprocess
 import sys
 import tempfile
 import time
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import deid_data
 import imagecodecs
 import numpy as np
 import numpy.typing as npt
 import pydicom
 import torch
 from PIL import Image
-from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
 from pydicom.pixels import get_decoder, iter_pixels
 from pydicom.uid import JPEGBaseline8Bit
 
-from tests.support.clips import made_clip, region
+from tests.support.clips import LARGE, SMALL, made_clip, region
+from tests.support.real_clips import AFFINITI, EPIQ, TERASON, real_file
 from worker.pixels.clip import Clip, read_clip
 from worker.pixels.profiles import central_square
 
 ROUNDS = 7
 CLIPS_FOR_THREADS = 24
+REAL = (SMALL.name, LARGE.name, AFFINITI, EPIQ, TERASON)
 MEMORY = """
 import re, sys, torch
 from pathlib import Path
@@ -58,19 +57,6 @@ print(megabytes("VmHWM") - before)
 """
 
 Frames = npt.NDArray[np.uint8]
-
-
-def real_clips(folder: Path) -> Iterator[Path]:
-    """Every multi-frame ultrasound file of the three packages that is long enough."""
-    for name in ("examples_ybr_color.dcm", "color3d_jpeg_baseline.dcm"):
-        yield Path(str(get_testdata_file(name, download=False)))
-    ultrasounds = Path(deid_data.__file__).parent / "data" / "ultrasounds"
-    yield ultrasounds / "ultrasound-multiframe.dcm"
-    for archive in sorted(ultrasounds.glob("*_CINE.zip")):
-        with zipfile.ZipFile(archive) as opened:
-            for member in opened.namelist():
-                if member.endswith(".dcm"):
-                    yield Path(opened.extract(member, folder))
 
 
 def synthetic_clip(file: Path) -> Path:
@@ -168,7 +154,7 @@ def main() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         synthetic = synthetic_clip(Path(folder) / "synthetic.dcm")
-        clips = [*real_clips(Path(folder)), synthetic]
+        clips = [*(real_file(name, Path(folder)) for name in REAL), synthetic]
         for file in clips:
             compare(file, rounds)
         threads(synthetic, rounds)

@@ -11,13 +11,9 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from config.settings import CallersSettings
-from db.received import ACCEPTED, Call
+from db.received import ACCEPTED, ELSEWHERE, OTHER_AE_TITLES, Call
 from db.schema_peers import Caller
 
-OTHERS = "other AE titles"
-"""As if it were the AE title of the callers that were folded into one row."""
-ELSEWHERE = "elsewhere"
-"""As if it were the address of those from many addresses."""
 REFUSED = "refused, for whatever reason"
 FOLDED = 2
 """Rows that may come of folding."""
@@ -59,7 +55,7 @@ def _fold(session: Session, rows: Sequence[Caller], address: str) -> None:
     """Replace rows by one for all that were accepted, and one for all that were not."""
     calls = [
         Call(
-            ae_title=OTHERS,
+            ae_title=OTHER_AE_TITLES,
             address=address,
             outcome=ACCEPTED if row.outcome == ACCEPTED else REFUSED,
             count=row.count,

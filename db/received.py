@@ -8,6 +8,11 @@ from config.rules import NO_RULE, Decision
 ACCEPTED = "accepted"
 """The outcome of a call that became an association; any other says why it did not."""
 
+OTHER_AE_TITLES = "other AE titles"
+"""As if it were the AE title of the many callers of a flood that are counted together."""
+ELSEWHERE = "elsewhere"
+"""As if it were the address of those from many addresses."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:

@@ -114,7 +114,7 @@ class Spool:
             received.unlink()
             kept = Kept.REPEATED
         else:
-            received.rename(self._waiting_name(header))
+            received.rename(self._waiting_name(header.study_instance_uid, header.sop_instance_uid))
             kept = Kept.STORED
         self._conflict(header.sop_instance_uid, header.calling_ae_title).unlink(missing_ok=True)
         sync(final.parent)
@@ -148,7 +148,7 @@ class Spool:
 
     def is_waiting(self, kept: Path) -> bool:
         """Whether an instance, under its final name, waits to be registered."""
-        return (self._unregistered / f"{kept.parent.name}_{kept.name}").exists()
+        return self._waiting_name(kept.parent.name, kept.stem).exists()
 
     def count_waiting(self, *, longer_than_s: float = 0.0) -> int:
         """How many instances have waited at least so long to be registered."""
@@ -175,7 +175,7 @@ class Spool:
     def wait_again(self, kept: Path, header: InstanceHeader) -> None:
         """Put an instance that lies under its final name among those that wait to be registered."""
         with suppress(FileExistsError):  # it waits there already
-            os.link(kept, self._waiting_name(header))
+            os.link(kept, self._waiting_name(header.study_instance_uid, header.sop_instance_uid))
 
     def study_folders(self, *, changed_since: datetime | None = None) -> Iterator[Path]:
         """The folder of each study, named by its UID; with `changed_since`, of those that got an instance after it."""
@@ -217,8 +217,8 @@ class Spool:
     def _conflict(self, sop_instance_uid: str, calling_ae_title: str | None) -> Path:
         return self._conflicts / f"{sop_instance_uid}_{ae_title_digest(calling_ae_title or '')}"
 
-    def _waiting_name(self, header: InstanceHeader) -> Path:
-        return self._unregistered / f"{header.study_instance_uid}_{header.sop_instance_uid}.dcm"
+    def _waiting_name(self, study_instance_uid: str, sop_instance_uid: str) -> Path:
+        return self._unregistered / f"{study_instance_uid}_{sop_instance_uid}.dcm"
 
     def relative(self, path: Path) -> str:
         """A path as the registry holds it: below the spool, so that the spool can move."""

@@ -117,6 +117,6 @@ def view_gate(
     return ViewGate(classifier=classifier, leaves_out=settings.views == "skip")
 
 
-def counted(reasons: Iterable[str]) -> str:
-    """Reasons with how often each was given, the commonest first."""
-    return "; ".join(f"{count} × {reason}" for reason, count in Counter(reasons).most_common())  # noqa: RUF001
+def counted(reasons: Iterable[str], *, most: int | None = None) -> str:
+    """Reasons with how often each was given, the commonest first; at most so many of them."""
+    return "; ".join(f"{count} × {reason}" for reason, count in Counter(reasons).most_common(most))  # noqa: RUF001

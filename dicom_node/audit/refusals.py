@@ -9,12 +9,12 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from db.received import ELSEWHERE
 from dicom_node.audit.events import RemoteAE
 
 WINDOW_S = 60.0
 ADDRESSES = 100
 """So many addresses are told apart in one window; those of a flood from more are counted together."""
-ELSEWHERE = "elsewhere"
 
 
 class Refusals:

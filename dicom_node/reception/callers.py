@@ -7,14 +7,11 @@ is an AE title and an outcome: the reason of a refusal may quote an invented tit
 from collections.abc import Iterable
 from dataclasses import replace
 
-from db.received import ACCEPTED, Call
+from db.received import ACCEPTED, ELSEWHERE, OTHER_AE_TITLES, Call
 
 CALLERS_OF_ONE_ADDRESS = 20
 ADDRESSES = 100
-OTHER_AE_TITLES = "other AE titles"
 OTHER_REASONS = "refused, for various reasons"
-ELSEWHERE = "elsewhere"
-"""In place of an address: that of the many of a flood."""
 
 _Caller = tuple[str, str]
 """AE title and outcome."""

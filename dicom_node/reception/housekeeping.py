@@ -58,7 +58,7 @@ class Housekeeping:
         while not self._stopping.wait(SPEAKS_EVERY_S):
             if time.monotonic() - swept_at > SWEEP_EVERY_S:
                 swept_at = time.monotonic()
-                self._do(self._sweep)  # first: on a full disk it is the one that makes room
+                self._do(self.sweep_incoming)  # first: on a full disk it is the one that makes room
             if time.monotonic() - swept_all_at > SWEEP_UNFINISHED_EVERY_S:
                 swept_all_at = time.monotonic()
                 self._do(self._sweep_unfinished)
@@ -89,7 +89,14 @@ class Housekeeping:
             for message in instances.messages():
                 self._audit.record(message)
 
-    def _sweep(self) -> None:
+    def sweep_incoming(self) -> None:
+        """Remove the halves of transfers that nobody goes on with.
+
+        Raises
+        ------
+        OSError
+            The disk failed.
+        """
         self._spool.sweep_incoming(older_than_s=2 * self._settings.node.idle_timeout_s)
 
     def _sweep_unfinished(self) -> None:

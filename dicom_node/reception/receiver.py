@@ -112,7 +112,7 @@ class Receiver:
         self._spool.create()
         configure_pynetdicom()
         receive_into_files(None if self._is_fast else self._spool.incoming)
-        self._spool.sweep_incoming(older_than_s=2 * self._node.idle_timeout_s)
+        self._housekeeping.sweep_incoming()
         ae = self._application_entity()
         if self._settings.tls.accept_without_tls:
             self._listen(ae, self._node.port)

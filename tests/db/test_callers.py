@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 
 from config.settings import CallersSettings
-from db.callers import ELSEWHERE, OTHERS, REFUSED, prune_callers, record_calls
+from db.callers import REFUSED, prune_callers, record_calls
 from db.queries import list_callers
-from db.received import ACCEPTED, Call
+from db.received import ACCEPTED, ELSEWHERE, OTHER_AE_TITLES, Call
 from db.schema_peers import Caller
 from db.session import Database
 
@@ -38,8 +38,10 @@ def test_invented_ae_titles_of_one_address_are_folded_into_a_sum(registry: Datab
     assert found.pop(("ECHO1", "10.0.0.1", ACCEPTED)) == 1
     assert len(found) <= KEPT.of_one_address
     assert sum(found.values()) == 100
-    assert found[OTHERS, "10.0.0.9", REFUSED] == 100 - (len(found) - 1)
-    assert all(title == OTHERS or title.startswith("X4-") for title, _, _ in found), "who called last is still named"
+    assert found[OTHER_AE_TITLES, "10.0.0.9", REFUSED] == 100 - (len(found) - 1)
+    assert all(title == OTHER_AE_TITLES or title.startswith("X4-") for title, _, _ in found), (
+        "who called last is still named"
+    )
 
 
 def test_those_who_were_accepted_are_not_counted_among_the_refused(registry: Database, now: datetime) -> None:
@@ -57,7 +59,7 @@ def test_a_flood_from_countless_addresses_is_folded_too(registry: Database, now:
     found = rows(registry)
     assert len(found) <= KEPT.in_all
     assert sum(found.values()) == 400
-    assert found[OTHERS, ELSEWHERE, REFUSED] > 300
+    assert found[OTHER_AE_TITLES, ELSEWHERE, REFUSED] > 300
 
 
 def test_who_has_not_called_for_long_is_forgotten(registry: Database, now: datetime) -> None:

@@ -47,7 +47,7 @@ class Clip:
     """Beats a minute."""
     region: Region
     region_origin: str
-    """Who says that this is where the picture is: `machine`, `motion` or `picture` (all of it)."""
+    """Who says that this is where the picture is: `machine`, `motion` or `picture`, as in `Layout`."""
     pixel_spacing_mm: tuple[float, float] | None
     """Of the instance's own pixels within the region, down and across."""
     contents: frozenset[Content]

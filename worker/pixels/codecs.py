@@ -68,9 +68,9 @@ def _jpeg(stream: bytes, head: CodestreamHead, photometric: str) -> tuple[Sample
         raise ClipError("the compressed picture is cut off")  # libjpeg would fill up with grey
     if head.samples == 1:
         return imagecodecs.jpeg8_decode(stream), photometric
-    is_rgb = (head.colour or ("RGB" if photometric == "RGB" else "YBR")) == "RGB"
     if head.coding is Coding.JPEG_LOSSLESS:  # nothing is converted there
         return imagecodecs.jpeg8_decode(stream, colorspace="RGB", outcolorspace="RGB"), photometric
+    is_rgb = (head.colour or ("RGB" if photometric == "RGB" else "YBR")) == "RGB"
     space = imagecodecs.JPEG8.CS.RGB if is_rgb else imagecodecs.JPEG8.CS.YCbCr
     return imagecodecs.jpeg8_decode(stream, colorspace=space, outcolorspace="RGB"), "RGB"
 

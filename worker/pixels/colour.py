@@ -8,12 +8,12 @@ from pydicom.dataset import FileDataset
 from pydicom.pixels.processing import convert_color_space
 
 from config.errors import ClipError
+from worker.pixels.codecs import Samples
 from worker.pixels.image import KNOWN_PHOTOMETRIC, SAMPLES_OF, PixelFormat
 from worker.pixels.palette import palette_colours
 
 Frame = npt.NDArray[np.uint8]
 """[rows, columns, 3], RGB."""
-Samples = npt.NDArray[Any]
 _RGB_ONCE_DECODED = ("RGB", "YBR_ICT", "YBR_RCT")
 """The two of JPEG 2000 are undone by its decoder."""
 

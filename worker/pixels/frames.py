@@ -7,19 +7,13 @@ from itertools import repeat
 from typing import BinaryIO, Protocol
 
 from pydicom.dataset import FileDataset
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    RLELossless,
-)
+from pydicom.uid import RLELossless, UncompressedTransferSyntaxes
 
 from config.errors import ClipError
 from dicom_node.fragments import UNDEFINED_LENGTH
 from dicom_node.header import PixelDataStart
 from worker.pixels.codecs import Samples, as_coded, decode_compressed, decode_run_lengths
-from worker.pixels.codestream import TRANSFER_SYNTAXES, head_of, start_of_frame, starts_run_lengths
+from worker.pixels.codestream import TRANSFER_SYNTAXES, head_of, starts_run_lengths
 from worker.pixels.colour import Colours, Frame
 from worker.pixels.image import PixelFormat, read_pixel_format
 from worker.pixels.native import as_stored, native_samples, native_source
@@ -34,12 +28,6 @@ from worker.pixels.offsets import (
 from worker.pixels.source import ByteSource, JoinedParts, OpenInstance
 from worker.pixels.video import CODEC_OF, count_frames, decode_video
 
-_UNCOMPRESSED = {
-    ImplicitVRLittleEndian,
-    ExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    DeflatedExplicitVRLittleEndian,
-}
 _ENCAPSULATED_UNCOMPRESSED = "1.2.840.10008.1.2.1.98"
 _Decode = Callable[[bytes | memoryview, PixelFormat], tuple[Samples, str]]
 
@@ -80,7 +68,7 @@ def _native(instance: OpenInstance, pixels: PixelDataStart, pixel_format: PixelF
     locations = locate_native(
         source, pixels.value_at, pixels.end, pixel_format.stored_frame_length, pixel_format.number_of_frames
     )
-    notes = () if pixel_format.transfer_syntax in _UNCOMPRESSED else _overruled(pixel_format, "native")
+    notes = () if pixel_format.transfer_syntax in UncompressedTransferSyntaxes else _overruled(pixel_format, "native")
     return _Pictures(instance.header, pixel_format, source, locations, native_samples, notes)
 
 
@@ -93,7 +81,6 @@ def _encapsulated(instance: OpenInstance, pixels: PixelDataStart, pixel_format: 
         pixels.value_at,
         pixel_format.number_of_frames,
         extended=instance.header.get("ExtendedOffsetTable") or b"",
-        start_of_frame=start_of_frame,
     )
     first = bytes(locations.read(instance.source, 0))
     head, syntax = head_of(first), pixel_format.transfer_syntax

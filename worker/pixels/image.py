@@ -99,11 +99,16 @@ def read_pixel_format(header: FileDataset) -> PixelFormat:
         lowest_bit=high + 1 - stored if stored <= high < allocated else 0,
         signed=attributes.number("PixelRepresentation", 0) == 1,
         number_of_frames=max(frames, 0 if several else 1),
-        window=attributes.window(),
+        window=_window(header),
         window_function=attributes.text("VOILUTFunction", "LINEAR"),
-        rescale=(attributes.decimal("RescaleSlope") or 1.0, attributes.decimal("RescaleIntercept") or 0.0),
+        rescale=(read_number(header, "RescaleSlope") or 1.0, read_number(header, "RescaleIntercept") or 0.0),
         notes=tuple(notes),
     )
+
+
+def _window(header: Dataset) -> tuple[float, float] | None:
+    center, width = read_number(header, "WindowCenter"), read_number(header, "WindowWidth")
+    return (center, width) if center is not None and width is not None and width >= 1 else None
 
 
 class _Attributes:
@@ -122,14 +127,6 @@ class _Attributes:
     def text(self, keyword: str, default: str) -> str:
         value = self._header.get(keyword)
         return value.strip().upper() if isinstance(value, str) and value.strip() else default
-
-    def decimal(self, keyword: str) -> float | None:
-        """The first of its values, when that is a number."""
-        return read_number(self._header, keyword)
-
-    def window(self) -> tuple[float, float] | None:
-        center, width = self.decimal("WindowCenter"), self.decimal("WindowWidth")
-        return (center, width) if center is not None and width is not None and width >= 1 else None
 
     def settled(self, keyword: str, said: int | None, taken: Taken) -> Taken:
         """Go on with `taken`, with a note when the header says something else."""

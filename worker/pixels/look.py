@@ -13,6 +13,7 @@ from config.errors import ClipError
 from dicom_node.header import read_header, read_image_header
 from worker.pixels.clip import Clip, first_picture, read_clip
 from worker.pixels.profiles import Profile
+from worker.pixels.raw_numbers import read_number
 from worker.pixels.regions import Region
 
 _ORIGINS = {"machine": "as the machine says", "motion": "found by what moves", "picture": "found by what is bright"}
@@ -133,7 +134,4 @@ def _counted(number: int, noun: str) -> str:
 
 
 def _count(header: Dataset, keyword: str, *, otherwise: int = 0) -> int:
-    try:
-        return int(header.get(keyword) or otherwise)
-    except (TypeError, ValueError):
-        return otherwise
+    return int(read_number(header, keyword) or otherwise)

@@ -5,11 +5,12 @@ Nothing of the pixels is read for it but the heads of the items.
 
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 
 from config.errors import ClipError
 from dicom_node.fragments import ITEM, UNDEFINED_LENGTH
+from worker.pixels.codestream import start_of_frame
 from worker.pixels.source import ByteSource
 
 MOST_FRAGMENTS = 200_000
@@ -28,7 +29,7 @@ class FrameLocations:
     count: int
     parts: Callable[[int], Sequence[Part]]
     """The parts, to be joined, of the frame at an index from 0."""
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     def read(self, source: ByteSource, index: int) -> bytes | memoryview:
         """The stored bytes of one frame."""
@@ -62,7 +63,6 @@ def locate_encapsulated(
     number_of_frames: int,
     *,
     extended: bytes = b"",
-    start_of_frame: Callable[[bytes], bytes | None],
 ) -> FrameLocations:
     """Frames in items, by the offset table where there is one that holds, else by walking all items.
 
@@ -74,9 +74,6 @@ def locate_encapsulated(
         Where the value of Pixel Data begins, with the item of the basic offset table.
     extended
         The value of Extended Offset Table (7FE0,0001), when there is one.
-    start_of_frame
-        What begins a frame in a fragment that begins with these 8 bytes; None when it goes on with one. All frames of
-        an instance begin as its first does.
 
     Raises
     ------
@@ -97,7 +94,7 @@ def locate_encapsulated(
         return by_table
     # Some machines write a table of one entry, or of other frames than are stored: header and items decide.
     try:
-        frames = _grouped(source, list(_items(source, first)), number_of_frames, start_of_frame)
+        frames = _grouped(source, list(_items(source, first)), number_of_frames)
     except ClipError:
         if starts:
             return by_table
@@ -161,12 +158,8 @@ def _table_starts(source: ByteSource, first: int, table: bytes | memoryview, kin
     return starts if all(source.read(at, at + 4) == tag for at in starts) else ()
 
 
-def _grouped(
-    source: ByteSource,
-    items: list[Part],
-    number_of_frames: int,
-    start_of_frame: Callable[[bytes], bytes | None],
-) -> list[list[Part]]:
+def _grouped(source: ByteSource, items: list[Part], number_of_frames: int) -> list[list[Part]]:
+    """The items of each frame; all frames of an instance begin as its first does."""
     marks = [start_of_frame(bytes(source.read(item[0], min(item[0] + 8, item[1])))) for item in items]
     mark = next(filter(None, marks), None)
     starts = [mark is not None and other == mark for other in marks]

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch.nn.functional import interpolate
 
+from worker.pixels.colour import Frame
 from worker.pixels.cubic import resize_cubic
 from worker.pixels.regions import Region
 from worker.pixels.sampling import Sample, sample_as_published, sample_by_time
@@ -21,8 +21,6 @@ from worker.pixels.timing import FrameTimes
 
 SIDE = 224
 """Rows and columns of what the image tower takes."""
-Picture = npt.NDArray[np.uint8]
-"""[rows, columns, 3]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +29,7 @@ class Profile:
 
     name: str
     sample: Callable[[FrameTimes], Sample]
-    model_frame: Callable[[Picture, Region], Picture]
+    model_frame: Callable[[Frame, Region], Frame]
     """A decoded frame in RGB and where the tissue is in it, to uint8 [224, 224, 3], not normalised yet."""
     seen: Callable[[Region, int, int], Region]
     """The part of the picture that `model_frame` makes 224 x 224, of the region and the picture's rows and columns."""
@@ -47,7 +45,7 @@ def central_square(region: Region) -> Region:
     return Region(left=left, top=top, right=left + side, bottom=top + side)
 
 
-def _fast_frame(picture: Picture, region: Region) -> Picture:
+def _fast_frame(picture: Frame, region: Region) -> Frame:
     square = central_square(region)
     is_grey = picture.strides[2] == 0  # three channels that are one in memory
     channels = picture[..., :1] if is_grey else picture
@@ -62,7 +60,7 @@ def _fast_frame(picture: Picture, region: Region) -> Picture:
     return frame
 
 
-def _upstream_frame(picture: Picture, region: Region) -> Picture:
+def _upstream_frame(picture: Frame, region: Region) -> Frame:
     # The published videos were masked before; ours hold names and dates outside the region.
     tissue = np.s_[region.top : region.bottom, region.left : region.right]
     masked = np.zeros_like(picture)

@@ -38,7 +38,7 @@ class Layout:
     region: Region
     """Where the two-dimensional tissue is."""
     origin: str
-    """`machine`: its Sequence of Ultrasound Regions; `motion`: what moves; `picture`: what is bright, nothing moves."""
+    """`machine`: its Sequence of Ultrasound Regions; `motion`: what moves; `picture`: its texture, nothing moves."""
     contents: frozenset[Content]
     pixel_spacing_mm: tuple[float, float] | None = None
     """Between rows and between columns, as DICOM's Pixel Spacing is ordered; None where nothing credible says it."""

@@ -18,8 +18,6 @@ More would spread the same frames thinner over more beats; a clip is rarely long
 """
 GAP = 5
 """Times the usual interval: with more between two frames, something was left out, and no beat goes on across it."""
-MINIMUM_FRAMES = 8
-"""Fewer frames than this show less than a third of a heartbeat at 30 frames a second: nothing to read a cycle from."""
 PUBLISHED_SPAN, PUBLISHED_STRIDE = 40, 2
 _EXACTLY = 1e-6
 """Milliseconds below which two times are the same one."""

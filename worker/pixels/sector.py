@@ -18,7 +18,7 @@ from worker.pixels.regions import (
     beside,
     choose_picture,
 )
-from worker.pixels.speckle import Grid, Mask, coarse_grid, coarse_step, moving_bodies, textured_bodies
+from worker.pixels.speckle import Grid, Mask, box_area, coarse_grid, coarse_step, moving_bodies, textured_bodies
 
 LEAST_PART = 0.02
 """Of the picture; what is smaller is no picture of the heart."""
@@ -49,7 +49,7 @@ def find_sector(frames: Sequence[npt.NDArray[np.uint8]]) -> Layout:
     """
     grid = coarse_grid(frames)
     moving, traces = moving_bodies(grid)
-    if traces and (not moving or _box_area(moving[0]) < _box_area(traces[0])):
+    if traces and (not moving or box_area(moving[0]) < box_area(traces[0])):
         raise ClipError("no ultrasound sector: a trace over time, with no larger picture that moves beside it")
     if pictures := _pictures(grid, moving or textured_bodies(grid), frames):
         layout = _layout(grid, pictures)
@@ -111,10 +111,6 @@ def _layout(grid: Grid, pictures: list[Picture]) -> Layout:
         biplane=choice.biplane,
         notes=choice.notes,
     )
-
-
-def _box_area(body: Mask) -> int:
-    return int(body.any(axis=0).sum() * body.any(axis=1).sum())
 
 
 def _two_pictures(one: Picture, other: Picture) -> bool:

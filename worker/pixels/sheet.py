@@ -4,16 +4,13 @@ from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from worker.pixels.clip import Clip
+from worker.pixels.colour import Frame
 from worker.pixels.look import Look, stated
 from worker.pixels.profiles import PROFILES, SIDE
 from worker.pixels.regions import Region
-
-Picture = npt.NDArray[np.uint8]
-"""[rows, columns, 3], RGB."""
 
 _IN_A_ROW = 6
 _MARGIN, _GAP, _CAPTION = 24, 12, 24
@@ -34,7 +31,7 @@ _Line = tuple[str, str, _Colour]
 """What stands in the column of headings, what beside it, and its colour."""
 
 
-def contact_sheet(look: Look, picture: Picture | None, *, uncovered: bool = False) -> Image.Image:
+def contact_sheet(look: Look, picture: Frame | None, *, uncovered: bool = False) -> Image.Image:
     """Draw a file as `look_at` found it.
 
     Above, the file's `picture` with the region (green) and the part of it that the model sees (yellow), beside the
@@ -93,7 +90,7 @@ def _wrapped(text: str, width: int) -> list[str]:
     return lines
 
 
-def _source(look: Look, picture: Picture | None, *, uncovered: bool) -> Image.Image:
+def _source(look: Look, picture: Frame | None, *, uncovered: bool) -> Image.Image:
     if picture is None:
         blank = Image.new("RGB", _PICTURE, (38, 41, 45))
         draw = ImageDraw.Draw(blank)
@@ -113,7 +110,7 @@ def _source(look: Look, picture: Picture | None, *, uncovered: bool) -> Image.Im
     return shown
 
 
-def _covered(picture: Picture, region: Region | None) -> Picture:
+def _covered(picture: Frame, region: Region | None) -> Frame:
     """The picture with all outside the region in squares of one colour."""
     rows, columns = picture.shape[:2]
     square = max(rows // _COARSE, 16)

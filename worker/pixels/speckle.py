@@ -147,7 +147,8 @@ def _solid(mask: Mask) -> Mask:
     return np.asarray((corners_too & body) > 0)
 
 
-def _box_area(body: Mask) -> int:
+def box_area(body: Mask) -> int:
+    """Of the box around a body, in cells."""
     return int(body.any(axis=0).sum() * body.any(axis=1).sum())
 
 

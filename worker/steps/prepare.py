@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
@@ -22,6 +21,7 @@ from db.schema import Study
 from worker.context import WorkerContext
 from worker.pixels.clip import read_clip
 from worker.steps.outcome import Outcome
+from worker.views import counted
 
 
 def prepare_study(context: WorkerContext, held: Claim) -> Outcome:
@@ -88,8 +88,7 @@ def _why_nothing_is_usable(clips: list[PreparedClip], rules: list[str]) -> str |
     if not clips:
         why = f"rule {', '.join(rules)}" if rules else "it holds reports of this software alone"
         return f"no instance of this study is to be scored: {why}"
-    reasons = Counter(clip.skip_reason for clip in clips if clip.skip_reason is not None)
-    if reasons.total() < len(clips):
+    reasons = [clip.skip_reason for clip in clips if clip.skip_reason is not None]
+    if len(reasons) < len(clips):
         return None
-    listed = "; ".join(f"{count} × {reason}" for reason, count in reasons.most_common(5))  # noqa: RUF001
-    return f"no usable clip: {listed}"
+    return f"no usable clip: {counted(reasons, most=5)}"

@@ -2,9 +2,10 @@
 
 import pytest
 
+from db.received import ELSEWHERE
 from dicom_node.audit import refusals as refusals_module
 from dicom_node.audit.events import RemoteAE
-from dicom_node.audit.refusals import ADDRESSES, ELSEWHERE, Refusals
+from dicom_node.audit.refusals import ADDRESSES, Refusals
 
 
 class Told(list[tuple[str, str]]):

@@ -9,7 +9,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from config.errors import ClipError
-from worker.pixels.codestream import start_of_frame
 from worker.pixels.offsets import locate_encapsulated, locate_native
 
 HEADER = b"what comes before the pixels"
@@ -66,7 +65,7 @@ def encapsulated(fragments: list[list[bytes]], *, basic: bool) -> tuple[bytes, l
 
 def located(content: bytes, number_of_frames: int, extended: bytes = b"") -> tuple[list[bytes], tuple[str, ...]]:
     source = InMemory(content)
-    found = locate_encapsulated(source, len(HEADER), number_of_frames, extended=extended, start_of_frame=start_of_frame)
+    found = locate_encapsulated(source, len(HEADER), number_of_frames, extended=extended)
     return [found.read(source, index) for index in range(found.count)], found.notes
 
 

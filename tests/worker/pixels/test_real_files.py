@@ -2,10 +2,8 @@
 
 import copy
 import subprocess
-import zipfile
 from pathlib import Path
 
-import deid_data
 import numpy as np
 import pydicom
 import pytest
@@ -14,6 +12,7 @@ from pydicom.pixels import apply_color_lut, convert_color_space
 from pydicom.uid import ExplicitVRBigEndian, JPEGTransferSyntaxes
 
 from config.errors import ClipError
+from tests.support.real_clips import ULTRASOUNDS, real_file
 from tests.support.tools import require_tool
 from worker.pixels.clip import first_picture, read_clip
 from worker.pixels.frames import frames_of
@@ -49,18 +48,6 @@ FILES: dict[str, tuple[int, str | None]] = {
     "GREYSCALE_IMAGE.dcm": (1, STILL),
     "RGB_IMAGE.dcm": (1, STILL),
 }
-DEID_DATA = Path(deid_data.__file__).parent / "data" / "ultrasounds"
-
-
-def real_file(name: str, folder: Path) -> Path:
-    """The file, out of its archive where it is in one."""
-    if not (DEID_DATA / name).exists():
-        return Path(str(get_testdata_file(name, download=False)))
-    if not name.endswith(".zip"):
-        return DEID_DATA / name
-    with zipfile.ZipFile(DEID_DATA / name) as archive:
-        (member,) = (member for member in archive.namelist() if member.endswith(".dcm"))
-        return Path(archive.extract(member, folder))
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -125,7 +112,7 @@ def test_it_gives_a_clip_or_the_named_reason(name: str, tmp_path: Path) -> None:
 
 
 def test_no_file_of_theirs_is_missing_from_the_table() -> None:
-    shipped = {path.name for path in DEID_DATA.iterdir() if path.suffix in (".dcm", ".zip")}
+    shipped = {path.name for path in ULTRASOUNDS.iterdir() if path.suffix in (".dcm", ".zip")}
     for folder in {
         Path(str(get_testdata_file(name, download=False))).parent for name in ("CT_small.dcm", "US1_UNCI.dcm")
     }:
