@@ -6,121 +6,27 @@ Adding one is adding an entry to ``tasks.toml`` (or to a site's own file); no co
 import hashlib
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from config.clinical_tasks import IDENTIFIER, AnyTask, BinaryTask, Entry, Prompts, Task
 from config.errors import ConfigurationError
 
-PLACEHOLDER = "{value}"
-MINIMUM_FILLED_PROMPTS = 5
-"""Of a regression: its estimate is the median of the first fifth of their ranking, which must not be empty."""
 BUNDLED_CATALOGUE = Path(__file__).with_name("tasks.toml")
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class CodedConcept(_Frozen):
-    """A coded term as DICOM writes it (PS3.3 section 8): value, coding scheme designator, meaning."""
-
-    value: str = Field(min_length=1, max_length=16)
-    scheme: str = Field(min_length=1, max_length=16)
-    meaning: str = Field(min_length=1, max_length=64)
-
-
-class Threshold(_Frozen):
-    """The score above which a finding is called present, and where that number comes from."""
-
-    value: float = Field(ge=-1.0, le=1.0)
-    origin: str = Field(min_length=1)
-    model_family: str = Field(min_length=1)
-    """The threshold holds for packs of this family alone; any other pack is uncalibrated."""
-    wording: Literal["catalogue", "pack"]
-    """Whose prompts it was measured with: those of this catalogue, or those that the pack itself brings."""
-
-
-class ValueRange(_Frozen):
-    """The integers, first to last inclusive, that stand in for the placeholder of a prompt."""
-
-    first: int
-    last: int
-
-    @model_validator(mode="after")
-    def _ascending(self) -> Self:
-        if self.last <= self.first:
-            raise ValueError("last must be greater than first")
-        return self
-
-
-class _Task(_Frozen):
-    id: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=32)
-    name: str = Field(min_length=1, max_length=64)
-    prompts: tuple[Annotated[str, Field(min_length=1)], ...] = Field(min_length=1)
-    concept: CodedConcept
-    """What is measured (regression) or looked for (binary)."""
-    finding_site: CodedConcept
-
-
-class RegressionTask(_Task):
-    """A number read off by filling every value of `values` into each prompt."""
-
-    kind: Literal["regression"]
-    values: ValueRange
-    unit: CodedConcept
-
-    @model_validator(mode="after")
-    def _placeholders(self) -> Self:
-        for prompt in self.prompts:
-            if prompt.count(PLACEHOLDER) != 1:
-                raise ValueError(f"prompt {prompt!r} must hold {PLACEHOLDER} exactly once")
-        return self
-
-    @model_validator(mode="after")
-    def _enough_to_rank(self) -> Self:
-        filled = len(self.prompts) * (self.values.last - self.values.first + 1)
-        if filled < MINIMUM_FILLED_PROMPTS:
-            raise ValueError(
-                f"prompts and values give {filled} filled prompts: at least {MINIMUM_FILLED_PROMPTS} are needed, "
-                "since the estimate is read off the best fifth of them"
-            )
-        return self
-
-
-class BinaryTask(_Task):
-    """A presence scored by the mean cosine of frames and prompts; called only with a threshold."""
-
-    kind: Literal["binary"]
-    thresholds: tuple[Threshold, ...] = ()
-
-    @model_validator(mode="after")
-    def _no_placeholders(self) -> Self:
-        for prompt in self.prompts:
-            if PLACEHOLDER in prompt:
-                raise ValueError(f"prompt {prompt!r} of a binary task cannot hold {PLACEHOLDER}")
-        return self
-
-    def threshold_for(self, model_family: str, wording: str = "catalogue") -> Threshold | None:
-        """The threshold made with this family of models and these prompts, or None: uncalibrated."""
-        made_for = (model_family, wording)
-        return next((t for t in self.thresholds if (t.model_family, t.wording) == made_for), None)
-
-
-Task = Annotated[RegressionTask | BinaryTask, Field(discriminator="kind")]
-
-
-class View(_Frozen):
+class View(Entry):
     """What a clip may show: a standard view of the heart, or something that is no heart."""
 
-    id: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=32)
+    id: str = Field(pattern=IDENTIFIER, max_length=32)
     name: str = Field(min_length=1, max_length=64)
     """In lower case: it stands within a sentence."""
     heart: bool
-    prompts: tuple[Annotated[str, Field(min_length=1)], ...] = Field(min_length=1)
+    prompts: Prompts
 
 
-class Catalogue(_Frozen):
+class Catalogue(Entry):
     """All tasks and views of one catalogue file, in its order, with the digest that results carry as provenance."""
 
     tasks: tuple[Task, ...] = Field(alias="task", min_length=1)
@@ -139,12 +45,25 @@ class Catalogue(_Frozen):
         return self
 
     @model_validator(mode="after")
+    def _references_hold(self) -> Self:
+        hearts = {view.id for view in self.views if view.heart}
+        above: set[str] = set()
+        for task in self.tasks:
+            if self.views and (unknown := sorted(set(task.views) - hearts)):
+                raise ValueError(f"task {task.id!r}, views: no view of the heart is called {', '.join(unknown)}")
+            if task.asked_if is not None and task.asked_if not in above:
+                raise ValueError(f"task {task.id!r}, asked_if: no binary task above it is called {task.asked_if}")
+            if isinstance(task, BinaryTask):
+                above.add(task.id)
+        return self
+
+    @model_validator(mode="after")
     def _views_of_both_kinds(self) -> Self:
         if self.views and len({view.heart for view in self.views}) == 1:
             raise ValueError("view: there must be views of the heart and views of something else, or none at all")
         return self
 
-    def task(self, task_id: str) -> RegressionTask | BinaryTask | None:
+    def task(self, task_id: str) -> AnyTask | None:
         """The task of that id, or None when this catalogue does not have it."""
         return next((task for task in self.tasks if task.id == task_id), None)
 
@@ -184,6 +103,6 @@ def _first_fault(error: ValidationError, entries: dict[str, object]) -> str:
     if len(where) > 1 and isinstance(where[1], int) and isinstance(of_kind, list):
         entry = of_kind[where[1]]
         name = entry.get("id", f"number {where[1] + 1}") if isinstance(entry, dict) else str(where[1] + 1)
-        field = ".".join(str(part) for part in where[2:] if part not in ("regression", "binary"))
+        field = ".".join(str(part) for part in where[2:] if part not in ("regression", "binary", "class"))
         return f"{kind} {name!r}{f', {field}' if field else ''}: {fault['msg']}"
     return f"{'.'.join(map(str, where)) or 'catalogue'}: {fault['msg']}"

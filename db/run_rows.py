@@ -27,6 +27,7 @@ def row_of(run: Run, *, study_id: int, units: Mapping[str, str]) -> RunRow:
         clips=[{**asdict(clip), "frame_numbers": list(clip.frame_numbers)} for clip in run.clips],
         left_out=[asdict(clip) for clip in run.left_out],
         view_gate=run.view_gate,
+        calibration_digest=run.calibration_digest,
         results=[_result_row(result, units) for result in run.results],
     )
 
@@ -51,6 +52,7 @@ def run_of(row: RunRow, study_instance_uid: str) -> Run:
         clips=tuple(_evidence(clip) for clip in row.clips),
         left_out=tuple(LeftOutClip(**{**clip, "view": _view(clip["view"])}) for clip in row.left_out or ()),
         view_gate=row.view_gate,
+        calibration_digest=row.calibration_digest,
         results=tuple(
             TaskResult(
                 task_id=result.task_id,
@@ -58,6 +60,10 @@ def run_of(row: RunRow, study_instance_uid: str) -> Run:
                 value=result.value,
                 score=result.score,
                 threshold=result.threshold,
+                outcome=result.outcome,
+                spread=result.spread,
+                agreement=result.agreement,
+                method=result.method,
                 reason=result.reason,
                 clips=tuple(ClipAnswer(**answer) for answer in result.clips),
             )
@@ -74,6 +80,10 @@ def _result_row(result: TaskResult, units: Mapping[str, str]) -> ResultRow:
         unit=units.get(result.task_id),
         score=result.score,
         threshold=result.threshold,
+        outcome=result.outcome,
+        spread=result.spread,
+        agreement=result.agreement,
+        method=result.method,
         reason=result.reason,
         clips=[vars(answer) for answer in result.clips],
     )

@@ -17,8 +17,10 @@ class Verdict(StrEnum):
     """A regression: `TaskResult.value` holds the estimate."""
     PRESENT = "PRESENT"
     ABSENT = "ABSENT"
+    CLASSIFIED = "CLASSIFIED"
+    """`TaskResult.outcome` holds the class."""
     UNCALIBRATED = "UNCALIBRATED"
-    """Scored, but no threshold was made with this model: neither present nor absent can be said."""
+    """Scored, but no threshold was made with this model: neither present nor absent, nor a class, can be said."""
     ABSTAINED = "ABSTAINED"
     """Not answered; `TaskResult.reason` says why."""
 
@@ -86,10 +88,15 @@ class ClipEvidence:
 
 @dataclass(frozen=True, kw_only=True)
 class ClipAnswer:
-    """What a single clip says about a task: a value in the task's unit, or a cosine in -1..1."""
+    """What a single clip says about a task; its spread and agreement as in `TaskResult`, over its own frames."""
 
     sop_instance_uid: str
     value: float
+    """Regression: the estimate in the task's unit. Binary: a cosine, -1..1. Class: the severity score where the
+    classes are ordered, from 0 to one less than their number; else the cosine of the outcome."""
+    outcome: str | None = None
+    spread: float | None = None
+    agreement: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,9 +108,19 @@ class TaskResult:
     value: float | None = None
     """Regression only: the estimate, in the unit of the task."""
     score: float | None = None
-    """Binary only: mean cosine of frames and prompts, -1..1. Not a probability."""
+    """Binary: mean cosine of frames and prompts, -1..1. Class: as `ClipAnswer.value`. Not a probability."""
     threshold: float | None = None
+    outcome: str | None = None
+    """Class only: the id of the class; of an UNCALIBRATED answer, the one that the clips are most like."""
+    spread: float | None = None
+    """How far the frames differ: the standard deviation of what each says alone, every clip weighing the same. In the
+    unit of the task (regression) or as a cosine (binary); None for classes."""
+    agreement: float | None = None
+    """0..1: the share of the frames, every clip weighing the same, that alone give this answer; None where no answer
+    is given, and for regressions. Frames of one clip are no independent witnesses: it is no probability."""
     reason: str | None = None
+    method: str | None = None
+    """How it was answered, as "zero-shot"; None in runs from before there was a choice."""
     clips: tuple[ClipAnswer, ...] = ()
 
 
@@ -125,5 +142,7 @@ class Run:
     """None of them when no clip shows a heart: every task is then ABSTAINED."""
     results: tuple[TaskResult, ...]
     left_out: tuple[LeftOutClip, ...] = ()
+    calibration_digest: str | None = None
+    """SHA-256 of the site's calibration that decided; None where there is none."""
     view_gate: str | None = None
     """How the views were judged, with its settings; None in runs from before there was a gate."""

@@ -165,6 +165,7 @@ class RunRow(Base):
     left_out: Mapped[list[Any] | None] = mapped_column(JSON_OR_NULL)
     """[{"sop_instance_uid": ..., "reason": ..., "view": {...} or null}]: the instances that gave no answer."""
     view_gate: Mapped[str | None] = mapped_column(String(64))
+    calibration_digest: Mapped[str | None] = mapped_column(String(64))
 
     results: Mapped[list["ResultRow"]] = relationship(order_by="ResultRow.id")
 
@@ -191,11 +192,37 @@ class ResultRow(Base):
     unit: Mapped[str | None] = mapped_column(String(16))
     score: Mapped[float | None]
     threshold: Mapped[float | None]
+    outcome: Mapped[str | None] = mapped_column(String(32))
+    """The id of the class; of an UNCALIBRATED answer, the one that the clips are most like."""
+    spread: Mapped[float | None]
+    agreement: Mapped[float | None]
+    """See `db.runs.TaskResult`."""
+    method: Mapped[str | None] = mapped_column(String(32))
     reason: Mapped[str | None]
     clips: Mapped[list[Any]]
-    """[{"sop_instance_uid": ..., "value": ...}]: what each clip says by itself."""
+    """[{"sop_instance_uid", "value", "outcome", "spread", "agreement"}]: what each clip says by itself."""
 
     __table_args__ = (UniqueConstraint("run_id", "task_id"),)
+
+
+class StudyEmbeddings(Base):
+    """The frame embeddings of one revision of a study, in a file of the spool (worker.embeddings)."""
+
+    __tablename__ = "study_embeddings"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
+    revision: Mapped[int]
+    embedder: Mapped[str] = mapped_column(String(64), index=True)
+    """SHA-256 of what decides the numbers: image tower and its configuration."""
+    preprocessing_profile: Mapped[str] = mapped_column(String(64))
+    path: Mapped[str]
+    """Relative to the spool."""
+    clips: Mapped[int]
+    frames: Mapped[int]
+    created_at: Mapped[datetime]
+
+    __table_args__ = (UniqueConstraint("study_id", "revision", "embedder"),)
 
 
 class Report(Base):

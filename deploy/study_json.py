@@ -3,7 +3,8 @@
 from dataclasses import asdict
 from typing import Any
 
-from config.catalogue import Catalogue, RegressionTask
+from config.catalogue import Catalogue
+from config.clinical_tasks import RegressionTask
 from db.queries import StudyDetail
 from db.runs import Run, TaskResult
 

@@ -7,7 +7,8 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from config.catalogue import BinaryTask, Catalogue, RegressionTask, load_catalogue
+from config.catalogue import Catalogue, load_catalogue
+from config.clinical_tasks import BinaryTask, RegressionTask
 from config.errors import ReportError
 from config.labels import ModelLabel
 from config.rules import Action

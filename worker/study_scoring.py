@@ -9,7 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from config.catalogue import PLACEHOLDER, BinaryTask, Catalogue, RegressionTask
+from config.catalogue import Catalogue
+from config.clinical_tasks import PLACEHOLDER, BinaryTask, RegressionTask
 from db.runs import ClipAnswer, JudgedClip, ModelIdentity, TaskResult, Verdict
 from worker.echoclip.towers import Towers
 from worker.echoclip.zero_shot import binary_score, regression_estimate

@@ -3,7 +3,8 @@
 from pydicom.datadict import dictionary_description, tag_for_keyword
 from pydicom.sr.coding import Code
 
-from config.catalogue import Catalogue, CodedConcept, RegressionTask
+from config.catalogue import Catalogue
+from config.clinical_tasks import CodedConcept, RegressionTask
 from db.runs import Verdict
 from dicom_node.conformance.markdown import document, table
 from dicom_node.report import codes

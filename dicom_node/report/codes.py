@@ -3,7 +3,7 @@
 from highdicom.sr import CodedConcept
 from pydicom.sr.coding import Code
 
-import config.catalogue
+import config.clinical_tasks
 from db.runs import Verdict
 
 OUR_SCHEME = "99ECHOWORKER"
@@ -29,6 +29,6 @@ PRESENCE: dict[Verdict, Code] = {
 """CID 240."""
 
 
-def coded(concept: config.catalogue.CodedConcept) -> CodedConcept:
+def coded(concept: config.clinical_tasks.CodedConcept) -> CodedConcept:
     """A concept of the catalogue as a content item takes it."""
     return CodedConcept(value=concept.value, scheme_designator=concept.scheme, meaning=concept.meaning)

@@ -23,7 +23,8 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import UID
 
-from config.catalogue import BinaryTask, Catalogue, RegressionTask
+from config.catalogue import Catalogue
+from config.clinical_tasks import BinaryTask, RegressionTask
 from config.errors import ReportError
 from db.runs import Run, TaskResult, Verdict
 from dicom_node.report.codes import (

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from config.catalogue import RegressionTask
+from config.clinical_tasks import RegressionTask
 from config.labels import ModelLabel
 from db.runs import Run, TaskResult, Verdict
 

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from config.catalogue import BUNDLED_CATALOGUE, BinaryTask, RegressionTask, load_catalogue
+from config.catalogue import BUNDLED_CATALOGUE, load_catalogue
+from config.clinical_tasks import BinaryTask, RegressionTask
 from config.errors import ConfigurationError
 
 CODES = """

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from config.catalogue import BinaryTask, Catalogue, RegressionTask, load_catalogue
+from config.catalogue import Catalogue, load_catalogue
+from config.clinical_tasks import BinaryTask, RegressionTask
 from config.labels import ModelLabel
 from config.settings import GateSettings
 from db.runs import ModelIdentity, TaskResult, Verdict

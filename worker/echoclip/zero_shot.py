@@ -27,7 +27,7 @@ def regression_estimate(frames: Tensor, prompts: Tensor, values: Tensor) -> floa
     frames
         [T, D], one embedding for each frame.
     prompts
-        [N, D], one embedding for each filled prompt, N >= 5 (`config.catalogue.MINIMUM_FILLED_PROMPTS`).
+        [N, D], one embedding for each filled prompt, N >= 5 (`config.clinical_tasks.MINIMUM_FILLED_PROMPTS`).
     values
         [N], the number that was filled into each prompt.
     """

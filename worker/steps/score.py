@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 from sqlalchemy.orm import Session
 
-from config.catalogue import RegressionTask
+from config.clinical_tasks import RegressionTask
 from config.errors import ClipError
 from db.leases import Claim
 from db.results import PreparedClip, append_run, prepared_clips, record_views

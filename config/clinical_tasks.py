@@ -1,0 +1,206 @@
+"""What a clinical task of the catalogue is: its kinds, with what each of them needs.
+
+Prompts are texts for the model; codes are DICOM's (PS3.16), for the report.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+PLACEHOLDER = "{value}"
+MINIMUM_FILLED_PROMPTS = 5
+"""Of a regression: its estimate is the median of the first fifth of their ranking, which must not be empty."""
+Wording = Literal["catalogue", "pack"]
+"""Whose words the prompts are: those of this catalogue, or those that the model's pack brings."""
+IDENTIFIER = r"^[a-z][a-z0-9_]*$"
+Prompts = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
+
+
+class Entry(BaseModel):
+    """Part of a catalogue file: frozen, and a key that it does not know is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CodedConcept(Entry):
+    """A coded term as DICOM writes it (PS3.3 section 8): value, coding scheme designator, meaning."""
+
+    value: str = Field(min_length=1, max_length=16)
+    scheme: str = Field(min_length=1, max_length=16)
+    meaning: str = Field(min_length=1, max_length=64)
+
+
+class Threshold(Entry):
+    """The score above which a finding is called present, and where that number comes from."""
+
+    value: float = Field(ge=-1.0, le=1.0)
+    origin: str = Field(min_length=1)
+    model_family: str = Field(min_length=1)
+    """The threshold holds for packs of this family alone; any other pack is uncalibrated."""
+    wording: Wording
+    """Whose prompts it was measured with: those of this catalogue, or those that the pack itself brings."""
+
+
+class ValueRange(Entry):
+    """The integers, first to last inclusive, that stand in for the placeholder of a prompt."""
+
+    first: int
+    last: int
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        if self.last <= self.first:
+            raise ValueError("last must be greater than first")
+        return self
+
+    @property
+    def numbers(self) -> range:
+        """All of them, ascending."""
+        return range(self.first, self.last + 1)
+
+
+class CutPoints(Entry):
+    """Where one class ends and the next begins, on the severity score of an ordered task; and where they come from."""
+
+    values: tuple[float, ...] = Field(min_length=1)
+    """Ascending, one fewer than the task has classes: the answer is the class of that many points not exceeded."""
+    origin: str = Field(min_length=1)
+    model_family: str = Field(min_length=1)
+    wording: Wording
+    """As of a threshold."""
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        if list(self.values) != sorted(self.values):
+            raise ValueError("values must ascend")
+        return self
+
+
+class _Task(Entry):
+    id: str = Field(pattern=IDENTIFIER, max_length=32)
+    name: str = Field(min_length=1, max_length=64)
+    concept: CodedConcept
+    """What is measured (regression), looked for (binary) or graded (class)."""
+    finding_site: CodedConcept
+    views: tuple[str, ...] = ()
+    """The ids of the views whose clips may answer; empty: those of every view of the heart."""
+    asked_if: str | None = None
+    """The id of a binary task above this one: the question is asked where its finding is present."""
+    published_as: str | None = None
+    """The key under which EchoCLIP's own prompt file, where a pack brings it, has this task."""
+
+
+class RegressionTask(_Task):
+    """A number read off by filling every value of `values` into each prompt."""
+
+    kind: Literal["regression"]
+    prompts: Prompts
+    values: ValueRange
+    unit: CodedConcept
+    reportable: ValueRange | None = None
+    """An estimate outside is not given: the model knows such values from its prompts, not from patients."""
+
+    @model_validator(mode="after")
+    def _placeholders(self) -> Self:
+        for prompt in self.prompts:
+            if prompt.count(PLACEHOLDER) != 1:
+                raise ValueError(f"prompt {prompt!r} must hold {PLACEHOLDER} exactly once")
+        return self
+
+    @model_validator(mode="after")
+    def _enough_to_rank(self) -> Self:
+        filled = len(self.prompts) * (self.values.last - self.values.first + 1)
+        if filled < MINIMUM_FILLED_PROMPTS:
+            raise ValueError(
+                f"prompts and values give {filled} filled prompts: at least {MINIMUM_FILLED_PROMPTS} are needed, "
+                "since the estimate is read off the best fifth of them"
+            )
+        return self
+
+    def filled_prompts(self) -> list[str]:
+        """Every prompt with every value, template by template: as the text tower reads them."""
+        return [prompt.replace(PLACEHOLDER, str(value)) for prompt in self.prompts for value in self.values.numbers]
+
+    def filled_values(self) -> list[int]:
+        """The number in each of `filled_prompts`."""
+        return [value for _ in self.prompts for value in self.values.numbers]
+
+
+class BinaryTask(_Task):
+    """A presence scored by the mean cosine of frames and prompts; called only with a threshold."""
+
+    kind: Literal["binary"]
+    prompts: Prompts
+    thresholds: tuple[Threshold, ...] = ()
+
+    @model_validator(mode="after")
+    def _no_placeholders(self) -> Self:
+        for prompt in self.prompts:
+            if PLACEHOLDER in prompt:
+                raise ValueError(f"prompt {prompt!r} of a binary task cannot hold {PLACEHOLDER}")
+        return self
+
+    def filled_prompts(self) -> list[str]:
+        """The prompts, as the text tower reads them."""
+        return list(self.prompts)
+
+    def threshold_for(self, model_family: str, wording: Wording = "catalogue") -> Threshold | None:
+        """The threshold made with this family of models and these prompts, or None: uncalibrated."""
+        made_for = (model_family, wording)
+        return next((t for t in self.thresholds if (t.model_family, t.wording) == made_for), None)
+
+
+class OutcomeClass(Entry):
+    """One of the answers of a class task, as a grade of regurgitation."""
+
+    id: str = Field(pattern=IDENTIFIER, max_length=32)
+    name: str = Field(min_length=1, max_length=64)
+    concept: CodedConcept
+    prompts: Prompts
+    published_values: tuple[int, ...] = ()
+    """Which `values` of the published prompts' task mean this class ..."""
+    published_indices: tuple[int, ...] = ()
+    """... or, where it has none, which of its prompts, counted from 0."""
+
+
+class ClassTask(_Task):
+    """One of several classes: that whose prompts are nearest to the frames, or by cut points where there are some."""
+
+    kind: Literal["class"]
+    classes: tuple[OutcomeClass, ...] = Field(min_length=2)
+    """From the least to the most severe, where `ordered`."""
+    ordered: bool = True
+    cut_points: tuple[CutPoints, ...] = ()
+
+    @model_validator(mode="after")
+    def _distinct_classes(self) -> Self:
+        ids = [outcome.id for outcome in self.classes]
+        if repeated := sorted({used for used in ids if ids.count(used) > 1}):
+            raise ValueError(f"class id used more than once: {', '.join(repeated)}")
+        return self
+
+    @model_validator(mode="after")
+    def _cut_points_fit(self) -> Self:
+        if self.cut_points and not self.ordered:
+            raise ValueError("cut_points need classes that are ordered")
+        for cut in self.cut_points:
+            if len(cut.values) != len(self.classes) - 1:
+                raise ValueError(f"cut_points: {len(self.classes)} classes need {len(self.classes) - 1} values")
+        return self
+
+    def filled_prompts(self) -> list[str]:
+        """The prompts of all classes, class by class."""
+        return [prompt for outcome in self.classes for prompt in outcome.prompts]
+
+    def outcome(self, class_id: str) -> OutcomeClass | None:
+        """The class of that id, or None when this task does not have it."""
+        return next((outcome for outcome in self.classes if outcome.id == class_id), None)
+
+    def cut_points_for(self, model_family: str, wording: Wording = "catalogue") -> CutPoints | None:
+        """The cut points made with this family of models and these prompts, or None: uncalibrated."""
+        made_for = (model_family, wording)
+        return next((c for c in self.cut_points if (c.model_family, c.wording) == made_for), None)
+
+
+AnyTask = RegressionTask | BinaryTask | ClassTask
+Task = Annotated[AnyTask, Field(discriminator="kind")]

@@ -1,0 +1,64 @@
+"""Where the frame embeddings of studies are: what re-scoring, calibration and search start from."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from db.schema import Study, StudyEmbeddings
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredEmbeddings:
+    """The frame embeddings of one revision of a study."""
+
+    study_instance_uid: str
+    revision: int
+    embedder: str
+    preprocessing_profile: str
+    path: str
+    """Relative to the spool."""
+    clips: int
+    frames: int
+    created_at: datetime
+
+
+def record_embeddings(session: Session, *, study_id: int, stored: StoredEmbeddings) -> None:
+    """Register the file; an earlier one of the same revision and embedder is replaced."""
+    mine = (StudyEmbeddings.study_id == study_id) & (StudyEmbeddings.revision == stored.revision)
+    session.execute(delete(StudyEmbeddings).where(mine, StudyEmbeddings.embedder == stored.embedder))
+    columns = {name: value for name, value in vars(stored).items() if name != "study_instance_uid"}
+    session.add(StudyEmbeddings(study_id=study_id, **columns))
+
+
+def latest_embeddings(
+    session: Session, *, embedder: str, study_instance_uids: Iterable[str] | None = None
+) -> Iterator[StoredEmbeddings]:
+    """Of each study, or each of these, what this embedder made of its latest revision; in the order of the studies."""
+    newest = select(func.max(StudyEmbeddings.revision)).where(
+        StudyEmbeddings.study_id == Study.id, StudyEmbeddings.embedder == embedder
+    )
+    query = (
+        select(StudyEmbeddings, Study.study_instance_uid)
+        .join(Study, Study.id == StudyEmbeddings.study_id)
+        .where(
+            StudyEmbeddings.embedder == embedder,
+            StudyEmbeddings.revision == newest.correlate(Study).scalar_subquery(),
+        )
+        .order_by(Study.id)
+    )
+    if study_instance_uids is not None:
+        query = query.where(Study.study_instance_uid.in_(list(study_instance_uids)))
+    for row, uid in session.execute(query.execution_options(yield_per=1000)):
+        yield StoredEmbeddings(
+            study_instance_uid=uid,
+            revision=row.revision,
+            embedder=row.embedder,
+            preprocessing_profile=row.preprocessing_profile,
+            path=row.path,
+            clips=row.clips,
+            frames=row.frames,
+            created_at=row.created_at,
+        )

@@ -1,0 +1,79 @@
+"""All that the pipeline knows of a model. Another model is another pack, and changes nothing outside it.
+
+A pack names its kind; a kind is a Python entry point of the group `echoworker.pack_kinds`, whose object is a
+`PackLoader`. So a multi-view video model, or a site's own head on our frame embeddings, is an installed package and a
+pack; the pipeline goes on as it is: clips -> `embed` -> (kept) -> view gate -> `answer` -> rows and report.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from config.catalogue import Catalogue
+from config.settings import Settings
+from db.runs import ModelIdentity, TaskResult, ViewCall
+
+if TYPE_CHECKING:
+    from worker.echoclip.pack import ModelPack
+    from worker.views import ViewClassifier
+
+Frames = npt.NDArray[np.uint8]
+"""The prepared frames of a clip: uint8 [T, S, S, 3], RGB, S the model's `image_size`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedClip:
+    """A clip as a model sees it."""
+
+    sop_instance_uid: str
+    embeddings: Tensor
+    """float32 [T, D], L2-normalised: one for each frame; or for each part of the clip, for a model of whole videos."""
+    view: ViewCall | None = None
+    """What the view gate said; None: not judged, so that the clip may answer everything."""
+
+
+class StudyModel(Protocol):
+    """A loaded model, ready for studies; one for each process."""
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """What made the results, for their provenance."""
+
+    @property
+    def embedder(self) -> str:
+        """SHA-256 over what decides the embeddings: kept ones of the same embedder need no pixels to be used again."""
+
+    @property
+    def image_size(self) -> int:
+        """The edge of the frames that it takes, in pixels."""
+
+    @property
+    def calibration_digest(self) -> str | None:
+        """SHA-256 of the site's calibration that decides; None where thresholds are the catalogue's, or missing."""
+
+    def embed(self, clips: Sequence[Frames]) -> list[Tensor]:
+        """The embeddings of each clip, float32 [T, D] on the CPU; the slow part, for as many clips as there are."""
+
+    def view_classifier(self) -> "ViewClassifier | None":
+        """Who judges the views; None where it cannot."""
+
+    def answer(self, clips: Sequence[EmbeddedClip]) -> tuple[TaskResult, ...]:
+        """One result for each task of the catalogue, in its order; without a clip, all of them ABSTAINED."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What a pack is loaded into."""
+
+    settings: Settings
+    catalogue: Catalogue
+    cache: Path
+    """A folder of its own for what it would otherwise compute at every start."""
+
+
+PackLoader = Callable[["ModelPack", Surroundings], StudyModel]
