@@ -1,4 +1,4 @@
-"""A report's text in the spelling that the vocabulary has. The order of the steps is the published code's: it matters."""
+"""A report in the spelling that the vocabulary has. The order of the steps is the published code's, and matters."""
 
 import re
 
