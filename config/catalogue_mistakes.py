@@ -78,7 +78,7 @@ def _said(fault: ErrorDetails) -> str:
         case "union_tag_invalid":
             return f"kind must be one of {', '.join(_KINDS)}, not {limits.get('tag')!r}"
         case "string_too_long":
-            return f"has {len(given)} characters, and DICOM allows {limits['max_length']}: {given!r}"
+            return f"has {len(given)} characters, and may have {limits['max_length']}: {given!r}"
         case "string_too_short":
             return "is empty"
         case "too_short":

@@ -148,8 +148,7 @@ def results_table(run: Run, catalogue: Catalogue | None) -> Table:
 def _value(result: TaskResult, task: AnyTask | None) -> tuple[str, str]:
     """The value of an answer, and its unit; a class in words, unless it is only what the clips are most like."""
     if result.outcome is not None:
-        known = isinstance(task, ClassTask) and task.outcome(result.outcome) is not None
-        name = outcome_name(result.outcome, task) if known and isinstance(task, ClassTask) else result.outcome
+        name = outcome_name(result.outcome, task) if isinstance(task, ClassTask) else result.outcome
         return (name if result.verdict is Verdict.CLASSIFIED else ""), ""
     value = result.value if result.value is not None else result.score
     if value is None:

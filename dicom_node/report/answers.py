@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, RegressionTask
-from config.errors import ReportError
 from db.runs import ClipAnswer, TaskResult, Verdict
 
 _READING_ORDER = {Verdict.ABSTAINED: 1, Verdict.UNCALIBRATED: 2}
@@ -17,17 +16,9 @@ def in_reading_order(results: Sequence[TaskResult]) -> list[TaskResult]:
 
 
 def outcome_name(class_id: str, task: ClassTask) -> str:
-    """A class as it stands within a sentence.
-
-    Raises
-    ------
-    ReportError
-        The task has no such class.
-    """
+    """A class as it stands within a sentence; its id where the task does not have it."""
     outcome = task.outcome(class_id)
-    if outcome is None:
-        raise ReportError(f"task {task.id} has no class {class_id}, which the run answers")
-    return outcome.name[:1].lower() + outcome.name[1:]
+    return class_id if outcome is None else outcome.name[:1].lower() + outcome.name[1:]
 
 
 def brief(result: TaskResult, task: AnyTask) -> str:
@@ -62,13 +53,7 @@ def most_like(result: TaskResult, task: AnyTask) -> str | None:
 
 
 def explanation(result: TaskResult, task: AnyTask) -> str:
-    """How one answer came about, or why there is none.
-
-    Raises
-    ------
-    ReportError
-        The result names a class that the task does not have.
-    """
+    """How one answer came about, or why there is none."""
     match result.verdict:
         case Verdict.MEASURED:
             return _origin_of_estimate(result, task) + _confidence(result, task)
