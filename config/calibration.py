@@ -39,7 +39,7 @@ class TaskCalibration(Entry):
 
     task_id: str = Field(pattern=IDENTIFIER, max_length=32)
     prompts_digest: Sha256
-    """`wording_digest()` of the task as the model asked it."""
+    """`wording_digest()` of the task as the model asked it; of a trained head, of the head."""
     rule: Rule
     at_least: float | None = Field(default=None, gt=0, le=1)
     """The sensitivity that was asked for."""

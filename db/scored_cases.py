@@ -29,7 +29,7 @@ def current_runs(session: Session, study_instance_uids: Sequence[str]) -> Iterat
 
 def patients_of(session: Session, study_instance_uids: Sequence[str]) -> dict[str, str]:
     """The patient ID of each study that has one: PHI, only to be compared, never to be shown or written."""
-    patients = {}
+    patients: dict[str, str] = {}
     for some in _parts(study_instance_uids):
         query = (
             select(Study.study_instance_uid, PatientIdentity.patient_id)

@@ -56,6 +56,12 @@ class StudyModel(Protocol):
     def calibration_digest(self) -> str | None:
         """SHA-256 of the site's calibration that decides; None where thresholds are the catalogue's, or missing."""
 
+    def wording_digest(self, task_id: str) -> str:
+        """SHA-256 over what besides the embedder decides a task's score: prompts with values, or a trained head.
+
+        What a calibration of the task holds for.
+        """
+
     def embed(self, clips: Sequence[Frames]) -> list[Tensor]:
         """The embeddings of each clip, float32 [T, D] on the CPU; the slow part, for as many clips as there are."""
 

@@ -52,7 +52,8 @@ class TaskCases:
     """All labelled cases of one task."""
 
     task: AnyTask
-    """As the model asks it: with the prompts of its pack where it brings some."""
+    wording_digest: str
+    """As `StudyModel.wording_digest` says it."""
     scored: tuple[ScoredCase, ...]
     unanswered: tuple[UnansweredCase, ...] = ()
     known_patients: bool = True
@@ -106,7 +107,7 @@ class Source:
         if stored is None:
             if run is None:
                 return "not scored here: send it, or check its UID"
-            return "scored by another model or with other questions, and no embeddings are kept: requeue it, --step prepare"
+            return "scored by another model or with other questions, and has no embeddings: requeue it, --step prepare"
         if stored.preprocessing_profile != self.profile:
             return f"its embeddings are of profile {stored.preprocessing_profile}: requeue it, --step prepare"
         try:
@@ -136,7 +137,13 @@ def scored_cases(source: Source, tasks: Mapping[str, AnyTask], cases: Sequence[L
     answers = source.answers(uids, list(tasks))
     patients = patients_by_study(source.database, cases)
     return tuple(
-        _of_task(task, [case for case in cases if case.task_id == task_id], answers, patients)
+        _of_task(
+            task,
+            source.model.wording_digest(task_id),
+            [case for case in cases if case.task_id == task_id],
+            answers,
+            patients,
+        )
         for task_id, task in tasks.items()
     )
 
@@ -150,7 +157,11 @@ def patients_by_study(database: Database, cases: Sequence[LabelledCase]) -> dict
 
 
 def _of_task(
-    task: AnyTask, cases: Sequence[LabelledCase], answers: Mapping[str, Results | str], patients: Mapping[str, str]
+    task: AnyTask,
+    wording_digest: str,
+    cases: Sequence[LabelledCase],
+    answers: Mapping[str, Results | str],
+    patients: Mapping[str, str],
 ) -> TaskCases:
     scored, unanswered = [], []
     for case in cases:
@@ -167,6 +178,7 @@ def _of_task(
         scored.append(ScoredCase(study_instance_uid=uid, group=group, truth=case.truth, score=number, outcome=outcome))
     return TaskCases(
         task=task,
+        wording_digest=wording_digest,
         scored=tuple(scored),
         unanswered=tuple(unanswered),
         known_patients=any(not case.group.startswith("study:") for case in scored),
