@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from config.errors import EchoWorkerError
 from config.settings import CONFIG_VARIABLE
+from deploy.cli_calibrate import calibrate_commands, probe_commands
 from deploy.cli_clip import clip
 from deploy.cli_conformance import conformance
 from deploy.cli_fetch import fetch
@@ -39,6 +40,8 @@ _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
 for panel, commands in _COMMANDS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
+app.add_typer(calibrate_commands, name="calibrate", rich_help_panel="Model")
+app.add_typer(probe_commands, name="probe", rich_help_panel="Model")
 app.add_typer(database_commands, name="db", rich_help_panel="Operate")
 app.add_typer(spool_commands, name="spool", rich_help_panel="Operate")
 app.add_typer(rules_commands, name="rules", rich_help_panel="Operate")

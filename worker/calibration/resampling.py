@@ -44,13 +44,13 @@ class Groups:
             drawn = generator.multinomial(groups, np.full(groups, 1 / groups), size=some)
             yield drawn[:, numbers].astype(np.float64)
 
-    def folds(self, strata: npt.NDArray[np.intp], *, repeats: int = REPEATS) -> list[list[Split]]:
+    def folds(self, strata: npt.NDArray[np.intp], *, repeats: int = REPEATS, folds: int = FOLDS) -> list[list[Split]]:
         """For each repeat, the (train, test) cases of each fold, with about the same share of each stratum."""
         from sklearn.model_selection import StratifiedGroupKFold  # noqa: PLC0415  an extra of the installation
 
         numbers, cases = self.numbers, np.zeros(len(strata))
         return [
-            list(StratifiedGroupKFold(FOLDS, shuffle=True, random_state=SEED + repeat).split(cases, strata, numbers))
+            list(StratifiedGroupKFold(folds, shuffle=True, random_state=SEED + repeat).split(cases, strata, numbers))
             for repeat in range(repeats)
         ]
 

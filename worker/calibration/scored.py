@@ -18,7 +18,7 @@ from db.scored_cases import current_runs, patients_of
 from db.session import Database
 from dicom_node.spool import Spool
 from worker.calibration.cases import LabelledCase
-from worker.embeddings import read_embeddings
+from worker.embeddings import ClipEmbeddings, read_embeddings
 from worker.models import EmbeddedClip, StudyModel
 from worker.views import ViewGate
 
@@ -121,14 +121,17 @@ class Source:
         return made_by == (self.model.identity.digest, self.catalogue.digest, self.profile, self.gate.provenance)
 
     def _from_embeddings(self, stored: StoredEmbeddings) -> Results:
-        clips = read_embeddings(self.spool.absolute(stored.path))
+        clips = self.shown(read_embeddings(self.spool.absolute(stored.path)))
+        return {result.task_id: result for result in self.model.answer(clips)}
+
+    def shown(self, clips: Sequence[ClipEmbeddings]) -> list[EmbeddedClip]:
+        """Of kept clips those that the view gate lets through, as a model takes them."""
         judged = [(clip, self.gate.judge(clip.sop_instance_uid, clip.frames)) for clip in clips]
-        shown = [
+        return [
             EmbeddedClip(sop_instance_uid=clip.sop_instance_uid, embeddings=clip.frames, view=gate.call)
             for clip, gate in judged
             if gate.skip_reason is None
         ]
-        return {result.task_id: result for result in self.model.answer(shown)}
 
 
 def scored_cases(source: Source, tasks: Mapping[str, AnyTask], cases: Sequence[LabelledCase]) -> tuple[TaskCases, ...]:

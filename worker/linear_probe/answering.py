@@ -1,8 +1,8 @@
 """What a head says of the clips of a study: of each clip, of each frame, and of them all.
 
 Binary: a head gives log-odds. The study's are the mean of its clips'; the score is the probability that the logistic
-map of the head makes of them, 0..1. Classes: the mean of the clips' log-odds gives probabilities; of ordered classes the
-score is their expected number, from 0 to one less than there are, of others the probability of the most likely.
+map of the head makes of them, 0..1. Classes: the mean of the clips' log-odds gives probabilities; of ordered classes
+the score is their expected number, from 0 to one less than there are, of others the probability of the most likely.
 Regression: each clip gives a number, the study's is their lower median, as in zero-shot.
 """
 
@@ -31,30 +31,38 @@ class Decider:
     """A head with the threshold or the cut points that decide: its own, or those of a site's calibration."""
 
     head: Head
-    threshold: float | None
-    cut_points: tuple[float, ...] | None
+    threshold: float | None = None
+    cut_points: tuple[float, ...] | None = None
+    """Without any, an ordered answer has a score, and no class."""
 
     def say(self, decisions: Tensor) -> list[Said]:
         """What it says of each of these decisions of the head: [N, K]."""
-        description = self.head.description
-        if description.kind == "regression":
+        answers = self.head.answers
+        if answers.kind == "regression":
             return [Said(value=value) for value in decisions[:, 0].tolist()]
-        if description.probability is not None:
-            log_odds = decisions[:, 0] * description.probability.slope + description.probability.intercept
+        if answers.probability is not None:
+            log_odds = decisions[:, 0] * answers.probability.slope + answers.probability.intercept
             return [Said(value=value) for value in log_odds.sigmoid().tolist()]
         probabilities = decisions.softmax(dim=1)
-        if self.cut_points is None:
+        if not answers.ordered:
             best = probabilities.max(dim=1)
             pairs = zip(best.values.tolist(), best.indices.tolist(), strict=True)
             return [Said(value=value, outcome=outcome) for value, outcome in pairs]
         numbers = torch.arange(decisions.shape[1], dtype=torch.float32)
         severities = (probabilities @ numbers).tolist()
-        return [Said(value=score, outcome=sum(score > cut for cut in self.cut_points)) for score in severities]
+        return [Said(value=severity, outcome=self._class_of(severity)) for severity in severities]
+
+    def _class_of(self, severity: float) -> int | None:
+        return None if self.cut_points is None else sum(severity > cut for cut in self.cut_points)
+
+    def decisions(self, clips: Sequence[Tensor]) -> Tensor:
+        """What the head makes of clips whose frames have these embeddings, each [T, D]: [clips, K]."""
+        return self.head(clip_embeddings(clips))
 
     def study(self, clips: Sequence[Tensor]) -> Said:
-        """What it says of a study whose clips have these embeddings: each [T, D]."""
-        decisions = self.head(clip_embeddings(clips))
-        if self.head.description.kind == "regression":
+        """What it says of a study with these clips: each [T, D]."""
+        decisions = self.decisions(clips)
+        if self.head.answers.kind == "regression":
             return Said(value=median_low(decisions[:, 0].tolist()))
         return self.say(decisions.mean(dim=0, keepdim=True))[0]
 

@@ -7,16 +7,16 @@ head.safetensors    weights float32 [K, D] and bias float32 [K]; K is 1, or the 
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import torch
-from pydantic import AwareDatetime, Field, ValidationError
+from pydantic import AwareDatetime, Field, ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
 from config.calibration import Metric, Sha256
-from config.clinical_tasks import IDENTIFIER, AnyTask, BinaryTask, ClassTask, Entry
+from config.clinical_tasks import IDENTIFIER, AnyTask, ClassTask, Entry
 from config.errors import ModelPackError
 from config.whole_files import write_durably
 
@@ -53,30 +53,49 @@ class Training(Entry):
     """Of cases that the head had not seen."""
 
 
-class HeadDescription(Entry):
-    """The content of head.json."""
+class Answers(Entry):
+    """What a head answers, and how its numbers become a score: with them, all that decides the score."""
 
-    format: Literal[1]
     task_id: str = Field(pattern=IDENTIFIER, max_length=32)
     kind: Literal["regression", "binary", "class"]
     classes: tuple[str, ...] = ()
     """Their ids, in order."""
+    ordered: bool = False
+    """Whether the classes have an order of severity."""
     views: tuple[str, ...] = ()
     """Of the clips that it was trained on, and may answer; empty: of every heart."""
     probability: LogisticMap | None = None
     """Binary."""
+
+
+class HeadDescription(Entry):
+    """The content of head.json."""
+
+    format: Literal[1]
+    answers: Answers
     threshold: Annotated[float, Field(ge=0, le=1)] | None = None
     """Binary: a probability strictly above it is PRESENT."""
     cut_points: tuple[float, ...] | None = None
     """Ordered classes: on the severity score."""
     training: Training
 
+    @model_validator(mode="after")
+    def _can_answer(self) -> Self:
+        kind, classes = self.answers.kind, len(self.answers.classes)
+        if (kind == "binary") != (self.threshold is not None and self.answers.probability is not None):
+            raise ValueError("threshold and probability go with the kind binary, and with no other")
+        if (kind == "class") != (classes > 1):
+            raise ValueError("two classes or more go with the kind class, and with no other")
+        if (len(self.cut_points) if self.cut_points else 0) != (classes - 1 if self.answers.ordered else 0):
+            raise ValueError("ordered classes need one cut point fewer than there are, others none")
+        return self
+
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
-    """A head that is ready to be used."""
+    """A head that is ready to be asked."""
 
-    description: HeadDescription
+    answers: Answers
     weights: Tensor
     """float32 [K, D]."""
     bias: Tensor
@@ -85,25 +104,14 @@ class Head:
     @property
     def digest(self) -> str:
         """SHA-256 over all that decides its scores."""
-        decides = self.description.model_dump_json(include={"task_id", "kind", "classes", "views", "probability"})
-        return hashlib.sha256(decides.encode() + self._numbers()).hexdigest()
+        return hashlib.sha256(self.answers.model_dump_json().encode() + self.numbers()).hexdigest()
 
     def __call__(self, embeddings: Tensor) -> Tensor:
         """What it makes of embeddings [..., D], before any map: [..., K]."""
         return embeddings @ self.weights.T + self.bias
 
-    def write(self, folder: Path) -> None:
-        """Write both files.
-
-        Raises
-        ------
-        OSError
-            The disk does not take them.
-        """
-        write_durably(folder / DESCRIPTION, (self.description.model_dump_json(indent=1) + "\n").encode())
-        write_durably(folder / NUMBERS, self._numbers())
-
-    def _numbers(self) -> bytes:
+    def numbers(self) -> bytes:
+        """The file of its numbers."""
         return save({"weights": self.weights.contiguous(), "bias": self.bias.contiguous()})
 
     def require_task(self, task: AnyTask | None) -> AnyTask:
@@ -114,7 +122,7 @@ class Head:
         ModelPackError
             The catalogue does not have it, or has another under its id.
         """
-        made_for = self.description
+        made_for = self.answers
         if task is None:
             raise ModelPackError(f"the head answers task {made_for.task_id}, which the task catalogue does not have")
         classes = tuple(outcome.id for outcome in task.classes) if isinstance(task, ClassTask) else ()
@@ -123,7 +131,26 @@ class Head:
         return task
 
 
-def read_head(folder: Path) -> Head:
+@dataclass(frozen=True, kw_only=True)
+class TrainedHead:
+    """A head with what decides by it, and where it comes from."""
+
+    head: Head
+    description: HeadDescription
+
+    def write(self, folder: Path) -> None:
+        """Write both files.
+
+        Raises
+        ------
+        OSError
+            The disk does not take them.
+        """
+        write_durably(folder / DESCRIPTION, (self.description.model_dump_json(indent=1) + "\n").encode())
+        write_durably(folder / NUMBERS, self.head.numbers())
+
+
+def read_head(folder: Path) -> TrainedHead:
     """Read both files of a folder.
 
     Raises
@@ -134,34 +161,26 @@ def read_head(folder: Path) -> Head:
     try:
         description = HeadDescription.model_validate_json((folder / DESCRIPTION).read_bytes())
         numbers = load_file(folder / NUMBERS)
-        head = Head(description=description, weights=numbers["weights"], bias=numbers["bias"])
+        head = Head(answers=description.answers, weights=numbers["weights"], bias=numbers["bias"])
     except ValidationError as error:
         fault = error.errors()[0]
-        raise ModelPackError(f"{folder / DESCRIPTION}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from error
+        where = ".".join(map(str, fault["loc"]))
+        raise ModelPackError(f"{folder / DESCRIPTION}: {where + ': ' if where else ''}{fault['msg']}") from error
     except KeyError as error:
         raise ModelPackError(f"{folder / NUMBERS}: has no tensor {error}") from error
     except (OSError, SafetensorError) as error:
         raise ModelPackError(f"model pack {folder}: {DESCRIPTION} or {NUMBERS} is missing or damaged") from error
-    _require_fit(head, folder)
-    return head
-
-
-def _require_fit(head: Head, folder: Path) -> None:
-    description = head.description
-    rows = len(description.classes) or 1
+    rows = len(head.answers.classes) or 1
     fits = head.weights.ndim == 2 and head.weights.shape[0] == rows and head.bias.shape == (rows,)
     if not fits or head.weights.dtype != torch.float32 or head.bias.dtype != torch.float32:
         raise ModelPackError(f"{folder / NUMBERS}: needs float32 weights [{rows}, D] and bias [{rows}]")
-    is_whole = {
-        "regression": description.threshold is None,
-        "binary": description.threshold is not None and description.probability is not None,
-        "class": len(description.classes) > 1
-        and (description.cut_points is None or len(description.cut_points) == rows - 1),
-    }[description.kind]
-    if not is_whole:
-        raise ModelPackError(f"{folder / DESCRIPTION}: lacks what a {description.kind} head needs to answer")
+    return TrainedHead(head=head, description=description)
 
 
-def kind_of(task: AnyTask) -> Literal["regression", "binary", "class"]:
-    """The kind of head that answers a task."""
-    return "binary" if isinstance(task, BinaryTask) else "class" if isinstance(task, ClassTask) else "regression"
+def answers_of(task: AnyTask) -> Answers:
+    """What a head of this task answers, before it is trained."""
+    classes: tuple[str, ...] = ()
+    ordered = False
+    if isinstance(task, ClassTask):
+        classes, ordered = tuple(outcome.id for outcome in task.classes), task.ordered
+    return Answers(task_id=task.id, kind=task.kind, classes=classes, ordered=ordered, views=task.views)

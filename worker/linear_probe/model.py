@@ -14,7 +14,7 @@ from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, RegressionTask
 from config.errors import ModelPackError
 from db.runs import ClipAnswer, ModelIdentity, TaskResult, Verdict
 from worker.linear_probe.answering import Decider, Said, agreement, spread
-from worker.linear_probe.head import Head
+from worker.linear_probe.head import TrainedHead
 from worker.models import EmbeddedClip, Frames, StudyModel
 from worker.views import ViewClassifier
 
@@ -28,7 +28,7 @@ class LinearProbe:
     def __init__(
         self,
         base: StudyModel,
-        head: Head,
+        trained: TrainedHead,
         identity: ModelIdentity,
         catalogue: Catalogue,
         *,
@@ -53,7 +53,7 @@ class LinearProbe:
         ModelPackError
             The head is of another embedder, or the catalogue's task is another than it was trained for.
         """
-        training = head.description.training
+        head, training = trained.head, trained.description.training
         if training.embedder != base.embedder:
             raise ModelPackError(
                 f"the head of {identity.name} was trained on embeddings of {training.base_name}, and not on those of "
@@ -62,12 +62,11 @@ class LinearProbe:
         self.identity = identity
         self._base = base
         self._head = head
-        self._task = head.require_task(catalogue.task(head.description.task_id))
-        found = calibration and calibration.holding_for(
-            self._task.id, embedder=base.embedder, prompts_digest=head.digest, profile=profile
-        )
-        self._decider = _decider(head, found)
-        self._decided_by = calibration.digest if calibration is not None and found else None
+        self._task = head.require_task(catalogue.task(head.answers.task_id))
+        asked = {"embedder": base.embedder, "prompts_digest": head.digest, "profile": profile}
+        found = None if calibration is None else calibration.holding_for(self._task.id, **asked)
+        self._decider = _decider(trained, found)
+        self._decided_by = calibration.digest if calibration is not None and found is not None else None
 
     @property
     def embedder(self) -> str:
@@ -107,7 +106,7 @@ class LinearProbe:
         above = others.get(task.asked_if or "")
         if above is not None and above.verdict is not Verdict.PRESENT:
             return _abstained(task, f"asked only where {above.task_id} is PRESENT: it is {above.verdict}")
-        used = usable_clips(clips, self._head.description.views)
+        used = usable_clips(clips, self._head.answers.views)
         if not used:
             return _abstained(task, "no usable clip" if not clips else "no clip shows a view that may answer this")
         frames = [self._decider.say(self._head(clip.embeddings)) for clip in used]
@@ -153,7 +152,7 @@ class LinearProbe:
         )
 
     def _class_id(self, said: Said) -> str | None:
-        return None if said.outcome is None else self._head.description.classes[said.outcome]
+        return None if said.outcome is None else self._head.answers.classes[said.outcome]
 
 
 def usable_clips(clips: Sequence[EmbeddedClip], views: Sequence[str]) -> list[EmbeddedClip]:
@@ -161,10 +160,10 @@ def usable_clips(clips: Sequence[EmbeddedClip], views: Sequence[str]) -> list[Em
     return [clip for clip in clips if not views or clip.view is None or clip.view.view in views]
 
 
-def _decider(head: Head, found: TaskCalibration | None) -> Decider:
-    threshold = found.threshold if found and found.threshold is not None else head.description.threshold
-    cut_points = found.cut_points if found and found.cut_points else head.description.cut_points
-    return Decider(head=head, threshold=threshold, cut_points=cut_points)
+def _decider(trained: TrainedHead, found: TaskCalibration | None) -> Decider:
+    threshold = found.threshold if found and found.threshold is not None else trained.description.threshold
+    cut_points = found.cut_points if found and found.cut_points else trained.description.cut_points
+    return Decider(head=trained.head, threshold=threshold, cut_points=cut_points)
 
 
 def _is_reportable(task: RegressionTask, value: float) -> bool:
