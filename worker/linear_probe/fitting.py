@@ -1,7 +1,7 @@
 """The linear models: fitted, with the strength of their regularisation chosen by cross-validation over patients."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from config.clinical_tasks import AnyTask, RegressionTask
+from config.clinical_tasks import AnyTask, ClassTask, RegressionTask
 from worker.calibration.resampling import Groups, Split
 from worker.calibration.thresholds import Floats
 
@@ -53,7 +53,14 @@ def fit(task: AnyTask, embeddings: Floats, truth: Floats, groups: Groups) -> Lin
     classes = np.unique(truth)
     loss = make_scorer(log_loss, response_method="predict_proba", greater_is_better=False, labels=classes)
     logistic = LogisticRegression(max_iter=2000)
-    return _chosen(logistic, {"logisticregression__C": list(STRENGTHS)}, loss, splits, embeddings, truth)
+    model = _chosen(logistic, {"logisticregression__C": list(STRENGTHS)}, loss, splits, embeddings, truth)
+    return _for_each_class(model) if isinstance(task, ClassTask) and len(task.classes) == 2 else model
+
+
+def _for_each_class(model: LinearModel) -> LinearModel:
+    """Of two classes the regression gives the log-odds of the second alone: half of them for it, half against."""
+    halves = np.array([-0.5, 0.5])
+    return replace(model, weights=halves[:, None] * model.weights, bias=halves * model.bias)
 
 
 def strata(task: AnyTask, truth: Floats) -> npt.NDArray[np.intp]:
