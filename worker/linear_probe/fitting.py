@@ -16,7 +16,7 @@ from config.clinical_tasks import AnyTask, ClassTask, RegressionTask
 from worker.calibration.resampling import Groups, Split
 from worker.calibration.thresholds import Floats
 
-STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """C of the logistic regression, of standardised coordinates; the inverse is alpha of the ridge regression."""
 _INNER_FOLDS = 3
 _STRATA = 3
