@@ -14,3 +14,8 @@ class ModelLabel(StrEnum):
     """Trained on patients, not cleared or validated for this site's clinical use."""
     CLINICAL = "CLINICAL"
     """Validated by the site for clinical use, on its own responsibility."""
+
+    @property
+    def trust(self) -> int:
+        """The more, the further the model may be trusted: to compare labels by."""
+        return list(type(self)).index(self)

@@ -19,7 +19,7 @@ from config.steps import FORWARD_QUEUE, MAINTENANCE_QUEUE, Step
 from db.session import Database
 from deploy.data_folder import held_alone
 from deploy.stopping import PARENT_VARIABLE
-from worker.echoclip.pack import look_into_pack
+from worker.packs.folder import look_into_pack
 
 WORKERS: dict[str, tuple[str, ...]] = {
     "worker-prepare": ("worker", "--queues", f"{Step.PREPARE},{Step.REPORT}"),

@@ -6,9 +6,9 @@ from config.catalogue import Catalogue
 from config.errors import ModelPackError
 from config.logs import Event, emit
 from config.settings import Settings
-from worker.echoclip.pack import ModelPack, load_pack
 from worker.echoclip.towers import Towers
 from worker.echoclip.untrained import make_untrained_pack
+from worker.packs.folder import ModelPack, load_pack
 from worker.pixels.profiles import SIDE
 from worker.study_scoring import Scorer
 from worker.views import view_gate
