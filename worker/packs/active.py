@@ -92,7 +92,8 @@ def remove(settings: Settings, installed: InstalledPack) -> None:
         It is in use, or another pack builds on it.
     """
     for use in PackUse:
-        if chosen_folder(settings, use) == installed.folder:
+        chosen = chosen_folder(settings, use)
+        if chosen is not None and chosen.resolve() == installed.folder.resolve():
             raise ModelPackError(f"model pack {installed.name}: it is in use for {use}; activate another one first")
     if installed.pack is not None and (builders := builders_on(installed.pack, settings.packs_dir)):
         raise ModelPackError(f"model pack {installed.name}: {', '.join(builders)} builds on it; remove that first")
@@ -110,7 +111,8 @@ def chosen_folder(settings: Settings, use: PackUse) -> Path | None:
     named = settings.model.pack if use is PackUse.SCORING else settings.model.retrieval_pack
     if named:
         return _named(settings, named)
-    name = getattr(read_active(settings.packs_dir), use)
+    active = read_active(settings.packs_dir)
+    name = active.scoring if use is PackUse.SCORING else active.retrieval
     if name is None:
         return None
     folder = settings.packs_dir / name
@@ -128,7 +130,7 @@ class ChosenPack:
     def __init__(self, settings: Settings, use: PackUse) -> None:
         self._settings = settings
         self._use = use
-        self._seen: tuple[int, int, int] | None | str = "not looked at yet"
+        self._seen: tuple[int, int, int] | str | None = "not looked at yet"
         self._folder: Path | None = None
 
     def folder(self) -> Path | None:

@@ -1,4 +1,4 @@
-"""Who can load a pack: its kind is an entry point of the group `echoworker.pack_kinds`, of ours or of another package."""
+"""Who can load a pack: its kind is an entry point of the group `echoworker.pack_kinds`, ours or another package's."""
 
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING

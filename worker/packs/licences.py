@@ -16,8 +16,8 @@ from worker.packs.manifest import ACCEPTED, Sha256, parsed, read
 ECHOCLIP_LICENCE = "Cedars-Sinai Academic Software License"
 _OF_ECHOCLIP = (
     f"The {ECHOCLIP_LICENCE} holds for the weights, the prompts and the vocabulary of EchoCLIP and EchoCLIP-R. In "
-    "short: for academic and nonprofit researchers alone; no transfer to anybody else; commercial use by agreement with "
-    "Cedars-Sinai. This summary is ours, and does not replace it: its text is in the file LICENSE of the authors' "
+    "short: for academic and nonprofit researchers alone; no transfer to anybody else; commercial use by agreement "
+    "with Cedars-Sinai. This summary is ours, and does not replace it: its text is in the file LICENSE of the authors' "
     "repository echonet/echo_CLIP on GitHub, and on the model's page of the hub. Read it there before you accept."
 )
 
@@ -41,7 +41,7 @@ class Terms:
 KNOWN_TERMS: dict[str, Terms] = {
     family: Terms(name=ECHOCLIP_LICENCE, summary=_OF_ECHOCLIP) for family in ("echo-clip", "echo-clip-r")
 }
-"""By family of models: what holds where a download brings no text. We may not pass on the text any more than the rest."""
+"""By family of models: what holds where a download brings no text of it. We do not bring one either."""
 
 
 class Acceptance(BaseModel):
