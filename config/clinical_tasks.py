@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 PLACEHOLDER = "{value}"
 MINIMUM_FILLED_PROMPTS = 5
 """Of a regression: its estimate is the median of the first fifth of their ranking, which must not be empty."""
-Wording = Literal["catalogue", "pack"]
-"""Whose words the prompts are: those of this catalogue, or those that the model's pack brings."""
+Wording = Literal["catalogue", "pack", "catalogue+pack"]
+"""Whose words the prompts are: those of this catalogue, those that the model's pack brings, or some of each."""
 IDENTIFIER = r"^[a-z][a-z0-9_]*$"
 Prompts = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
 

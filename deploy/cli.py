@@ -18,6 +18,7 @@ from deploy.cli_clip import clip
 from deploy.cli_conformance import conformance
 from deploy.cli_fetch import fetch
 from deploy.cli_operate import callers, database_commands, doctor, quarantine
+from deploy.cli_packs import packs_commands
 from deploy.cli_rules import rules_commands
 from deploy.cli_run import beat, demo, node, up, worker
 from deploy.cli_spool import spool_commands
@@ -45,6 +46,7 @@ app.add_typer(probe_commands, name="probe", rich_help_panel="Model")
 app.add_typer(database_commands, name="db", rich_help_panel="Operate")
 app.add_typer(spool_commands, name="spool", rich_help_panel="Operate")
 app.add_typer(rules_commands, name="rules", rich_help_panel="Operate")
+app.add_typer(packs_commands, name="packs", rich_help_panel="Operate")
 
 
 def _print_version(asked: bool) -> None:

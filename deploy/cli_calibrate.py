@@ -165,7 +165,11 @@ def probe_train(
     for note in made.notes:
         _say(note)
     _show_findings(made.findings)
-    _say(f"the pack {made.name}, {made.digest[:12]}, {made.label}: {made.folder}")
+    identity = made.pack.identity
+    _say(f"the pack {identity.name}, {identity.digest[:12]}, {identity.label}: {made.pack.folder}")
+    _say(
+        "it is used once it is active: echoworker packs activate" if install else "echoworker packs import installs it"
+    )
 
 
 def _require_libraries(command: str) -> None:

@@ -9,19 +9,21 @@ import torch
 from typer.testing import CliRunner, Result
 
 import deploy.cli_calibrate
-import worker.loading
+import worker.calibration.source
+import worker.packs.kinds
 from config.calibration import load_calibration
 from config.errors import CalibrationError, ConfigurationError
 from config.labels import ModelLabel
 from deploy.cli import app
-from tests.support.labelled import AxisModel, Labelled
+from tests.support.labelled import AxisModel, Labelled, pack_kinds
 
 
 @pytest.fixture
 def labelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Labelled:
     made = Labelled(tmp_path / "data")
     monkeypatch.setenv("ECHOWORKER_MODEL__CATALOGUE", str(made.catalogue_file))
-    monkeypatch.setattr(worker.loading, "load_model", lambda *_: AxisModel(made.catalogue), raising=False)
+    monkeypatch.setenv("ECHOWORKER_MODEL__PACK", str(made.base.folder))
+    monkeypatch.setattr(worker.packs.kinds, "entry_points", pack_kinds)
     return made
 
 
@@ -65,9 +67,9 @@ def test_what_does_not_hold_for_the_active_model_is_said(
 ) -> None:
     cases = with_devices(labelled).cases
     echoworker(labelled, "calibrate", cases, "--task", "device", "--out", tmp_path / "out", "--activate")
-    other = AxisModel(labelled.catalogue)
+    other = AxisModel(labelled.catalogue, labelled.base.identity)
     other.embedder = "f" * 64
-    monkeypatch.setattr(worker.loading, "load_model", lambda *_: other, raising=False)
+    monkeypatch.setattr(worker.calibration.source, "load_model", lambda *_: other)
     assert "another model" in echoworker(labelled, "calibrate", "show").output
 
 
@@ -115,10 +117,18 @@ def test_a_probe_is_trained_and_installed(labelled: Labelled) -> None:
         labelled.label(labelled.embedded([torch.nn.functional.normalize(frames, dim=1)]), case % 2)
     made = echoworker(labelled, "probe", "train", labelled.cases, "--task", "device", "--install")
     assert made.exit_code == 0, made.output
-    (pack,) = (labelled.data_dir / "packs").iterdir()
-    assert pack.name.startswith("device-probe-")
+    (pack,) = (labelled.data_dir / "packs").glob("device-probe-*")
     assert {"manifest.json", "head.json", "head.safetensors", "report.md"} <= {path.name for path in pack.iterdir()}
     assert f"{ModelLabel.RESEARCH}" in made.output
+
+
+def test_without_a_model_of_ones_own_there_is_nothing_to_calibrate(
+    labelled: Labelled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ECHOWORKER_MODEL__PACK")
+    made = echoworker(labelled, "calibrate", with_devices(labelled, 2).cases, "--task", "device")
+    assert isinstance(made.exception, ConfigurationError)
+    assert "no model pack is active" in str(made.exception)
 
 
 def test_a_probe_goes_somewhere(labelled: Labelled, tmp_path: Path) -> None:

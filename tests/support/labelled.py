@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from statistics import fmean
 
@@ -23,7 +24,9 @@ from db.studies import register_instance
 from dicom_node.spool import Spool
 from worker.calibration.scored import Source
 from worker.embeddings import ClipEmbeddings, embeddings_path, write_embeddings
-from worker.models import EmbeddedClip, Frames
+from worker.models import EmbeddedClip, Frames, StudyModel, Surroundings
+from worker.packs.folder import ModelPack, load_pack
+from worker.packs.manifest import write_manifest
 from worker.views import ViewClassifier, ViewGate
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -77,8 +80,8 @@ class AxisModel:
     image_size = 224
     calibration_digest = None
 
-    def __init__(self, catalogue: Catalogue, *, label: ModelLabel = ModelLabel.CLINICAL, width: int = 16) -> None:
-        self.identity = ModelIdentity(name="Axis", version="1", family="axis", label=label, digest="a" * 64)
+    def __init__(self, catalogue: Catalogue, identity: ModelIdentity, *, width: int = 16) -> None:
+        self.identity = identity
         self.embedder = "e" * 64
         self.width = width
         self.catalogue = catalogue
@@ -118,6 +121,17 @@ class AxisModel:
         return TaskResult(task_id=task_id, verdict=Verdict.UNCALIBRATED, score=score, outcome=outcome, clips=answers)
 
 
+def load_axis(pack: ModelPack, surroundings: Surroundings) -> StudyModel:
+    """What loads packs of the kind `axis`."""
+    return AxisModel(surroundings.catalogue, pack.identity)
+
+
+def pack_kinds(*, group: str) -> tuple[EntryPoint, ...]:
+    """In place of `importlib.metadata.entry_points`: the kind of the packs below, and the linear probe's own."""
+    kinds = {"axis": "tests.support.labelled:load_axis", "linear-probe": "worker.linear_probe.model:load"}
+    return tuple(EntryPoint(name=name, value=value, group=group) for name, value in kinds.items())
+
+
 @dataclass
 class Labelled:
     """A data folder with studies whose embeddings, or results, a test chooses."""
@@ -135,7 +149,16 @@ class Labelled:
         self.database.upgrade()
         self.spool = Spool(self.data_dir / "spool")
         self.spool.create()
-        self.model = AxisModel(self.catalogue)
+        self.base = self._installed_base()
+        self.model = AxisModel(self.catalogue, self.base.identity)
+
+    def _installed_base(self) -> ModelPack:
+        folder = self.data_dir / "packs/axis"
+        folder.mkdir(parents=True)
+        write_manifest(
+            folder, kind="axis", name="Axis", version="1", family="axis", label=ModelLabel.CLINICAL, licence="none"
+        )
+        return load_pack(folder)
 
     @property
     def source(self) -> Source:
@@ -143,7 +166,7 @@ class Labelled:
             database=self.database,
             spool=self.spool,
             model=self.model,
-            gate=ViewGate(not_judged="no classifier"),
+            gate=ViewGate(not_judged="the catalogue has no views"),
             catalogue=self.catalogue,
             profile=PROFILE,
         )

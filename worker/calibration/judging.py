@@ -25,6 +25,7 @@ from worker.calibration.probabilities import Reliability, reliability
 from worker.calibration.resampling import FOLDS, Groups, Split, bootstrap
 from worker.calibration.scored import TaskCases
 from worker.calibration.thresholds import Floats, ThresholdRule, Truths
+from worker.views import counted
 
 MINIMUM_CASES = 10
 """Of each side of a threshold."""
@@ -80,7 +81,8 @@ def judge(cases: TaskCases, rule: ThresholdRule, *, source: str) -> Findings:
             return _judge_nearest(cases, task, source)
         return _judge_thresholds(cases, task, rule, source)
     except CalibrationError as error:
-        raise CalibrationError(f"task {task.id}: {error}") from error
+        why = counted((case.reason for case in cases.unanswered), most=3)
+        raise CalibrationError(f"task {task.id}: {error}{f'; without a score: {why}' if why else ''}") from error
 
 
 def _judge_regression(cases: TaskCases) -> Findings:

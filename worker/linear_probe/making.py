@@ -6,25 +6,25 @@ from pathlib import Path
 
 from config.clinical_tasks import AnyTask
 from config.errors import ConfigurationError
-from config.labels import ModelLabel
 from config.whole_files import unfinished_name
 from worker.calibration.cases import read_cases
 from worker.calibration.judging import Findings
 from worker.calibration.making import provenance
 from worker.calibration.scored import Source
 from worker.calibration.thresholds import ThresholdRule
-from worker.linear_probe.packing import label_of, write_pack
+from worker.linear_probe.packing import write_pack
 from worker.linear_probe.training import embedded_cases, train
+from worker.packs.folder import ModelPack, load_pack
+from worker.packs.importing import install_pack
+from worker.packs.installed import slug
+from worker.packs.licences import accept, terms_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class MadeProbe:
     """What the training gave."""
 
-    name: str
-    digest: str
-    label: ModelLabel
-    folder: Path
+    pack: ModelPack
     findings: Findings
     notes: tuple[str, ...]
 
@@ -48,6 +48,8 @@ def make_probe(
         The cases are wrong, or too few.
     ConfigurationError
         The folder holds something already.
+    ModelPackError
+        The pack cannot be installed, as where its base is not.
     OSError
         The disk does not take it.
     """
@@ -58,21 +60,15 @@ def make_probe(
     trained = train(task, embedded, unanswered, rule, source=source, read=read, software_version=software_version)
     base = source.model.identity
     facts = provenance(source, read, rule, software_version)
-    written = folder or unfinished_name(packs_dir / name)
-    try:
-        digest = write_pack(written, trained, base=base, name=name, facts=facts, notes=read.notes)
-    except OSError:
-        if folder is None:
-            shutil.rmtree(written, ignore_errors=True)
-        raise
-    if folder is None:
-        written = _installed(written, packs_dir / f"{name}-{digest[:12]}")
-    return MadeProbe(
-        name=name, digest=digest, label=label_of(base), folder=written, findings=trained.findings, notes=read.notes
-    )
-
-
-def _installed(written: Path, place: Path) -> Path:
-    shutil.rmtree(place, ignore_errors=True)  # of the same digest: the same bytes
-    written.rename(place)
-    return place
+    if folder is not None:
+        write_pack(folder, trained, base=base, name=name, facts=facts, notes=read.notes)
+        pack = load_pack(folder)
+    else:
+        making = unfinished_name(packs_dir / slug(name))
+        try:
+            write_pack(making, trained, base=base, name=name, facts=facts, notes=read.notes)
+            # Who makes a head has nothing to accept; the terms of its base were accepted with that.
+            pack = install_pack(making, packs_dir, accept(terms_of(load_pack(making))))
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
+    return MadeProbe(pack=pack, findings=trained.findings, notes=read.notes)

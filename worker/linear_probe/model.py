@@ -8,18 +8,42 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from config.calibration import Calibration, TaskCalibration
+from config.calibration import Calibration, TaskCalibration, site_calibration
 from config.catalogue import Catalogue
 from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, RegressionTask
 from config.errors import ModelPackError
 from db.runs import ClipAnswer, ModelIdentity, TaskResult, Verdict
 from worker.linear_probe.answering import Decider, Said, agreement, spread
-from worker.linear_probe.head import TrainedHead
-from worker.models import EmbeddedClip, Frames, StudyModel
+from worker.linear_probe.head import TrainedHead, read_head
+from worker.models import EmbeddedClip, Frames, StudyModel, Surroundings
+from worker.packs.folder import ModelPack
+from worker.packs.installed import resolve_base
+from worker.packs.kinds import load_model
 from worker.views import ViewClassifier
 
 METHOD = "linear probe"
 """`TaskResult.method`: the score of a finding is then a probability, and no cosine."""
+
+
+def load(pack: ModelPack, surroundings: Surroundings) -> StudyModel:
+    """The model of a pack of this kind: its base, of whatever kind, with its head.
+
+    Raises
+    ------
+    ModelPackError
+        The base is not installed, or does not fit the head; or the head is damaged.
+    ConfigurationError
+        The site's calibration is not valid.
+    """
+    settings = surroundings.settings
+    return LinearProbe(
+        load_model(resolve_base(pack, settings.packs_dir), surroundings),
+        read_head(pack.folder),
+        pack.identity,
+        surroundings.catalogue,
+        profile=settings.pixels.profile,
+        calibration=site_calibration(settings),
+    )
 
 
 class LinearProbe:

@@ -6,19 +6,16 @@ head.safetensors    its numbers
 report.md, *.png    what is to be expected of it
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from config.labels import ModelLabel, weakest
-from config.whole_files import write_durably
 from db.runs import ModelIdentity
 from worker.calibration.making import write_findings
 from worker.linear_probe.training import Trained
+from worker.packs.manifest import Base, Licence, write_manifest
 
 KIND = "linear-probe"
-_MANIFEST = "manifest.json"
 
 
 def label_of(base: ModelIdentity) -> ModelLabel:
@@ -28,13 +25,15 @@ def label_of(base: ModelIdentity) -> ModelLabel:
 
 def write_pack(
     folder: Path, trained: Trained, *, base: ModelIdentity, name: str, facts: Mapping[str, str], notes: tuple[str, ...]
-) -> str:
-    """Write the pack of a head into an empty folder; its digest.
+) -> None:
+    """Write the pack of a head into an empty folder.
 
     `facts` and `notes` are for the report, as `worker.calibration.report` takes them.
 
     Raises
     ------
+    ModelPackError
+        The name is none that a pack may have.
     OSError
         The disk does not take it.
     """
@@ -43,23 +42,13 @@ def write_pack(
     label = label_of(base)
     title = f"{name}: a linear probe on {base.name} ({label})"
     write_findings(folder, [trained.findings], title=title, facts=facts, notes=notes)
-    others = {
-        file.name: hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in sorted(folder.iterdir())
-        if file.name != _MANIFEST
-    }
-    training = trained.head.description.training
-    manifest = {
-        "format": 1,
-        "kind": KIND,
-        "name": name,
-        "version": f"{training.trained_at:%Y-%m-%d}",
-        "family": base.family,
-        "label": str(label),
-        "licence": {"name": f"of this site, and of {base.name} for what it rests on", "file": None},
-        "base": {"name": base.name, "digest": base.digest},
-        "files": others,
-    }
-    content = (json.dumps(manifest, indent=1) + "\n").encode()
-    write_durably(folder / _MANIFEST, content)
-    return hashlib.sha256(content).hexdigest()
+    write_manifest(
+        folder,
+        kind=KIND,
+        name=name,
+        version=f"{trained.head.description.training.trained_at:%Y-%m-%d}",
+        family=base.family,
+        label=label,
+        licence=Licence(name=f"of this site, and of {base.name} for what it rests on"),
+        base=Base(name=base.name, digest=base.digest),
+    )

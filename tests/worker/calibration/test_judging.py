@@ -150,8 +150,8 @@ def test_a_measurement_is_compared_with_the_truth_and_nothing_is_put_to_use(cata
 )
 def test_too_few_cases_give_no_threshold(catalogue: Catalogue, truths: list[int], patients: int, said: str) -> None:
     scores = np.random.default_rng(0).normal(size=len(truths))
-    cases = cases_of(catalogue, "device", np.array(truths), scores, patients=patients)
-    with pytest.raises(CalibrationError, match=said):
+    cases = cases_of(catalogue, "device", np.array(truths), scores, patients=patients, unanswered=3)
+    with pytest.raises(CalibrationError, match=f"{said}.*without a score: 3 . not scored here"):
         judge(cases, ThresholdRule(), source="cases.csv")
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +15,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
+import worker.packs.kinds
 from config.calibration import Calibration, TaskCalibration
 from config.catalogue import load_catalogue
 from config.errors import CalibrationError, ModelPackError
 from config.labels import ModelLabel
+from config.settings import load_settings
 from db.runs import ModelIdentity, TaskResult, Verdict, ViewCall
-from tests.support.labelled import CATALOGUE, PROFILE, AxisModel, Labelled
+from tests.support.labelled import CATALOGUE, PROFILE, AxisModel, Labelled, pack_kinds
 from worker.calibration.cases import CaseFile
 from worker.calibration.resampling import Groups
 from worker.calibration.thresholds import ThresholdRule
@@ -29,7 +32,10 @@ from worker.linear_probe.making import MadeProbe, make_probe
 from worker.linear_probe.model import METHOD, LinearProbe
 from worker.linear_probe.packing import label_of
 from worker.linear_probe.training import EmbeddedCase, train
-from worker.models import EmbeddedClip, StudyModel
+from worker.models import EmbeddedClip, StudyModel, Surroundings
+from worker.packs.folder import load_pack
+from worker.packs.kinds import load_model
+from worker.packs.licences import is_accepted
 
 WIDTH = 16
 DIRECTION = 5
@@ -316,10 +322,10 @@ def test_the_pack_names_its_base_and_every_file(device: tuple[Labelled, Path, Ma
     labelled, folder, made = device
     content = (folder / "manifest.json").read_bytes()
     manifest = json.loads(content)
-    assert made.digest == hashlib.sha256(content).hexdigest()
+    assert made.pack.identity.digest == hashlib.sha256(content).hexdigest()
     assert (manifest["kind"], manifest["family"]) == ("linear-probe", "axis")
     assert labelled.model.identity.label is ModelLabel.CLINICAL
-    assert manifest["label"] == made.label == "RESEARCH"
+    assert manifest["label"] == made.pack.identity.label == "RESEARCH"
     assert manifest["base"] == {"name": "Axis", "digest": labelled.model.identity.digest}
     files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
     del files["manifest.json"]
@@ -330,16 +336,40 @@ def test_the_pack_names_its_base_and_every_file(device: tuple[Labelled, Path, Ma
     assert "out-of-fold" in made.findings.calibration.origin  # type: ignore[union-attr]
 
 
-def test_an_installed_pack_lies_among_the_others(labelled: Labelled) -> None:
-    made = trained(studies(labelled, "device", 40, strength=1.0), "device", None)
-    assert made.folder == labelled.data_dir / "packs" / f"probe-{made.digest[:12]}"
-    assert read_head(made.folder).description.threshold is not None
-    assert [path.name for path in made.folder.parent.iterdir()] == [made.folder.name]
+def test_an_installed_pack_is_loaded_by_its_kind_on_the_pack_of_its_base(
+    labelled: Labelled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker.packs.kinds, "entry_points", pack_kinds)
+    pack = trained(studies(labelled, "device", 40, strength=1.0), "device", None).pack
+    packs = labelled.data_dir / "packs"
+    assert pack.folder == packs / f"probe-{pack.identity.digest[:12]}"
+    assert sorted(path.name for path in packs.iterdir()) == ["axis", pack.folder.name]
+    assert is_accepted(pack)
+    surroundings = Surroundings(
+        settings=load_settings(data_dir=labelled.data_dir), catalogue=labelled.catalogue, cache=labelled.data_dir
+    )
+    model = load_model(load_pack(pack.folder), surroundings)
+    assert model.identity == pack.identity
+    generator = torch.Generator().manual_seed(3)
+    clips = shown(clip(3, generator), clip(3, generator))
+    assert result_of(model, clips, "device").method == METHOD
+    assert result_of(model, clips, "grade") == result_of(labelled.model, clips, "grade")
+
+
+def test_a_head_without_its_base_is_not_loaded(labelled: Labelled, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker.packs.kinds, "entry_points", pack_kinds)
+    pack = trained(studies(labelled, "device", 40, strength=1.0), "device", None).pack
+    shutil.rmtree(labelled.base.folder)
+    surroundings = Surroundings(
+        settings=load_settings(data_dir=labelled.data_dir), catalogue=labelled.catalogue, cache=labelled.data_dir
+    )
+    with pytest.raises(ModelPackError, match="builds on Axis"):
+        load_model(pack, surroundings)
 
 
 def test_a_head_of_another_model_is_refused(device: tuple[Labelled, Path, MadeProbe]) -> None:
     labelled, folder, _ = device
-    other = AxisModel(labelled.catalogue)
+    other = AxisModel(labelled.catalogue, labelled.base.identity)
     other.embedder = "f" * 64
     with pytest.raises(ModelPackError, match="trained on embeddings of Axis"):
         LinearProbe(other, read_head(folder), PROBE, labelled.catalogue, profile=PROFILE)
