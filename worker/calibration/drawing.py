@@ -55,18 +55,16 @@ def _roc(findings: Findings) -> Figure:
 
 def _reliability(findings: Findings) -> Figure:
     figure, axes = _square(
-        f"{findings.cases.task.name}: reliability of a logistic map, cross-validated",
-        "probability that the map gives",
+        f"{findings.cases.task.name}: reliability",
+        "probability by a logistic map, cross-validated",
         "share of positive cases",
     )
     for question in findings.questions:
         said, share, counts = zip(*question.reliability.bins, strict=True)
-        brier = question.reliability.brier.value
-        (line,) = axes.plot(said, share, "o-", label=f"{question.name}: Brier score {brier:.3f}")
-        for x, y, count in zip(said, share, counts, strict=True):
-            axes.annotate(
-                f"n={count}", (x, y), (4, -10), textcoords="offset points", fontsize="x-small", color=line.get_color()
-            )
+        label = (
+            f"{question.name}: Brier score {question.reliability.brier.value:.3f}, {min(counts)} or more in each point"
+        )
+        axes.plot(said, share, "o-", label=label)
     axes.legend(loc="upper left", fontsize="small")
     return figure
 

@@ -27,6 +27,7 @@ from worker.linear_probe.answering import Decider, study_embedding
 from worker.linear_probe.fitting import LinearModel, fit, strata
 from worker.linear_probe.head import Head, HeadDescription, LogisticMap, TrainedHead, Training, answers_of
 from worker.linear_probe.model import usable_clips
+from worker.views import counted
 
 _LEAST_SLOPE = 1e-3
 
@@ -67,7 +68,7 @@ def train(
     CalibrationError
         There are too few cases, or patients, of a kind.
     """
-    _require_enough(task, cases)
+    _require_enough(task, cases, unanswered)
     groups = Groups([case.group for case in cases])
     truth = np.array([case.truth for case in cases])
     embeddings = np.stack([study_embedding(case.clips).double().numpy() for case in cases])
@@ -122,7 +123,7 @@ def embedded_cases(
     return embedded, left_out
 
 
-def _require_enough(task: AnyTask, cases: Sequence[EmbeddedCase]) -> None:
+def _require_enough(task: AnyTask, cases: Sequence[EmbeddedCase], unanswered: Sequence[UnansweredCase]) -> None:
     """Every answer must be in every part of every division."""
     kinds: list[tuple[str, float | None]]
     if isinstance(task, RegressionTask):
@@ -135,9 +136,10 @@ def _require_enough(task: AnyTask, cases: Sequence[EmbeddedCase]) -> None:
         of_kind = [case for case in cases if truth is None or case.truth == truth]
         patients = len({case.group for case in of_kind})
         if len(of_kind) < MINIMUM_CASES or patients < FOLDS:
+            why = counted((case.reason for case in unanswered), most=3)
             raise CalibrationError(
                 f"task {task.id}: {len(of_kind)} {what} with embeddings, of {patients} patients: at least "
-                f"{MINIMUM_CASES}, of {FOLDS} patients, are needed"
+                f"{MINIMUM_CASES}, of {FOLDS} patients, are needed{f'; left out: {why}' if why else ''}"
             )
 
 

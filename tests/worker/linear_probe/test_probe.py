@@ -3,6 +3,8 @@
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -414,6 +416,15 @@ def test_too_few_cases_train_nothing(labelled: Labelled, tmp_path: Path) -> None
     with pytest.raises(CalibrationError, match="device: 8 cases that are absent with embeddings, of 4 patients"):
         trained(studies(labelled, "device", 16, strength=1.0), "device", tmp_path / "pack")
     assert not (tmp_path / "pack").exists()
+
+
+def test_a_worker_that_scores_needs_no_library_of_the_training() -> None:
+    code = (
+        "import sys, worker.linear_probe.model;"
+        "print([name for name in ('sklearn', 'matplotlib') if name in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
 
 
 def test_standardisation_is_part_of_the_numbers(labelled: Labelled) -> None:
