@@ -3,6 +3,8 @@
 Prompts are texts for the model; codes are DICOM's (PS3.16), for the report.
 """
 
+import hashlib
+import json
 from itertools import combinations
 from typing import Annotated, Literal, Self
 
@@ -11,8 +13,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 PLACEHOLDER = "{value}"
 MINIMUM_FILLED_PROMPTS = 5
 """Of a regression: its estimate is the median of the first fifth of their ranking, which must not be empty."""
-Wording = Literal["catalogue", "pack"]
-"""Whose words the prompts are: those of this catalogue, or those that the model's pack brings."""
+Wording = Literal["catalogue", "pack", "catalogue+pack"]
+"""Whose words the prompts are: those of this catalogue, those that the model's pack brings, or some of each."""
 IDENTIFIER = r"^[a-z][a-z0-9_]*$"
 
 
@@ -116,6 +118,15 @@ class _Task(Entry):
     """The id of a binary task above this one: the question is asked where its finding is present."""
     published_as: str | None = None
     """The key under which EchoCLIP's own prompt file, where a pack brings it, has this task."""
+
+    def filled_prompts(self) -> list[str]:
+        """All prompts, in order, as the text tower reads them."""
+        raise NotImplementedError
+
+    def wording_digest(self) -> str:
+        """SHA-256 over all prompts, with their values: what a threshold was measured with."""
+        listed = json.dumps(self.filled_prompts(), ensure_ascii=True, separators=(",", ":"))
+        return hashlib.sha256(listed.encode()).hexdigest()
 
 
 class RegressionTask(_Task):

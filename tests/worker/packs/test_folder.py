@@ -8,8 +8,9 @@ import pytest
 
 from config.errors import ModelPackError
 from config.labels import ModelLabel
-from worker.echoclip.pack import CONFIGURATION, MANIFEST, WEIGHTS, ModelPack, load_pack, write_manifest
 from worker.echoclip.untrained import make_untrained_pack
+from worker.packs.folder import ModelPack, load_pack
+from worker.packs.manifest import CONFIGURATION, MANIFEST, WEIGHTS, write_manifest
 
 
 @pytest.fixture
