@@ -6,18 +6,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from huggingface_hub import HfApi, snapshot_download
+
+# The root of its HTTP library's errors, of which there has been more than one.
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
     HFValidationError,
+    HTTPError,  # type: ignore[attr-defined]
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-
-# The root of its HTTP library's errors, of which there has been more than one.
-from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
 
 from config.errors import ModelPackError
 from worker.packs.installed import slug

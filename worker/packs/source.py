@@ -173,7 +173,8 @@ def _terms(source: Source) -> Terms:
     name = source.ready.licence.name if source.ready is not None else known.name if known is not None else None
     if (file := source.files.get(source._licence_file or "")) is not None:
         text = licence_text(file)
-        return Terms(name=name or _title(text), text=text)
+        is_known = name is not None and (source.ready is not None or name.lower() in text.lower())
+        return Terms(name=name if is_known and name is not None else _title(text), text=text)
     if name is None:
         raise ModelPackError(
             f"{source.folder}: nothing says under which licence this model may be used; "
@@ -184,5 +185,5 @@ def _terms(source: Source) -> Terms:
 
 def _title(text: str) -> str:
     """A licence's own title: its first line with a word in it."""
-    first = next((line.strip() for line in text.splitlines() if any(map(str.isalpha, line))), "licence without a title")
-    return first[:128]
+    first = next((line for line in text.splitlines() if any(map(str.isalpha, line))), "licence without a title")
+    return first.strip("# \t\r")[:128]
