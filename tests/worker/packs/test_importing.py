@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer
-from tokenizers.models import WordPiece
 
 from config.errors import ModelPackError
 from config.labels import ModelLabel
 from tests.support.clips import LARGE
 from tests.support.packs import LICENCE_TEXT, PROMPTS, installed, plain_download
+from tests.worker.echoclip.template.invented import END, write_vocabulary
+from tests.worker.echoclip.template.invented import RULES as INVENTED_RULES
+from worker.echoclip.template.rules import TemplateRules
+from worker.echoclip.template.vocabulary import TemplateVocabulary
 from worker.echoclip.towers import Towers
 from worker.packs.folder import load_pack
 from worker.packs.importing import import_pack
@@ -160,8 +162,17 @@ def break_architecture(download: Path) -> None:
 
 
 def break_tokenizer(download: Path) -> None:
-    (download / VOCABULARY).write_text("A PHRASE. \n")
+    write_vocabulary(download)
     (download / WORDPIECE).write_text("{}")
+
+
+def break_text_tower(download: Path) -> None:
+    content = json.loads((download / CONFIGURATION).read_text())
+    content["model_cfg"]["text_cfg"]["vocab_size"] = END
+    (download / CONFIGURATION).write_text(json.dumps(content))
+    tensors = load_file(download / WEIGHTS)
+    save_file({**tensors, "token_embedding.weight": torch.zeros(END, 64)}, download / WEIGHTS)
+    write_vocabulary(download)
 
 
 @pytest.mark.parametrize(
@@ -170,12 +181,22 @@ def break_tokenizer(download: Path) -> None:
         (break_weights, "no whole safetensors file"),
         (break_normalisation, "preprocess_cfg.std: must be greater than 0"),
         (break_architecture, r"has the shape .*, the model's has"),
-        (break_tokenizer, "no tokenizer that the library tokenizers can read"),
+        (break_tokenizer, f"{WORDPIECE}: "),
+        (break_text_tower, f"{VOCABULARY}: makes {END + 1} tokens, and the text tower knows {END}"),
         (lambda download: (download / VOCABULARY).write_text("A PHRASE. \n"), "belong together"),
         (lambda download: (download / PROMPTS_FILE).write_text("[]"), PROMPTS_FILE),
         (lambda download: (download / CALIBRATION).write_text("{"), CALIBRATION),
     ],
-    ids=["weights", "normalisation", "architecture", "tokenizer", "half-a-vocabulary", "prompts", "calibration"],
+    ids=[
+        "weights",
+        "normalisation",
+        "architecture",
+        "tokenizer",
+        "text-tower",
+        "half-a-vocabulary",
+        "prompts",
+        "calibration",
+    ],
 )
 def test_nothing_is_installed_of_what_does_not_fit(
     download: Path, packs_dir: Path, break_it: Callable[[Path], object], fault: str
@@ -188,11 +209,32 @@ def test_nothing_is_installed_of_what_does_not_fit(
 
 
 def test_a_vocabulary_comes_along(download: Path, packs_dir: Path) -> None:
-    (download / VOCABULARY).write_text("THE HEART IS THERE. \n")
-    Tokenizer(WordPiece({"[UNK]": 0})).save(str(download / WORDPIECE))
-    found = installed(download, packs_dir)
+    found = installed(write_vocabulary(download), packs_dir)
     assert found.pack is not None
     assert found.pack.vocabulary_folder == found.folder
+    assert TemplateVocabulary.read(found.folder).rules == INVENTED_RULES
+
+
+def test_the_rules_of_a_vocabulary_are_read_out_of_a_copy_of_the_published_code(
+    untrained_folder: Path, tmp_path: Path, packs_dir: Path
+) -> None:
+    code = write_vocabulary(tmp_path / "code", rules=None)
+    (code / "utils.py").write_text('add_period = ["ALL IS WELL"]\nraise SystemExit\n')
+    (code / "template_tokenizer.py").write_text("replacements = []\n")
+    found = installed(untrained_folder, packs_dir, also=[code])
+    assert TemplateVocabulary.read(found.folder).rules == TemplateRules(stops=("ALL IS WELL",))
+    assert found.pack is not None
+    assert "utils.py" not in found.pack.manifest.files
+    (code / "utils.py").write_text("nothing = 1\n")
+    with pytest.raises(ModelPackError, match="is it the published code of EchoCLIP"):
+        installed(untrained_folder, packs_dir, also=[code])
+
+
+def test_rules_that_nobody_vouches_for_are_not_read(download: Path, packs_dir: Path) -> None:
+    found = installed(write_vocabulary(download, rules=None), packs_dir)
+    INVENTED_RULES.write(found.folder)
+    with pytest.raises(ModelPackError, match="its manifest does not name template_rules"):
+        load_pack(found.folder)
 
 
 @pytest.mark.parametrize(
