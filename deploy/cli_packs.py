@@ -156,11 +156,12 @@ def remove(name: Name) -> None:
 
 
 def _import(settings: Settings, folder: Path, choices: "Choices", *, accept_licence: bool) -> None:
-    from worker.packs.importing import import_pack  # noqa: PLC0415
     from worker.packs.source import look_at_source  # noqa: PLC0415
 
     source = look_at_source(folder, choices)
     accepted = _accepted(source.terms, already=accept_licence)
+    from worker.packs.importing import import_pack  # noqa: PLC0415  torch: after the licence, which nobody waits for
+
     pack = import_pack(source, settings.packs_dir, accepted)
     identity = pack.identity
     _say(

@@ -10,7 +10,7 @@ from config.errors import ModelPackError
 from config.settings import Settings
 from worker.packs.active import PackUse, chosen_folder
 from worker.packs.installed import SHORT_DIGEST, InstalledPack, installed_packs
-from worker.packs.manifest import CALIBRATION, PROMPTS
+from worker.packs.manifest import CALIBRATION, PROMPTS, RULES
 
 Facts = dict[str, Any]
 
@@ -69,6 +69,7 @@ def _brings(installed: InstalledPack) -> list[str]:
     parts = {
         "prompts": pack.file(PROMPTS),
         "vocabulary": pack.vocabulary_folder,
+        "vocabulary rules": pack.file(RULES),
         "calibration": pack.file(CALIBRATION),
     }
     return [name for name, file in parts.items() if file is not None]

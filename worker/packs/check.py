@@ -3,14 +3,13 @@
 import json
 from pathlib import Path
 
-from tokenizers import Tokenizer
-
 from config.errors import ModelPackError
+from worker.echoclip.template.vocabulary import TemplateVocabulary
 from worker.packs.folder import ModelPack, load_pack
 from worker.packs.installed import resolve_base
 from worker.packs.kinds import require_kind
-from worker.packs.manifest import MANIFEST, OPEN_CLIP, VOCABULARY, WEIGHTS, WORDPIECE, read
-from worker.packs.weights import architecture, check_weights
+from worker.packs.manifest import ACCEPTED, MANIFEST, OPEN_CLIP, VOCABULARY, WEIGHTS, read
+from worker.packs.weights import Shapes, architecture, check_weights
 
 
 def check_pack(folder: Path, packs_dir: Path) -> ModelPack:
@@ -26,10 +25,10 @@ def check_pack(folder: Path, packs_dir: Path) -> ModelPack:
     if pack.manifest.base is not None:
         resolve_base(pack, packs_dir)
     if pack.manifest.kind == OPEN_CLIP:
-        check_weights(folder / WEIGHTS, architecture(folder))
+        expected = architecture(folder)
+        check_weights(folder / WEIGHTS, expected)
+        _check_vocabulary(pack, expected)
     _ = pack.published_prompts
-    if pack.vocabulary_folder is not None:
-        _check_vocabulary(pack.vocabulary_folder)
     if pack.calibration_file is not None:
         _check_calibration(pack.calibration_file)
     return pack
@@ -37,22 +36,20 @@ def check_pack(folder: Path, packs_dir: Path) -> ModelPack:
 
 def stray_files(pack: ModelPack) -> list[str]:
     """The files that lie in its folder and that the manifest does not name: nothing reads them."""
-    known = {*pack.manifest.files, MANIFEST, "accepted.json"}
+    known = {*pack.manifest.files, MANIFEST, ACCEPTED}
     return sorted(path.name for path in pack.folder.iterdir() if path.name not in known)
 
 
-def _check_vocabulary(folder: Path) -> None:
-    file = folder / VOCABULARY
-    try:
-        phrases = read(file).decode().splitlines()
-    except UnicodeDecodeError as error:
-        raise ModelPackError(f"{file}: is not UTF-8") from error
-    if not any(phrase.strip() for phrase in phrases):
-        raise ModelPackError(f"{file}: has no phrases")
-    try:
-        Tokenizer.from_file(str(folder / WORDPIECE))
-    except Exception as error:  # the library raises no other type
-        raise ModelPackError(f"{folder / WORDPIECE}: no tokenizer that the library tokenizers can read") from error
+def _check_vocabulary(pack: ModelPack, expected: Shapes) -> None:
+    """A text tower has a row for each of its tokens, and would end in an error at the first one without."""
+    if pack.vocabulary_folder is None:
+        return
+    needed = TemplateVocabulary.read(pack.vocabulary_folder).end + 1
+    has = next(shape[0] for name, shape in expected.items() if name.endswith("token_embedding.weight"))
+    if needed > has:
+        raise ModelPackError(
+            f"{pack.folder / VOCABULARY}: makes {needed} tokens, and the text tower knows {has}: it is another model's"
+        )
 
 
 def _check_calibration(file: Path) -> None:

@@ -13,6 +13,7 @@ from worker.packs.manifest import (
     MANIFEST,
     OPEN_CLIP,
     PROMPTS,
+    RULES,
     VOCABULARY,
     WEIGHTS,
     WORDPIECE,
@@ -99,6 +100,8 @@ def load_pack(folder: Path) -> ModelPack:
         A file is missing, damaged or not valid; or the configuration would fetch something from a hub.
     """
     pack = _opened(folder)
+    if (folder / RULES).exists() and RULES not in pack.manifest.files:
+        raise ModelPackError(f"model pack {folder}: its manifest does not name {RULES}, which would be read: remove it")
     for name, promised in pack.manifest.files.items():
         if sha256_of(folder / name) != promised:
             raise ModelPackError(

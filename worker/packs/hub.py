@@ -8,11 +8,11 @@ from pathlib import Path
 from huggingface_hub import HfApi, snapshot_download
 
 # The root of its HTTP library's errors, of which there has been more than one.
-from huggingface_hub.errors import (
+from huggingface_hub.errors import (  # type: ignore[attr-defined]
     GatedRepoError,
     HfHubHTTPError,
     HFValidationError,
-    HTTPError,  # type: ignore[attr-defined]
+    HTTPError,
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
@@ -44,8 +44,12 @@ class Pulled:
     """What the operator said of it, with what is known of this model, and its revision as version."""
 
 
-def pull(name: str, packs_dir: Path, choices: Choices, *, revision: str | None = None) -> Pulled:
+def pull(
+    name: str, packs_dir: Path, choices: Choices, *, revision: str | None = None, endpoint: str | None = None
+) -> Pulled:
     """Download a model's files, with the token of the environment (HF_TOKEN) or of `hf auth login`, where there is one.
+
+    `endpoint` is the URL of the hub; None: that of the environment (HF_ENDPOINT), or the public one.
 
     Raises
     ------
@@ -57,9 +61,11 @@ def pull(name: str, packs_dir: Path, choices: Choices, *, revision: str | None =
     """
     folder = packs_dir / PULLED / slug(name)
     with _explained(name, revision):
-        commit = HfApi().model_info(name, revision=revision).sha
+        commit = HfApi(endpoint=endpoint).model_info(name, revision=revision).sha
         # By its commit: what comes is what the version says, also while the model is changed there.
-        snapshot_download(name, revision=commit, local_dir=folder, allow_patterns=_WANTED)
+        snapshot_download(
+            name, revision=commit, local_dir=folder, allow_patterns=_WANTED, endpoint=endpoint
+        )
     known = KNOWN_MODELS.get(name.lower(), Choices(name=name.rpartition("/")[2]))
     said = {key: value for key, value in vars(choices).items() if value is not None}
     is_pack = (folder / MANIFEST).is_file()  # it says itself what it is

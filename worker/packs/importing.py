@@ -5,6 +5,7 @@ from pathlib import Path
 
 from config.errors import ModelPackError
 from config.whole_files import sync, unfinished_name
+from worker.echoclip.template.rules import published_rules
 from worker.packs.check import check_pack
 from worker.packs.folder import ModelPack, load_pack, look_into_pack
 from worker.packs.installed import delete_folder, folder_name, slug
@@ -76,6 +77,8 @@ def _copy_files(source: Source, folder: Path) -> None:
     for name, file in source.files.items():
         if source.ready is not None or name != WEIGHTS:
             shutil.copyfile(file, folder / name)
+    if source.rules_from is not None:
+        published_rules(source.rules_from).write(folder)
     if source.ready is None:
         install_weights(source.files[WEIGHTS], folder, architecture(folder))
 

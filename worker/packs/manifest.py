@@ -7,8 +7,8 @@
     open_clip_model.safetensors   kind open-clip: the weights
 
     prompts_used.json             optional: the prompts that the model was published with
-    template_vocab.txt, blank_wordpiece.tokenizer
-                                  optional, together: the vocabulary of EchoCLIP-R's template tokenizer
+    template_vocab.txt, blank_wordpiece.tokenizer, template_rules.json
+                                  optional, the first two together: EchoCLIP-R's vocabulary (worker.echoclip.template)
     calibration.json              optional: thresholds that were made with this model
     LICENSE                       optional: the text of its licence
 
@@ -33,6 +33,7 @@ WEIGHTS = "open_clip_model.safetensors"
 PROMPTS = "prompts_used.json"
 VOCABULARY = "template_vocab.txt"
 WORDPIECE = "blank_wordpiece.tokenizer"
+RULES = "template_rules.json"
 CALIBRATION = "calibration.json"
 LICENCE = "LICENSE"
 

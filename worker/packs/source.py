@@ -9,6 +9,7 @@ from pathlib import Path
 
 from config.errors import ModelPackError
 from config.labels import ModelLabel
+from worker.echoclip.template.rules import CLEANING_CODE, TOKENIZER_CODE
 from worker.packs.installed import slug
 from worker.packs.licences import KNOWN_TERMS, Terms, licence_text
 from worker.packs.manifest import (
@@ -17,6 +18,7 @@ from worker.packs.manifest import (
     LICENCE,
     MANIFEST,
     PROMPTS,
+    RULES,
     VOCABULARY,
     WEIGHTS,
     WORDPIECE,
@@ -28,7 +30,7 @@ from worker.packs.manifest import (
 
 DOWNLOADED_WEIGHTS = (WEIGHTS, "model.safetensors", "open_clip_pytorch_model.bin", "pytorch_model.bin")
 """In the order of preference."""
-OPTIONAL = (PROMPTS, VOCABULARY, WORDPIECE, CALIBRATION)
+OPTIONAL = (PROMPTS, VOCABULARY, WORDPIECE, RULES, CALIBRATION)
 LICENCE_PATTERNS = ("LICENSE*", "LICENCE*", "COPYING*")
 
 
@@ -61,6 +63,8 @@ class Source:
     ready: Manifest | None
     """The folder's own manifest: it is a pack already."""
     choices: Choices
+    rules_from: Path | None = None
+    """A copy of the published code, out of which the vocabulary's rules are read (worker.echoclip.template.rules)."""
     terms: Terms = field(init=False)
     """What has to be accepted."""
 
@@ -70,7 +74,7 @@ class Source:
     @property
     def is_changed(self) -> bool:
         """Whether it becomes another pack than it is."""
-        if self.ready is None or self.choices.said():
+        if self.ready is None or self.choices.said() or self.rules_from is not None:
             return True
         return any(path.parent != self.folder for path in self.files.values())
 
@@ -122,7 +126,9 @@ def look_at_source(folder: Path, choices: Choices) -> Source:
         files |= _also(path)
     if choices.licence is not None:
         files[ready.licence.file if ready is not None and ready.licence.file else LICENCE] = choices.licence
-    return Source(folder=folder, files=files, ready=ready, choices=choices)
+    with_code = (each for each in (*choices.also, *([] if ready else [folder])) if _has_published_code(each))
+    rules_from = None if RULES in files else next(with_code, None)
+    return Source(folder=folder, files=files, ready=ready, choices=choices, rules_from=rules_from)
 
 
 def require_undamaged(source: Source) -> None:
@@ -161,6 +167,10 @@ def _also(path: Path) -> dict[str, Path]:
     raise ModelPackError(f"{path}: not one of {', '.join(OPTIONAL)}")
 
 
+def _has_published_code(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in (VOCABULARY, CLEANING_CODE, TOKENIZER_CODE))
+
+
 def _optional(folder: Path) -> dict[str, Path]:
     found = {name: folder / name for name in OPTIONAL if (folder / name).is_file()}
     licences = sorted(path for pattern in LICENCE_PATTERNS for path in folder.glob(pattern) if path.is_file())
@@ -173,7 +183,8 @@ def _terms(source: Source) -> Terms:
     name = source.ready.licence.name if source.ready is not None else known.name if known is not None else None
     if (file := source.files.get(source._licence_file or "")) is not None:
         text = licence_text(file)
-        return Terms(name=name or _title(text), text=text)
+        is_known = name is not None and (source.ready is not None or name.lower() in text.lower())
+        return Terms(name=name if is_known and name is not None else _title(text), text=text)
     if name is None:
         raise ModelPackError(
             f"{source.folder}: nothing says under which licence this model may be used; "
@@ -184,5 +195,5 @@ def _terms(source: Source) -> Terms:
 
 def _title(text: str) -> str:
     """A licence's own title: its first line with a word in it."""
-    first = next((line.strip() for line in text.splitlines() if any(map(str.isalpha, line))), "licence without a title")
-    return first[:128]
+    first = next((line for line in text.splitlines() if any(map(str.isalpha, line))), "licence without a title")
+    return first.strip("# \t\r")[:128]

@@ -1,8 +1,10 @@
 """The weights of an open-clip pack: checked against its architecture, and kept as safetensors whatever they came in."""
 
+import logging
 import pickle
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,7 @@ def architecture(folder: Path) -> Shapes:
     """
     read_configuration(folder)
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _without_warnings():
             model = open_clip.create_model(f"local-dir:{folder}", load_weights=False, device="meta")
     except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, AssertionError) as error:
         raise ModelPackError(
@@ -106,6 +108,20 @@ def install_weights(source: Path, folder: Path, expected: Shapes) -> None:
         require_fit({name: tuple(tensor.shape) for name, tensor in tensors.items()}, expected, source)
         save_file(tensors, target)
     check_weights(target, expected)
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """open_clip warns, on the root logger, that a model without weights is random: here it has none on purpose."""
+
+    def keeps_silent(record: logging.LogRecord) -> bool:
+        return record.levelno > logging.WARNING
+
+    logging.getLogger().addFilter(keeps_silent)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeFilter(keeps_silent)
 
 
 def _names(file: Path) -> set[str]:
