@@ -3,6 +3,8 @@
 Prompts are texts for the model; codes are DICOM's (PS3.16), for the report.
 """
 
+import hashlib
+import json
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -125,6 +127,10 @@ class RegressionTask(_Task):
         """The number in each of `filled_prompts`."""
         return [value for _ in self.prompts for value in self.values.numbers]
 
+    def wording_digest(self) -> str:
+        """SHA-256 of the prompts with their values: what an estimate depends on beside the model."""
+        return _digest(self.kind, self.filled_prompts(), self.filled_values())
+
 
 class BinaryTask(_Task):
     """A presence scored by the mean cosine of frames and prompts; called only with a threshold."""
@@ -143,6 +149,10 @@ class BinaryTask(_Task):
     def filled_prompts(self) -> list[str]:
         """The prompts, as the text tower reads them."""
         return list(self.prompts)
+
+    def wording_digest(self) -> str:
+        """SHA-256 of the prompts: what a score, and so a threshold, depends on beside the model."""
+        return _digest(self.kind, self.filled_prompts())
 
     def threshold_for(self, model_family: str, wording: Wording = "catalogue") -> Threshold | None:
         """The threshold made with this family of models and these prompts, or None: uncalibrated."""
@@ -192,6 +202,10 @@ class ClassTask(_Task):
         """The prompts of all classes, class by class."""
         return [prompt for outcome in self.classes for prompt in outcome.prompts]
 
+    def wording_digest(self) -> str:
+        """SHA-256 of the classes with their prompts: what a class, and so cut points, depend on beside the model."""
+        return _digest(self.kind, self.ordered, [(outcome.id, outcome.prompts) for outcome in self.classes])
+
     def outcome(self, class_id: str) -> OutcomeClass | None:
         """The class of that id, or None when this task does not have it."""
         return next((outcome for outcome in self.classes if outcome.id == class_id), None)
@@ -200,6 +214,10 @@ class ClassTask(_Task):
         """The cut points made with this family of models and these prompts, or None: uncalibrated."""
         made_for = (model_family, wording)
         return next((c for c in self.cut_points if (c.model_family, c.wording) == made_for), None)
+
+
+def _digest(*what: object) -> str:
+    return hashlib.sha256(json.dumps(what, ensure_ascii=False).encode()).hexdigest()
 
 
 AnyTask = RegressionTask | BinaryTask | ClassTask

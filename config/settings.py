@@ -78,6 +78,7 @@ class ModelSettings(_Section):
     """Which model reads the clips, and on what."""
 
     pack: str
+    retrieval_pack: str
     catalogue: str
     device: Literal["auto", "cpu", "cuda"]
     precision: Literal["auto", "float32", "bfloat16"]
