@@ -42,7 +42,8 @@ class Towers:
         """
         self.device = _device(device)
         self._type = _type(precision, self.device)
-        self._model = _model(pack, self.device, PRECISIONS[self._type])
+        self.precision = PRECISIONS[self._type]
+        self.model = _model(pack, self.device, self.precision)
         self._tokenizer = open_clip.get_tokenizer(f"local-dir:{pack.folder}")
         # Folded into one multiplication and one addition over samples in 0..255.
         mean, std = (torch.tensor(v, device=self.device)[:, None, None] for v in _normalisation(pack))
@@ -54,16 +55,22 @@ class Towers:
         embedded = [self._embed_images(batch) for batch in frames.split(FRAMES_AT_ONCE)]
         return torch.cat(embedded)
 
+    def embed_clips(self, clips: Sequence[Tensor]) -> list[Tensor]:
+        """Embed clips, uint8 [T, H, W, 3] each, in batches that do not end with a clip: float32 [T, D] each."""
+        if not clips:
+            return []
+        return list(self.embed_frames(torch.cat(list(clips))).split([len(clip) for clip in clips]))
+
     @torch.inference_mode()
     def embed_prompts(self, prompts: Sequence[str]) -> Tensor:
         """Embed texts: float32 [P, D] on the CPU, L2-normalised."""
         tokens = self._tokenizer(list(prompts)).split(PROMPTS_AT_ONCE)
-        embedded = [self._model.encode_text(batch.to(self.device), normalize=False) for batch in tokens]
+        embedded = [self.model.encode_text(batch.to(self.device), normalize=False) for batch in tokens]
         return _unit_length(torch.cat(embedded))
 
     def _embed_images(self, frames: Tensor) -> Tensor:
         images = frames.to(self.device).permute(0, 3, 1, 2).float() * self._scale + self._shift
-        return _unit_length(self._model.encode_image(images.to(self._type), normalize=False))
+        return _unit_length(self.model.encode_image(images.to(self._type), normalize=False))
 
 
 def _unit_length(embeddings: Tensor) -> Tensor:
