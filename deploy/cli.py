@@ -22,6 +22,7 @@ from deploy.cli_rules import rules_commands
 from deploy.cli_run import beat, demo, node, up, worker
 from deploy.cli_spool import spool_commands
 from deploy.cli_studies import close, requeue, send, studies, study
+from deploy.cli_tasks import tasks_commands
 from deploy.data_folder import PRIVATE
 
 app = typer.Typer(
@@ -44,6 +45,7 @@ app.add_typer(database_commands, name="db", rich_help_panel="Operate")
 app.add_typer(spool_commands, name="spool", rich_help_panel="Operate")
 app.add_typer(rules_commands, name="rules", rich_help_panel="Operate")
 app.add_typer(packs_commands, name="packs", rich_help_panel="Operate")
+app.add_typer(tasks_commands, name="tasks", rich_help_panel="Operate")
 
 
 def _print_version(asked: bool) -> None:

@@ -40,7 +40,7 @@ name = "Upright"
 kind = "binary"
 prompts = ["angle 90"]
 thresholds = [{{ value = 0.5, model_family = "compass", wording = "catalogue", origin = "sine of 30 degrees" }}]
-{CODES}
+{CODES.replace('"1"', '"2"')}
 """
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from huggingface_hub import HfApi, snapshot_download
 
 # The root of its HTTP library's errors, of which there has been more than one.
-from huggingface_hub.errors import (
+from huggingface_hub.errors import (  # type: ignore[attr-defined]  HTTPError: its HTTP library's, which has changed
     GatedRepoError,
     HfHubHTTPError,
     HFValidationError,
-    HTTPError,  # type: ignore[attr-defined]
+    HTTPError,
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
@@ -63,9 +63,7 @@ def pull(
     with _explained(name, revision):
         commit = HfApi(endpoint=endpoint).model_info(name, revision=revision).sha
         # By its commit: what comes is what the version says, also while the model is changed there.
-        snapshot_download(
-            name, revision=commit, local_dir=folder, allow_patterns=_WANTED, endpoint=endpoint
-        )
+        snapshot_download(name, revision=commit, local_dir=folder, allow_patterns=_WANTED, endpoint=endpoint)
     known = KNOWN_MODELS.get(name.lower(), Choices(name=name.rpartition("/")[2]))
     said = {key: value for key, value in vars(choices).items() if value is not None}
     is_pack = (folder / MANIFEST).is_file()  # it says itself what it is

@@ -24,13 +24,15 @@ def regression(published_as: str | None) -> RegressionTask:
     )
 
 
-def binary(published_as: str | None) -> BinaryTask:
-    return BinaryTask.model_validate(COMMON | {"kind": "binary", "prompts": ["Ours."], "published_as": published_as})
+def binary(published_as: str | None, *indices: int) -> BinaryTask:
+    fields = {"prompts": ["Ours."], "published_as": published_as, "published_indices": indices}
+    return BinaryTask.model_validate(COMMON | {"kind": "binary", **fields})
 
 
 def classes(published_as: str | None, *which: dict[str, object]) -> ClassTask:
     outcomes = [
-        {"id": f"class_{number}", "name": "A class", "concept": CODE, "prompts": [f"Ours, class {number}."], **fields}
+        {"id": f"class_{number}", "name": "A class", "concept": CODE | {"value": f"{number}"}}
+        | {"prompts": [f"Ours, class {number}."], **fields}
         for number, fields in enumerate(which)
     ]
     return ClassTask.model_validate(COMMON | {"kind": "class", "classes": outcomes, "published_as": published_as})
@@ -50,6 +52,11 @@ def test_a_regression_takes_prompts_and_values() -> None:
 def test_a_finding_takes_concrete_prompts() -> None:
     task, wording = worded(binary("pump"), PUBLISHED)
     assert (task.filled_prompts(), wording) == (["PUMP 4CM DEEP. ", "PUMP. "], "pack")
+
+
+def test_a_finding_may_be_some_of_the_published_ones() -> None:
+    task, wording = worded(binary("pump", 1), PUBLISHED)
+    assert (task.filled_prompts(), wording) == (["PUMP. "], "pack")
 
 
 def test_classes_take_the_prompts_of_their_values() -> None:
@@ -86,8 +93,11 @@ def test_without_published_prompts_all_is_asked_in_our_words() -> None:
         (binary("pump_speed"), "pump_speed is of mode regression there, and a binary here"),
         (regression("pump"), "pump is of mode binary there, and a regression here"),
         (classes("pump", {"published_values": [1]}, {}), "pump has no values there"),
-        (classes("pump", {"published_indices": [2]}, {}), "pump has 2 prompts there"),
-        (classes("pump", {"published_indices": [-1]}, {}), "pump has 2 prompts there"),
+        (
+            classes("pump", {"published_indices": [2]}, {}),
+            "pump has 2 prompts there, and published_indices name number 2",
+        ),
+        (binary("pump", 7), "pump has 2 prompts there, and published_indices name number 7"),
     ],
 )
 def test_a_task_that_means_another_is_a_mistake(task: BinaryTask | RegressionTask | ClassTask, fault: str) -> None:
