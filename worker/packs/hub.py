@@ -8,11 +8,11 @@ from pathlib import Path
 from huggingface_hub import HfApi, snapshot_download
 
 # The root of its HTTP library's errors, of which there has been more than one.
-from huggingface_hub.errors import (  # type: ignore[attr-defined]  HTTPError: its HTTP library's, which has changed
+from huggingface_hub.errors import (  # type: ignore[attr-defined]
     GatedRepoError,
     HfHubHTTPError,
     HFValidationError,
-    HTTPError,
+    HTTPError,  # its HTTP library's, of which there has been more than one
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
