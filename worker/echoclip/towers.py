@@ -60,6 +60,10 @@ class Towers:
         embedded = [self._model.encode_text(batch.to(self.device), normalize=False) for batch in tokens]
         return _unit_length(torch.cat(embedded))
 
+    def tokenize(self, prompts: Sequence[str]) -> Tensor:
+        """What the text tower is given: int64 [P, context], padded with 0."""
+        return torch.as_tensor(self._tokenizer(list(prompts)))
+
     def _embed_images(self, frames: Tensor) -> Tensor:
         images = frames.to(self.device).permute(0, 3, 1, 2).float() * self._scale + self._shift
         return _unit_length(self._model.encode_image(images.to(self._type), normalize=False))
