@@ -4,8 +4,8 @@
     <segment>/    see worker.retrieval.segments
     lock          held by whoever brings it up to date; so that one process does, and others wait
 
-A study is what the newest segment with its name says, and gone where that has no stamp. Segments are merged so that each is
-at least twice as large as all newer ones together: there are few of them, and a row is seldom written again.
+A study is what the newest segment with its name says, and gone where that has no stamp. Segments are merged so that
+each is at least twice as large as all newer ones together: there are few, and a row is seldom written again.
 """
 
 import fcntl

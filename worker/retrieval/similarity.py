@@ -13,11 +13,11 @@ from torch import Tensor
 
 Cosines = npt.NDArray[np.float32]
 DECIMALS = 6
-"""Of a similarity that is shown or ranked; what is finer comes of rounding, and of how a product is blocked."""
+"""Of a similarity that is shown or ranked; finer is only rounding, and how a product is blocked."""
 
 
 def clip_embedding(frames: Tensor) -> npt.NDArray[np.float32]:
-    """Of frame embeddings [T, D], each of length 1: their mean, float32 [D] of length 1; zeros where they cancel out."""
+"""Of a similarity that is shown or ranked; finer are only rounding, and how a product is blocked."""
     mean = frames.double().mean(dim=0).numpy()
     length = float(np.linalg.norm(mean))
     return np.asarray(mean / length if length > 0 else mean, dtype=np.float32)
