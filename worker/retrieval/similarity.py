@@ -17,7 +17,7 @@ DECIMALS = 6
 
 
 def clip_embedding(frames: Tensor) -> npt.NDArray[np.float32]:
-"""Of a similarity that is shown or ranked; finer are only rounding, and how a product is blocked."""
+    """Of frame embeddings [T, D], each of length 1: their mean, float32 [D] of length 1; zeros where they cancel."""
     mean = frames.double().mean(dim=0).numpy()
     length = float(np.linalg.norm(mean))
     return np.asarray(mean / length if length > 0 else mean, dtype=np.float32)
