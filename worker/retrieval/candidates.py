@@ -79,7 +79,7 @@ def _of_folder(folder: Path) -> Iterator[Candidate]:
 
 
 def _of_lines(file: Path) -> Iterator[Candidate]:
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(file.read_text(encoding="utf-8").split("\n"), start=1):
         if line.strip():
             where = f"{file} line {number}"
             try:

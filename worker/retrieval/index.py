@@ -237,11 +237,13 @@ def _first_to_merge(segments: Sequence[Segment]) -> int | None:
     """The first of the newer segments that are to become one; None where there is nothing to gain."""
     if Index(segments).dead_rows > DEAD_SHARE * sum(segment.rows for segment in segments):
         return 0
-    first, newer = len(segments) - 1, max(segments[-1].rows, 1)
-    while first > 0 and segments[first - 1].rows < 2 * newer:
-        first -= 1
-        newer += segments[first].rows
-    return first if first < len(segments) - 1 else None
+    sizes = [_size(segment) for segment in segments]
+    return next((at for at, size in enumerate(sizes) if size < 2 * sum(sizes[at + 1 :])), None)
+
+
+def _size(segment: Segment) -> int:
+    """Rows, and studies as well: one that is gone, or has no clip, takes no row and is carried along all the same."""
+    return segment.rows + len(segment.studies)
 
 
 def _open(root: Path) -> list[Segment]:

@@ -78,9 +78,10 @@ class Segment:
         """
         self.name = folder.name
         try:
-            self.studies: npt.NDArray[np.void] = np.load(folder / "studies.npy")
-            self._instances = np.load(folder / "instances.npy", mmap_mode="r")
-            vectors = np.load(folder / "vectors.npy", mmap_mode="r")
+            # Mapped, all of them: that looks at the size of a file before it believes the header.
+            self.studies: npt.NDArray[np.void] = np.array(np.lib.format.open_memmap(folder / "studies.npy", "r"))
+            self._instances = np.lib.format.open_memmap(folder / "instances.npy", mode="r")
+            vectors = np.lib.format.open_memmap(folder / "vectors.npy", mode="r")
             self._file = (folder / "vectors.npy").open("rb")
             weakref.finalize(self, self._file.close)
         except (OSError, ValueError, EOFError) as error:
