@@ -121,7 +121,7 @@ def ranked_for_study(
 def compared(pack: RetrievalPack, library: Library, alike: Likeness, kept: Calibration | None) -> Answer:
     """How alike two studies are, and what that means here."""
     facts: Facts = {"score": alike.score, "pairs_of_clips": alike.pairs, "views": list(alike.views)}
-    among = f"over {alike.pairs} pairs of clips" + (f" of view {', '.join(alike.views)}" if alike.views else "")
+    among = f"pairs of clips: {alike.pairs}" + (f", of view {', '.join(alike.views)}" if alike.views else "")
     said = [f"likeness {alike.score:.4f} (mean of cosines, {among})"]
     if kept is None:
         facts |= {"calibration": None}
@@ -138,11 +138,9 @@ def compared(pack: RetrievalPack, library: Library, alike: Likeness, kept: Calib
             "share_of_same_patient_as_alike": same,
             "likelihood_ratio": ratio,
         }
-        said.append(
-            f"more alike than {1 - different:.1%} of pairs of different patients here (n = {len(kept.different):,})"
-        )
+        said.append(f"as alike or more: {_share(different, len(kept.different))} pairs of different patients here")
         if same is not None:
-            said.append(f"{same:.1%} of pairs of one patient are as alike, or more (n = {len(kept.same):,})")
+            said.append(f"as alike or more: {_share(same, len(kept.same))} pairs of one patient here")
         if ratio is not None:
             said.append(f"likelihood ratio of a pair that is as alike or more: {ratio:.3g}")
         said.append(_calibration_line(kept))
@@ -154,7 +152,7 @@ def calibrated(pack: RetrievalPack, library: Library, made: Calibration, path: P
     """What `same-patient --calibrate` learned."""
     said = [_calibration_line(made)]
     if made.auc is not None:
-        said.append(f"a pair of one patient is more alike than one of different patients in {made.auc:.1%} (AUC)")
+        said.append(f"area under the curve for telling pairs of one patient from others: {made.auc:.3f}")
     else:
         said.append("no patient has several studies: there will be percentages of different patients alone")
     if made.placeholder_patient_ids:
@@ -227,12 +225,12 @@ def _gaps(library: Library) -> list[str]:
     gaps = []
     if library.without_embeddings:
         gaps.append(
-            f"not searched: {library.without_embeddings} scored studies have no embeddings of this model over clips "
-            f"prepared as {library.preprocessing_profile}: requeue them with --step prepare"
+            f"not searched: scored studies without embeddings of this model over clips prepared as "
+            f"{library.preprocessing_profile}: {library.without_embeddings}; requeue them with --step prepare"
         )
     if library.update.unreadable:
         gaps.append(
-            f"not searched: the embeddings of {len(library.update.unreadable)} studies are missing or damaged: requeue "
+            f"not searched: studies whose embeddings are missing or damaged: {len(library.update.unreadable)}; requeue "
             f"them with --step prepare: {', '.join(library.update.unreadable[:10])}"
         )
     if library.update.made_again:
@@ -245,6 +243,12 @@ def _ratio(kept: Calibration, different: float, same: float | None) -> float | N
         return None
     enough = min(different * len(kept.different), same * len(kept.same)) >= FEW_FOR_A_RATIO
     return same / different if enough else None
+
+
+def _share(share: float, pairs: int) -> str:
+    """Where none is, or all are, a percentage would claim more than so many pairs can show."""
+    count = round(share * pairs)
+    return f"{share:.1%} of {pairs:,}" if 0 < count < pairs else f"{'all' if count else 'none'} of {pairs:,}"
 
 
 def _provenance(kept: Calibration) -> Facts:

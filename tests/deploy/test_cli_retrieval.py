@@ -184,7 +184,8 @@ def test_a_calibration_with_this_installations_patients_gives_percentages(scored
     assert answer["share_of_same_patient_as_alike"] == pytest.approx(1 / 21)
     assert answer["likelihood_ratio"] is None
     said = " ".join(scored.run("same-patient", scored.small, scored.large).stdout.split())
-    assert "more alike than 100.0% of pairs of different patients here (n = 210)" in said
+    assert "as alike or more: none of 210 pairs of different patients here" in said
+    assert "as alike or more: 4.8% of 21 pairs of one patient here" in said
     assert "UNCALIBRATED" not in said
 
 
@@ -209,7 +210,7 @@ def test_studies_that_are_not_searched_are_counted_with_what_to_do(scored: Score
         session.execute(delete(StudyEmbeddings).where(StudyEmbeddings.study_id == large))
     assert scored.json("search", "Normal.")["searched"]["without_embeddings"] == 1
     said = " ".join(scored.run("search", "Normal.").stdout.split())
-    assert "not searched: 1 scored studies have no embeddings of this model" in said
+    assert "not searched: scored studies without embeddings of this model over clips prepared as fast-1: 1; " in said
     assert "requeue them with --step prepare" in said
 
 

@@ -100,9 +100,8 @@ def open_library(settings: Settings, registry: Database, *, embedder: str) -> Li
         without = count_unsearchable(session, **kind)
     if not index.clips:
         raise SearchError(
-            f"no study has embeddings of this model over clips prepared as {settings.pixels.profile}; "
-            f"{without + len(update.unreadable)} scored studies have none that can be used: "
-            "requeue them with --step prepare"
+            f"no study has embeddings of this model over clips prepared as {settings.pixels.profile}; scored studies "
+            f"that have none that can be used: {without + len(update.unreadable)}; requeue them with --step prepare"
         )
     return Library(index=index, update=update, without_embeddings=without, **kind)
 
