@@ -19,7 +19,7 @@ from config.settings import Settings
 from db.runs import ModelIdentity, TaskResult, ViewCall
 
 if TYPE_CHECKING:
-    from worker.echoclip.pack import ModelPack
+    from worker.packs.folder import ModelPack
     from worker.views import ViewClassifier
 
 Frames = npt.NDArray[np.uint8]
@@ -34,7 +34,10 @@ class EmbeddedClip:
     embeddings: Tensor
     """float32 [T, D], L2-normalised: one for each frame; or for each part of the clip, for a model of whole videos."""
     view: ViewCall | None = None
-    """What the view gate said; None: not judged, so that the clip may answer everything."""
+    """The view of the heart that it shows, as far as that restricts what it may answer: `ViewGate.restricting`. None:
+    it may answer everything."""
+    preprocessing_profile: str | None = None
+    """How its frames were made; None: as the settings say."""
 
 
 class StudyModel(Protocol):
@@ -53,8 +56,21 @@ class StudyModel(Protocol):
         """The edge of the frames that it takes, in pixels."""
 
     @property
+    def frames_at_once(self) -> int:
+        """How many frames fill the device: the pipeline takes further waiting studies along until there are so many.
+
+        1 where nothing is gained by it, as on a CPU: a study then never waits for another.
+        """
+
+    @property
     def calibration_digest(self) -> str | None:
         """SHA-256 of the site's calibration that decides; None where thresholds are the catalogue's, or missing."""
+
+    def wording_digest(self, task_id: str) -> str:
+        """SHA-256 over what besides the embedder decides a task's score: prompts with values, or a trained head.
+
+        What a calibration of the task holds for.
+        """
 
     def embed(self, clips: Sequence[Frames]) -> list[Tensor]:
         """The embeddings of each clip, float32 [T, D] on the CPU; the slow part, for as many clips as there are."""
