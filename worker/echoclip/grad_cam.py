@@ -24,13 +24,13 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from config.errors import ModelPackError
+from worker.echoclip.batches import Batches
+from worker.models import Frames
 
 FRAMES_AT_ONCE = 8
 BLUR = 0.02
 """Standard deviation of the blur, as a part of the map's larger side (the published example)."""
 
-Frames = npt.NDArray[np.uint8]
-"""[T, H, W, 3], with the channels in the order in which the model is given them."""
 Maps = npt.NDArray[np.float32]
 """[T, S, S], S the edge of what the image tower takes, in pixels."""
 
@@ -50,9 +50,7 @@ class ExplainedTowers(Protocol):
         """What the image tower is given: uint8 [T, H, W, 3] to float32 [T, 3, S, S], normalised, on the device."""
 
 
-def heat_maps(
-    towers: ExplainedTowers, frames: Frames, prompt_embeddings: Tensor, *, is_blurred: bool = False
-) -> Maps:
+def heat_maps(towers: ExplainedTowers, frames: Frames, prompt_embeddings: Tensor, *, is_blurred: bool = False) -> Maps:
     """Heat maps of a clip, 0..1: 1 is the hottest place of all its frames, so that they can be compared.
 
     A frame without any support for the prompts stays 0 everywhere, and so does a clip.
@@ -60,7 +58,7 @@ def heat_maps(
     Parameters
     ----------
     frames
-        uint8 [T, S, S, 3], as they are embedded.
+        uint8 [T, S, S, 3], T at least 1, with the channels in the order in which they are embedded.
     prompt_embeddings
         float32 [P, D], L2-normalised, P at least 1: `Towers.embed_prompts` of the prompts to explain.
     is_blurred
@@ -75,6 +73,8 @@ def heat_maps(
     ------
     ModelPackError
         The image tower has no convolutional stages.
+    ConfigurationError
+        The memory does not take one frame.
     """
     return on_one_scale(support_maps(towers, frames, prompt_embeddings, is_blurred=is_blurred))
 
@@ -89,25 +89,21 @@ def support_maps(
     """
     if not len(frames):
         raise ValueError("there must be at least one frame")
-    if prompt_embeddings.dim() != 2 or not len(prompt_embeddings):  # noqa: PLR2004
+    if prompt_embeddings.dim() != 2 or not len(prompt_embeddings):
         raise ValueError(f"prompt embeddings must be [P, D], P at least 1, not {list(prompt_embeddings.shape)}")
     visual = _image_tower(towers)
     stage = last_stage(towers.model)
-    # Around whatever the caller does: tensors made in inference mode cannot take part in a gradient.
+    # Whatever the caller is in: tensors that are made in inference mode cannot take part in a gradient.
     with torch.inference_mode(mode=False):
         weights = _in_float32(visual)
         target = prompt_embeddings.to(towers.device, torch.float32).mean(dim=0)
+
+        def of_batch(batch: Tensor) -> Tensor:
+            return _support(visual, stage, weights, towers.images(batch).float(), target).cpu()
+
         given = torch.from_numpy(np.array(frames))  # a copy: the file behind it may be mapped, and read-only
-        maps = torch.cat(
-            [
-                _batch(visual, stage, weights, towers.images(batch).float(), target).cpu()
-                for batch in given.split(FRAMES_AT_ONCE)
-            ]
-        ).numpy()
-    if not is_blurred:
-        return maps
-    sigma = BLUR * max(maps.shape[1:])
-    return gaussian_filter(maps, sigma=(0, sigma, sigma)).astype(np.float32)
+        maps: Maps = Batches(FRAMES_AT_ONCE).run(of_batch, [given]).numpy()
+    return _blurred(maps) if is_blurred else maps
 
 
 def on_one_scale(support: Maps) -> Maps:
@@ -131,7 +127,7 @@ def last_stage(model: nn.Module) -> nn.Module:
     return stages[-1]
 
 
-def _batch(
+def _support(
     visual: nn.Module, stage: nn.Module, weights: Mapping[str, Tensor], images: Tensor, target: Tensor
 ) -> Tensor:
     """float32 [T, S, S] of images [T, 3, S, S]."""
@@ -146,6 +142,12 @@ def _batch(
         return fine[:, 0].clamp(min=0)  # the interpolation overshoots, below zero as well
 
 
+def _blurred(maps: Maps) -> Maps:
+    sigma = BLUR * max(maps.shape[1:])
+    blurred: Maps = gaussian_filter(maps, sigma=(0, sigma, sigma))
+    return blurred
+
+
 def _features_and_embeddings(
     visual: nn.Module, stage: nn.Module, weights: Mapping[str, Tensor], images: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -156,7 +158,7 @@ def _features_and_embeddings(
     given: list[Tensor] = []
 
     def begin_graph(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
-        if not isinstance(output, Tensor) or output.dim() != 4:  # noqa: PLR2004  [T, C, h, w]
+        if not isinstance(output, Tensor) or output.dim() != 4:
             raise _unsuitable(visual, "the last stage of its image tower gives no picture")
         given.append(output.detach().requires_grad_())
         return given[0]
@@ -173,9 +175,7 @@ def _features_and_embeddings(
 def _in_float32(visual: nn.Module) -> dict[str, Tensor]:
     """Its weights and buffers: themselves where they are float32 already, else copies."""
     named = [*visual.named_parameters(), *visual.named_buffers()]
-    return {
-        name: tensor.detach().float() if tensor.is_floating_point() else tensor.detach() for name, tensor in named
-    }
+    return {name: tensor.detach().float() if tensor.is_floating_point() else tensor.detach() for name, tensor in named}
 
 
 def _image_tower(towers: ExplainedTowers) -> nn.Module:
@@ -187,6 +187,6 @@ def _image_tower(towers: ExplainedTowers) -> nn.Module:
 
 def _unsuitable(visual: object, why: str) -> ModelPackError:
     return ModelPackError(
-        f"no heat map can be made of this model ({type(visual).__name__}): {why}; it must be one of the ConvNeXt family "
-        "of timm, as EchoCLIP's"
+        f"no heat map can be made of this model ({type(visual).__name__}): {why}; EchoCLIP's is timm's "
+        "ConvNeXt, and it must be built like that"
     )

@@ -53,4 +53,5 @@ def jet(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         float32 [..., 3], RGB, 0..1.
     """
     away = np.abs(values[..., None] - _MIDDLES)
-    return np.clip(1.5 - 4 * away, 0, 1)
+    colours: npt.NDArray[np.float32] = np.clip(1.5 - 4 * away, 0, 1)
+    return colours
