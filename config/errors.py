@@ -22,7 +22,8 @@
     │   └── NoPresentationContextError  it answers, but takes none of the SOP classes and transfer syntaxes
     ├── CommitmentError             a request for storage commitment, or a report on one, is not understood (0115)
     ├── QueryError                  an archive was not asked, or did not answer, what studies it has
-    └── RetrieveError               an archive did not give a study, or not all of it
+    ├── RetrieveError               an archive did not give a study, or not all of it
+    └── SearchError                 there is nothing to search in, or nothing to compare
 
 A message says what was wrong, with which object (by UID, AE title or path inside the spool, never by
 patient), and what to do. It may be logged, stored in the registry and shown: it must never hold PHI.
@@ -121,3 +122,7 @@ class QueryError(EchoWorkerError):
 
 class RetrieveError(EchoWorkerError):
     """An archive did not send a study, or not all of it; what came is kept, and fetching it again is harmless."""
+
+
+class SearchError(EchoWorkerError):
+    """A search or comparison has nothing to work on: no model, no kept embeddings, or too few of them."""

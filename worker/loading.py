@@ -11,6 +11,7 @@ from worker.models import StudyModel, Surroundings
 from worker.packs import kinds
 from worker.packs.active import PackUse, chosen_folder
 from worker.packs.folder import ModelPack, load_pack
+from worker.packs.installed import UNTRAINED_FOLDER
 from worker.pixels.profiles import SIDE
 from worker.study_scoring import Scorer
 from worker.views import view_gate
@@ -104,5 +105,5 @@ def _require_size(folder: Path, size: int) -> None:
 
 
 def _untrained_pack(settings: Settings) -> Path:
-    folder = settings.packs_dir / "untrained-demo"
+    folder = settings.packs_dir / UNTRAINED_FOLDER
     return folder if folder.exists() else make_untrained_pack(folder)

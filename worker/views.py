@@ -126,7 +126,7 @@ def view_gate(settings: GateSettings, model: "StudyModel") -> ViewGate:
         return ViewGate(not_judged="untrained model")
     classifier = model.view_classifier()
     if classifier is None:
-        return ViewGate(not_judged="the model has no view classifier")
+        return ViewGate(not_judged="the model judges no views")
     return ViewGate(classifier=classifier, leaves_out=settings.views == "skip")
 
 

@@ -78,9 +78,9 @@ class PromptCache:
     def _write(self, digests: Sequence[bytes], embeddings: Tensor) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         texts = torch.tensor([list(digest) for digest in digests], dtype=torch.uint8)
-        metadata = {"format": FORMAT, "sha256": _checksum(texts, embeddings)}
-        content = save({_TEXTS: texts, _EMBEDDINGS: embeddings}, metadata)
-        write_whole(self._folder / f"{hashlib.sha256(content).hexdigest()}.safetensors", content)
+        checksum = _checksum(texts, embeddings)
+        content = save({_TEXTS: texts, _EMBEDDINGS: embeddings}, {"format": FORMAT, "sha256": checksum})
+        write_whole(self._folder / f"{checksum}.safetensors", content)
         self._tidy()
 
     def _tidy(self) -> None:

@@ -123,7 +123,7 @@ def embed_together(context: WorkerContext, model: StudyModel, studies: Sequence[
         else:
             loaded.append((study, frames))
     for study, embeddings in _embedded(model, loaded):
-        failure: Exception | list[Tensor] | None = embeddings
+        failure: list[Tensor] | Exception | None = embeddings
         if not isinstance(embeddings, Exception):
             failure = attempted(partial(_keep, context, model, study, embeddings))
         if isinstance(failure, Exception):
