@@ -16,6 +16,7 @@ from config.settings import CONFIG_VARIABLE
 from deploy.cli_calibrate import calibrate_commands, probe_commands
 from deploy.cli_clip import clip
 from deploy.cli_conformance import conformance
+from deploy.cli_explain import explain
 from deploy.cli_fetch import fetch
 from deploy.cli_operate import callers, database_commands, doctor, quarantine
 from deploy.cli_packs import packs_commands
@@ -37,7 +38,7 @@ app = typer.Typer(
 )
 _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Run": (up, demo, node, worker, beat),
-    "Work with studies": (send, fetch, studies, study, requeue, close, clip),
+    "Work with studies": (send, fetch, studies, study, requeue, close, clip, explain),
     "Search": (search, similar, same_patient, rank),
     "Operate": (doctor, callers, quarantine, conformance),
 }

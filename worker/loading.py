@@ -42,7 +42,7 @@ def load_model(settings: Settings, catalogue: Catalogue) -> StudyModel:
     ModelPackError
         The pack is missing, incomplete, not what its manifest says, or for pictures of another size.
     """
-    return load_model_of(chosen_folder(settings, PackUse.SCORING) or _untrained_pack(settings), settings, catalogue)
+    return load_model_of(scoring_folder(settings), settings, catalogue)
 
 
 def load_retrieval_model(settings: Settings, catalogue: Catalogue) -> StudyModel | None:
@@ -70,6 +70,17 @@ def load_model_of(folder: Path, settings: Settings, catalogue: Catalogue) -> Stu
     _require_size(folder, model.image_size)
     emit(Event.MODEL_LOADED, model=model.identity.name, label=model.identity.label)
     return model
+
+
+def scoring_folder(settings: Settings) -> Path:
+    """The folder of the pack that scores: the one that was chosen, else an UNTRAINED one that is made on the spot.
+
+    Raises
+    ------
+    ModelPackError
+        The chosen one is not there.
+    """
+    return chosen_folder(settings, PackUse.SCORING) or _untrained_pack(settings)
 
 
 def load_scoring_pack(folder: Path) -> ModelPack:

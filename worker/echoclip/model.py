@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import Protocol
 
 import numpy as np
-import open_clip
 import torch
 from torch import Tensor
 
@@ -20,6 +19,7 @@ from worker.echoclip.answering import METHOD, Evidence, answer
 from worker.echoclip.decisions import Asking, DecidingCalibration, DecisionRule, decision_rule
 from worker.echoclip.digests import embedder_of, text_tower_of
 from worker.echoclip.prompt_cache import EmbedTexts, PromptCache
+from worker.echoclip.torchvision_compat import make_torchvision_importable
 from worker.echoclip.towers import Towers
 from worker.echoclip.wording import worded
 from worker.echoclip.zero_shot import ClipFrames, cosines
@@ -27,6 +27,9 @@ from worker.models import EmbeddedClip, Frames, Surroundings
 from worker.packs.folder import ModelPack
 from worker.packs.published import PublishedTask
 from worker.views import PromptViewClassifier, ViewClassifier, counted
+
+make_torchvision_importable()
+import open_clip  # noqa: E402  needs torchvision to be importable
 
 FILLS_A_GPU = 256
 """Frames at once: further waiting studies are taken along up to here."""
@@ -107,9 +110,13 @@ class EchoClipModel:
         sites = {rule.calibration_digest for rule in rules} - {None}
         return next((c.digest for c in self._calibrations[:1] if c.digest in sites), None)
 
+    def asked(self, task_id: str) -> Asked:
+        """A task of the catalogue as this model is asked it."""
+        return next(asked for asked in self._asked if asked.task.id == task_id)
+
     def wording_digest(self, task_id: str) -> str:
         """See `StudyModel`."""
-        return next(asked.task.wording_digest() for asked in self._asked if asked.task.id == task_id)
+        return self.asked(task_id).task.wording_digest()
 
     def embed(self, clips: Sequence[Frames]) -> list[Tensor]:
         """See `StudyModel`."""
@@ -209,6 +216,18 @@ def load(pack: ModelPack, surroundings: Surroundings) -> EchoClipModel:
     """
     settings = surroundings.settings
     towers = Towers(pack, device=settings.model.device, precision=settings.model.precision)
+    return model_of(pack, towers, surroundings)
+
+
+def model_of(pack: ModelPack, towers: Towers, surroundings: Surroundings) -> EchoClipModel:
+    """The same, for who needs the towers of the pack as well.
+
+    Raises
+    ------
+    ModelPackError, ConfigurationError
+        As `load`.
+    """
+    settings = surroundings.settings
     prompts = PromptCache(
         surroundings.cache / "prompts",
         text_tower=_text_embedder(pack, towers),
