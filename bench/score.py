@@ -36,6 +36,7 @@ from pydicom.uid import generate_uid
 from sqlalchemy import select
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
+from worker.echoclip.pack import load_pack
 
 from config.broker import create_celery_app
 from config.logs import configure_logs
@@ -48,7 +49,6 @@ from dicom_node.intake import received_instance
 from dicom_node.reception.receive import Announced, receive_data_set
 from dicom_node.routing import routed
 from worker.context import WorkerContext
-from worker.echoclip.pack import load_pack
 from worker.echoclip.torchvision_compat import make_torchvision_importable
 from worker.echoclip.towers import FRAMES_AT_ONCE, Towers
 from worker.echoclip.untrained import make_untrained_pack

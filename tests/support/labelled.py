@@ -81,6 +81,7 @@ class AxisModel:
     """A `StudyModel` whose score of task number n is coordinate n of the embeddings; it knows no threshold."""
 
     image_size = 224
+    frames_at_once = 1
     calibration_digest = None
 
     def __init__(self, catalogue: Catalogue, identity: ModelIdentity, *, width: int = 16) -> None:
@@ -169,7 +170,7 @@ class Labelled:
             database=self.database,
             spool=self.spool,
             model=self.model,
-            gate=ViewGate(not_judged="the model has no view classifier"),
+            gate=ViewGate(not_judged="the model judges no views"),
             catalogue=self.catalogue,
             profile=PROFILE,
         )

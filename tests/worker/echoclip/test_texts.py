@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from worker.echoclip.pack import ModelPack, load_pack
 
 from tests.worker.echoclip.rewritten import with_configuration
-from worker.echoclip.pack import ModelPack, load_pack
 from worker.echoclip.texts import encode_texts
 from worker.echoclip.weights import load_model
 
