@@ -4,10 +4,10 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from typing import Protocol
 
 import numpy as np
-import open_clip
 import torch
 from torch import Tensor
 
@@ -236,7 +236,7 @@ def frames_at_once(device: torch.device) -> int:
 
 def _text_embedder(pack: ModelPack, towers: Towers) -> str:
     """What decides every bit of a prompt's embedding but for torch's own kernels, whose differences mean nothing."""
-    parts = (text_tower_of(pack.folder), str(towers.precision), towers.device.type, open_clip.__version__)
+    parts = (text_tower_of(pack.folder), str(towers.precision), towers.device.type, version("open_clip_torch"))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
