@@ -15,13 +15,15 @@
     │   └── LeaseLostError          another worker, or a late instance, took the study over
     ├── ClipError                   this instance gives no clip: the reason is for people to read
     ├── ModelPackError              the model pack is missing, incomplete or does not fit its manifest
+    ├── CalibrationError            labelled cases are wrong, or too few to choose a threshold or train on
     ├── ReportError                 the results cannot be put into a Structured Report
     ├── DeliveryError               the destination did not accept the object: it will be tried again
     │   ├── AssociationRejectedError    it answers, but does not want to talk to us
     │   └── NoPresentationContextError  it answers, but takes none of the SOP classes and transfer syntaxes
     ├── CommitmentError             a request for storage commitment, or a report on one, is not understood (0115)
     ├── QueryError                  an archive was not asked, or did not answer, what studies it has
-    └── RetrieveError               an archive did not give a study, or not all of it
+    ├── RetrieveError               an archive did not give a study, or not all of it
+    └── SearchError                 there is nothing to search in, or nothing to compare
 
 A message says what was wrong, with which object (by UID, AE title or path inside the spool, never by
 patient), and what to do. It may be logged, stored in the registry and shown: it must never hold PHI.
@@ -90,6 +92,10 @@ class ModelPackError(EchoWorkerError):
     """A model pack cannot be loaded; the message names the file or field at fault."""
 
 
+class CalibrationError(EchoWorkerError):
+    """Labelled cases cannot be used; the message names the file with the line, or what there is too little of."""
+
+
 class ReportError(EchoWorkerError):
     """A run's results cannot be expressed as a Structured Report; the message names the task."""
 
@@ -116,3 +122,7 @@ class QueryError(EchoWorkerError):
 
 class RetrieveError(EchoWorkerError):
     """An archive did not send a study, or not all of it; what came is kept, and fetching it again is harmless."""
+
+
+class SearchError(EchoWorkerError):
+    """A search or comparison has nothing to work on: no model, no kept embeddings, or too few of them."""

@@ -8,9 +8,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from config.errors import ConfigurationError
 from config.logs import configure_logs
-from deploy.cli_shared import console
+from deploy.cli_shared import console, save_picture
 
 
 def clip(
@@ -34,11 +33,7 @@ def clip(
     configure_logs(process="clip")
     look = look_at(file, {"fast": FAST, "upstream": UPSTREAM}[profile])
     if out is not None:
-        sheet = contact_sheet(look, picture_to_show(file), uncovered=uncovered)
-        try:
-            sheet.save(out)
-        except ValueError as error:  # Pillow knows the format by the ending
-            raise ConfigurationError(f"--out {out}: give a file name that ends in .png") from error
+        save_picture(contact_sheet(look, picture_to_show(file), uncovered=uncovered), out)
     if as_json:
         typer.echo(json.dumps(facts_of(look), indent=1))
         return

@@ -1,6 +1,7 @@
 """What the commands share: how each starts, how it opens the registry, and where it prints."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,8 @@ from config.logs import configure_logs
 from config.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from db.session import Database
 
 console = Console(width=None if sys.stdout.isatty() else 160)
@@ -23,6 +26,20 @@ def start(process: str) -> Settings:
     """Read the settings, and log as this process."""
     configure_logs(process=process)
     return load_settings()
+
+
+def save_picture(picture: "Image", out: Path) -> None:
+    """Write what a command has drawn to where `--out` says.
+
+    Raises
+    ------
+    ConfigurationError
+        The name does not end as that of a picture.
+    """
+    try:
+        picture.save(out)
+    except ValueError as error:  # Pillow knows the format by the ending
+        raise ConfigurationError(f"--out {out}: give a file name that ends in .png") from error
 
 
 def require_installation(settings: Settings) -> None:

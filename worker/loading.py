@@ -1,21 +1,20 @@
 """From the settings to a model that is ready to score."""
 
-from importlib.metadata import entry_points
 from pathlib import Path
-from pkgutil import resolve_name
 
 from config.catalogue import Catalogue
 from config.errors import ModelPackError
 from config.logs import Event, emit
 from config.settings import Settings
-from worker.echoclip.pack import ModelPack, load_pack
 from worker.echoclip.untrained import make_untrained_pack
-from worker.models import PackLoader, StudyModel, Surroundings
+from worker.models import StudyModel, Surroundings
+from worker.packs import kinds
+from worker.packs.active import PackUse, chosen_folder
+from worker.packs.folder import ModelPack, load_pack
+from worker.packs.installed import UNTRAINED_FOLDER
 from worker.pixels.profiles import SIDE
 from worker.study_scoring import Scorer
 from worker.views import view_gate
-
-OPEN_CLIP = "open-clip"
 
 
 def load_scorer(settings: Settings, catalogue: Catalogue) -> Scorer:
@@ -34,7 +33,7 @@ def load_scorer(settings: Settings, catalogue: Catalogue) -> Scorer:
 
 
 def load_model(settings: Settings, catalogue: Catalogue) -> StudyModel:
-    """The model of the configured pack; without one, an UNTRAINED model that is made on the spot.
+    """The model of the pack that was chosen; without one, an UNTRAINED model that is made on the spot.
 
     Raises
     ------
@@ -43,23 +42,49 @@ def load_model(settings: Settings, catalogue: Catalogue) -> StudyModel:
     ModelPackError
         The pack is missing, incomplete, not what its manifest says, or for pictures of another size.
     """
-    return _loaded(Path(settings.model.pack) if settings.model.pack else _untrained_pack(settings), settings, catalogue)
+    return load_model_of(scoring_folder(settings), settings, catalogue)
 
 
 def load_retrieval_model(settings: Settings, catalogue: Catalogue) -> StudyModel | None:
-    """The model whose embeddings are kept for search; None where no other than the scoring one is configured.
+    """The model whose embeddings are kept for search; None where no other than the scoring one was chosen.
 
     Raises
     ------
     ConfigurationError, ModelPackError
         As `load_model`.
     """
-    folder = settings.model.retrieval_pack
-    return _loaded(Path(folder), settings, catalogue) if folder else None
+    folder = chosen_folder(settings, PackUse.RETRIEVAL)
+    return None if folder is None else load_model_of(folder, settings, catalogue)
+
+
+def load_model_of(folder: Path, settings: Settings, catalogue: Catalogue) -> StudyModel:
+    """The model of the pack in this folder, whatever its kind; it takes what `prepare` makes.
+
+    Raises
+    ------
+    ConfigurationError, ModelPackError
+        As `load_model`.
+    """
+    surroundings = Surroundings(settings=settings, catalogue=catalogue, cache=settings.data_dir / "cache")
+    model = kinds.load_model(load_pack(folder), surroundings)
+    _require_size(folder, model.image_size)
+    emit(Event.MODEL_LOADED, model=model.identity.name, label=model.identity.label)
+    return model
+
+
+def scoring_folder(settings: Settings) -> Path:
+    """The folder of the pack that scores: the one that was chosen, else an UNTRAINED one that is made on the spot.
+
+    Raises
+    ------
+    ModelPackError
+        The chosen one is not there.
+    """
+    return chosen_folder(settings, PackUse.SCORING) or _untrained_pack(settings)
 
 
 def load_scoring_pack(folder: Path) -> ModelPack:
-    """A pack whose model takes what `prepare` makes.
+    """A pack of kind open-clip whose model takes what `prepare` makes; the model itself is not loaded.
 
     Raises
     ------
@@ -71,21 +96,6 @@ def load_scoring_pack(folder: Path) -> ModelPack:
     return pack
 
 
-def _loaded(folder: Path, settings: Settings, catalogue: Catalogue) -> StudyModel:
-    pack = load_pack(folder)
-    surroundings = Surroundings(settings=settings, catalogue=catalogue, cache=settings.data_dir / "cache")
-    model = _loader(getattr(pack, "kind", OPEN_CLIP))(pack, surroundings)
-    _require_size(folder, model.image_size)
-    emit(Event.MODEL_LOADED, model=model.identity.name, label=model.identity.label)
-    return model
-
-
-def _loader(kind: str) -> PackLoader:
-    installed = {entry.name: entry.value for entry in entry_points(group="echoworker.pack_kinds")}
-    loader: PackLoader = resolve_name(installed.get(kind, "worker.echoclip.model:load"))
-    return loader
-
-
 def _require_size(folder: Path, size: int) -> None:
     if size != SIDE:
         raise ModelPackError(
@@ -95,5 +105,5 @@ def _require_size(folder: Path, size: int) -> None:
 
 
 def _untrained_pack(settings: Settings) -> Path:
-    folder = settings.packs_dir / "untrained-demo"
+    folder = settings.packs_dir / UNTRAINED_FOLDER
     return folder if folder.exists() else make_untrained_pack(folder)

@@ -19,7 +19,7 @@ from config.settings import Settings
 from db.runs import ModelIdentity, TaskResult, ViewCall
 
 if TYPE_CHECKING:
-    from worker.echoclip.pack import ModelPack
+    from worker.packs.folder import ModelPack
     from worker.views import ViewClassifier
 
 Frames = npt.NDArray[np.uint8]

@@ -16,8 +16,8 @@ from db.runs import ModelIdentity, TaskResult, Verdict
 from tests.support.clips import LARGE, SMALL
 from tests.worker.scripted import ScriptedTowers, scripted_scorer
 from worker.echoclip.model import EchoClipModel, load
-from worker.echoclip.pack import ModelPack
 from worker.models import Surroundings
+from worker.packs.folder import ModelPack
 from worker.pixels.clip import read_clip
 from worker.study_scoring import ScorableClip, Scorer, StudyScore
 from worker.views import ViewGate
@@ -41,7 +41,7 @@ name = "Upright"
 kind = "binary"
 prompts = ["angle 90"]
 thresholds = [{{ value = 0.5, model_family = "compass", wording = "catalogue", origin = "sine of 30 degrees" }}]
-{CODES}
+{CODES.replace('"1"', '"2"')}
 """
 
 

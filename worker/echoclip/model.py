@@ -19,12 +19,13 @@ from db.runs import ModelIdentity, TaskResult, Verdict
 from worker.echoclip.answering import METHOD, Evidence, answer
 from worker.echoclip.decisions import Asking, DecidingCalibration, DecisionRule, decision_rule
 from worker.echoclip.digests import embedder_of, text_tower_of
-from worker.echoclip.pack import ModelPack
 from worker.echoclip.prompt_cache import EmbedTexts, PromptCache
 from worker.echoclip.towers import Towers
 from worker.echoclip.wording import worded
 from worker.echoclip.zero_shot import ClipFrames, cosines
 from worker.models import EmbeddedClip, Frames, Surroundings
+from worker.packs.folder import ModelPack
+from worker.packs.published import PublishedTask
 from worker.views import PromptViewClassifier, ViewClassifier, counted
 
 FILLS_A_GPU = 256
@@ -65,7 +66,7 @@ class EchoClipModel:
         logit_scale: float = 100.0,
         frames_at_once: int = 1,
         view_margin: float = 0.0,
-        published: Mapping[str, object] | None = None,
+        published: Mapping[str, PublishedTask] | None = None,
         calibrations: Sequence[DecidingCalibration] = (),
     ) -> None:
         """Put a model and a catalogue together. Prompts are embedded when they are first needed.
@@ -106,9 +107,13 @@ class EchoClipModel:
         sites = {rule.calibration_digest for rule in rules} - {None}
         return next((c.digest for c in self._calibrations[:1] if c.digest in sites), None)
 
+    def asked(self, task_id: str) -> Asked:
+        """A task of the catalogue as this model is asked it."""
+        return next(asked for asked in self._asked if asked.task.id == task_id)
+
     def wording_digest(self, task_id: str) -> str:
         """See `StudyModel`."""
-        return next(asked.task.wording_digest() for asked in self._asked if asked.task.id == task_id)
+        return self.asked(task_id).task.wording_digest()
 
     def embed(self, clips: Sequence[Frames]) -> list[Tensor]:
         """See `StudyModel`."""
@@ -149,7 +154,7 @@ class EchoClipModel:
             )
         return tuple(results.values())
 
-    def _in_the_models_words(self, published: Mapping[str, object] | None) -> list[Asked]:
+    def _in_the_models_words(self, published: Mapping[str, PublishedTask] | None) -> list[Asked]:
         asked, start = [], 0
         for of_catalogue in self._catalogue.tasks:
             task, wording = worded(of_catalogue, published)
@@ -208,6 +213,18 @@ def load(pack: ModelPack, surroundings: Surroundings) -> EchoClipModel:
     """
     settings = surroundings.settings
     towers = Towers(pack, device=settings.model.device, precision=settings.model.precision)
+    return model_of(pack, towers, surroundings)
+
+
+def model_of(pack: ModelPack, towers: Towers, surroundings: Surroundings) -> EchoClipModel:
+    """The same, for who needs the towers of the pack as well.
+
+    Raises
+    ------
+    ModelPackError, ConfigurationError
+        As `load`.
+    """
+    settings = surroundings.settings
     prompts = PromptCache(
         surroundings.cache / "prompts",
         text_tower=_text_embedder(pack, towers),
@@ -217,14 +234,14 @@ def load(pack: ModelPack, surroundings: Surroundings) -> EchoClipModel:
         towers,
         prompts,
         identity=pack.identity,
-        embedder=embedder_of(pack.folder),
+        embedder=embedder_of(pack),
         catalogue=surroundings.catalogue,
         profile=settings.pixels.profile,
         image_size=pack.image_size,
         logit_scale=float(towers.model.logit_scale.detach().float().exp()),
         frames_at_once=frames_at_once(towers.device),
         view_margin=settings.gate.view_margin,
-        published=getattr(pack, "published_prompts", None),
+        published=pack.published_prompts,
         calibrations=_calibrations(pack, settings),
     )
 
@@ -236,13 +253,13 @@ def frames_at_once(device: torch.device) -> int:
 
 def _text_embedder(pack: ModelPack, towers: Towers) -> str:
     """What decides every bit of a prompt's embedding but for torch's own kernels, whose differences mean nothing."""
-    parts = (text_tower_of(pack.folder), str(towers.precision), towers.device.type, version("open_clip_torch"))
+    parts = (text_tower_of(pack), str(towers.precision), towers.device.type, version("open_clip_torch"))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _calibrations(pack: ModelPack, settings: Settings) -> list[DecidingCalibration]:
     """The site's before that of the pack."""
-    of_pack = getattr(pack, "calibration_file", None)
+    of_pack = pack.calibration_file
     both = [site_calibration(settings), load_calibration(of_pack) if of_pack is not None else None]
     return [calibration for calibration in both if calibration is not None]
 

@@ -1,0 +1,162 @@
+"""The heat maps of one clip for one task of the catalogue: which prompts they are made for, and what they belong to."""
+
+from dataclasses import dataclass, replace
+from statistics import median_low
+
+from config.catalogue import Catalogue
+from config.clinical_tasks import PLACEHOLDER, AnyTask, BinaryTask, ClassTask, RegressionTask, Wording
+from config.errors import ConfigurationError, ModelPackError
+from db.runs import ModelIdentity, TaskResult
+from worker.echoclip.grad_cam import Maps, on_one_scale, support_maps
+from worker.echoclip.model import model_of
+from worker.echoclip.towers import Towers
+from worker.models import EmbeddedClip, Surroundings
+from worker.packs.folder import ModelPack
+from worker.packs.manifest import OPEN_CLIP
+from worker.pixels.clip import Clip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """Where in the frames of a clip a model finds what speaks for an answer, and the answer that it gives itself."""
+
+    model: ModelIdentity
+    task: AnyTask
+    """With the prompts that the model is asked with."""
+    wording: Wording
+    """Whose words these are."""
+    result: TaskResult
+    """The model's answer from this clip alone."""
+    explained: TaskResult
+    """The answer that the maps are for: the model's, or another that was asked about."""
+    prompts: tuple[str, ...]
+    """Of that answer, as the text tower reads them."""
+    clip: Clip
+    support: float
+    """The largest value of all maps, as the dot product of embeddings; 0: nothing in the clip speaks for it."""
+    maps: Maps
+    """float32 [T, S, S], 0..1 on one scale for the clip: 1 is `support`."""
+
+
+def prompts_to_explain(task: AnyTask, result: TaskResult) -> list[str]:
+    """The filled prompts that stand for an answer: `Towers.embed_prompts` of them is what `heat_maps` takes.
+
+    Of a finding all of its prompts; of an estimate those filled with the value nearest to it, the lower of two (and
+    where an estimate is not reported, of the median of its clips); of a class that class's own, also where it is only
+    what the clips are most like. Empty where there is no answer to explain.
+
+    Parameters
+    ----------
+    task
+        With the prompts that the model was asked with (`worker.echoclip.wording.worded`).
+    """
+    match task:
+        case BinaryTask():
+            return [] if result.score is None else task.filled_prompts()
+        case RegressionTask():
+            estimate = estimate_of(result)
+            if estimate is None:
+                return []
+            nearest = min(task.values.numbers, key=lambda number: abs(number - estimate))
+            return [prompt.replace(PLACEHOLDER, str(nearest)) for prompt in task.prompts]
+        case ClassTask():
+            outcome = task.outcome(result.outcome) if result.outcome is not None else None
+            return [] if outcome is None else list(outcome.prompts)
+
+
+def estimate_of(result: TaskResult) -> float | None:
+    """The estimate of a regression, also where it is not reported; None where there is none."""
+    if result.value is not None:
+        return result.value
+    # The median of the clips, as a study's estimate is; of two in the middle the lower.
+    return median_low(clip.value for clip in result.clips) if result.clips else None
+
+
+def explain_clip(
+    pack: ModelPack,
+    surroundings: Surroundings,
+    clip: Clip,
+    task_id: str,
+    *,
+    value: int | None = None,
+    outcome: str | None = None,
+    is_blurred: bool = False,
+) -> Explanation:
+    """Ask a task of one clip, and explain the answer, or another one.
+
+    The task is asked whatever view the clip shows, and whatever was found before.
+
+    Parameters
+    ----------
+    value
+        Regression: explain this number instead of the estimate.
+    outcome
+        Class: explain this class instead of the answer, by its id.
+
+    Raises
+    ------
+    ConfigurationError
+        The catalogue has no such task, or the task no such value or class.
+    ModelPackError
+        The pack's model takes no prompts, or its image tower is not suitable.
+    """
+    alone = replace(surroundings, catalogue=_alone(surroundings.catalogue, task_id))
+    if pack.manifest.kind != OPEN_CLIP:
+        raise ModelPackError(
+            f"model pack {pack.folder}: a model of kind {pack.manifest.kind!r} answers without prompts, and a heat map "
+            f"needs one; name a pack of kind {OPEN_CLIP!r} in model.pack"
+        )
+    settings = surroundings.settings
+    towers = Towers(pack, device=settings.model.device, precision=settings.model.precision)
+    model = model_of(pack, towers, alone)
+    asked = model.asked(task_id)
+    _require_choice(asked.task, value, outcome)
+    (embeddings,) = model.embed([clip.frames])
+    shown = EmbeddedClip(
+        sop_instance_uid=clip.sop_instance_uid, embeddings=embeddings, preprocessing_profile=clip.profile
+    )
+    (result,) = model.answer([shown])
+    explained = result
+    if value is not None:
+        explained = replace(result, value=float(value))
+    if outcome is not None:
+        explained = replace(result, outcome=outcome)
+    prompts = prompts_to_explain(asked.task, explained)
+    support = support_maps(towers, clip.frames, towers.embed_prompts(prompts), is_blurred=is_blurred)
+    return Explanation(
+        model=model.identity,
+        task=asked.task,
+        wording=asked.asking.wording,
+        result=result,
+        explained=explained,
+        prompts=tuple(prompts),
+        clip=clip,
+        support=float(support.max()),
+        maps=on_one_scale(support),
+    )
+
+
+def _alone(catalogue: Catalogue, task_id: str) -> Catalogue:
+    """A catalogue of this task alone, to be asked of any clip."""
+    task = catalogue.task(task_id)
+    if task is None:
+        raise ConfigurationError(f"the catalogue has no task {task_id!r}: echoworker tasks list shows those it has")
+    unconditional = task.model_copy(update={"asked_if": None, "views": ()})
+    return catalogue.model_copy(update={"tasks": (unconditional,), "views": ()})
+
+
+def _require_choice(task: AnyTask, value: int | None, outcome: str | None) -> None:
+    if value is not None:
+        if not isinstance(task, RegressionTask):
+            raise ConfigurationError(f"task {task.id!r} is a {task.kind} and has no values to explain")
+        if value not in task.values.numbers:
+            raise ConfigurationError(
+                f"task {task.id!r} has prompts for {task.values.first} to {task.values.last}, not for {value}"
+            )
+    if outcome is not None:
+        if not isinstance(task, ClassTask):
+            raise ConfigurationError(f"task {task.id!r} is a {task.kind} and has no classes to explain")
+        if task.outcome(outcome) is None:
+            raise ConfigurationError(
+                f"task {task.id!r} has no class {outcome!r}, but {', '.join(each.id for each in task.classes)}"
+            )
