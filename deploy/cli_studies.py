@@ -88,7 +88,7 @@ def requeue(
         Step | None,
         typer.Option(
             help="The step to repeat. By default the one that failed or waits, prepare for a skipped study. "
-            "Where the prepared frames are gone, prepare comes before score."
+            "Where the prepared frames are gone and no embeddings are kept, prepare comes before score."
         ),
     ] = None,
 ) -> None:

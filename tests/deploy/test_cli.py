@@ -22,7 +22,9 @@ from typer.testing import CliRunner
 
 from config.catalogue import BUNDLED_CATALOGUE
 from config.settings import load_settings
+from config.steps import Step
 from db.callers import record_calls
+from db.embeddings import forget_embeddings
 from db.received import Call
 from deploy.cli import app
 from dicom_node.header import read_header
@@ -332,10 +334,23 @@ def test_callers_and_quarantine_tell_who_was_refused_and_what(installation: Inst
 
 
 def test_requeue_says_what_is_due(installation: Installation, study: str) -> None:
-    again = installation.command("requeue", study, "--step", "score")
+    again = installation.command("requeue", study, "--step", "prepare")
     assert again.returncode == 0, again.stderr
-    assert f"study {study}: prepare is due before score, since the prepared frames are removed" in again.stdout
+    assert f"study {study}: prepare is due; the reaper announces it" in again.stdout
     assert "READY" in installation.command("studies").stdout
+
+
+def test_a_study_is_scored_again_from_what_is_kept_and_without_it_prepared_first(
+    installation: Installation, study: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert f"study {study}: score is due" in installation.command("requeue", study, "--step", "score").stdout
+    monkeypatch.setenv("ECHOWORKER_CONFIG", str(installation.site))
+    pipeline = Pipeline.create(load_settings())
+    pipeline.run(study, [Step.SCORE, Step.REPORT])  # removes the frames
+    with pipeline.context.database.write() as session:
+        forget_embeddings(session, study_id=pipeline.id_of(study), revision=1)
+    again = installation.command("requeue", study, "--step", "score")
+    assert f"study {study}: prepare is due before score, since the prepared frames are removed" in again.stdout
 
 
 def test_doctor_names_every_fault_with_its_remedy(installation: Installation) -> None:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from typing import Protocol
 
 import numpy as np
@@ -19,7 +20,6 @@ from worker.echoclip.answering import METHOD, Evidence, answer
 from worker.echoclip.decisions import Asking, DecidingCalibration, DecisionRule, decision_rule
 from worker.echoclip.digests import embedder_of, text_tower_of
 from worker.echoclip.prompt_cache import EmbedTexts, PromptCache
-from worker.echoclip.torchvision_compat import make_torchvision_importable
 from worker.echoclip.towers import Towers
 from worker.echoclip.wording import worded
 from worker.echoclip.zero_shot import ClipFrames, cosines
@@ -27,9 +27,6 @@ from worker.models import EmbeddedClip, Frames, Surroundings
 from worker.packs.folder import ModelPack
 from worker.packs.published import PublishedTask
 from worker.views import PromptViewClassifier, ViewClassifier, counted
-
-make_torchvision_importable()
-import open_clip  # noqa: E402  needs torchvision to be importable
 
 FILLS_A_GPU = 256
 """Frames at once: further waiting studies are taken along up to here."""
@@ -256,7 +253,7 @@ def frames_at_once(device: torch.device) -> int:
 
 def _text_embedder(pack: ModelPack, towers: Towers) -> str:
     """What decides every bit of a prompt's embedding but for torch's own kernels, whose differences mean nothing."""
-    parts = (text_tower_of(pack), str(towers.precision), towers.device.type, open_clip.__version__)
+    parts = (text_tower_of(pack), str(towers.precision), towers.device.type, version("open_clip_torch"))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -1,7 +1,7 @@
 """The embeddings of a study's clips: those that are kept, else made of the prepared frames, and kept.
 
 Kept ones are used where they are of the same model and of just these frames. They are of half precision (a cosine
-moves by about 0.00001 at most), and the results that come of them say so.
+moves by some 0.00001), and the results that come of them say so.
 """
 
 from collections.abc import Iterator, Sequence

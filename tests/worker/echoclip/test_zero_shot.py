@@ -149,7 +149,7 @@ def test_a_prompt_twice_does_weigh_more_where_it_stands_beside_others() -> None:
     assert detect(clips, [near, near, far]).clips.tolist() == pytest.approx([2 / 3])
 
 
-def test_a_regressions_templates_all_twice_move_nothing_but_one_twice_may() -> None:
+def test_each_prompt_of_a_regression_twice_moves_nothing_where_they_are_a_multiple_of_five() -> None:
     prompts, values = unit_vectors(40, 3), [*range(40)]
     clips = study([5, 3], 7)
     doubled = [prompt for prompt in prompts for _ in range(2)], [value for value in values for _ in range(2)]
