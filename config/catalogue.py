@@ -1,19 +1,24 @@
 """The task catalogue: every clinical question that a run answers and every view that a clip can show, validated.
 
-Adding one is adding an entry to ``tasks.toml`` (or to a site's own file); no code changes.
+Adding one is adding an entry to ``tasks.toml``, or to a site's own file (docs/tasks.md); no code changes.
 """
 
 import hashlib
 import tomllib
+from itertools import combinations
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
+import tomli_w
 from pydantic import Field, ValidationError, model_validator
 
+from config.catalogue_extension import EXTENDS, REMOVE, extended
+from config.catalogue_mistakes import CatalogueError, mistakes_of
 from config.clinical_tasks import IDENTIFIER, AnyTask, BinaryTask, Entry, Prompts, Task
 from config.errors import ConfigurationError
 
 BUNDLED_CATALOGUE = Path(__file__).with_name("tasks.toml")
+_MADE = "# A site's task catalogue together with the bundled one that it extends, written by EchoWorker.\n\n"
 
 
 class View(Entry):
@@ -33,28 +38,47 @@ class Catalogue(Entry):
     views: tuple[View, ...] = Field(alias="view", default=())
     """Empty in a catalogue that has none: the view of a clip is then not judged."""
     digest: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """SHA-256 of `content`."""
     content: bytes = Field(repr=False)
-    """The file that it was read from, byte for byte."""
+    """A whole catalogue file that gives this one, whatever an upgrade does to the bundled one: the file that was read,
+    byte for byte; for one that extends the bundled one, what both give together."""
 
     @model_validator(mode="after")
     def _unique_ids(self) -> Self:
-        for kind, ids in (("task", [task.id for task in self.tasks]), ("view", [view.id for view in self.views])):
+        for kind, ids in (
+            ("task id", [task.id for task in self.tasks]),
+            ("task name", [task.name for task in self.tasks]),
+            ("view id", [view.id for view in self.views]),
+        ):
             repeated = sorted({used for used in ids if ids.count(used) > 1})
             if repeated:
-                raise ValueError(f"{kind} id used more than once: {', '.join(repeated)}")
+                raise ValueError(f"{kind} used more than once: {', '.join(repeated)}")
         return self
 
     @model_validator(mode="after")
     def _references_hold(self) -> Self:
-        hearts = {view.id for view in self.views if view.heart}
+        hearts = [view.id for view in self.views if view.heart]
         above: set[str] = set()
         for task in self.tasks:
-            if self.views and (unknown := sorted(set(task.views) - hearts)):
-                raise ValueError(f"task {task.id!r}, views: no view of the heart is called {', '.join(unknown)}")
+            if self.views and (unknown := sorted(set(task.views) - set(hearts))):
+                raise ValueError(
+                    f"task {task.id!r}, views: no view of the heart is called {', '.join(unknown)}; "
+                    f"there are {', '.join(hearts)}"
+                )
             if task.asked_if is not None and task.asked_if not in above:
                 raise ValueError(f"task {task.id!r}, asked_if: no binary task above it is called {task.asked_if}")
             if isinstance(task, BinaryTask):
                 above.add(task.id)
+        return self
+
+    @model_validator(mode="after")
+    def _told_apart_in_a_report(self) -> Self:
+        for one, other in combinations(self.tasks, 2):
+            if (one.concept.key, one.finding_site.key) == (other.concept.key, other.finding_site.key):
+                raise ValueError(
+                    f"tasks {one.id!r} and {other.id!r} have the same concept ({one.concept.value}, "
+                    f"{one.concept.scheme}) and the same finding_site: no reader of a report could tell them apart"
+                )
         return self
 
     @model_validator(mode="after")
@@ -73,36 +97,34 @@ class Catalogue(Entry):
 
 
 def load_catalogue(path: Path = BUNDLED_CATALOGUE) -> Catalogue:
-    """Read and validate a catalogue file; its digest is the SHA-256 of the file's bytes.
+    """Read and validate a catalogue file: a whole one, or a site's changes to the bundled one.
 
     Raises
     ------
     ConfigurationError
-        The file is missing, is not TOML, or an entry is wrong; the message names the file and the entry.
+        The file is missing or is not TOML; as a CatalogueError, which holds every mistake that was found: an entry is
+        wrong. The message names the file, the entry and the field.
     """
+    content, entries = _read(path)
+    if EXTENDS in entries or REMOVE in entries:
+        try:
+            entries = extended(entries, _read(BUNDLED_CATALOGUE)[1])
+        except ValueError as error:
+            raise CatalogueError(path, [str(error)]) from error
+        content = (_MADE + tomli_w.dumps(entries)).encode()
+    read = {**entries, "digest": hashlib.sha256(content).hexdigest(), "content": content}
+    try:
+        return Catalogue.model_validate(read)
+    except ValidationError as error:
+        raise CatalogueError(path, mistakes_of(error, entries)) from error
+
+
+def _read(path: Path) -> tuple[bytes, dict[str, Any]]:
     try:
         content = path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"task catalogue {path}: cannot be read ({error.strerror})") from error
     try:
-        entries = tomllib.loads(content.decode())
+        return content, tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"task catalogue {path}: not valid TOML: {error}") from error
-    read = {**entries, "digest": hashlib.sha256(content).hexdigest(), "content": content}
-    try:
-        return Catalogue.model_validate(read)
-    except ValidationError as error:
-        raise ConfigurationError(f"task catalogue {path}: {_first_fault(error, entries)}") from error
-
-
-def _first_fault(error: ValidationError, entries: dict[str, object]) -> str:
-    fault = error.errors()[0]
-    where = list(fault["loc"])
-    kind = str(where[0]) if where else ""
-    of_kind = entries.get(kind)
-    if len(where) > 1 and isinstance(where[1], int) and isinstance(of_kind, list):
-        entry = of_kind[where[1]]
-        name = entry.get("id", f"number {where[1] + 1}") if isinstance(entry, dict) else str(where[1] + 1)
-        field = ".".join(str(part) for part in where[2:] if part not in ("regression", "binary", "class"))
-        return f"{kind} {name!r}{f', {field}' if field else ''}: {fault['msg']}"
-    return f"{'.'.join(map(str, where)) or 'catalogue'}: {fault['msg']}"

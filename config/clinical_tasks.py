@@ -3,17 +3,42 @@
 Prompts are texts for the model; codes are DICOM's (PS3.16), for the report.
 """
 
+import hashlib
+import json
+from itertools import combinations
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 PLACEHOLDER = "{value}"
 MINIMUM_FILLED_PROMPTS = 5
 """Of a regression: its estimate is the median of the first fifth of their ranking, which must not be empty."""
-Wording = Literal["catalogue", "pack"]
-"""Whose words the prompts are: those of this catalogue, or those that the model's pack brings."""
+Wording = Literal["catalogue", "pack", "catalogue+pack"]
+"""Whose words the prompts are: those of this catalogue, those that the model's pack brings, or some of each."""
 IDENTIFIER = r"^[a-z][a-z0-9_]*$"
-Prompts = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
+
+
+def _plain(prompt: str) -> str:
+    if not prompt.strip():
+        raise ValueError("is blank")
+    if "{" in prompt or "}" in prompt:
+        raise ValueError(f"{prompt!r} cannot hold {PLACEHOLDER} or any other brace: nothing is filled in here")
+    return prompt
+
+
+def _template(prompt: str) -> str:
+    if prompt.count(PLACEHOLDER) != 1:
+        raise ValueError(f"{prompt!r} must hold {PLACEHOLDER} exactly once")
+    if "{" in (rest := prompt.replace(PLACEHOLDER, "")) or "}" in rest:
+        raise ValueError(f"{prompt!r} cannot hold a brace but those of {PLACEHOLDER}")
+    return prompt
+
+
+Prompts = Annotated[tuple[Annotated[str, AfterValidator(_plain)], ...], Field(min_length=1)]
+"""Sentences that go to the text tower as they are."""
+Templates = Annotated[tuple[Annotated[str, AfterValidator(_template)], ...], Field(min_length=1)]
+"""Sentences in which a number is filled in."""
+Indices = tuple[Annotated[int, Field(ge=0)], ...]
 
 
 class Entry(BaseModel):
@@ -28,6 +53,11 @@ class CodedConcept(Entry):
     value: str = Field(min_length=1, max_length=16)
     scheme: str = Field(min_length=1, max_length=16)
     meaning: str = Field(min_length=1, max_length=64)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What makes it the same as another: value and scheme, whatever the meaning's words."""
+        return self.value, self.scheme
 
 
 class Threshold(Entry):
@@ -89,23 +119,25 @@ class _Task(Entry):
     published_as: str | None = None
     """The key under which EchoCLIP's own prompt file, where a pack brings it, has this task."""
 
+    def filled_prompts(self) -> list[str]:
+        """All prompts, in order, as the text tower reads them."""
+        raise NotImplementedError
+
+    def wording_digest(self) -> str:
+        """SHA-256 over all prompts, with their values: what a threshold was measured with."""
+        listed = json.dumps(self.filled_prompts(), ensure_ascii=True, separators=(",", ":"))
+        return hashlib.sha256(listed.encode()).hexdigest()
+
 
 class RegressionTask(_Task):
     """A number read off by filling every value of `values` into each prompt."""
 
     kind: Literal["regression"]
-    prompts: Prompts
+    prompts: Templates
     values: ValueRange
     unit: CodedConcept
     reportable: ValueRange | None = None
     """An estimate outside is not given: the model knows such values from its prompts, not from patients."""
-
-    @model_validator(mode="after")
-    def _placeholders(self) -> Self:
-        for prompt in self.prompts:
-            if prompt.count(PLACEHOLDER) != 1:
-                raise ValueError(f"prompt {prompt!r} must hold {PLACEHOLDER} exactly once")
-        return self
 
     @model_validator(mode="after")
     def _enough_to_rank(self) -> Self:
@@ -114,6 +146,16 @@ class RegressionTask(_Task):
             raise ValueError(
                 f"prompts and values give {filled} filled prompts: at least {MINIMUM_FILLED_PROMPTS} are needed, "
                 "since the estimate is read off the best fifth of them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _something_is_reportable(self) -> Self:
+        given = self.reportable
+        if given is not None and (given.last < self.values.first or given.first > self.values.last):
+            raise ValueError(
+                f"reportable, {given.first} to {given.last}, and values, {self.values.first} to {self.values.last}, "
+                "have nothing in common: every estimate would be withheld"
             )
         return self
 
@@ -132,12 +174,13 @@ class BinaryTask(_Task):
     kind: Literal["binary"]
     prompts: Prompts
     thresholds: tuple[Threshold, ...] = ()
+    published_indices: Indices = ()
+    """Which of the published prompts' task are meant, counted from 0; empty: all of them."""
 
     @model_validator(mode="after")
-    def _no_placeholders(self) -> Self:
-        for prompt in self.prompts:
-            if PLACEHOLDER in prompt:
-                raise ValueError(f"prompt {prompt!r} of a binary task cannot hold {PLACEHOLDER}")
+    def _published(self) -> Self:
+        if self.published_indices and self.published_as is None:
+            raise ValueError("published_indices need published_as, the task that they count in")
         return self
 
     def filled_prompts(self) -> list[str]:
@@ -159,8 +202,14 @@ class OutcomeClass(Entry):
     prompts: Prompts
     published_values: tuple[int, ...] = ()
     """Which `values` of the published prompts' task mean this class ..."""
-    published_indices: tuple[int, ...] = ()
+    published_indices: Indices = ()
     """... or, where it has none, which of its prompts, counted from 0."""
+
+    @model_validator(mode="after")
+    def _published(self) -> Self:
+        if self.published_values and self.published_indices:
+            raise ValueError("either published_values or published_indices, not both")
+        return self
 
 
 class ClassTask(_Task):
@@ -177,6 +226,18 @@ class ClassTask(_Task):
         ids = [outcome.id for outcome in self.classes]
         if repeated := sorted({used for used in ids if ids.count(used) > 1}):
             raise ValueError(f"class id used more than once: {', '.join(repeated)}")
+        for one, other in combinations(self.classes, 2):
+            if one.concept.key == other.concept.key:
+                raise ValueError(f"classes {one.id!r} and {other.id!r} have the same concept: a report needs two")
+            if shared := sorted(set(one.prompts) & set(other.prompts)):
+                raise ValueError(f"classes {one.id!r} and {other.id!r} share the prompt {shared[0]!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _published(self) -> Self:
+        named = [c.id for c in self.classes if c.published_values or c.published_indices]
+        if named and self.published_as is None:
+            raise ValueError(f"class {named[0]!r} names published prompts: that needs published_as, their task")
         return self
 
     @model_validator(mode="after")

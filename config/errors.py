@@ -15,6 +15,7 @@
     │   └── LeaseLostError          another worker, or a late instance, took the study over
     ├── ClipError                   this instance gives no clip: the reason is for people to read
     ├── ModelPackError              the model pack is missing, incomplete or does not fit its manifest
+    ├── CalibrationError            labelled cases are wrong, or too few to choose a threshold or train on
     ├── ReportError                 the results cannot be put into a Structured Report
     ├── DeliveryError               the destination did not accept the object: it will be tried again
     │   ├── AssociationRejectedError    it answers, but does not want to talk to us
@@ -89,6 +90,10 @@ class ClipError(EchoWorkerError):
 
 class ModelPackError(EchoWorkerError):
     """A model pack cannot be loaded; the message names the file or field at fault."""
+
+
+class CalibrationError(EchoWorkerError):
+    """Labelled cases cannot be used; the message names the file with the line, or what there is too little of."""
 
 
 class ReportError(EchoWorkerError):

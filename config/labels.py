@@ -14,3 +14,13 @@ class ModelLabel(StrEnum):
     """Trained on patients, not cleared or validated for this site's clinical use."""
     CLINICAL = "CLINICAL"
     """Validated by the site for clinical use, on its own responsibility."""
+
+    @property
+    def trust(self) -> int:
+        """The more, the further the model may be trusted: to compare labels by."""
+        return list(type(self)).index(self)
+
+
+def weakest(*labels: ModelLabel) -> ModelLabel:
+    """The one of these that is to be trusted least: what is made from several is trusted no more than any of them."""
+    return min(labels, key=lambda label: label.trust)

@@ -78,7 +78,9 @@ class ModelSettings(_Section):
     """Which model reads the clips, and on what."""
 
     pack: str
+    retrieval_pack: str
     catalogue: str
+    calibration: str
     device: Literal["auto", "cpu", "cuda"]
     precision: Literal["auto", "float32", "bfloat16"]
 
@@ -205,6 +207,17 @@ class Settings(BaseSettings):
     def catalogue_path(self) -> Path:
         """The task catalogue: the site's own, or the bundled one."""
         return Path(self.model.catalogue) if self.model.catalogue else BUNDLED_CATALOGUE
+
+    @property
+    def calibration_path(self) -> Path:
+        """The site's calibration: the one that is named, or the one that was activated; it need not be there."""
+        named = self.model.calibration
+        return Path(named) if named else self.calibration_dir / "active.json"
+
+    @property
+    def calibration_dir(self) -> Path:
+        """The folder of the active calibration, of those before it, and of candidates."""
+        return self.data_dir / "calibration"
 
     @property
     def spool_dir(self) -> Path:

@@ -13,15 +13,18 @@ from rich.markup import escape
 
 from config.errors import EchoWorkerError
 from config.settings import CONFIG_VARIABLE
+from deploy.cli_calibrate import calibrate_commands, probe_commands
 from deploy.cli_clip import clip
 from deploy.cli_conformance import conformance
 from deploy.cli_fetch import fetch
 from deploy.cli_operate import callers, database_commands, doctor, quarantine
+from deploy.cli_packs import packs_commands
 from deploy.cli_retrieval import rank, same_patient, search, similar
 from deploy.cli_rules import rules_commands
 from deploy.cli_run import beat, demo, node, up, worker
 from deploy.cli_spool import spool_commands
 from deploy.cli_studies import close, requeue, send, studies, study
+from deploy.cli_tasks import tasks_commands
 from deploy.data_folder import PRIVATE
 
 app = typer.Typer(
@@ -41,9 +44,13 @@ _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
 for panel, commands in _COMMANDS.items():
     for command in commands:
         app.command(name=command.__name__.replace("_", "-"), rich_help_panel=panel)(command)
+app.add_typer(calibrate_commands, name="calibrate", rich_help_panel="Model")
+app.add_typer(probe_commands, name="probe", rich_help_panel="Model")
 app.add_typer(database_commands, name="db", rich_help_panel="Operate")
 app.add_typer(spool_commands, name="spool", rich_help_panel="Operate")
 app.add_typer(rules_commands, name="rules", rich_help_panel="Operate")
+app.add_typer(tasks_commands, name="tasks", rich_help_panel="Operate")
+app.add_typer(packs_commands, name="packs", rich_help_panel="Operate")
 
 
 def _print_version(asked: bool) -> None:

@@ -3,12 +3,9 @@
 import os
 import shutil
 import socket
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from importlib.metadata import packages_distributions
-from pathlib import Path
 
 from kombu.exceptions import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,42 +19,14 @@ from config.settings import Settings
 from db.queries import count_left_waiting
 from db.session import Database
 from db.states import STEP_DUE_IN, StudyState
+from deploy.doctor_packs import has_scoring_pack, packs_that_lie_there, retrieval_pack, scoring_pack
+from deploy.findings import Check, Doubt, FaultError, Finding, Level
 from dicom_node.calling import Peer, called_peer, echo
 from dicom_node.quarantine import quarantined
 from dicom_node.spool import Spool
 
 OUR_PACKAGES = ("config", "db", "dicom_node", "worker", "dashboard", "deploy")
 CALLING_AE_TITLE = "DOCTOR"
-
-
-class Level(StrEnum):
-    """How bad it is."""
-
-    OK = "ok"
-    WARN = "WARN"
-    """It works, and something is left undone, or is not fit for patients."""
-    FAULT = "FAULT"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One line of the examination; `said` tells what was seen and, unless it is ok, the remedy."""
-
-    subject: str
-    level: Level
-    said: str
-
-
-class FaultError(EchoWorkerError):
-    """Something is wrong; the message says what and the remedy."""
-
-
-class Doubt(EchoWorkerError):  # noqa: N818  no error: a check ends with it
-    """It works, but; the message says what and the remedy."""
-
-
-Check = Callable[[Settings], str]
-"""What was seen where all is well. It raises a `Doubt`, a `FaultError`, or any other error of ours, where it is not."""
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
@@ -68,7 +37,9 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("registry", _registry),
         ("broker", _broker),
         ("task catalogue", _catalogue),
-        ("model pack", _model_pack),
+        ("model pack", scoring_pack),
+        ("retrieval pack", retrieval_pack),
+        ("installed packs", packs_that_lie_there),
         ("node", _node),
         ("registering", _registering),
         ("work", _work),
@@ -159,18 +130,6 @@ def _catalogue(settings: Settings) -> str:
     return named
 
 
-def _model_pack(settings: Settings) -> str:
-    if not settings.model.pack:
-        raise Doubt("none configured: an UNTRAINED model is used, whose numbers mean nothing; set model.pack")
-    from worker.loading import load_scoring_pack  # noqa: PLC0415  torch costs a second
-
-    identity = load_scoring_pack(Path(settings.model.pack)).identity
-    named = f"{identity.name} {identity.version} ({identity.label}), {identity.digest[:12]}"
-    if identity.label in (ModelLabel.UNTRAINED, ModelLabel.DEMO):
-        raise Doubt(f"{named}: its numbers say nothing about a patient")
-    return named if identity.label is ModelLabel.CLINICAL else f"{named}: not for clinical use"
-
-
 def _node(settings: Settings) -> str:
     node = settings.node
     host = "127.0.0.1" if node.host == "0.0.0.0" else node.host  # noqa: S104
@@ -239,7 +198,7 @@ def _destinations(settings: Settings) -> str:
     destinations = settings.peers_in(Role.DESTINATION)
     if not destinations:
         raise Doubt("none configured: reports stay in the spool; add a [[peers]] entry with this role")
-    if not settings.model.pack and not any(ModelLabel.UNTRAINED in peer.accept_models for peer in destinations):
+    if not has_scoring_pack(settings) and not any(ModelLabel.UNTRAINED in peer.accept_models for peer in destinations):
         raise Doubt("none takes the results of an UNTRAINED model, as it should be: reports stay in the spool")
     return ", ".join(f"{peer.name} takes {', '.join(peer.accept_models)}" for peer in destinations)
 

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from config.catalogue import Catalogue
-from config.clinical_tasks import RegressionTask
+from config.clinical_tasks import ClassTask, RegressionTask
 from db.queries import StudyDetail
 from db.runs import Run, TaskResult
 
@@ -64,6 +64,7 @@ def _run(run: Run, catalogue: Catalogue | None) -> dict[str, Any]:
         "finished_at": run.finished_at.isoformat(),
         "model": vars(run.model),
         "catalogue_digest": run.catalogue_digest,
+        "calibration_digest": run.calibration_digest,
         "software_version": run.software_version,
         "preprocessing_profile": run.preprocessing_profile,
         "view_gate": run.view_gate,
@@ -75,6 +76,7 @@ def _run(run: Run, catalogue: Catalogue | None) -> dict[str, Any]:
 
 def _result(result: TaskResult, run: Run, catalogue: Catalogue | None) -> dict[str, Any]:
     task = catalogue.task(result.task_id) if catalogue else None
+    outcome = task.outcome(result.outcome or "") if isinstance(task, ClassTask) else None
     return {
         "task_id": result.task_id,
         "model_label": run.model.label,  # with each number, which may travel alone
@@ -83,6 +85,11 @@ def _result(result: TaskResult, run: Run, catalogue: Catalogue | None) -> dict[s
         "unit": task.unit.value if isinstance(task, RegressionTask) and result.value is not None else None,
         "score": result.score,
         "threshold": result.threshold,
+        "outcome": result.outcome,  # also where the verdict is UNCALIBRATED: what the clips are most like
+        "outcome_name": outcome.name if outcome else None,
+        "spread": result.spread,
+        "agreement": result.agreement,
+        "method": result.method,
         "reason": result.reason,
         "clips": [vars(clip) for clip in result.clips],
     }

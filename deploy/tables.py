@@ -1,6 +1,7 @@
 """What the command line prints of the registry: tables for people."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from rich.console import Group, RenderableType
@@ -8,7 +9,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from config.catalogue import Catalogue, load_catalogue
-from config.clinical_tasks import BinaryTask, RegressionTask
+from config.clinical_tasks import AnyTask, ClassTask, RegressionTask
 from config.errors import ReportError
 from config.labels import ModelLabel
 from config.rules import Action
@@ -19,6 +20,7 @@ from db.schema import Clip
 from db.schema_peers import Caller
 from db.states import DeliveryState
 from dicom_node.quarantine import Quarantined
+from dicom_node.report.answers import confidence, in_reading_order, most_like, outcome_name
 from dicom_node.report.wording import LIMITS_OF_USE
 from dicom_node.spool import Spool
 from worker.catalogues import catalogue_of_run
@@ -114,42 +116,63 @@ def study_view(detail: StudyDetail, catalogue: Catalogue | None, *, width: int) 
 
 
 def results_table(run: Run, catalogue: Catalogue | None) -> Table:
-    """A run's answers; each row says what kind of model made it, and the title what that means."""
+    """A run's answers, then what has none; each row says what kind of model made it, and the title what that means."""
     limits = None if run.model.label is ModelLabel.CLINICAL else LIMITS_OF_USE[run.model.label]
-    columns = ("Task", _whole("Answer"), _whole("Model"), _whole("Value"), "Unit", "Note")
-    table = Table(*columns, title=limits, title_style="bold red", title_justify="left")
+    columns = ("Task", _whole("Answer"), _whole("Model"), "Value", "Unit", "Note")
+    table = Table(*columns, title=limits, title_style="bold red", title_justify="left", caption_justify="left")
+    # Said once, below, of the many that share it.
+    uncalibrated = Counter(r.reason for r in run.results if r.verdict is Verdict.UNCALIBRATED)
+    shared = {reason for reason, count in uncalibrated.items() if count > 1}
+    captions = [f"UNCALIBRATED ({uncalibrated[reason]}): {reason}" for reason in uncalibrated if reason in shared]
     if catalogue is None:
-        table.caption = f"catalogue {run.catalogue_digest} is not in the spool: no names and units"
-    for result in run.results:
+        captions.insert(0, f"catalogue {run.catalogue_digest} is not in the spool: no names and units")
+    table.caption = Text("\n".join(captions))
+    above: TaskResult | None = None
+    for result in in_reading_order(run.results):
+        if above is not None and (above.verdict is Verdict.UNCALIBRATED) != (result.verdict is Verdict.UNCALIBRATED):
+            table.add_section()
+        above = result
         task = catalogue.task(result.task_id) if catalogue else None
-        value = result.value if result.value is not None else result.score
+        value, unit = _value(result, task)
         table.add_row(
             task.name if task else result.task_id,
             result.verdict,
             Text(run.model.label, _LABEL_STYLE.get(run.model.label, "")),
-            "" if value is None else f"{value:.3g}",
-            "" if value is None else _unit(task),
-            Text(_note(result)),
+            Text(value),
+            unit,
+            Text(_note(result, task, unsaid=shared)),
         )
     return table
 
 
-def _unit(task: RegressionTask | BinaryTask | None) -> str:
-    if task is None:
-        return ""
-    return task.unit.meaning if isinstance(task, RegressionTask) else "cosine"
+def _value(result: TaskResult, task: AnyTask | None) -> tuple[str, str]:
+    """The value of an answer, and its unit; a class in words, unless it is only what the clips are most like."""
+    if result.outcome is not None:
+        name = outcome_name(result.outcome, task) if isinstance(task, ClassTask) else result.outcome
+        return (name if result.verdict is Verdict.CLASSIFIED else ""), ""
+    value = result.value if result.value is not None else result.score
+    if value is None:
+        return "", ""
+    unit = "" if task is None else task.unit.meaning if isinstance(task, RegressionTask) else "cosine"
+    return f"{value:.3g}", unit
 
 
-def _note(result: TaskResult) -> str:
+def _note(result: TaskResult, task: AnyTask | None, *, unsaid: Collection[str | None]) -> str:
+    said: list[str | None] = []
     if result.verdict in (Verdict.PRESENT, Verdict.ABSENT):
-        return f"threshold {result.threshold}"
-    return result.reason or ""
+        said.append(f"threshold {result.threshold}")
+    if task is not None:
+        said.append(most_like(result, task) if result.verdict is Verdict.UNCALIBRATED else confidence(result, task))
+    if result.verdict is not Verdict.UNCALIBRATED or result.reason not in unsaid:
+        said.append(result.reason)
+    return "; ".join(part for part in said if part)
 
 
 def _provenance(run: Run) -> Text:
     return Text(
         f"run {run.run_uid} at {run.finished_at:%Y-%m-%d %H:%M:%S} UTC: model {run.model.name} {run.model.version} "
         f"({run.model.label}, {run.model.digest[:12]}), catalogue {run.catalogue_digest[:12]}, "
+        f"calibration {(run.calibration_digest or 'none of the site')[:16]}, "
         f"EchoWorker {run.software_version}, preprocessing {run.preprocessing_profile}, "
         f"view gate {run.view_gate or 'none'}",
         style="dim",

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from config.catalogue import load_catalogue
 from config.errors import ConfigurationError, RegistryError
@@ -19,7 +18,8 @@ from config.steps import FORWARD_QUEUE, MAINTENANCE_QUEUE, Step
 from db.session import Database
 from deploy.data_folder import held_alone
 from deploy.stopping import PARENT_VARIABLE
-from worker.echoclip.pack import look_into_pack
+from worker.packs.active import PackUse, chosen_folder
+from worker.packs.folder import look_into_pack
 
 WORKERS: dict[str, tuple[str, ...]] = {
     "worker-prepare": ("worker", "--queues", f"{Step.PREPARE},{Step.REPORT}"),
@@ -103,11 +103,11 @@ def run_all(settings: Settings, stop: threading.Event) -> None:
     ConfigurationError
         The data folder, the task catalogue or the database's URL is wrong, or the node cannot listen.
     ModelPackError
-        The configured model pack is none, or lacks something.
+        The model pack that was chosen is none, or lacks something.
     """
     load_catalogue(settings.catalogue_path)
-    if settings.model.pack:
-        look_into_pack(Path(settings.model.pack))
+    if (folder := chosen_folder(settings, PackUse.SCORING)) is not None:
+        look_into_pack(folder)
     registry = Database(settings.database_url)
     commands = WORKERS | (FORWARDING if settings.peers_in(Role.FORWARD) else {})
     with held_alone(settings.data_dir), _Tree(settings, stop) as tree:

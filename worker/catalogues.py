@@ -2,7 +2,8 @@
 
     spool/catalogues/<SHA-256>.toml
 
-A site may change its catalogue between a run and its report, or years before somebody looks at an old result.
+A site may change its catalogue between a run and its report, or years before somebody looks at an old result; and an
+upgrade may change the bundled one that a site's file extends. So a copy is always a whole catalogue.
 """
 
 from pathlib import Path

@@ -2,6 +2,7 @@
 
 from functools import cached_property
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from celery import Celery
@@ -13,6 +14,7 @@ from config.peers import PeerSettings, Role
 from config.settings import Settings
 from db.session import Database
 from dicom_node.spool import Spool
+from worker.packs.active import ChosenPack, PackUse
 
 if TYPE_CHECKING:
     from worker.pixels.profiles import Profile
@@ -36,19 +38,27 @@ class WorkerContext:
         self.spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
         self.catalogue: Catalogue = load_catalogue(settings.catalogue_path)
         self.software_version = version("echoworker")
+        self._chosen = ChosenPack(settings, PackUse.SCORING)
+        self._scorer: tuple[Path | None, Scorer] | None = None
 
-    @cached_property
+    @property
     def scorer(self) -> "Scorer":
-        """The model, loaded on first use: only processes that score hold it.
+        """The model, loaded on first use, and anew once another pack was activated: ask once for each study.
+
+        Only processes that score hold it.
 
         Raises
         ------
         ModelPackError
-            The pack cannot be loaded.
+            The pack cannot be loaded. The one before is not used in its place: somebody wanted another.
         """
         from worker.loading import load_scorer  # noqa: PLC0415  torch costs a second and 300 MB
 
-        return load_scorer(self.settings, self.catalogue)
+        folder = self._chosen.folder()
+        if self._scorer is None or self._scorer[0] != folder:
+            self._scorer = None  # there may be no room for two
+            self._scorer = (folder, load_scorer(self.settings, self.catalogue))
+        return self._scorer[1]
 
     @cached_property
     def profile(self) -> "Profile":

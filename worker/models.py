@@ -19,7 +19,7 @@ from config.settings import Settings
 from db.runs import ModelIdentity, TaskResult, ViewCall
 
 if TYPE_CHECKING:
-    from worker.echoclip.pack import ModelPack
+    from worker.packs.folder import ModelPack
     from worker.views import ViewClassifier
 
 Frames = npt.NDArray[np.uint8]
@@ -55,6 +55,12 @@ class StudyModel(Protocol):
     @property
     def calibration_digest(self) -> str | None:
         """SHA-256 of the site's calibration that decides; None where thresholds are the catalogue's, or missing."""
+
+    def wording_digest(self, task_id: str) -> str:
+        """SHA-256 over what besides the embedder decides a task's score: prompts with values, or a trained head.
+
+        What a calibration of the task holds for.
+        """
 
     def embed(self, clips: Sequence[Frames]) -> list[Tensor]:
         """The embeddings of each clip, float32 [T, D] on the CPU; the slow part, for as many clips as there are."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from config.catalogue import Catalogue
-from config.clinical_tasks import PLACEHOLDER, BinaryTask, RegressionTask
+from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, RegressionTask
 from db.runs import ClipAnswer, JudgedClip, ModelIdentity, TaskResult, Verdict
 from worker.echoclip.towers import Towers
 from worker.echoclip.zero_shot import binary_score, regression_estimate
@@ -73,9 +73,11 @@ class Scorer:
     def _abstained(self, reason: str) -> tuple[TaskResult, ...]:
         return tuple(TaskResult(task_id=task.id, verdict=Verdict.ABSTAINED, reason=reason) for task in self._tasks)
 
-    def _answer(self, task: RegressionTask | BinaryTask, clips: Sequence[_EmbeddedClip]) -> TaskResult:
+    def _answer(self, task: AnyTask, clips: Sequence[_EmbeddedClip]) -> TaskResult:
         if isinstance(task, RegressionTask):
             return self._measure(task, clips)
+        if isinstance(task, ClassTask):
+            return TaskResult(task_id=task.id, verdict=Verdict.UNCALIBRATED, reason="classes are not scored yet")
         return self._detect(task, clips)
 
     def _measure(self, task: RegressionTask, clips: Sequence[_EmbeddedClip]) -> TaskResult:
@@ -107,12 +109,9 @@ class Scorer:
         return TaskResult(task_id=task.id, verdict=verdict, score=score, threshold=threshold.value, clips=answers)
 
 
-def filled_prompts(task: RegressionTask | BinaryTask) -> list[str]:
+def filled_prompts(task: AnyTask) -> list[str]:
     """A task's prompts as the text tower reads them: a regression's, once for every value of its range."""
-    if isinstance(task, BinaryTask):
-        return list(task.prompts)
-    numbers = range(task.values.first, task.values.last + 1)
-    return [prompt.replace(PLACEHOLDER, str(number)) for prompt in task.prompts for number in numbers]
+    return task.filled_prompts()
 
 
 def _values(task: RegressionTask) -> list[int]:

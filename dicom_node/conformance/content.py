@@ -4,8 +4,7 @@ from pydicom.datadict import dictionary_description, tag_for_keyword
 from pydicom.sr.coding import Code
 
 from config.catalogue import Catalogue
-from config.clinical_tasks import CodedConcept, RegressionTask
-from db.runs import Verdict
+from config.clinical_tasks import AnyTask, ClassTask, CodedConcept, RegressionTask
 from dicom_node.conformance.markdown import document, table
 from dicom_node.report import codes
 from dicom_node.report.sources import TYPE_2
@@ -23,14 +22,7 @@ _TERMS = (
 def report_section(catalogue: Catalogue) -> str:
     """The section on the Structured Reports of these tasks."""
     tasks = [
-        (
-            task.name,
-            _written(task.concept),
-            f"NUM in {_written(task.unit)}"
-            if isinstance(task, RegressionTask)
-            else f"CODE, with the score as NUM in {_written(codes.NO_UNITS)}",
-            _written(task.finding_site),
-        )
+        (task.name, _written(task.concept), _kind_of_value(task), _written(task.finding_site))
         for task in catalogue.tasks
     ]
     return document(
@@ -45,19 +37,25 @@ def report_section(catalogue: Catalogue) -> str:
         f"(type 2: {_must_be_there()}) and absent otherwise. Patient ID alone is never emptied: a study whose images "
         "carry more than one, or one that is not a single value of at most 64 characters, gets no report and is "
         "FAILED.",
-        "One TID 1501 group for each task: tracking identifier, finding site, algorithm identification (model, "
-        "version, label, digests, preprocessing, run), the source instances with their frames, and",
+        "One TID 1501 group for each task, those with an answer first: tracking identifier, finding site, algorithm "
+        "identification (model, version, label, method, digests, preprocessing, run), the source instances with their "
+        "frames, and",
         "- for an estimate: NUM with the concept and unit of the task;\n"
         "- for a finding: CODE with the concept of the task and a value of the table below, and the cosine similarity "
         "as NUM;\n"
-        f"- for no answer: CODE {codes.PRESENCE[Verdict.ABSTAINED].meaning}, never a NUM;",
-        "and a comment in words.",
+        "- for a class: CODE with the concept of the task and that of the class, and no NUM;",
+        "and a comment in words. A task without an answer (not calibrated, or not answered for this study) has a short "
+        f"group at the end: tracking identifier, finding site, CODE {codes.UNDETERMINED.meaning}, comment; never a "
+        "NUM, no algorithm identification and no source instances.",
         f"The container {codes.QUALITATIVE_EVALUATIONS.meaning} holds comments on the whole report: what its results "
-        "may be taken for; where the views were judged, the views of the instances used; and how many instances of the "
-        "study were left out, for which reasons. Instances that were left out are not referenced. A study of which no "
+        "may be taken for; all answers in one paragraph; the tasks that are not calibrated; where the views were "
+        "judged, the views of the instances used; how many instances of the study were left out, for which reasons; "
+        "and what made the results. Instances that were left out are not referenced. A study of which no "
         "instance is used gets no report.",
         "### Tasks of the catalogue",
         table(("task", "concept", "value", "finding site"), tasks),
+        "### Classes",
+        table(("task", "class"), _classes(catalogue)),
         "### Other terms",
         table(
             ("term", "used for"),
@@ -70,6 +68,23 @@ def report_section(catalogue: Catalogue) -> str:
     )
 
 
+def _kind_of_value(task: AnyTask) -> str:
+    if isinstance(task, RegressionTask):
+        return f"NUM in {_written(task.unit)}"
+    if isinstance(task, ClassTask):
+        return f"CODE of one of its {len(task.classes)} classes"
+    return f"CODE, with the score as NUM in {_written(codes.NO_UNITS)}"
+
+
+def _classes(catalogue: Catalogue) -> list[tuple[str, str]]:
+    """Each set of classes once, with all the tasks that have it."""
+    tasks: dict[tuple[str, ...], list[str]] = {}
+    for task in catalogue.tasks:
+        if isinstance(task, ClassTask):
+            tasks.setdefault(tuple(_written(outcome.concept) for outcome in task.classes), []).append(task.name)
+    return [(", ".join(names), outcome) for outcomes, names in tasks.items() for outcome in outcomes]
+
+
 def _must_be_there() -> str:
     emptied = (keyword for keyword in TYPE_2 if keyword != "PatientID")
     return ", ".join(dictionary_description(tag_for_keyword(keyword) or 0) for keyword in emptied)
@@ -79,6 +94,7 @@ def _private(catalogue: Catalogue) -> list[tuple[str, str]]:
     concepts: list[CodedConcept] = []
     for task in catalogue.tasks:
         concepts += [task.concept, task.finding_site]
+        concepts += [outcome.concept for outcome in task.classes] if isinstance(task, ClassTask) else []
     ours = {concept.value: concept.meaning for concept in concepts if concept.scheme == codes.OUR_SCHEME}
     ours |= {code.value: code.meaning for code in _TERMS if code.scheme_designator == codes.OUR_SCHEME}
     return sorted((f"`{value}`", meaning) for value, meaning in ours.items())

@@ -20,13 +20,15 @@ NO_UNITS = Code("1", "UCUM", "no units")
 SIMILARITY = Code("SIMILARITY", OUR_SCHEME, "Cosine similarity of frames and prompts")
 """Not a probability (DCM 122157): a cosine has no such meaning before it is calibrated."""
 
+UNDETERMINED = Code("373068000", "SCT", "Undetermined")
+"""CID 240, and the answer to any question that has none."""
 PRESENCE: dict[Verdict, Code] = {
     Verdict.PRESENT: Code("52101004", "SCT", "Present"),
     Verdict.ABSENT: Code("272519000", "SCT", "Absent"),
-    Verdict.UNCALIBRATED: Code("373068000", "SCT", "Undetermined"),
-    Verdict.ABSTAINED: Code("373068000", "SCT", "Undetermined"),
+    Verdict.UNCALIBRATED: UNDETERMINED,
+    Verdict.ABSTAINED: UNDETERMINED,
 }
-"""CID 240."""
+"""CID 240. The answer CLASSIFIED is the concept of its class; MEASURED is a number."""
 
 
 def coded(concept: config.clinical_tasks.CodedConcept) -> CodedConcept:

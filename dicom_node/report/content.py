@@ -1,9 +1,13 @@
-"""The content tree of a report: TID 1500 Imaging Measurement Report, one TID 1501 group for each task."""
+"""The content tree of a report: TID 1500 Imaging Measurement Report, one TID 1501 group for each task.
+
+Answers come first. What has none is a short group behind them: what was asked, Undetermined, and why.
+"""
 
 from collections.abc import Sequence
 
 from highdicom.sr import (
     AlgorithmIdentification,
+    CodedConcept,
     ContainerContentItem,
     ContentSequence,
     DeviceObserverIdentifyingAttributes,
@@ -21,12 +25,14 @@ from highdicom.sr import (
 )
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
 from pydicom.uid import UID
 
 from config.catalogue import Catalogue
-from config.clinical_tasks import BinaryTask, RegressionTask
+from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, RegressionTask
 from config.errors import ReportError
 from db.runs import Run, TaskResult, Verdict
+from dicom_node.report.answers import explanation, in_reading_order
 from dicom_node.report.codes import (
     COMMENT,
     ECHOCARDIOGRAPHY,
@@ -36,10 +42,18 @@ from dicom_node.report.codes import (
     PRESENCE,
     QUALITATIVE_EVALUATIONS,
     SIMILARITY,
+    UNDETERMINED,
     coded,
 )
 from dicom_node.report.uids import derived_uid
-from dicom_node.report.wording import explanation, left_out, limits_of_use, views_seen
+from dicom_node.report.wording import (
+    answers_in_short,
+    left_out,
+    limits_of_use,
+    uncalibrated_in_short,
+    views_seen,
+    with_warning,
+)
 
 ESTIMATE_DECIMALS = 1
 SIMILARITY_DECIMALS = 4
@@ -52,16 +66,23 @@ def report_content(run: Run, catalogue: Catalogue, evidence: Sequence[Dataset]) 
     Raises
     ------
     ReportError
-        The run answers a task that the catalogue does not have.
+        The run answers a task, or a class, that the catalogue does not have.
     """
     content = MeasurementReport(
         observation_context=ObservationContext(observer_device_context=_observer(run)),
         procedure_reported=ECHOCARDIOGRAPHY,
-        imaging_measurements=[_group(run, result, catalogue, evidence) for result in run.results],
+        imaging_measurements=[_group(run, result, catalogue, evidence) for result in in_reading_order(run.results)],
         referenced_images=evidence,
     )
     evaluations = ContainerContentItem(name=QUALITATIVE_EVALUATIONS, relationship_type=RelationshipTypeValues.CONTAINS)
-    comments = (limits_of_use(run), views_seen(run), left_out(run))
+    comments = (
+        limits_of_use(run),
+        answers_in_short(run, catalogue),
+        uncalibrated_in_short(run, catalogue),
+        views_seen(run),
+        left_out(run),
+        _provenance_of_all(run),
+    )
     evaluations.ContentSequence = ContentSequence([_comment(text) for text in comments if text is not None])
     content[0].ContentSequence.append(evaluations)
     return content
@@ -91,21 +112,21 @@ def _group(
     task = catalogue.task(result.task_id)
     if task is None:
         raise ReportError(f"run {run.run_uid} answers task {result.task_id}, which the catalogue does not have")
+    answered = result.verdict not in (Verdict.ABSTAINED, Verdict.UNCALIBRATED)
     group = MeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(uid=derived_uid("task", run.run_uid, task.id), identifier=task.name),
-        algorithm_id=_algorithm(run),
+        algorithm_id=_algorithm(run, result) if answered else None,
         finding_sites=[FindingSite(anatomic_location=coded(task.finding_site))],
-        measurements=_measurements(task, result),
+        measurements=_measurements(task, result) if answered else [],
         qualitative_evaluations=_evaluations(task, result),
-        source_images=_sources(run, evidence),
+        source_images=_sources(run, result, evidence) if answered else None,
     )
-    regression = task if isinstance(task, RegressionTask) else None
-    group[0].ContentSequence.append(_comment(explanation(result, regression, run.model.label)))
+    group[0].ContentSequence.append(_comment(with_warning(explanation(result, task), run.model.label)))
     return group
 
 
-def _measurements(task: RegressionTask | BinaryTask, result: TaskResult) -> list[Measurement]:
-    """The estimate or the score; an answer that was not given is never a number."""
+def _measurements(task: AnyTask, result: TaskResult) -> list[Measurement]:
+    """The estimate or the score. A class is no number: how severe it is on our own scale stands in the comment."""
     several = len(result.clips) > 1
     if isinstance(task, RegressionTask) and result.value is not None:
         return [
@@ -128,28 +149,51 @@ def _measurements(task: RegressionTask | BinaryTask, result: TaskResult) -> list
     return []
 
 
-def _evaluations(task: RegressionTask | BinaryTask, result: TaskResult) -> list[QualitativeEvaluation]:
+def _evaluations(task: AnyTask, result: TaskResult) -> list[QualitativeEvaluation]:
     if result.verdict is Verdict.MEASURED:
         return []
-    return [QualitativeEvaluation(name=coded(task.concept), value=PRESENCE[result.verdict])]
+    return [QualitativeEvaluation(name=coded(task.concept), value=_answer(task, result))]
 
 
-def _algorithm(run: Run) -> AlgorithmIdentification:
+def _answer(task: AnyTask, result: TaskResult) -> Code | CodedConcept:
+    if result.verdict is not Verdict.CLASSIFIED:
+        return PRESENCE.get(result.verdict, UNDETERMINED)
+    outcome = task.outcome(result.outcome or "") if isinstance(task, ClassTask) else None
+    if outcome is None:
+        raise ReportError(f"task {task.id} has no class {result.outcome}, which the run answers")
+    return coded(outcome.concept)
+
+
+def _algorithm(run: Run, result: TaskResult) -> AlgorithmIdentification:
+    method = [] if result.method is None else [f"method {result.method}"]
     return AlgorithmIdentification(
         name=run.model.name,
         version=f"{run.model.version} ({run.model.label})",
-        parameters=[
-            f"model pack SHA-256 {run.model.digest}",
-            f"task catalogue SHA-256 {run.catalogue_digest}",
-            f"preprocessing {run.preprocessing_profile}",
-            f"view gate {run.view_gate or 'none'}",
-            f"run {run.run_uid}",
-        ],
+        parameters=[*method, *_provenance(run)],
     )
 
 
-def _sources(run: Run, evidence: Sequence[Dataset]) -> list[SourceImageForMeasurementGroup]:
+def _provenance(run: Run) -> list[str]:
+    return [
+        f"model pack SHA-256 {run.model.digest}",
+        f"task catalogue SHA-256 {run.catalogue_digest}",
+        f"calibration {f'SHA-256 {run.calibration_digest}' if run.calibration_digest else 'none of the site'}",
+        f"preprocessing {run.preprocessing_profile}",
+        f"view gate {run.view_gate or 'none'}",
+        f"run {run.run_uid}",
+    ]
+
+
+def _provenance_of_all(run: Run) -> str:
+    """The same once for the whole report, whose groups without an answer do not repeat it."""
+    model = f"{run.model.name} {run.model.version} ({run.model.label})"
+    return f"Every answer, and every question without one: {'; '.join([model, *_provenance(run)])}."
+
+
+def _sources(run: Run, result: TaskResult, evidence: Sequence[Dataset]) -> list[SourceImageForMeasurementGroup]:
+    """The clips that this answer comes from, which may be some views' alone; all of them where a model does not say."""
     sop_classes = {str(header.SOPInstanceUID): header.SOPClassUID for header in evidence}
+    answering = {clip.sop_instance_uid for clip in result.clips or run.clips}
     return [
         SourceImageForMeasurementGroup(
             referenced_sop_class_uid=sop_classes[clip.sop_instance_uid],
@@ -157,7 +201,7 @@ def _sources(run: Run, evidence: Sequence[Dataset]) -> list[SourceImageForMeasur
             referenced_frame_numbers=list(clip.frame_numbers),
         )
         for clip in run.clips
-        if clip.sop_instance_uid in sop_classes
+        if clip.sop_instance_uid in sop_classes and clip.sop_instance_uid in answering
     ]
 
 

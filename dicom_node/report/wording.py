@@ -2,9 +2,10 @@
 
 from collections import Counter
 
-from config.clinical_tasks import RegressionTask
+from config.catalogue import Catalogue
 from config.labels import ModelLabel
-from db.runs import Run, TaskResult, Verdict
+from db.runs import Run, Verdict
+from dicom_node.report.answers import brief, in_reading_order
 
 LIMITS_OF_USE: dict[ModelLabel, str] = {
     ModelLabel.UNTRAINED: (
@@ -41,6 +42,31 @@ def limits_of_use(run: Run) -> str:
     return f"{LIMITS_OF_USE[run.model.label]} {_HOW_MADE}{_VIEWS_JUDGED if judged else _VIEWS_UNJUDGED}"
 
 
+def answers_in_short(run: Run, catalogue: Catalogue) -> str | None:
+    """All that was answered, in one paragraph; None where nothing was."""
+    answered = [
+        f"{task.name}: {brief(result, task)}"
+        for result in in_reading_order(run.results)
+        if (task := catalogue.task(result.task_id)) and result.verdict not in (Verdict.ABSTAINED, Verdict.UNCALIBRATED)
+    ]
+    return f"{_warning(run.model.label)}Answers: {'; '.join(answered)}." if answered else None
+
+
+def uncalibrated_in_short(run: Run, catalogue: Catalogue) -> str | None:
+    """Which questions the model has no calibration for, in one paragraph; None where it has one for each."""
+    names = [
+        task.name
+        for result in run.results
+        if result.verdict is Verdict.UNCALIBRATED and (task := catalogue.task(result.task_id))
+    ]
+    if not names:
+        return None
+    return (
+        f"Not calibrated, so that no answer can be given, neither that a finding is there nor that it is not "
+        f"({len(names)}): {'; '.join(names)}."
+    )
+
+
 def views_seen(run: Run) -> str | None:
     """Which views the answers come from, as far as the model can tell; None where it was not asked."""
     calls = [clip.view for clip in run.clips if clip.view is not None]
@@ -60,33 +86,15 @@ def left_out(run: Run) -> str | None:
     return f"Left out, {len(run.left_out)} of {instances} instances: {_counted(reasons)}."
 
 
-def explanation(result: TaskResult, task: RegressionTask | None, label: ModelLabel) -> str:
-    """How one answer came about, or why there is none; `task` when the answer is an estimate.
-
-    A reader may copy one group out of its report: one of a model that knows no patients says so itself.
-    """
-    warning = f"{label} MODEL, NOT FOR CLINICAL USE. " if label in (ModelLabel.UNTRAINED, ModelLabel.DEMO) else ""
-    return warning + _explained(result, task)
+def with_warning(text: str, label: ModelLabel) -> str:
+    """A reader may copy one group out of its report: one of a model that knows no patients says so itself."""
+    return _warning(label) + text
 
 
-def _explained(result: TaskResult, task: RegressionTask | None) -> str:
-    match result.verdict:
-        case Verdict.MEASURED:
-            count = len(result.clips)
-            origin = "Estimate of the only clip" if count == 1 else f"Median of the estimates of {count} clips"
-            return f"{origin}: {_listed(result, decimals=1)} {task.unit.meaning if task else ''}."
-        case Verdict.PRESENT | Verdict.ABSENT:
-            return f"Similarity, clip by clip: {_listed(result, decimals=4)}; the threshold is {result.threshold:g}."
-        case Verdict.UNCALIBRATED:
-            return f"Neither present nor absent can be said: {result.reason}."
-        case Verdict.ABSTAINED:
-            return f"Not answered: {result.reason}."
+def _warning(label: ModelLabel) -> str:
+    return f"{label} MODEL, NOT FOR CLINICAL USE. " if label in (ModelLabel.UNTRAINED, ModelLabel.DEMO) else ""
 
 
 def _counted(said: Counter[str]) -> str:
     """The commonest first; what is as common, in the order in which it came."""
     return "; ".join(f"{text} ({count})" for text, count in said.most_common())
-
-
-def _listed(result: TaskResult, *, decimals: int) -> str:
-    return ", ".join(f"{answer.value:.{decimals}f}" for answer in result.clips)

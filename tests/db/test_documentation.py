@@ -13,7 +13,9 @@ PAGE = (Path(__file__).parents[2] / "docs" / "database.md").read_text()
 
 
 @pytest.mark.parametrize(
-    "query", re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL), ids=["left-out", "fractions", "durations"]
+    "query",
+    re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL),
+    ids=["left-out", "fractions", "grades", "embedded", "durations"],
 )
 def test_a_query_of_the_documentation_runs(registry: Database, query: str) -> None:
     with registry.read() as session:

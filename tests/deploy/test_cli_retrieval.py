@@ -1,6 +1,7 @@
 """The search commands over an installation that prepared and scored two real clips with the UNTRAINED model."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,9 +25,9 @@ from db.session import Database
 from deploy.cli import app
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
 from tests.worker.pipeline import Pipeline
-from worker.echoclip.pack import load_pack
 from worker.echoclip.towers import Towers
 from worker.embeddings import ClipEmbeddings, embeddings_path, write_embeddings
+from worker.packs.folder import load_pack
 from worker.retrieval.packs import retrieval_pack
 
 PHI = ("SECRET-ID", "SECRET^NAME", "19500101", "SECRET-ACCESSION")
@@ -60,6 +61,8 @@ class Scored:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Scored:
+    for name in [name for name in os.environ if name.startswith("ECHOWORKER_")]:
+        del os.environ[name]  # of a test before; the fixture that does so is for single tests
     folder = tmp_path_factory.mktemp("scored")
     pipeline = Pipeline.create(load_settings(data_dir=folder / "data"))
     small, large = (
@@ -157,7 +160,7 @@ def test_every_answer_says_its_model_and_label_and_nothing_of_the_patient(
     assert shown.exit_code == 0
     assert "NOT FOR CLINICAL USE. Made by an UNTRAINED model" in shown.stdout
     assert "EchoWorker untrained" in shown.stdout
-    assert "the one that scores: no pack for retrieval is configured" in " ".join(shown.stdout.split())
+    assert "the one that scores: no pack for retrieval is in use" in " ".join(shown.stdout.split())
     assert not [phi for phi in PHI if phi in shown.output]
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from worker.echoclip.pack import ModelPack, load_pack
 from worker.echoclip.towers import Towers
 from worker.echoclip.untrained import make_untrained_pack
+from worker.packs.folder import ModelPack, load_pack
 
 
 @pytest.fixture(scope="session")

@@ -6,12 +6,13 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from config.catalogue import BUNDLED_CATALOGUE
+from config.catalogue import BUNDLED_CATALOGUE, load_catalogue
 from config.settings import load_settings
 from config.steps import Step
 from db.studies import requeue
 from tests.support.clips import SMALL
 from tests.worker.pipeline import Pipeline, ready
+from worker.catalogues import catalogue_of_run
 
 
 @pytest.fixture
@@ -50,6 +51,23 @@ def test_the_report_speaks_of_the_questions_of_its_run(scored: tuple[Pipeline, s
     report = pydicom.dcmread(pipeline.context.spool.absolute(detail.report.spool_path)).to_json()
     assert "Left ventricular ejection fraction" in report
     assert "Squeeze" not in report
+
+
+def test_the_kept_copy_of_a_sites_changes_is_the_whole_that_the_run_was_asked_by(
+    tmp_path: Path, site_catalogue: Path
+) -> None:
+    site_catalogue.write_text('extends = "bundled"\n[[task]]\nid = "lvef"\nname = "Squeeze"\n')
+    pipeline = Pipeline.create(load_settings(data_dir=tmp_path / "data"))
+    study = ready(pipeline, SMALL)
+    pipeline.run(study, [Step.PREPARE, Step.SCORE])
+    run = pipeline.detail(study).run
+    assert run is not None
+    assert load_catalogue(kept(pipeline, study)) == load_catalogue(site_catalogue)
+    site_catalogue.write_text('extends = "bundled"\n')
+    shown = catalogue_of_run(pipeline.context.spool, run.catalogue_digest, load_catalogue(site_catalogue)).task("lvef")
+    assert shown is not None
+    assert shown.name == "Squeeze"
+    assert len(run.results) == len(load_catalogue().tasks)
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from config.settings import GateSettings
 from db.runs import ModelIdentity, TaskResult, Verdict
 from tests.support.clips import LARGE, SMALL
 from tests.worker.scripted import ScriptedTowers, scripted_scorer
-from worker.echoclip.pack import ModelPack
 from worker.echoclip.towers import Towers
+from worker.packs.folder import ModelPack
 from worker.pixels.clip import read_clip
 from worker.study_scoring import ScorableClip, Scorer, StudyScore, filled_prompts
 from worker.views import ViewGate
@@ -40,7 +40,7 @@ name = "Upright"
 kind = "binary"
 prompts = ["angle 90"]
 thresholds = [{{ value = 0.5, model_family = "compass", wording = "catalogue", origin = "sine of 30 degrees" }}]
-{CODES}
+{CODES.replace('"1"', '"2"')}
 """
 
 

@@ -8,8 +8,9 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from config.errors import ConfigurationError, ModelPackError
-from worker.echoclip.pack import CONFIGURATION, WEIGHTS, ModelPack
 from worker.echoclip.torchvision_compat import make_torchvision_importable
+from worker.packs.folder import ModelPack
+from worker.packs.manifest import CONFIGURATION, WEIGHTS
 
 make_torchvision_importable()
 import open_clip  # noqa: E402  needs torchvision to be importable

@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 
 from config.labels import ModelLabel
 from config.whole_files import unfinished_name
-from worker.echoclip.pack import CONFIGURATION, MANIFEST, WEIGHTS, write_manifest
 from worker.echoclip.torchvision_compat import make_torchvision_importable
+from worker.packs.manifest import CONFIGURATION, MANIFEST, WEIGHTS, write_manifest
 
 make_torchvision_importable()
 import open_clip  # noqa: E402  needs torchvision to be importable

@@ -1,14 +1,16 @@
 """Which model answers a search, and what tells its embeddings from those of another."""
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from config.errors import SearchError
 from config.settings import Settings
 from db.runs import ModelIdentity
-from worker.echoclip.pack import CONFIGURATION, MANIFEST, WEIGHTS, look_into_pack
+from worker.packs.active import PackUse, chosen_folder
+from worker.packs.folder import ModelPack, look_into_pack
+from worker.packs.installed import resolve_base
+from worker.packs.manifest import CONFIGURATION, OPEN_CLIP, WEIGHTS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,16 +33,32 @@ def retrieval_pack(settings: Settings) -> RetrievalPack:
     ModelPackError
         The pack is missing or incomplete.
     SearchError
-        None is configured, and nothing was scored yet, even by the UNTRAINED model.
+        None is configured, and nothing was scored yet, even by the UNTRAINED model; or it has no text tower.
     """
-    chosen: str = getattr(settings.model, "retrieval_pack", "")
-    folder = Path(chosen or settings.model.pack or settings.packs_dir / "untrained-demo")
-    if not (chosen or settings.model.pack or folder.is_dir()):
-        raise SearchError("no model pack is configured, and no study has been scored yet: there is nothing to search")
-    identity = look_into_pack(folder)
-    return RetrievalPack(folder=folder, identity=identity, embedder=_embedder(folder), is_for_retrieval=bool(chosen))
+    chosen = chosen_folder(settings, PackUse.RETRIEVAL)
+    folder = chosen or chosen_folder(settings, PackUse.SCORING)
+    if folder is None:
+        folder = settings.packs_dir / "untrained-demo"
+        if not folder.is_dir():
+            raise SearchError("no model pack is in use, and no study has been scored yet: there is nothing to search")
+    pack = _with_towers(look_into_pack(folder), settings)
+    return RetrievalPack(
+        folder=pack.folder,
+        identity=pack.identity,
+        embedder=_embedder(pack),
+        is_for_retrieval=chosen is not None,
+    )
 
 
-def _embedder(folder: Path) -> str:
-    files = json.loads((folder / MANIFEST).read_bytes())["files"]
+def _with_towers(pack: ModelPack, settings: Settings) -> ModelPack:
+    """The pack that has the towers: a trained head has those of its base."""
+    if pack.manifest.kind == OPEN_CLIP:
+        return pack
+    if pack.manifest.base is None:
+        raise SearchError(f"model pack {pack.folder}: kind {pack.manifest.kind} has no text tower to search with")
+    return _with_towers(resolve_base(pack, settings.packs_dir), settings)
+
+
+def _embedder(pack: ModelPack) -> str:
+    files = pack.manifest.files
     return hashlib.sha256((files[CONFIGURATION] + files[WEIGHTS]).encode()).hexdigest()

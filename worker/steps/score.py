@@ -36,13 +36,14 @@ def score_prepared_study(context: WorkerContext, held: Claim) -> Outcome:
     with context.database.read() as session:
         prepared = prepared_clips(session, study_id=held.study_id, revision=held.revision)
     clips = [clip for clip in prepared if clip.tensor_path is not None]
-    score = context.scorer.score([_load(context, clip) for clip in clips])
+    scorer = context.scorer  # once: another pack may be activated meanwhile
+    score = scorer.score([_load(context, clip) for clip in clips])
     keep_catalogue(context.spool, context.catalogue)
     run = Run(
         run_uid=str(uuid.uuid4()),
         study_instance_uid=held.study_instance_uid,
         revision=held.revision,
-        model=context.scorer.identity,
+        model=scorer.identity,
         catalogue_digest=context.catalogue.digest,
         software_version=context.software_version,
         preprocessing_profile="+".join(sorted({clip.preprocessing_profile or "" for clip in clips})),
@@ -50,7 +51,7 @@ def score_prepared_study(context: WorkerContext, held: Claim) -> Outcome:
         clips=_evidence(clips, score),
         results=score.results,
         left_out=_left_out(prepared, score),
-        view_gate=context.scorer.gate.provenance,
+        view_gate=scorer.gate.provenance,
     )
     units = {task.id: task.unit.value for task in context.catalogue.tasks if isinstance(task, RegressionTask)}
 

@@ -20,6 +20,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from config.catalogue import Catalogue, load_catalogue
+from config.clinical_tasks import AnyTask
 from config.errors import ReportError
 from config.labels import ModelLabel
 from db.runs import ClipAnswer, ClipEvidence, LeftOutClip, ModelIdentity, Run, TaskResult, Verdict, ViewCall
@@ -59,6 +60,9 @@ def run(evidence: Dataset, catalogue: Catalogue) -> Run:
     def clips(*values: float) -> tuple[ClipAnswer, ...]:
         return tuple(ClipAnswer(sop_instance_uid=instance, value=value) for value in values)
 
+    def graded(*outcomes: str) -> tuple[ClipAnswer, ...]:
+        return tuple(ClipAnswer(sop_instance_uid=instance, value=1.0, outcome=outcome) for outcome in outcomes)
+
     return Run(
         run_uid="0b6a0f0e-6f8b-4b57-8b52-0a4e35fcb75b",
         study_instance_uid=str(evidence.StudyInstanceUID),
@@ -78,12 +82,32 @@ def run(evidence: Dataset, catalogue: Catalogue) -> Run:
         ),
         view_gate="skip: prompts, margin 0.05",
         results=(
-            TaskResult(task_id="lvef", verdict=Verdict.MEASURED, value=54.5333, clips=clips(54.5333)),
+            TaskResult(
+                task_id="mitraclip", verdict=Verdict.UNCALIBRATED, score=0.2, reason="no threshold", clips=clips(0.2)
+            ),
+            TaskResult(task_id="lvef", verdict=Verdict.MEASURED, value=54.5333, spread=4.04, clips=clips(54.5333)),
             TaskResult(task_id="pa_pressure", verdict=Verdict.ABSTAINED, reason="no usable clip"),
             TaskResult(task_id="pacemaker", verdict=Verdict.PRESENT, score=0.31, threshold=0.298, clips=clips(0.31)),
             TaskResult(task_id="tavr", verdict=Verdict.ABSENT, score=0.1, threshold=0.298, clips=clips(0.05, 0.15)),
             TaskResult(
-                task_id="mitraclip", verdict=Verdict.UNCALIBRATED, score=0.2, reason="no threshold", clips=clips(0.2)
+                task_id="mitral_regurgitation",
+                verdict=Verdict.CLASSIFIED,
+                outcome="moderate",
+                score=1.83,
+                agreement=0.826,
+                method="zero-shot",
+                clips=graded("moderate", "severe"),
+            ),
+            TaskResult(
+                task_id="lv_size",
+                verdict=Verdict.UNCALIBRATED,
+                outcome="mild",
+                score=0.9,
+                reason="no cut points",
+                clips=graded("mild"),
+            ),
+            TaskResult(
+                task_id="impella_position", verdict=Verdict.ABSTAINED, reason="asked only where Impella pump is"
             ),
         ),
     )
@@ -130,6 +154,143 @@ def test_the_answers_can_be_read_back(run: Run, catalogue: Catalogue, evidence: 
     assert absent.value.value == "272519000"
     (undetermined,) = groups["Mitral valve clip"].get_qualitative_evaluations()
     assert undetermined.value.value == "373068000"
+    (grade,) = groups["Mitral regurgitation"].get_qualitative_evaluations()
+    assert (grade.name.value, grade.value) == ("48724000", codes.SCT.Moderate)
+    assert groups["Mitral regurgitation"].get_measurements() == []
+    (undetermined,) = groups["Left ventricular size"].get_qualitative_evaluations()
+    assert undetermined.value.value == "373068000", "what it is most like is said in words alone"
+
+
+def test_answers_come_first_and_what_has_none_is_short(run: Run, catalogue: Catalogue, evidence: Dataset) -> None:
+    document = build_structured_report(run, catalogue, [evidence])
+    groups = groups_of(document)
+    assert list(groups) == [
+        "Left ventricular ejection fraction",
+        "Pacemaker or defibrillator lead",
+        "Transcatheter aortic valve",
+        "Mitral regurgitation",
+        "Pulmonary artery systolic pressure",
+        "Impella position",
+        "Mitral valve clip",
+        "Left ventricular size",
+    ]
+    for name, group in groups.items():
+        answered = name in list(groups)[:4]
+        assert bool(group.source_images) == answered
+        assert bool(group.get_measurements()) == (answered and name != "Mitral regurgitation")
+        assert bool(group.finding_sites)
+        assert bool(group.get_qualitative_evaluations()) == (name != "Left ventricular ejection fraction")
+    texts = texts_of(document)
+    assert (
+        "Answers: Left ventricular ejection fraction: 54.5 %; Pacemaker or defibrillator lead: present; "
+        "Transcatheter aortic valve: absent; Mitral regurgitation: moderate." in texts
+    )
+    assert "that it is not (2): Mitral valve clip; Left ventricular size." in texts
+
+
+def test_a_report_of_a_whole_catalogue_without_calibration_stays_short(
+    run: Run, catalogue: Catalogue, evidence: Dataset
+) -> None:
+    """Sixty clips and twenty-eight questions: references only where there is an answer, provenance once."""
+    uids = [f"1.2.{number}" for number in range(60)]
+    headers = [deepcopy(evidence) for _ in uids]
+    for header, uid in zip(headers, uids, strict=True):
+        header.SOPInstanceUID = uid
+    clips = tuple(ClipAnswer(sop_instance_uid=uid, value=50.0) for uid in uids)
+    results = tuple(
+        TaskResult(task_id=task.id, verdict=Verdict.MEASURED, value=50.0, clips=clips)
+        if task.id == "lvef"
+        else TaskResult(task_id=task.id, verdict=Verdict.UNCALIBRATED, reason="no threshold", clips=clips)
+        for task in catalogue.tasks
+    )
+    used = tuple(ClipEvidence(sop_instance_uid=uid, frame_numbers=(1, 2)) for uid in uids)
+    document = build_structured_report(replace(run, clips=used, results=results), catalogue, headers)
+    assert len([item for item in items_of(document) if "ReferencedSOPSequence" in item]) == 2 * len(uids)
+    assert texts_of(document).count(run.model.digest) == 2  # with the answer, and for all that has none
+
+
+def test_an_answer_refers_to_the_clips_that_it_comes_from_alone(
+    run: Run, catalogue: Catalogue, evidence: Dataset
+) -> None:
+    other = deepcopy(evidence)
+    other.SOPInstanceUID = "1.2.3.99"
+    both = (*run.clips, replace(run.clips[0], sop_instance_uid="1.2.3.99"))
+    groups = groups_of(build_structured_report(replace(run, clips=both), catalogue, [evidence, other]))
+    (image,) = groups["Mitral regurgitation"].source_images
+    assert image.referenced_sop_instance_uid == evidence.SOPInstanceUID
+    unsaid = replace(run, clips=both, results=(replace(run.results[1], clips=()),))
+    (group,) = groups_of(build_structured_report(unsaid, catalogue, [evidence, other])).values()
+    assert [image.referenced_sop_instance_uid for image in group.source_images] == [
+        evidence.SOPInstanceUID,
+        "1.2.3.99",
+    ]
+
+
+def test_a_site_that_calibrated_is_told_by_which_calibration(run: Run, catalogue: Catalogue, evidence: Dataset) -> None:
+    assert "calibration none of the site" in texts_of(build_structured_report(run, catalogue, [evidence]))
+    calibrated = replace(run, calibration_digest="fedcba98" * 8)
+    assert f"calibration SHA-256 {'fedcba98' * 8}" in texts_of(
+        build_structured_report(calibrated, catalogue, [evidence])
+    )
+
+
+@pytest.mark.parametrize("outcome", ["catastrophic", None])
+def test_a_class_that_the_catalogue_does_not_have_is_an_error(
+    run: Run, catalogue: Catalogue, evidence: Dataset, outcome: str | None
+) -> None:
+    result = TaskResult(task_id="lv_size", verdict=Verdict.CLASSIFIED, outcome=outcome)
+    with pytest.raises(ReportError, match=f"task lv_size has no class {outcome}"):
+        build_structured_report(replace(run, results=(result,)), catalogue, [evidence])
+
+
+def any_result(task: AnyTask, verdict: Verdict, instance: str) -> TaskResult:
+    """An answer of this verdict as a run would give it."""
+    outcome = task.classes[-1].id if task.kind == "class" else None
+    return TaskResult(
+        task_id=task.id,
+        verdict=verdict,
+        value=50.0 if verdict is Verdict.MEASURED else None,
+        score=0.3 if verdict not in (Verdict.MEASURED, Verdict.ABSTAINED) else None,
+        threshold=0.2 if verdict in (Verdict.PRESENT, Verdict.ABSENT) else None,
+        outcome=None if verdict is Verdict.ABSTAINED else outcome,
+        spread=0.5 if task.kind != "class" else None,
+        agreement=0.9 if verdict in (Verdict.PRESENT, Verdict.ABSENT, Verdict.CLASSIFIED) else None,
+        reason="for a reason" if verdict in (Verdict.UNCALIBRATED, Verdict.ABSTAINED) else None,
+        clips=(ClipAnswer(sop_instance_uid=instance, value=0.3, outcome=outcome),),
+    )
+
+
+VERDICTS = {
+    "regression": (Verdict.MEASURED, Verdict.ABSTAINED),
+    "binary": (Verdict.PRESENT, Verdict.ABSENT, Verdict.UNCALIBRATED, Verdict.ABSTAINED),
+    "class": (Verdict.CLASSIFIED, Verdict.UNCALIBRATED, Verdict.ABSTAINED),
+}
+
+
+@pytest.mark.parametrize("verdict", [pytest.param(verdict, id=verdict.lower()) for verdict in Verdict])
+def test_every_verdict_on_every_question_of_the_catalogue_is_a_valid_report(
+    run: Run, catalogue: Catalogue, evidence: Dataset, write: Callable[[Dataset], Path], verdict: Verdict
+) -> None:
+    instance = str(evidence.SOPInstanceUID)
+    asked = [task for task in catalogue.tasks if verdict in VERDICTS[task.kind]]
+    results = tuple(any_result(task, verdict, instance) for task in asked)
+    document = build_structured_report(replace(run, results=results), catalogue, [evidence])
+    file = write(document)
+    judged = said_by("dciodvfy", "-new", file)
+    expected = ("99ECHOWORKER", "DeviceUID")  # our own scheme, and what IHE AIR asks for in Contributing Equipment
+    unexpected = [line for line in judged.splitlines()[1:] if not any(word in line for word in expected)]
+    assert unexpected == []
+    assert "error" not in said_by("dsrdump", file).lower()  # it knows the relationships, which dciodvfy does not
+    groups = groups_of(document)
+    assert list(groups) == [task.name for task in asked]
+    for task in asked:
+        values = [evaluation.value for evaluation in groups[task.name].get_qualitative_evaluations()]
+        if verdict is Verdict.CLASSIFIED and task.kind == "class":
+            assert values == [our_codes.coded(task.classes[-1].concept)]
+        elif verdict is Verdict.MEASURED:
+            assert values == []
+        else:
+            assert values == [our_codes.PRESENCE[verdict]]
 
 
 def test_what_was_not_answered_is_never_a_number_and_says_why(
@@ -233,7 +394,10 @@ def test_no_person_is_said_to_have_verified_it(run: Run, catalogue: Catalogue, e
 
 
 def test_the_source_frames_are_named(run: Run, catalogue: Catalogue, evidence: Dataset) -> None:
-    for group in groups_of(build_structured_report(run, catalogue, [evidence])).values():
+    groups = groups_of(build_structured_report(run, catalogue, [evidence]))
+    answered = [group for group in groups.values() if group.source_images]
+    assert len(answered) == 4
+    for group in answered:
         (image,) = group.source_images
         assert image.referenced_sop_instance_uid == evidence.SOPInstanceUID
         assert image.referenced_frame_numbers == [1, 3, 5]
@@ -273,13 +437,18 @@ def test_every_standard_code_means_what_we_say(catalogue: Catalogue) -> None:
     ours = {
         (concept.value, concept.scheme): concept.meaning
         for task in catalogue.tasks
-        for concept in (task.concept, task.finding_site, *([task.unit] if task.kind == "regression" else []))
+        for concept in (
+            task.concept,
+            task.finding_site,
+            *([task.unit] if task.kind == "regression" else []),
+            *([outcome.concept for outcome in task.classes] if task.kind == "class" else []),
+        )
     }
     constants = [value for value in vars(our_codes).values() if isinstance(value, Code)]
     for code in [*constants, *our_codes.PRESENCE.values()]:
         ours[code.value, code.scheme_designator] = code.meaning
     standard = {code: meaning for code, meaning in ours.items() if not code[1].startswith("99")}
-    assert len(standard) > 15
+    assert len(standard) > 35
     wrong = {
         code: meaning
         for code, meaning in standard.items()

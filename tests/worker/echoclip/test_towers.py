@@ -11,9 +11,10 @@ from PIL import Image
 from config.errors import ConfigurationError, ModelPackError
 from config.labels import ModelLabel
 from tests.support.clips import LARGE
-from worker.echoclip.pack import CONFIGURATION, WEIGHTS, ModelPack, load_pack, write_manifest
 from worker.echoclip.towers import FRAMES_AT_ONCE, Towers
 from worker.echoclip.untrained import make_untrained_pack
+from worker.packs.folder import ModelPack, load_pack
+from worker.packs.manifest import CONFIGURATION, WEIGHTS, write_manifest
 from worker.pixels.clip import read_clip
 
 PROMPTS = ["The ejection fraction is 55 %.", "A pacemaker lead is seen.", "MITRACLIP"]

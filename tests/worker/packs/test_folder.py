@@ -8,8 +8,20 @@ import pytest
 
 from config.errors import ModelPackError
 from config.labels import ModelLabel
-from worker.echoclip.pack import CONFIGURATION, MANIFEST, WEIGHTS, ModelPack, load_pack, write_manifest
+from tests.support.packs import PROMPTS as INVENTED
+from tests.support.packs import pack_of_kind
 from worker.echoclip.untrained import make_untrained_pack
+from worker.packs.folder import ModelPack, load_pack
+from worker.packs.manifest import (
+    CALIBRATION,
+    CONFIGURATION,
+    MANIFEST,
+    PROMPTS,
+    VOCABULARY,
+    WEIGHTS,
+    WORDPIECE,
+    write_manifest,
+)
 
 
 @pytest.fixture
@@ -76,8 +88,17 @@ def test_one_changed_byte_is_noticed(folder: Path, name: str) -> None:
         (lambda m: m.pop("name"), "name"),
         (lambda m: m["files"].pop(WEIGHTS), f"files lacks the SHA-256 of {WEIGHTS}"),
         (lambda m: m.update(surprise=1), "surprise"),
+        (lambda m: m.update(kind="Open CLIP"), "kind"),
+        (lambda m: m["files"].update({"../weights": "0" * 64}), "files"),
+        (lambda m: m["files"].update({"accepted.json": "0" * 64}), "files cannot name accepted.json"),
+        (lambda m: m["files"].update({"template_vocab.txt": "0" * 64}), "belong together"),
+        (lambda m: m["licence"].update(file="LICENSE"), "names LICENSE, which files lacks"),
+        (lambda m: m.update(base={"name": "other", "digest": "1"}), "base.digest"),
     ],
-    ids=["label", "format", "nameless", "unverified-weights", "unknown-field"],
+    ids=[
+        *("label", "format", "nameless", "unverified-weights", "unknown-field", "kind", "folder", "acceptance"),
+        *("half-a-vocabulary", "licence", "base"),
+    ],
 )
 def test_a_wrong_manifest_is_refused_by_the_field_at_fault(
     folder: Path, edit: Callable[[dict[str, Any]], object], fault: str
@@ -105,3 +126,30 @@ def test_a_configuration_that_cannot_work_alone_is_refused(
     relabel(folder)
     with pytest.raises(ModelPackError, match=fault):
         load_pack(folder)
+
+
+def test_a_licence_without_a_text_may_be_a_name_alone(folder: Path) -> None:
+    change(folder / MANIFEST, lambda m: [m.update(licence="none at all"), m.pop("kind"), m.pop("base")])
+    manifest = load_pack(folder).manifest
+    assert (manifest.licence.name, manifest.licence.file, manifest.kind) == ("none at all", None, "open-clip")
+
+
+def test_optional_files_are_those_that_the_manifest_names(folder: Path) -> None:
+    (folder / PROMPTS).write_text(json.dumps(INVENTED))
+    bare = load_pack(folder)
+    assert (bare.published_prompts, bare.vocabulary_folder, bare.calibration_file) == (None, None, None)
+    for name in (VOCABULARY, WORDPIECE, CALIBRATION):
+        (folder / name).write_text("{}")
+    relabel(folder)
+    full = load_pack(folder)
+    assert full.published_prompts is not None
+    assert full.published_prompts.keys() == INVENTED.keys()
+    assert (full.vocabulary_folder, full.calibration_file) == (folder, folder / CALIBRATION)
+
+
+def test_another_kind_of_pack_has_the_files_that_it_needs_and_no_more(tmp_path: Path) -> None:
+    pack = load_pack(pack_of_kind(tmp_path / "other", "invented-kind"))
+    assert pack.manifest.files.keys() == {"numbers.json"}
+    (tmp_path / "other" / "numbers.json").write_text("[]")
+    with pytest.raises(ModelPackError, match=r"numbers\.json is not the file that its manifest names"):
+        load_pack(tmp_path / "other")

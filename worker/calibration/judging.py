@@ -1,0 +1,287 @@
+"""One task's cases become a threshold and what it is worth.
+
+A threshold judged on the cases that it was chosen on looks too good. So the whole procedure is cross-validated: the
+threshold is chosen on four fifths of the patients and judged on the others, in turn, with ten different divisions.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from config.calibration import Metric, TaskCalibration
+from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, RegressionTask
+from config.errors import CalibrationError
+from worker.calibration.metrics import (
+    Classes,
+    agreement_metrics,
+    area_under_curve,
+    binary_metrics,
+    class_metrics,
+    confusion,
+)
+from worker.calibration.probabilities import Reliability, reliability
+from worker.calibration.resampling import FOLDS, Groups, Split, bootstrap
+from worker.calibration.scored import TaskCases
+from worker.calibration.thresholds import Floats, ThresholdRule, Truths
+from worker.views import counted
+
+MINIMUM_CASES = 10
+"""Of each side of a threshold."""
+FEW_CASES = 50
+"""Of a side: below it, a report says that intervals are wide and luck is large."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """One two-sided question that a score answers: a finding, or whether a class is exceeded."""
+
+    name: str
+    scores: Floats
+    truth: Truths
+    threshold: Metric
+    """With the interval in which it falls when patients are resampled."""
+    area_under_curve: Metric
+    reliability: Reliability
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """All that the report says of one task."""
+
+    cases: TaskCases
+    calibration: TaskCalibration | None
+    """None: nothing to decide by, as for a regression."""
+    cross_validated: dict[str, Metric]
+    """Empty where nothing was chosen, so that there is nothing to be too good."""
+    apparent: dict[str, Metric]
+    labels: tuple[str, ...] = ()
+    confusion: npt.NDArray[np.intp] | None = None
+    """Truth (rows), answer by the threshold (columns); apparent."""
+    questions: tuple[Question, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def judge(cases: TaskCases, rule: ThresholdRule, *, source: str) -> Findings:
+    """Choose the thresholds of one task, and say what they are worth.
+
+    `source` names file and model, for the sentence that says where a threshold comes from.
+
+    Raises
+    ------
+    CalibrationError
+        There are too few cases, of too few patients, or the scores are all the same; the message says how many.
+    """
+    task = cases.task
+    try:
+        if isinstance(task, RegressionTask):
+            return _judge_regression(cases)
+        if isinstance(task, ClassTask) and not task.ordered:
+            return _judge_nearest(cases, task, source)
+        return _judge_thresholds(cases, task, rule, source)
+    except CalibrationError as error:
+        why = counted((case.reason for case in cases.unanswered), most=3)
+        raise CalibrationError(f"task {task.id}: {error}{f'; without a score: {why}' if why else ''}") from error
+
+
+def _judge_regression(cases: TaskCases) -> Findings:
+    _require(len(cases.scored), "cases with an estimate")
+    truth, estimate = cases.truths, cases.scores
+    apparent = bootstrap(Groups(cases.groups), lambda weights: agreement_metrics(weights, truth, estimate))
+    return Findings(
+        cases=cases, calibration=None, cross_validated={}, apparent=apparent, warnings=_warnings(cases, [len(truth)])
+    )
+
+
+def _judge_nearest(cases: TaskCases, task: ClassTask, source: str) -> Findings:
+    """Classes without an order: the nearest one is the answer; nothing is chosen, it is compared with the truth."""
+    _require(len(cases.scored), "cases with an answer")
+    truth, number = cases.truths.astype(np.intp), len(task.classes)
+    called = np.array([-1 if case.outcome is None else case.outcome for case in cases.scored], dtype=np.intp)
+    if (called < 0).any():
+        raise CalibrationError("the kept results do not say which class is the nearest: requeue the studies")
+    apparent = bootstrap(
+        Groups(cases.groups), lambda weights: class_metrics(weights, truth, called, number, ordered=False)
+    )
+    sides = np.bincount(truth, minlength=number).tolist()
+    return Findings(
+        cases=cases,
+        calibration=_calibration(
+            cases, ThresholdRule(), f"the nearest class, compared with {source}", sides, apparent, {}, np.array([])
+        ),
+        cross_validated={},
+        apparent=apparent,
+        labels=_labels(task),
+        confusion=confusion(truth, called, number),
+        warnings=_warnings(cases, sides),
+    )
+
+
+def _judge_thresholds(cases: TaskCases, task: AnyTask, rule: ThresholdRule, source: str) -> Findings:
+    labels = _labels(task)
+    number, groups = len(labels), Groups(cases.groups)
+    scores, truth = cases.scores, cases.truths.astype(np.intp)
+    sides = _require_sides(truth, groups, labels)
+    folds = groups.folds(truth)
+    cuts = rule.cut_points(scores, truth, number)
+    called = _called(scores, cuts)
+    ordered_metrics = _metrics_of(scores, truth, number)
+    apparent = bootstrap(groups, lambda weights: ordered_metrics(weights, called))
+    each = [_out_of_fold(scores, truth, number, rule, splits) for splits in folds]
+
+    def averaged(weights: Floats) -> dict[str, Floats]:
+        repeats = [ordered_metrics(weights, calls) for calls in each]
+        return {name: np.mean([metrics[name] for metrics in repeats], axis=0) for name in repeats[0]}
+
+    cross_validated = bootstrap(groups, averaged)
+    questions = tuple(
+        _question(name, scores, truth > boundary, rule, groups, folds[0], float(cuts[boundary]))
+        for boundary, name in enumerate(_question_names(task))
+    )
+    if isinstance(task, BinaryTask):  # nothing is chosen for it, so it is as good on either side
+        area = {"AUC": questions[0].area_under_curve}
+        cross_validated, apparent = cross_validated | area, apparent | area
+    origin = f"{rule} on {len(truth)} cases of {len(set(cases.groups))} patients; {source}"
+    return Findings(
+        cases=cases,
+        calibration=_calibration(
+            cases, rule, origin, np.bincount(truth, minlength=number).tolist(), cross_validated, apparent, cuts
+        ),
+        cross_validated=cross_validated,
+        apparent=apparent,
+        labels=labels,
+        confusion=confusion(truth, called, number),
+        questions=questions,
+        warnings=(*_warnings(cases, sides), *_useless(questions)),
+    )
+
+
+def _metrics_of(scores: Floats, truth: Classes, number: int) -> Callable[[Floats, Classes], dict[str, Floats]]:
+    if number > 2:
+        return lambda weights, called: class_metrics(weights, truth, called, number, ordered=True)
+    present = truth > 0
+    return lambda weights, called: binary_metrics(weights, present, called > 0)
+
+
+def _out_of_fold(scores: Floats, truth: Classes, number: int, rule: ThresholdRule, splits: Sequence[Split]) -> Classes:
+    """What each case is called by thresholds that were chosen without its patient."""
+    called = np.empty(len(truth), dtype=np.intp)
+    for train, test in splits:
+        called[test] = _called(scores[test], rule.cut_points(scores[train], truth[train], number))
+    return called
+
+
+def _called(scores: Floats, cuts: Floats) -> Classes:
+    return np.asarray((scores[:, None] > cuts[None, :]).sum(axis=1))
+
+
+def _question(
+    name: str,
+    scores: Floats,
+    truth: Truths,
+    rule: ThresholdRule,
+    groups: Groups,
+    splits: Sequence[Split],
+    threshold: float,
+) -> Question:
+    def statistics(weights: Floats) -> dict[str, Floats]:
+        return {
+            "threshold": rule.choose(scores, truth, weights),
+            "AUC": area_under_curve(weights, scores, truth),
+        }
+
+    metrics = bootstrap(groups, statistics)
+    return Question(
+        name=name,
+        scores=scores,
+        truth=truth,
+        threshold=metrics["threshold"].model_copy(update={"value": threshold}),
+        area_under_curve=metrics["AUC"],
+        reliability=reliability(scores, truth, groups, splits),
+    )
+
+
+def _calibration(
+    cases: TaskCases,
+    rule: ThresholdRule,
+    origin: str,
+    counts: Sequence[int],
+    metrics: dict[str, Metric],
+    apparent: dict[str, Metric],
+    cuts: Floats,
+) -> TaskCalibration:
+    task = cases.task
+    is_binary = isinstance(task, BinaryTask)
+    return TaskCalibration(
+        task_id=task.id,
+        prompts_digest=cases.wording_digest,
+        rule=rule.name if len(cuts) else "nearest",
+        at_least=rule.at_least if len(cuts) else None,
+        threshold=float(cuts[0]) if is_binary else None,
+        cut_points=tuple(cuts.tolist()) if len(cuts) and not is_binary else None,
+        origin=origin,
+        cases=len(cases.scored),
+        patients=len(set(cases.groups)),
+        cases_of=dict(zip(_labels(task), counts, strict=True)),
+        metrics=metrics,
+        apparent_metrics=apparent,
+    )
+
+
+def _labels(task: AnyTask) -> tuple[str, ...]:
+    return tuple(outcome.id for outcome in task.classes) if isinstance(task, ClassTask) else ("absent", "present")
+
+
+def _question_names(task: AnyTask) -> tuple[str, ...]:
+    if isinstance(task, ClassTask):
+        return tuple(f"worse than {outcome.name}" for outcome in task.classes[:-1])
+    return ("present",)
+
+
+def _require(count: int, what: str) -> None:
+    if count < MINIMUM_CASES:
+        raise CalibrationError(f"{count} {what}: at least {MINIMUM_CASES} are needed")
+
+
+def _require_sides(truth: Classes, groups: Groups, labels: Sequence[str]) -> list[int]:
+    """How many cases are on each side of each boundary, where there are enough of them."""
+    sides = []
+    for boundary in range(len(labels) - 1):
+        for is_above in (False, True):
+            inside = (truth > boundary) == is_above
+            which = f"{labels[boundary + 1]}" if is_above else f"{labels[boundary]}"
+            if len(labels) > 2:
+                which += " or worse" if is_above else " or better"
+            _require(int(inside.sum()), f"scored cases that are {which}")
+            if (patients := len(set(groups.numbers[inside].tolist()))) < FOLDS:
+                raise CalibrationError(f"the cases that are {which} are of {patients} patients: {FOLDS} are needed")
+            sides.append(int(inside.sum()))
+    return sides
+
+
+def _warnings(cases: TaskCases, sides: Sequence[int]) -> tuple[str, ...]:
+    warnings = []
+    if min(sides) < FEW_CASES:
+        warnings.append(f"only {min(sides)} cases on one side: below {FEW_CASES}, do not rely on it")
+    if not cases.known_patients:
+        warnings.append("no patient is known: if one has several studies, every interval is too narrow")
+    if cases.unanswered:
+        total = len(cases.scored) + len(cases.unanswered)
+        warnings.append(f"{len(cases.unanswered)} of {total} labelled studies have no score, and are in no figure")
+    return tuple(warnings)
+
+
+def _useless(questions: Sequence[Question]) -> tuple[str, ...]:
+    """Questions whose score may be no better than chance, or whose threshold leaves a side empty."""
+    warnings = [
+        f"{question.name}: the AUC may be 0.5, as of a score that tells nothing"
+        for question in questions
+        if question.area_under_curve.low <= 0.5
+    ]
+    warnings += [
+        f"{question.name}: the threshold is below every score, so that every case is called so"
+        for question in questions
+        if question.threshold.value < question.scores.min()
+    ]
+    return tuple(warnings)

@@ -1,0 +1,198 @@
+"""The second kind of pack: a model of another pack, with a head of a site's own for one of the tasks.
+
+It embeds as its base does, so that kept embeddings are shared; it answers its task by the head, and leaves all others,
+and the views, to its base. It shows that another kind of model is a pack, and no change of the pipeline.
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from config.calibration import Calibration, TaskCalibration, site_calibration
+from config.catalogue import Catalogue
+from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, RegressionTask
+from config.errors import ModelPackError
+from db.runs import ClipAnswer, ModelIdentity, TaskResult, Verdict
+from worker.linear_probe.answering import Decider, Said, agreement, spread
+from worker.linear_probe.head import TrainedHead, read_head
+from worker.models import EmbeddedClip, Frames, StudyModel, Surroundings
+from worker.packs.folder import ModelPack
+from worker.packs.installed import resolve_base
+from worker.packs.kinds import load_model
+from worker.views import ViewClassifier
+
+METHOD = "linear probe"
+"""`TaskResult.method`: the score of a finding is then a probability, and no cosine."""
+
+
+def load(pack: ModelPack, surroundings: Surroundings) -> StudyModel:
+    """The model of a pack of this kind: its base, of whatever kind, with its head.
+
+    Raises
+    ------
+    ModelPackError
+        The base is not installed, or does not fit the head; or the head is damaged.
+    ConfigurationError
+        The site's calibration is not valid.
+    """
+    settings = surroundings.settings
+    return LinearProbe(
+        load_model(resolve_base(pack, settings.packs_dir), surroundings),
+        read_head(pack.folder),
+        pack.identity,
+        surroundings.catalogue,
+        profile=settings.pixels.profile,
+        calibration=site_calibration(settings),
+    )
+
+
+class LinearProbe:
+    """A `StudyModel`: the base's, with the head's answer in place of the base's to one task."""
+
+    def __init__(
+        self,
+        base: StudyModel,
+        trained: TrainedHead,
+        identity: ModelIdentity,
+        catalogue: Catalogue,
+        *,
+        profile: str,
+        calibration: Calibration | None = None,
+    ) -> None:
+        """Put a head on a model.
+
+        Parameters
+        ----------
+        base
+            Whose embeddings the head was trained on.
+        identity
+            Of the pack of the head.
+        profile
+            Of the frames that are scored; a calibration made with another does not hold.
+        calibration
+            The site's; where it has the task, it is stronger than the head's own threshold.
+
+        Raises
+        ------
+        ModelPackError
+            The head is of another embedder, or the catalogue's task is another than it was trained for.
+        """
+        head, training = trained.head, trained.description.training
+        if training.embedder != base.embedder:
+            raise ModelPackError(
+                f"the head of {identity.name} was trained on embeddings of {training.base_name}, and not on those of "
+                f"{base.identity.name}: train it again"
+            )
+        self.identity = identity
+        self._base = base
+        self._head = head
+        self._task = head.require_task(catalogue.task(head.answers.task_id))
+        asked = {"embedder": base.embedder, "prompts_digest": head.digest, "profile": profile}
+        found = None if calibration is None else calibration.holding_for(self._task.id, **asked)
+        self._decider = _decider(trained, found)
+        self._decided_by = calibration.digest if calibration is not None and found is not None else None
+
+    @property
+    def embedder(self) -> str:
+        """See `StudyModel`: the base's, whose kept embeddings serve both."""
+        return self._base.embedder
+
+    @property
+    def image_size(self) -> int:
+        """See `StudyModel`."""
+        return self._base.image_size
+
+    @property
+    def calibration_digest(self) -> str | None:
+        """See `StudyModel`."""
+        return self._decided_by or self._base.calibration_digest
+
+    def wording_digest(self, task_id: str) -> str:
+        """See `StudyModel`."""
+        return self._head.digest if task_id == self._task.id else self._base.wording_digest(task_id)
+
+    def embed(self, clips: Sequence[Frames]) -> list[Tensor]:
+        """See `StudyModel`."""
+        return self._base.embed(clips)
+
+    def view_classifier(self) -> ViewClassifier | None:
+        """See `StudyModel`."""
+        return self._base.view_classifier()
+
+    def answer(self, clips: Sequence[EmbeddedClip]) -> tuple[TaskResult, ...]:
+        """See `StudyModel`."""
+        results = self._base.answer(clips)
+        mine = self._answer(clips, {result.task_id: result for result in results})
+        return tuple(mine if result.task_id == mine.task_id else result for result in results)
+
+    def _answer(self, clips: Sequence[EmbeddedClip], others: dict[str, TaskResult]) -> TaskResult:
+        task = self._task
+        above = others.get(task.asked_if or "")
+        if above is not None and above.verdict is not Verdict.PRESENT:
+            return _abstained(task, f"asked only where {above.task_id} is PRESENT: it is {above.verdict}")
+        used = usable_clips(clips, self._head.answers.views)
+        if not used:
+            return _abstained(task, "no usable clip" if not clips else "no clip shows a view that may answer this")
+        frames = [self._decider.say(self._head(clip.embeddings)) for clip in used]
+        study = self._decider.study([clip.embeddings for clip in used])
+        if isinstance(task, RegressionTask) and not _is_reportable(task, study.value):
+            return _abstained(task, f"the estimate {study.value:.4g} is outside of what is reported")
+        return self._result(
+            study,
+            spread=None if isinstance(task, ClassTask) else spread(frames),
+            agreement=None if isinstance(task, RegressionTask) else agreement(self._decider, study, frames),
+            clips=tuple(self._clip_answer(clip, said) for clip, said in zip(used, frames, strict=True)),
+        )
+
+    def _clip_answer(self, clip: EmbeddedClip, frames: Sequence[Said]) -> ClipAnswer:
+        said = self._decider.study([clip.embeddings])
+        return ClipAnswer(
+            sop_instance_uid=clip.sop_instance_uid,
+            value=said.value,
+            outcome=self._class_id(said),
+            spread=None if isinstance(self._task, ClassTask) else spread([frames]),
+            agreement=None if isinstance(self._task, RegressionTask) else agreement(self._decider, said, [frames]),
+        )
+
+    def _result(
+        self, study: Said, *, spread: float | None, agreement: float | None, clips: tuple[ClipAnswer, ...]
+    ) -> TaskResult:
+        threshold = self._decider.threshold
+        verdict = Verdict.MEASURED if isinstance(self._task, RegressionTask) else Verdict.CLASSIFIED
+        if isinstance(self._task, BinaryTask) and threshold is not None:
+            verdict = Verdict.PRESENT if study.value > threshold else Verdict.ABSENT
+        is_measured = verdict is Verdict.MEASURED
+        return TaskResult(
+            task_id=self._task.id,
+            verdict=verdict,
+            value=study.value if is_measured else None,
+            score=None if is_measured else study.value,
+            threshold=threshold,
+            outcome=self._class_id(study),
+            spread=spread,
+            agreement=agreement,
+            method=METHOD,
+            clips=clips,
+        )
+
+    def _class_id(self, said: Said) -> str | None:
+        return None if said.outcome is None else self._head.answers.classes[said.outcome]
+
+
+def usable_clips(clips: Sequence[EmbeddedClip], views: Sequence[str]) -> list[EmbeddedClip]:
+    """The clips of these views; all of them where no view is named. One that was not judged may be any view."""
+    return [clip for clip in clips if not views or clip.view is None or clip.view.view in views]
+
+
+def _decider(trained: TrainedHead, found: TaskCalibration | None) -> Decider:
+    threshold = found.threshold if found and found.threshold is not None else trained.description.threshold
+    cut_points = found.cut_points if found and found.cut_points else trained.description.cut_points
+    return Decider(head=trained.head, threshold=threshold, cut_points=cut_points)
+
+
+def _is_reportable(task: RegressionTask, value: float) -> bool:
+    return task.reportable is None or task.reportable.first <= value <= task.reportable.last
+
+
+def _abstained(task: AnyTask, reason: str) -> TaskResult:
+    return TaskResult(task_id=task.id, verdict=Verdict.ABSTAINED, reason=reason, method=METHOD)
