@@ -26,6 +26,7 @@ from deploy.cli import app
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
 from tests.worker.pipeline import Pipeline
 from worker.echoclip.towers import Towers
+from worker.echoclip.untrained import make_untrained_pack
 from worker.embeddings import ClipEmbeddings, embeddings_path, write_embeddings
 from worker.packs.folder import load_pack
 from worker.retrieval.packs import retrieval_pack
@@ -65,6 +66,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Scored:
         del os.environ[name]  # of a test before; the fixture that does so is for single tests
     folder = tmp_path_factory.mktemp("scored")
     pipeline = Pipeline.create(load_settings(data_dir=folder / "data"))
+    # Where this process has the model already, the pipeline does not make its pack.
+    make_untrained_pack(pipeline.context.settings.packs_dir / "untrained-demo")
     small, large = (
         pipeline.receive(as_study_of_its_own(file, folder, PatientID="SECRET-ID", PatientName="SECRET^NAME",
                                              PatientBirthDate="19500101", AccessionNumber="SECRET-ACCESSION"))
