@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.orm import Session
 
 from db.schema import Study, StudyEmbeddings
@@ -27,7 +27,7 @@ class StoredEmbeddings:
 
 def record_embeddings(session: Session, *, study_id: int, stored: StoredEmbeddings) -> None:
     """Register the file; an earlier one of the same revision and embedder is replaced."""
-    mine = (StudyEmbeddings.study_id == study_id) & (StudyEmbeddings.revision == stored.revision)
+    mine = _of_revision(study_id, stored.revision)
     session.execute(delete(StudyEmbeddings).where(mine, StudyEmbeddings.embedder == stored.embedder))
     columns = {name: value for name, value in vars(stored).items() if name != "study_instance_uid"}
     session.add(StudyEmbeddings(study_id=study_id, **columns))
@@ -52,13 +52,46 @@ def latest_embeddings(
     if study_instance_uids is not None:
         query = query.where(Study.study_instance_uid.in_(list(study_instance_uids)))
     for row, uid in session.execute(query.execution_options(yield_per=1000)):
-        yield StoredEmbeddings(
-            study_instance_uid=uid,
-            revision=row.revision,
-            embedder=row.embedder,
-            preprocessing_profile=row.preprocessing_profile,
-            path=row.path,
-            clips=row.clips,
-            frames=row.frames,
-            created_at=row.created_at,
-        )
+        yield _stored(row, uid)
+
+
+def embeddings_of(
+    session: Session, *, study_id: int, study_instance_uid: str, revision: int
+) -> dict[str, StoredEmbeddings]:
+    """What is kept of one revision of a study, by embedder."""
+    rows = session.scalars(select(StudyEmbeddings).where(_of_revision(study_id, revision)))
+    return {row.embedder: _stored(row, study_instance_uid) for row in rows}
+
+
+def forget_embeddings(session: Session, *, study_id: int, revision: int) -> list[str]:
+    """What is kept of one revision is of frames that are none of it any more; the files that are to be removed."""
+    return _forget(session, _of_revision(study_id, revision))
+
+
+def forget_earlier_embeddings(session: Session, *, study_id: int, revision: int, embedder: str) -> list[str]:
+    """What this embedder made of the revisions before this one serves nobody; the files that are to be removed."""
+    earlier = (StudyEmbeddings.study_id == study_id) & (StudyEmbeddings.revision < revision)
+    return _forget(session, earlier & (StudyEmbeddings.embedder == embedder))
+
+
+def _forget(session: Session, which: ColumnElement[bool]) -> list[str]:
+    paths = list(session.scalars(select(StudyEmbeddings.path).where(which)))
+    session.execute(delete(StudyEmbeddings).where(which))
+    return paths
+
+
+def _of_revision(study_id: int, revision: int) -> ColumnElement[bool]:
+    return (StudyEmbeddings.study_id == study_id) & (StudyEmbeddings.revision == revision)
+
+
+def _stored(row: StudyEmbeddings, study_instance_uid: str) -> StoredEmbeddings:
+    return StoredEmbeddings(
+        study_instance_uid=study_instance_uid,
+        revision=row.revision,
+        embedder=row.embedder,
+        preprocessing_profile=row.preprocessing_profile,
+        path=row.path,
+        clips=row.clips,
+        frames=row.frames,
+        created_at=row.created_at,
+    )

@@ -19,7 +19,7 @@ from config.settings import PipelineSettings
 from config.steps import Step
 from db.journal import record_transition
 from db.schema import CurrentRun, Delivery, Report, Study
-from db.states import STEP_DUE_IN, TRANSITIONS, DeliveryState, StudyState, state_after
+from db.states import STEP_DUE_IN, TRANSITIONS, Back, DeliveryState, StudyState, state_after
 
 
 class Fault(Enum):
@@ -97,11 +97,17 @@ def renew(session: Session, held: Claim, *, now: datetime, lease_s: float) -> bo
 
 @contextmanager
 def completing(
-    session: Session, held: Claim, *, now: datetime, skip_reason: str | None = None, stay_reason: str | None = None
+    session: Session,
+    held: Claim,
+    *,
+    now: datetime,
+    skip_reason: str | None = None,
+    stay_reason: str | None = None,
+    back: Back | None = None,
 ) -> Iterator[Study]:
     """Move the study on at the end of the block; what the block writes belongs to the same transaction.
 
-    With `skip_reason` the study ends as SKIPPED; with `stay_reason` it stays where it is.
+    With `skip_reason` it ends as SKIPPED; with `stay_reason` it stays; with `back` an earlier step is due again.
 
     Raises
     ------
@@ -109,11 +115,12 @@ def completing(
         The claim has passed to somebody else, before the block runs: write nothing.
     """
     study = hold(session, held)
-    study.reason = skip_reason or stay_reason
+    study.reason = skip_reason or stay_reason or (back.reason if back else None)
     yield study
     before = study.state
     if stay_reason is None:
-        study.state = state_after(held.step, skipped=skip_reason is not None)
+        after = state_after(held.step, skipped=skip_reason is not None)
+        study.state = after if back is None else TRANSITIONS[back.step].before
         study.state_since = now
     study.attempts = 0
     study.announced_at = None

@@ -3,6 +3,7 @@
 RECEIVING ──quiet──> READY ──prepare──> PREPARED ──score──> SCORED ──report──> REPORTED ──deliver──> DELIVERED
                        │                          └──score: no clip shows a heart──> SKIPPED
                        └──prepare: no usable clip──> SKIPPED
+PREPARED ──score: neither frames nor embeddings are left──> READY
 READY, PREPARED, SCORED, REPORTED ──attempts used up──> FAILED ──requeue──> where it failed
 every state ──late instance──> RECEIVING, as the next revision
 """
@@ -56,6 +57,15 @@ TRANSITIONS: dict[Step, Transition] = {
     Step.REPORT: Transition(before=StudyState.SCORED, after=StudyState.REPORTED),
     Step.DELIVER: Transition(before=StudyState.REPORTED, after=StudyState.DELIVERED),
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Back:
+    """Why a step sends its study back to an earlier one, which alone can make what it lacks."""
+
+    step: Step
+    reason: str
+
 
 STEP_DUE_IN: dict[StudyState, Step] = {transition.before: step for step, transition in TRANSITIONS.items()}
 """The step that a study in this state waits for; other states wait for nothing, or for an instance."""

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from config.errors import RegistryError, StudyNotFoundError
 from config.rules import Action
 from config.steps import Step
+from db.embeddings import embeddings_of
 from db.forwards import add_forwards
 from db.inserting import insert_if_new
 from db.journal import record_transition
@@ -148,7 +149,7 @@ def requeue(
     By default a FAILED study goes back before the step that failed, a SKIPPED one before `prepare`, and one that
     waits to where it is. A report that no destination took goes back before `report`, where destinations are
     chosen; one that was delivered is sent again only when `deliver` is named. Where `score` is named but the
-    prepared frames are gone, `prepare` comes first.
+    prepared frames are gone, and nothing is kept of what the model made of them, `prepare` comes first.
 
     Raises
     ------
@@ -163,7 +164,7 @@ def requeue(
             f"study {study_instance_uid} is still being received: it goes on by itself, or with echoworker close"
         )
     due = step or _step_to_repeat(session, study)
-    if due is Step.SCORE and not _has_prepared_frames(study):
+    if due is Step.SCORE and not (_has_prepared_frames(study) or _has_kept_embeddings(session, study)):
         due = Step.PREPARE
     if due in (Step.REPORT, Step.DELIVER) and not _has_current_results(session, study):
         raise RegistryError(f"study {study_instance_uid} has no results to report: requeue it with --step prepare")
@@ -198,6 +199,12 @@ def _has_prepared_frames(study: Study) -> bool:
     """The frames lie in the spool from `prepare` until the report is registered."""
     failed_between = study.state == StudyState.FAILED and study.failed_step in (Step.SCORE, Step.REPORT)
     return study.state in (StudyState.PREPARED, StudyState.SCORED) or failed_between
+
+
+def _has_kept_embeddings(session: Session, study: Study) -> bool:
+    """Whether it can be scored again without its frames; where they are another model's, `score` finds it out."""
+    uid = study.study_instance_uid
+    return bool(embeddings_of(session, study_id=study.id, study_instance_uid=uid, revision=study.revision))
 
 
 def _has_current_results(session: Session, study: Study) -> bool:

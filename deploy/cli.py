@@ -44,13 +44,13 @@ _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
 for panel, commands in _COMMANDS.items():
     for command in commands:
         app.command(name=command.__name__.replace("_", "-"), rich_help_panel=panel)(command)
+app.add_typer(packs_commands, name="packs", rich_help_panel="Model")
+app.add_typer(tasks_commands, name="tasks", rich_help_panel="Model")
 app.add_typer(calibrate_commands, name="calibrate", rich_help_panel="Model")
 app.add_typer(probe_commands, name="probe", rich_help_panel="Model")
 app.add_typer(database_commands, name="db", rich_help_panel="Operate")
 app.add_typer(spool_commands, name="spool", rich_help_panel="Operate")
 app.add_typer(rules_commands, name="rules", rich_help_panel="Operate")
-app.add_typer(tasks_commands, name="tasks", rich_help_panel="Operate")
-app.add_typer(packs_commands, name="packs", rich_help_panel="Operate")
 
 
 def _print_version(asked: bool) -> None:

@@ -38,8 +38,8 @@ class WorkerContext:
         self.spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
         self.catalogue: Catalogue = load_catalogue(settings.catalogue_path)
         self.software_version = version("echoworker")
-        self._chosen = ChosenPack(settings, PackUse.SCORING)
-        self._scorer: tuple[Path | None, Scorer] | None = None
+        self._chosen = [ChosenPack(settings, use) for use in PackUse]
+        self._scorer: tuple[list[Path | None], Scorer] | None = None
 
     @property
     def scorer(self) -> "Scorer":
@@ -54,10 +54,10 @@ class WorkerContext:
         """
         from worker.loading import load_scorer  # noqa: PLC0415  torch costs a second and 300 MB
 
-        folder = self._chosen.folder()
-        if self._scorer is None or self._scorer[0] != folder:
+        folders = [chosen.folder() for chosen in self._chosen]
+        if self._scorer is None or self._scorer[0] != folders:
             self._scorer = None  # there may be no room for two
-            self._scorer = (folder, load_scorer(self.settings, self.catalogue))
+            self._scorer = (folders, load_scorer(self.settings, self.catalogue))
         return self._scorer[1]
 
     @cached_property

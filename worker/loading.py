@@ -6,32 +6,74 @@ from config.catalogue import Catalogue
 from config.errors import ModelPackError
 from config.logs import Event, emit
 from config.settings import Settings
-from worker.echoclip.towers import Towers
 from worker.echoclip.untrained import make_untrained_pack
+from worker.models import StudyModel, Surroundings
+from worker.packs import kinds
 from worker.packs.active import PackUse, chosen_folder
 from worker.packs.folder import ModelPack, load_pack
+from worker.packs.installed import UNTRAINED_FOLDER
 from worker.pixels.profiles import SIDE
 from worker.study_scoring import Scorer
 from worker.views import view_gate
 
 
 def load_scorer(settings: Settings, catalogue: Catalogue) -> Scorer:
+    """The model that scores, with its view gate; and beside it the one for retrieval, where that is another.
+
+    Raises
+    ------
+    ConfigurationError, ModelPackError
+        As `load_model`.
+    """
+    model = load_model(settings, catalogue)
+    retrieval = load_retrieval_model(settings, catalogue)
+    if retrieval is not None and retrieval.embedder == model.embedder:
+        retrieval = None
+    return Scorer(model=model, gate=view_gate(settings.gate, model), retrieval=retrieval)
+
+
+def load_model(settings: Settings, catalogue: Catalogue) -> StudyModel:
     """The model of the pack that was chosen; without one, an UNTRAINED model that is made on the spot.
 
     Raises
     ------
+    ConfigurationError
+        The device is not there, or a calibration is not valid.
     ModelPackError
         The pack is missing, incomplete, not what its manifest says, or for pictures of another size.
     """
-    pack = load_scoring_pack(chosen_folder(settings, PackUse.SCORING) or _untrained_pack(settings))
-    towers = Towers(pack, device=settings.model.device, precision=settings.model.precision)
-    emit(Event.MODEL_LOADED, model=pack.identity.name, label=pack.identity.label)
-    gate = view_gate(settings.gate, pack.identity, catalogue.views, towers.embed_prompts)
-    return Scorer(towers, pack.identity, catalogue, gate)
+    return load_model_of(chosen_folder(settings, PackUse.SCORING) or _untrained_pack(settings), settings, catalogue)
+
+
+def load_retrieval_model(settings: Settings, catalogue: Catalogue) -> StudyModel | None:
+    """The model whose embeddings are kept for search; None where no other than the scoring one was chosen.
+
+    Raises
+    ------
+    ConfigurationError, ModelPackError
+        As `load_model`.
+    """
+    folder = chosen_folder(settings, PackUse.RETRIEVAL)
+    return None if folder is None else load_model_of(folder, settings, catalogue)
+
+
+def load_model_of(folder: Path, settings: Settings, catalogue: Catalogue) -> StudyModel:
+    """The model of the pack in this folder, whatever its kind; it takes what `prepare` makes.
+
+    Raises
+    ------
+    ConfigurationError, ModelPackError
+        As `load_model`.
+    """
+    surroundings = Surroundings(settings=settings, catalogue=catalogue, cache=settings.data_dir / "cache")
+    model = kinds.load_model(load_pack(folder), surroundings)
+    _require_size(folder, model.image_size)
+    emit(Event.MODEL_LOADED, model=model.identity.name, label=model.identity.label)
+    return model
 
 
 def load_scoring_pack(folder: Path) -> ModelPack:
-    """A pack whose model takes what `prepare` makes.
+    """A pack of kind open-clip whose model takes what `prepare` makes; the model itself is not loaded.
 
     Raises
     ------
@@ -39,14 +81,18 @@ def load_scoring_pack(folder: Path) -> ModelPack:
         As `load_pack`; or the model is for pictures of another size.
     """
     pack = load_pack(folder)
-    if pack.image_size != SIDE:
-        raise ModelPackError(
-            f"model pack {folder}: its model takes pictures of {pack.image_size} x {pack.image_size}; "
-            f"clips are prepared as {SIDE} x {SIDE}, and other sizes are not supported yet"
-        )
+    _require_size(folder, pack.image_size)
     return pack
 
 
+def _require_size(folder: Path, size: int) -> None:
+    if size != SIDE:
+        raise ModelPackError(
+            f"model pack {folder}: its model takes pictures of {size} x {size}; "
+            f"clips are prepared as {SIDE} x {SIDE}, and other sizes are not supported yet"
+        )
+
+
 def _untrained_pack(settings: Settings) -> Path:
-    folder = settings.packs_dir / "untrained-demo"
+    folder = settings.packs_dir / UNTRAINED_FOLDER
     return folder if folder.exists() else make_untrained_pack(folder)

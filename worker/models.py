@@ -34,7 +34,10 @@ class EmbeddedClip:
     embeddings: Tensor
     """float32 [T, D], L2-normalised: one for each frame; or for each part of the clip, for a model of whole videos."""
     view: ViewCall | None = None
-    """What the view gate said; None: not judged, so that the clip may answer everything."""
+    """The view of the heart that it shows, as far as that restricts what it may answer: `ViewGate.restricting`. None:
+    it may answer everything."""
+    preprocessing_profile: str | None = None
+    """How its frames were made; None: as the settings say."""
 
 
 class StudyModel(Protocol):
@@ -51,6 +54,13 @@ class StudyModel(Protocol):
     @property
     def image_size(self) -> int:
         """The edge of the frames that it takes, in pixels."""
+
+    @property
+    def frames_at_once(self) -> int:
+        """How many frames fill the device: the pipeline takes further waiting studies along until there are so many.
+
+        1 where nothing is gained by it, as on a CPU: a study then never waits for another.
+        """
 
     @property
     def calibration_digest(self) -> str | None:

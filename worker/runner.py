@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TypedDict
 
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from config.errors import (
     ClipError,
@@ -23,11 +24,14 @@ from config.logs import Event, emit, place_of
 from config.steps import Step
 from db.announcing import announce_due_steps
 from db.leases import Claim, Fault, claim, completing, fail_attempt, hold, put_off, renew
+from db.taking_along import claim_next
 from worker.context import WorkerContext
 from worker.keeping import lease_kept
-from worker.steps.outcome import Outcome
+from worker.steps.outcome import Attempt, Further, Outcome
 
 StepFunction = Callable[[WorkerContext, Claim], Outcome]
+TogetherFunction = Callable[[WorkerContext, Claim, Further], list[Attempt]]
+"""Of every study that it claimed, besides the one that it was called for, it gives an attempt."""
 
 OUT_OF_SOMETHING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE}
 """Operating system errors that no study is the cause of."""
@@ -35,29 +39,62 @@ OUT_OF_SOMETHING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ES
 
 def run_step(context: WorkerContext, step: Step, study_id: int, work: StepFunction) -> None:
     """Run one step of one study if it is due; a message that is late, doubled or wrong changes nothing."""
+    run_step_together(context, step, study_id, lambda context, held, _: [(held, work(context, held))])
+
+
+def run_step_together(context: WorkerContext, step: Step, study_id: int, work: TogetherFunction) -> None:
+    """The same of a step that takes further studies along: each is claimed, and ends, by itself."""
     try:
-        _run_if_due(context, step, study_id, work)
-        announce_due_steps(context.database, context.broker, context.settings, study_id=study_id)
+        for claimed in _run_if_due(context, step, study_id, work):
+            announce_due_steps(context.database, context.broker, context.settings, study_id=claimed)
     except SQLAlchemyError as error:
         # What was not written down did not happen: the lease runs out, and the reaper has the step run again.
         emit(Event.REGISTRY_AWAY, step=step, study_id=study_id, error=place_of(error))
 
 
-def _run_if_due(context: WorkerContext, step: Step, study_id: int, work: StepFunction) -> None:
+def _run_if_due(context: WorkerContext, step: Step, study_id: int, work: TogetherFunction) -> list[int]:
+    """The studies that were claimed; or the one that was not due."""
     held = _claim(context, step, study_id)
     if held is None:
         emit(Event.STEP_NOT_DUE, step=step, study_id=study_id)
-        return
+        return [study_id]
     emit(Event.STEP_STARTED, **_facts(held))
+    claims = [held]
     lease_s = context.settings.pipeline.lease_s
+
+    def further() -> Claim | None:
+        claimed = _claim_next(context, step, [each.study_id for each in claims])
+        if claimed is not None:
+            emit(Event.STEP_STARTED, **_facts(claimed))
+            claims.append(claimed)
+        return claimed
+
+    def renew_all(session: Session, now: datetime) -> bool:
+        renewed = [renew(session, each, now=now, lease_s=lease_s) for each in tuple(claims)]
+        return any(renewed)
+
     try:
-        with lease_kept(context, lambda session, now: renew(session, held, now=now, lease_s=lease_s)):
-            outcome = work(context, held)
-        _complete(context, held, outcome)
-    except LeaseLostError:
+        with lease_kept(context, renew_all):
+            attempts = work(context, held, further)
+    except Exception as error:  # noqa: BLE001  whatever it is, each study has its failed attempt and the worker goes on
+        attempts = [(each, error) for each in claims]
+    for each, outcome in attempts:
+        _settle(context, each, outcome)
+    return [each.study_id for each in claims]
+
+
+def _settle(context: WorkerContext, held: Claim, outcome: Outcome | Exception) -> None:
+    if not isinstance(outcome, Exception):
+        try:
+            _complete(context, held, outcome)
+        except Exception as error:  # noqa: BLE001  as above
+            outcome = error
+        else:
+            return
+    if isinstance(outcome, LeaseLostError):
         emit(Event.LEASE_LOST, **_facts(held))
-    except Exception as error:  # noqa: BLE001  whatever it is, the study has its failed attempt and the worker goes on
-        _fail(context, held, _cause(context, error))
+    else:
+        _fail(context, held, _cause(context, outcome))
 
 
 def _claim(context: WorkerContext, step: Step, study_id: int) -> Claim | None:
@@ -66,6 +103,18 @@ def _claim(context: WorkerContext, step: Step, study_id: int) -> Claim | None:
             session,
             study_id,
             step,
+            owner=f"{socket.gethostname()}:{os.getpid()}",
+            now=datetime.now(UTC),
+            pipeline=context.settings.pipeline,
+        )
+
+
+def _claim_next(context: WorkerContext, step: Step, but_for: list[int]) -> Claim | None:
+    with context.database.write() as session:
+        return claim_next(
+            session,
+            step,
+            but_for=but_for,
             owner=f"{socket.gethostname()}:{os.getpid()}",
             now=datetime.now(UTC),
             pipeline=context.settings.pipeline,
@@ -81,7 +130,7 @@ def _complete(context: WorkerContext, held: Claim, outcome: Outcome) -> None:
             put_off(session, held, wait, now=now)
         else:
             reasons = {"skip_reason": outcome.skip_reason, "stay_reason": outcome.stay_reason}
-            with completing(session, held, now=now, **reasons) as study:
+            with completing(session, held, now=now, back=outcome.back, **reasons) as study:
                 outcome.record(session, study)
     if wait is not None:
         emit(Event.STEP_WAITS, **_facts(held), reason=wait.reason, duration_ms=_since(held, now))

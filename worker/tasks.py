@@ -8,21 +8,34 @@ from celery import Celery
 from config.steps import FORWARD_TASK, REAP_TASK, Step, task_name
 from worker.context import WorkerContext
 from worker.reaper import announce_overdue_steps
-from worker.runner import run_step
+from worker.runner import run_step, run_step_together
 
 STEPS: dict[Step, str] = {
     Step.PREPARE: "worker.steps.prepare:prepare_study",
-    Step.SCORE: "worker.steps.score:score_prepared_study",
+    Step.SCORE: "worker.steps.score:score_prepared_studies",
     Step.REPORT: "worker.steps.report:report_study",
     Step.DELIVER: "worker.steps.deliver:deliver_report",
 }
 """Named, and imported when a step first runs: a process that only delivers never loads torch."""
 
 
+TOGETHER = {Step.SCORE}
+"""The steps that take further studies along."""
+
+
+def run_due_step(context: WorkerContext, step: Step, study_id: int) -> None:
+    """Run a step of a study if it is due."""
+    work = resolve_name(STEPS[step])
+    if step in TOGETHER:
+        run_step_together(context, step, study_id, work)
+    else:
+        run_step(context, step, study_id, work)
+
+
 def register_tasks(app: Celery, context: WorkerContext) -> None:
     """Give a Celery app one task for each step, the one that forwards, and the reaper."""
-    for step, work in STEPS.items():
-        app.task(name=task_name(step))(_step_task(context, step, work))
+    for step in STEPS:
+        app.task(name=task_name(step))(_step_task(context, step))
 
     @app.task(name=FORWARD_TASK)  # type: ignore[untyped-decorator]
     def forward(peer: str) -> None:
@@ -35,8 +48,8 @@ def register_tasks(app: Celery, context: WorkerContext) -> None:
         announce_overdue_steps(context)
 
 
-def _step_task(context: WorkerContext, step: Step, work: str) -> Callable[[int], None]:
+def _step_task(context: WorkerContext, step: Step) -> Callable[[int], None]:
     def run(study_id: int) -> None:
-        run_step(context, step, study_id, resolve_name(work))
+        run_due_step(context, step, study_id)
 
     return run

@@ -8,15 +8,19 @@ decides is a margin that nobody has calibrated (`config.settings.GateSettings`, 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+import torch
 from torch import Tensor
 
 from config.catalogue import View
 from config.labels import ModelLabel
 from config.settings import GateSettings
-from db.runs import JudgedClip, ModelIdentity, ViewCall
-from worker.echoclip.zero_shot import binary_score
+from db.runs import JudgedClip, ViewCall
+from worker.echoclip.zero_shot import cosines
+
+if TYPE_CHECKING:
+    from worker.models import StudyModel
 
 EmbedPrompts = Callable[[Sequence[str]], Tensor]
 
@@ -53,7 +57,8 @@ class PromptViewClassifier:
             By how much, as a cosine, the nearest view that is no heart must beat the nearest that is one, before a clip
             counts as no heart.
         """
-        self._views = tuple((view, embed_prompts(view.prompts)) for view in views)
+        self._views = tuple(views)
+        self._prompts = embed_prompts([prompt for view in views for prompt in view.prompts])
         self._margin = margin
 
     @property
@@ -63,7 +68,9 @@ class PromptViewClassifier:
 
     def call(self, frames: Tensor) -> ViewCall:
         """See `ViewClassifier`. Of views that are equally near, the first of the catalogue."""
-        scored = [(binary_score(frames, prompts), view) for view, prompts in self._views]
+        of_prompts = cosines(frames, self._prompts).to(torch.float64).mean(dim=0)
+        of_views = of_prompts.split([len(view.prompts) for view in self._views])
+        scored = [(float(of_view.mean()), view) for of_view, view in zip(of_views, self._views, strict=True)]
         score, view = max(scored, key=lambda pair: pair[0])
         margin = score - max(other for other, of in scored if of.heart != view.heart)
         is_surely_none = not view.heart and margin >= self._margin
@@ -88,6 +95,14 @@ class ViewGate:
             return f"not judged: {self.not_judged}"
         return f"{'skip' if self.leaves_out else 'note'}: {self.classifier.method}"
 
+    def restricting(self, judged: JudgedClip) -> ViewCall | None:
+        """The view by which a judged clip may answer some tasks and not others; None: it may answer them all.
+
+        Only a gate that leaves clips out restricts the others, and only by a view of the heart that is not in doubt.
+        """
+        is_sure = judged.call is not None and judged.call.is_heart is True
+        return judged.call if self.leaves_out and is_sure else None
+
     def judge(self, sop_instance_uid: str, frames: Tensor) -> JudgedClip:
         """What becomes of a clip with these frame embeddings: float32 [T, D], L2-normalised."""
         if self.classifier is None:
@@ -103,17 +118,15 @@ class ViewGate:
         return JudgedClip(sop_instance_uid=sop_instance_uid, call=call, note=said)
 
 
-def view_gate(
-    settings: GateSettings, model: ModelIdentity, views: Sequence[View], embed_prompts: EmbedPrompts
-) -> ViewGate:
+def view_gate(settings: GateSettings, model: "StudyModel") -> ViewGate:
     """The gate for this model; one that judges nothing where a judgement would mean nothing, or is not wanted."""
     if settings.views == "off":
         return ViewGate(not_judged="gate.views is off")
-    if model.label is ModelLabel.UNTRAINED:
+    if model.identity.label is ModelLabel.UNTRAINED:
         return ViewGate(not_judged="untrained model")
-    if not views:
-        return ViewGate(not_judged="the catalogue has no views")
-    classifier = PromptViewClassifier(views, embed_prompts, margin=settings.view_margin)
+    classifier = model.view_classifier()
+    if classifier is None:
+        return ViewGate(not_judged="the model judges no views")
     return ViewGate(classifier=classifier, leaves_out=settings.views == "skip")
 
 

@@ -22,19 +22,9 @@ from dicom_node.reception.receive import Announced, receive_data_set
 from dicom_node.routing import routed
 from tests.support.clips import data_set_of
 from worker.context import WorkerContext
-from worker.runner import run_step
-from worker.steps.deliver import deliver_report
-from worker.steps.prepare import prepare_study
-from worker.steps.report import report_study
-from worker.steps.score import score_prepared_study
 from worker.study_scoring import Scorer
+from worker.tasks import run_due_step
 
-WORK = {
-    Step.PREPARE: prepare_study,
-    Step.SCORE: score_prepared_study,
-    Step.REPORT: report_study,
-    Step.DELIVER: deliver_report,
-}
 QUIET = timedelta(seconds=30)
 TO_REPORT = (Step.PREPARE, Step.SCORE, Step.REPORT)
 SITE = """
@@ -113,7 +103,7 @@ class Pipeline:
     def run(self, study_instance_uid: str, steps: Sequence[Step] = tuple(Step)) -> StudyDetail:
         """Run these steps on a study, one after the other; what the registry says of it then."""
         for step in steps:
-            run_step(self.context, step, self.id_of(study_instance_uid), WORK[step])
+            run_due_step(self.context, step, self.id_of(study_instance_uid))
         return self.detail(study_instance_uid)
 
     def id_of(self, study_instance_uid: str) -> int:

@@ -9,6 +9,7 @@ from config.catalogue import Catalogue
 from config.labels import ModelLabel
 from config.settings import GateSettings
 from db.runs import ModelIdentity
+from worker.echoclip.model import EchoClipModel
 from worker.study_scoring import Scorer
 from worker.views import view_gate
 
@@ -36,13 +37,43 @@ class ScriptedTowers:
         embedding[-1] = max(0.0, 1 - sum(cosine**2 for cosine in cosines.values())) ** 0.5
         return embedding.expand(len(frames), -1)
 
+    def embed_clips(self, clips: Sequence[Tensor]) -> list[Tensor]:
+        return [self.embed_frames(frames) for frames in clips]
+
     def _axis(self, number: int) -> Tensor:
         return torch.eye(len(self._numbers) + 2)[number]
 
 
+def scripted_model(
+    towers: ScriptedTowers,
+    catalogue: Catalogue,
+    gate: GateSettings,
+    *,
+    label: ModelLabel = ModelLabel.RESEARCH,
+    embedder: str = "e" * 64,
+    frames_at_once: int = 1,
+) -> EchoClipModel:
+    return EchoClipModel(
+        towers,
+        towers.embed_prompts,
+        identity=ModelIdentity(name="Scripted", version="1", family="scripted", label=label, digest="0" * 64),
+        embedder=embedder,
+        catalogue=catalogue,
+        profile="fast-1",
+        frames_at_once=frames_at_once,
+        view_margin=gate.view_margin,
+    )
+
+
 def scripted_scorer(
-    towers: ScriptedTowers, catalogue: Catalogue, gate: GateSettings, *, label: ModelLabel = ModelLabel.RESEARCH
+    towers: ScriptedTowers,
+    catalogue: Catalogue,
+    gate: GateSettings,
+    *,
+    label: ModelLabel = ModelLabel.RESEARCH,
+    embedder: str = "e" * 64,
+    frames_at_once: int = 1,
 ) -> Scorer:
-    identity = ModelIdentity(name="Scripted", version="1", family="scripted", label=label, digest="0" * 64)
-    views = view_gate(gate, identity, catalogue.views, towers.embed_prompts)
-    return Scorer(towers, identity, catalogue, views)  # type: ignore[arg-type]
+    """Another `embedder` is another model, which uses nothing that this one has kept."""
+    model = scripted_model(towers, catalogue, gate, label=label, embedder=embedder, frames_at_once=frames_at_once)
+    return Scorer(model=model, gate=view_gate(gate, model))

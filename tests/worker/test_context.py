@@ -26,8 +26,6 @@ def test_an_activated_pack_is_taken_up_and_kept(
 
     other = installed(make_untrained_pack(tmp_path / "other", seed=7), settings.packs_dir)
     assert context.scorer is made, "installed, but not activated"
-    activate(settings.packs_dir, other, PackUse.RETRIEVAL)
-    assert context.scorer is made, "activated, but for something else"
     activate(settings.packs_dir, other, PackUse.SCORING)
     taken_up = context.scorer
     assert other.pack is not None

@@ -79,7 +79,9 @@ def test_a_run_carries_its_provenance(pipeline: Pipeline) -> None:
     (clip,) = run.clips
     assert clip.sop_instance_uid == str(pydicom.dcmread(SMALL).SOPInstanceUID)
     assert clip.frame_numbers == read_clip(SMALL).frame_numbers
-    assert {result.verdict for result in run.results} == {Verdict.MEASURED, Verdict.UNCALIBRATED}
+    answered = {result.verdict for result in run.results} - {Verdict.ABSTAINED}
+    assert answered <= {Verdict.MEASURED, Verdict.UNCALIBRATED}
+    assert answered
 
 
 def test_a_report_is_built_once_and_stays_here_without_a_destination(pipeline: Pipeline) -> None:

@@ -11,14 +11,15 @@ from torch import Tensor
 from config.catalogue import Catalogue, load_catalogue
 from config.clinical_tasks import BinaryTask, RegressionTask
 from config.labels import ModelLabel
-from config.settings import GateSettings
+from config.settings import GateSettings, load_settings
 from db.runs import ModelIdentity, TaskResult, Verdict
 from tests.support.clips import LARGE, SMALL
 from tests.worker.scripted import ScriptedTowers, scripted_scorer
-from worker.echoclip.towers import Towers
+from worker.echoclip.model import EchoClipModel, load
+from worker.models import Surroundings
 from worker.packs.folder import ModelPack
 from worker.pixels.clip import read_clip
-from worker.study_scoring import ScorableClip, Scorer, StudyScore, filled_prompts
+from worker.study_scoring import ScorableClip, Scorer, StudyScore
 from worker.views import ViewGate
 
 CODES = """
@@ -50,8 +51,8 @@ class Compass:
     def embed_prompts(self, prompts: Sequence[str]) -> Tensor:
         return _directions([int(prompt.removeprefix("angle ")) for prompt in prompts])
 
-    def embed_frames(self, frames: Tensor) -> Tensor:
-        return _directions(frames[:, 0, 0, 0].tolist())
+    def embed_clips(self, clips: Sequence[Tensor]) -> list[Tensor]:
+        return [_directions(frames[:, 0, 0, 0].tolist()) for frames in clips]
 
 
 def _directions(degrees: Sequence[float]) -> Tensor:
@@ -73,8 +74,16 @@ NO_GATE = ViewGate(not_judged="no test of the gate")
 
 
 def scorer(catalogue: Catalogue, family: str = "compass") -> Scorer:
-    identity = ModelIdentity(name="Compass", version="1", family=family, label=ModelLabel.RESEARCH, digest="0" * 64)
-    return Scorer(Compass(), identity, catalogue, NO_GATE)  # type: ignore[arg-type]
+    compass = Compass()
+    model = EchoClipModel(
+        compass,
+        compass.embed_prompts,
+        identity=ModelIdentity(name="Compass", version="1", family=family, label=ModelLabel.RESEARCH, digest="0" * 64),
+        embedder="c" * 64,
+        catalogue=catalogue,
+        profile="fast-1",
+    )
+    return Scorer(model=model, gate=NO_GATE)
 
 
 def by_task(score: StudyScore) -> dict[str, TaskResult]:
@@ -125,23 +134,31 @@ def test_prompts_are_filled_template_by_template_in_the_order_of_their_values() 
     lvef, tavr = catalogue.task("lvef"), catalogue.task("tavr")
     assert isinstance(lvef, RegressionTask)
     assert isinstance(tavr, BinaryTask)
-    filled = filled_prompts(lvef)
-    assert len(filled) == 2 * 101
-    assert "0 %" in filled[0]
-    assert "100 %" in filled[100]
+    filled = lvef.filled_prompts()
+    assert len(filled) == len(lvef.prompts) * 101
+    assert filled[0] == lvef.prompts[0].replace("{value}", "0")
+    assert filled[100] == lvef.prompts[0].replace("{value}", "100")
     assert filled[101] == lvef.prompts[1].replace("{value}", "0")
-    assert filled_prompts(tavr) == list(tavr.prompts)
+    assert tavr.filled_prompts() == list(tavr.prompts)
 
 
-def test_real_clips_answer_the_whole_catalogue_the_same_each_time(towers: Towers, untrained_pack: ModelPack) -> None:
+def test_real_clips_answer_the_whole_catalogue_the_same_each_time(untrained_pack: ModelPack, tmp_path: Path) -> None:
     catalogue = load_catalogue()
+    surroundings = Surroundings(
+        settings=load_settings(data_dir=tmp_path), catalogue=catalogue, cache=tmp_path / "cache"
+    )
     clips = [
         ScorableClip(sop_instance_uid=str(n), frames=read_clip(file).frames) for n, file in enumerate([SMALL, LARGE])
     ]
-    score = Scorer(towers, untrained_pack.identity, catalogue, NO_GATE).score(clips)
+    cold, warm = (Scorer(model=load(untrained_pack, surroundings), gate=NO_GATE) for _ in range(2))
+    score = cold.score(clips)
     assert [result.task_id for result in score.results] == [task.id for task in catalogue.tasks]
-    assert {result.verdict for result in score.results} == {Verdict.MEASURED, Verdict.UNCALIBRATED}
-    assert Scorer(towers, untrained_pack.identity, catalogue, NO_GATE).score(clips) == score
+    assert {result.method for result in score.results} == {"zero-shot"}
+    answered = {result.verdict for result in score.results} - {Verdict.ABSTAINED}
+    assert answered <= {Verdict.MEASURED, Verdict.UNCALIBRATED}
+    assert answered
+    assert list((tmp_path / "cache").rglob("*.safetensors"))
+    assert warm.score(clips) == score
 
 
 def judging(catalogue: Catalogue, *shows: str, label: ModelLabel = ModelLabel.RESEARCH) -> Scorer:
@@ -153,9 +170,11 @@ def judging(catalogue: Catalogue, *shows: str, label: ModelLabel = ModelLabel.RE
 
 def test_a_clip_without_a_heart_gives_no_answer_and_says_what_it_is() -> None:
     clips = [showing("1.1", 0), showing("1.2", 0), showing("1.3", 0)]
-    score = judging(load_catalogue(), "apical_two_chamber", "lung", "parasternal_long_axis").score(clips)
+    score = judging(load_catalogue(), "apical_four_chamber", "lung", "apical_four_chamber").score(clips)
     assert score.why_unanswered is None
-    for result in score.results:
+    answered = [result for result in score.results if result.clips]
+    assert answered
+    for result in answered:
         assert [clip.sop_instance_uid for clip in result.clips] == ["1.1", "1.3"]
     assert [(clip.sop_instance_uid, clip.skip_reason) for clip in score.clips] == [
         ("1.1", None),
@@ -179,6 +198,6 @@ def test_where_no_clip_shows_a_heart_every_task_abstains_with_the_reasons() -> N
 
 def test_an_untrained_model_leaves_no_clip_out_for_its_view() -> None:
     score = judging(load_catalogue(), "abdomen", label=ModelLabel.UNTRAINED).score([showing("1.1", 0)])
-    assert {len(result.clips) for result in score.results} == {1}
+    assert {len(result.clips) for result in score.results if result.verdict is not Verdict.ABSTAINED} == {1}
     (clip,) = score.clips
     assert (clip.call, clip.skip_reason, clip.note) == (None, None, "not judged: untrained model")

@@ -7,8 +7,8 @@ from torch import Tensor
 from config.catalogue import Catalogue, load_catalogue
 from config.labels import ModelLabel
 from config.settings import GateSettings
-from db.runs import JudgedClip, ModelIdentity, ViewCall
-from tests.worker.scripted import ScriptedTowers, Shown
+from db.runs import JudgedClip, ViewCall
+from tests.worker.scripted import ScriptedTowers, Shown, scripted_model
 from worker.views import PromptViewClassifier, ViewGate, view_gate
 
 CATALOGUE = load_catalogue()
@@ -21,9 +21,8 @@ def gate_of(
     label: ModelLabel = ModelLabel.RESEARCH,
     catalogue: Catalogue = CATALOGUE,
 ) -> ViewGate:
-    model = ModelIdentity(name="Scripted", version="1", family="scripted", label=label, digest="0" * 64)
     settings = GateSettings.model_validate({"views": views, "view_margin": 0.05})
-    return view_gate(settings, model, catalogue.views, towers.embed_prompts)
+    return view_gate(settings, scripted_model(towers, catalogue, settings, label=label))
 
 
 def judged(shown: str | Shown, *, views: str = "skip", label: ModelLabel = ModelLabel.RESEARCH) -> JudgedClip:
@@ -64,9 +63,8 @@ def test_two_views_without_a_heart_that_are_equally_near_do_not_make_one() -> No
 
 def test_the_score_of_a_view_is_the_mean_over_its_frames_and_prompts() -> None:
     views = [CATALOGUE.view("apical_four_chamber"), CATALOGUE.view("page")]
-    axes = {0: torch.tensor([[1.0, 0.0], [0.0, 1.0]]), 1: torch.tensor([[0.0, -1.0], [0.0, -1.0]])}
-    prompts = iter([axes[0], axes[1]])
-    classifier = PromptViewClassifier([v for v in views if v], lambda _: next(prompts), margin=0.05)
+    prompts = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, -1.0], [0.0, -1.0]])  # two of each
+    classifier = PromptViewClassifier([v for v in views if v], lambda _: prompts, margin=0.05)
     call = classifier.call(torch.tensor([[1.0, 0.0], [0.6, 0.8]]))
     assert call.view == "apical_four_chamber"
     assert call.score == pytest.approx((1 + 0 + 0.6 + 0.8) / 4)
@@ -90,7 +88,7 @@ def test_nothing_is_judged_where_the_gate_is_off_or_the_catalogue_has_no_views()
     assert judged("page", views="off") == JudgedClip(sop_instance_uid="1.1", note="not judged: gate.views is off")
     bare = CATALOGUE.model_copy(update={"views": ()})
     clip = gate_of(ScriptedTowers(bare), catalogue=bare).judge("1.1", torch.ones(1, 2))
-    assert clip == JudgedClip(sop_instance_uid="1.1", note="not judged: the catalogue has no views")
+    assert clip == JudgedClip(sop_instance_uid="1.1", note="not judged: the model judges no views")
 
 
 def test_the_gate_says_for_the_run_how_it_works() -> None:
@@ -109,3 +107,17 @@ def test_another_classifier_decides_by_its_own_scale() -> None:
 
     clip = ViewGate(classifier=OfAPack(), leaves_out=True).judge("1.1", torch.ones(1, 2))
     assert clip.skip_reason == "the model sees no heart: most like transoesophageal view"
+
+
+def test_only_a_gate_that_leaves_clips_out_restricts_what_the_others_answer_and_no_view_in_doubt_does() -> None:
+    towers = ScriptedTowers(CATALOGUE)
+    for shown, views, restricts in (
+        ("subcostal", "skip", True),
+        ("subcostal", "note", False),
+        ("subcostal", "off", False),
+        ({"abdomen": 0.30, "subcostal": 0.28}, "skip", False),
+    ):
+        towers.shows = [shown]
+        gate = gate_of(towers, views=views)
+        call = gate.restricting(gate.judge("1.1", towers.embed_frames(torch.zeros(5))))
+        assert (call is not None and call.view == "subcostal") is restricts

@@ -3,16 +3,13 @@
 from config.catalogue import Catalogue, load_catalogue
 from config.clinical_tasks import AnyTask
 from config.errors import ConfigurationError
-from config.labels import ModelLabel
 from config.settings import Settings
 from db.session import Database
 from dicom_node.spool import Spool
 from worker.calibration.scored import Source
-from worker.models import StudyModel, Surroundings
+from worker.loading import load_model_of
 from worker.packs.active import PackUse, chosen_folder
-from worker.packs.folder import load_pack
-from worker.packs.kinds import load_model
-from worker.views import ViewGate
+from worker.views import view_gate
 
 
 def open_source(settings: Settings, database: Database) -> Source:
@@ -27,28 +24,15 @@ def open_source(settings: Settings, database: Database) -> Source:
     folder = chosen_folder(settings, PackUse.SCORING)
     if folder is None:
         raise ConfigurationError("no model pack is active: a model with random weights cannot learn from cases")
-    surroundings = Surroundings(settings=settings, catalogue=catalogue, cache=settings.data_dir / "cache")
-    model = load_model(load_pack(folder), surroundings)
+    model = load_model_of(folder, settings, catalogue)
     return Source(
         database=database,
         spool=Spool(settings.spool_dir),
         model=model,
-        gate=_gate(settings, catalogue, model),
+        gate=view_gate(settings.gate, model),
         catalogue=catalogue,
         profile=settings.pixels.profile,
     )
-
-
-def _gate(settings: Settings, catalogue: Catalogue, model: StudyModel) -> ViewGate:
-    """The gate of the scoring, so that kept results and those made now come from the same clips."""
-    if settings.gate.views == "off":
-        return ViewGate(not_judged="gate.views is off")
-    if model.identity.label is ModelLabel.UNTRAINED:
-        return ViewGate(not_judged="untrained model")
-    classifier = model.view_classifier()
-    if classifier is None:
-        return ViewGate(not_judged="the catalogue has no views" if not catalogue.views else "the model judges none")
-    return ViewGate(classifier=classifier, leaves_out=settings.gate.views == "skip")
 
 
 def asked_tasks(catalogue: Catalogue, task_ids: list[str]) -> dict[str, AnyTask]:

@@ -1,37 +1,39 @@
 """The two towers of a pack's model: frames and prompts become embeddings."""
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
-from config.errors import ConfigurationError, ModelPackError
+from worker.echoclip.batches import Batches
+from worker.echoclip.gpu import OneShape, Upload, cuda_graph
+from worker.echoclip.precision import Device, Precision, chosen_device, chosen_precision
+from worker.echoclip.template.tokenizer import TemplateTokenizer
+from worker.echoclip.template.vocabulary import TemplateVocabulary
 from worker.echoclip.torchvision_compat import make_torchvision_importable
+from worker.echoclip.weights import load_model
 from worker.packs.folder import ModelPack
-from worker.packs.manifest import CONFIGURATION, WEIGHTS
 
 make_torchvision_importable()
 import open_clip  # noqa: E402  needs torchvision to be importable
 
-FRAMES_AT_ONCE = 32
+from worker.echoclip.acceleration import accelerated  # noqa: E402  timm, likewise
+
+FRAMES_AT_ONCE = {"cpu": 4, "cuda": 64}
+"""On a CPU ConvNeXt-Base's largest tensor is then 26 MB: glibc gives every one above 32 MB fresh pages to be filled."""
 PROMPTS_AT_ONCE = 64
-PRECISIONS: dict[torch.dtype, str] = {torch.float32: "fp32", torch.bfloat16: "bf16"}
-"""open_clip's names; its bf16 keeps the norms in float32."""
 
 
 class Towers:
     """A model on its device, ready to embed. Nothing is ever fetched: all that it needs is in the pack."""
 
-    def __init__(
-        self,
-        pack: ModelPack,
-        *,
-        device: Literal["auto", "cpu", "cuda"] = "auto",
-        precision: Literal["auto", "float32", "bfloat16"] = "auto",
-    ) -> None:
-        """Load the weights; `auto` takes a GPU with bfloat16 where there is one, else the CPU with float32.
+    device: torch.device
+    precision: torch.dtype
+    model: open_clip.CLIP
+    """As open_clip made it, on the device, in evaluation mode; its weights take no gradients, its activations may."""
+
+    def __init__(self, pack: ModelPack, *, device: Device = "auto", precision: Precision = "auto") -> None:
+        """Load the weights; `auto` takes a GPU where there is one, and bfloat16 where that is faster (precision.py).
 
         Raises
         ------
@@ -40,68 +42,76 @@ class Towers:
         ConfigurationError
             `cuda` was asked for and there is none.
         """
-        self.device = _device(device)
-        self._type = _type(precision, self.device)
-        self._model = _model(pack, self.device, PRECISIONS[self._type])
-        self._tokenizer = open_clip.get_tokenizer(f"local-dir:{pack.folder}")
+        self.device = chosen_device(device)
+        self.precision = chosen_precision(precision, self.device)
+        self.model = load_model(pack, device=self.device, precision=self.precision)
+        self.model.visual.to(memory_format=torch.channels_last)  # the convolutions; linear layers have no such order
+        self._tokenizer = _tokenizer(pack)
         # Folded into one multiplication and one addition over samples in 0..255.
-        mean, std = (torch.tensor(v, device=self.device)[:, None, None] for v in _normalisation(pack))
+        mean, std = (torch.tensor(v, device=self.device) for v in (pack.normalisation.mean, pack.normalisation.std))
         self._scale, self._shift = 1 / (255 * std), -mean / std
+        self._frames_at_once = Batches(FRAMES_AT_ONCE[self.device.type])
+        self._prompts_at_once = Batches(PROMPTS_AT_ONCE)
+        self._image_tower = self.model.visual
+        self._embed_images = self._on_gpu() if self.device.type == "cuda" else self._on_cpu()
 
     @torch.inference_mode()
     def embed_frames(self, frames: Tensor) -> Tensor:
         """Embed frames, uint8 [T, H, W, 3] RGB, one by one: float32 [T, D] on the CPU, L2-normalised."""
-        embedded = [self._embed_images(batch) for batch in frames.split(FRAMES_AT_ONCE)]
-        return torch.cat(embedded)
+        return self.embed_clips([frames])[0]
+
+    @torch.inference_mode()
+    def embed_clips(self, clips: Sequence[Tensor]) -> list[Tensor]:
+        """Embed the frames of clips, uint8 [T, H, W, 3] RGB each: float32 [T, D] each, on the CPU, L2-normalised.
+
+        Batches run across the clips, which may be of several studies: the more there are, the fuller the batches.
+        """
+        if not clips:
+            return []
+        embedded = _unit_length(self._frames_at_once.run(self._embed_images, clips))
+        return list(embedded.split([len(clip) for clip in clips]))
 
     @torch.inference_mode()
     def embed_prompts(self, prompts: Sequence[str]) -> Tensor:
         """Embed texts: float32 [P, D] on the CPU, L2-normalised."""
-        tokens = self._tokenizer(list(prompts)).split(PROMPTS_AT_ONCE)
-        embedded = [self._model.encode_text(batch.to(self.device), normalize=False) for batch in tokens]
-        return _unit_length(torch.cat(embedded))
+        return _unit_length(self._prompts_at_once.run(self._embed_tokens, [self.tokenize(prompts)]))
 
     def tokenize(self, prompts: Sequence[str]) -> Tensor:
         """What the text tower is given: int64 [P, context], padded with 0."""
         return torch.as_tensor(self._tokenizer(list(prompts)))
 
-    def _embed_images(self, frames: Tensor) -> Tensor:
-        images = frames.to(self.device).permute(0, 3, 1, 2).float() * self._scale + self._shift
-        return _unit_length(self._model.encode_image(images.to(self._type), normalize=False))
+    def images(self, frames: Tensor) -> Tensor:
+        """What the image tower is given, but for the precision: frames uint8 [T, H, W, 3] -> float32 [T, 3, H, W].
+
+        Normalised, on the device, in channels-last order.
+        """
+        return (frames.to(self.device).float() * self._scale + self._shift).permute(0, 3, 1, 2)
+
+    def _embed_tokens(self, tokens: Tensor) -> Tensor:
+        embedded: Tensor = self.model.encode_text(tokens.to(self.device), normalize=False)
+        return embedded
+
+    def _tower(self, frames: Tensor) -> Tensor:
+        embedded: Tensor = self._image_tower(self.images(frames).to(self.precision))
+        return embedded
+
+    def _on_cpu(self) -> Callable[[Tensor], Tensor]:
+        self._image_tower = accelerated(self.model.visual, self.precision) or self.model.visual
+        return self._tower
+
+    def _on_gpu(self) -> Callable[[Tensor], Tensor]:
+        upload, tower = Upload(self.device), OneShape(self._tower, cuda_graph)
+        return lambda frames: tower(upload(frames), self._frames_at_once.size)
+
+
+def _tokenizer(pack: ModelPack) -> Callable[[list[str]], Tensor]:
+    """What turns texts into the numbers that the pack's text tower was trained with: int64 [P, context]."""
+    if pack.vocabulary_folder is not None:
+        return TemplateTokenizer(TemplateVocabulary.read(pack.vocabulary_folder), pack.context_length)
+    tokenizer: Callable[[list[str]], Tensor] = open_clip.get_tokenizer(f"local-dir:{pack.folder}")
+    return tokenizer
 
 
 def _unit_length(embeddings: Tensor) -> Tensor:
     # In float32 whatever the towers computed in: a norm in bfloat16 is off by up to half a percent.
     return torch.nn.functional.normalize(embeddings.float(), dim=-1).cpu()
-
-
-def _device(wanted: str) -> torch.device:
-    available = torch.cuda.is_available()
-    if wanted == "cuda" and not available:
-        raise ConfigurationError(
-            "model.device is cuda, but torch finds no GPU: install torch's CUDA build, or use auto"
-        )
-    return torch.device("cuda" if available and wanted != "cpu" else "cpu")
-
-
-def _type(wanted: str, device: torch.device) -> torch.dtype:
-    if wanted == "auto":
-        return torch.bfloat16 if device.type == "cuda" else torch.float32
-    return torch.bfloat16 if wanted == "bfloat16" else torch.float32
-
-
-def _model(pack: ModelPack, device: torch.device, precision: str) -> open_clip.CLIP:
-    try:
-        model = open_clip.create_model(
-            f"local-dir:{pack.folder}", precision=precision, device=device, require_pretrained=True
-        )
-    except (SafetensorError, RuntimeError, ValueError, TypeError, KeyError, AssertionError) as error:
-        first_line = str(error).strip().partition("\n")[0]
-        raise ModelPackError(
-            f"model pack {pack.folder}: {WEIGHTS} does not fit {CONFIGURATION}: {first_line}"
-        ) from error
-    return model.eval()
-
-
-def _normalisation(pack: ModelPack) -> tuple[Sequence[float], Sequence[float]]:
-    return pack.normalisation.mean, pack.normalisation.std

@@ -3,7 +3,7 @@
 A score and a threshold hold for the prompts that they were made with, so each task says whose they are (`Wording`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import ValidationError
 
@@ -15,7 +15,7 @@ from worker.packs.published import NUMBER, PublishedTask
 def worded(task: AnyTask, published: Mapping[str, PublishedTask] | None) -> tuple[AnyTask, Wording]:
     """A task with the prompts that the model was published with, and whose words it now has.
 
-    The task says which ones they are: `published_as`, and `published_values` or `published_indices` of its classes. A
+    The task says which ones they are: `published_as`, and `published_indices`, or `published_values` of its classes. A
     regression takes its values along with them. A class that they do not have keeps the prompts of the catalogue (of
     the sizes of a chamber, only the enlarged ones were published): that wording is "catalogue+pack", and no threshold
     that was made with either alone holds for it.
@@ -35,7 +35,8 @@ def worded(task: AnyTask, published: Mapping[str, PublishedTask] | None) -> tupl
             case RegressionTask():
                 return _regression(task, its), "pack"
             case BinaryTask():
-                return BinaryTask.model_validate({**dict(task), "prompts": its.prompts}), "pack"
+                prompts = _at(task, task.published_indices, its) or its.prompts
+                return BinaryTask.model_validate({**dict(task), "prompts": prompts}), "pack"
             case ClassTask():
                 return _classes(task, its)
     except ValidationError as error:
@@ -66,11 +67,14 @@ def _of_class(task: ClassTask, outcome: OutcomeClass, its: PublishedTask) -> tup
             raise _misfit(task, f"has no values there, but published_values of {outcome.id} name some")
         pairs = zip(its.prompts, its.values, strict=True)
         return tuple(prompt for prompt, value in pairs if value in outcome.published_values)
-    if outcome.published_indices and not 0 <= min(outcome.published_indices) <= max(outcome.published_indices) < len(
-        its.prompts
-    ):
-        raise _misfit(task, f"has {len(its.prompts)} prompts there: published_indices of {outcome.id} go beyond them")
-    return tuple(its.prompts[index] for index in outcome.published_indices)
+    return _at(task, outcome.published_indices, its)
+
+
+def _at(task: AnyTask, indices: Sequence[int], its: PublishedTask) -> tuple[str, ...]:
+    """The published prompts at these places, counted from 0."""
+    if beyond := [index for index in indices if not 0 <= index < len(its.prompts)]:
+        raise _misfit(task, f"has {len(its.prompts)} prompts there, and published_indices name number {beyond[0]}")
+    return tuple(its.prompts[index] for index in indices)
 
 
 def _misfit(task: AnyTask, why: str) -> ModelPackError:

@@ -103,6 +103,11 @@ class LinearProbe:
         return self._base.image_size
 
     @property
+    def frames_at_once(self) -> int:
+        """See `StudyModel`."""
+        return self._base.frames_at_once
+
+    @property
     def calibration_digest(self) -> str | None:
         """See `StudyModel`."""
         return self._decided_by or self._base.calibration_digest
@@ -180,8 +185,10 @@ class LinearProbe:
 
 
 def usable_clips(clips: Sequence[EmbeddedClip], views: Sequence[str]) -> list[EmbeddedClip]:
-    """The clips of these views; all of them where no view is named. One that was not judged may be any view."""
-    return [clip for clip in clips if not views or clip.view is None or clip.view.view in views]
+    """The clips of these views; all of them where no view is named. One that is not surely of a view may be any."""
+    return [
+        clip for clip in clips if not views or clip.view is None or not clip.view.is_heart or clip.view.view in views
+    ]
 
 
 def _decider(trained: TrainedHead, found: TaskCalibration | None) -> Decider:

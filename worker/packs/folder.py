@@ -49,6 +49,11 @@ class ModelPack:
         """Kind open-clip: the edge of the images that its model takes, in pixels."""
         return self._open_clip[1]
 
+    @property
+    def context_length(self) -> int:
+        """Kind open-clip: how many ids its text tower takes of a text; 77 where the configuration does not say."""
+        return int(self._open_clip[0].model_cfg["text_cfg"].get("context_length", 77))
+
     @cached_property
     def published_prompts(self) -> Mapping[str, PublishedTask] | None:
         """The prompts that the model was published with, by the key of their task; None where the pack has none.

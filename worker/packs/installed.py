@@ -12,6 +12,8 @@ from worker.packs.licences import is_accepted
 from worker.packs.manifest import Manifest
 
 SHORT_DIGEST = 12
+UNTRAINED_FOLDER = "untrained-demo"
+"""Where the UNTRAINED model is made that is used while no pack is active."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,16 +1,16 @@
 """Which model answers a search, and what tells its embeddings from those of another."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from config.errors import SearchError
 from config.settings import Settings
 from db.runs import ModelIdentity
+from worker.echoclip.digests import embedder_of
 from worker.packs.active import PackUse, chosen_folder
 from worker.packs.folder import ModelPack, look_into_pack
-from worker.packs.installed import resolve_base
-from worker.packs.manifest import CONFIGURATION, OPEN_CLIP, WEIGHTS
+from worker.packs.installed import UNTRAINED_FOLDER, resolve_base
+from worker.packs.manifest import OPEN_CLIP
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,19 +33,19 @@ def retrieval_pack(settings: Settings) -> RetrievalPack:
     ModelPackError
         The pack is missing or incomplete.
     SearchError
-        None is configured, and nothing was scored yet, even by the UNTRAINED model; or it has no text tower.
+        None is in use, and nothing was scored yet, even by the UNTRAINED model; or it has no text tower.
     """
     chosen = chosen_folder(settings, PackUse.RETRIEVAL)
     folder = chosen or chosen_folder(settings, PackUse.SCORING)
     if folder is None:
-        folder = settings.packs_dir / "untrained-demo"
+        folder = settings.packs_dir / UNTRAINED_FOLDER
         if not folder.is_dir():
             raise SearchError("no model pack is in use, and no study has been scored yet: there is nothing to search")
     pack = _with_towers(look_into_pack(folder), settings)
     return RetrievalPack(
         folder=pack.folder,
         identity=pack.identity,
-        embedder=_embedder(pack),
+        embedder=embedder_of(pack),
         is_for_retrieval=chosen is not None,
     )
 
@@ -57,8 +57,3 @@ def _with_towers(pack: ModelPack, settings: Settings) -> ModelPack:
     if pack.manifest.base is None:
         raise SearchError(f"model pack {pack.folder}: kind {pack.manifest.kind} has no text tower to search with")
     return _with_towers(resolve_base(pack, settings.packs_dir), settings)
-
-
-def _embedder(pack: ModelPack) -> str:
-    files = pack.manifest.files
-    return hashlib.sha256((files[CONFIGURATION] + files[WEIGHTS]).encode()).hexdigest()

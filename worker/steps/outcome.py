@@ -2,14 +2,30 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
-from db.leases import Wait
+from db.leases import Claim, Wait
 from db.schema import Study
+from db.states import Back
 
 Record = Callable[[Session, Study], None]
 Waits = Callable[[Session], Wait | None]
+
+Further = Callable[[], Claim | None]
+"""Claims the step for one more study that waits for it; None when no more can be had."""
+Attempt = tuple[Claim, "Outcome | Exception"]
+"""One study of several that a step was done for together, and how it ended; one that failed fails alone."""
+Made = TypeVar("Made")
+
+
+def attempted(work: Callable[[], Made]) -> Made | Exception:
+    """What this makes; or why it fails, for `Attempt`: the studies beside it go on."""
+    try:
+        return work()
+    except Exception as error:  # noqa: BLE001  whatever it is: it is the runner that says what becomes of it
+        return error
 
 
 def _for_nothing(_: Session) -> None: ...
@@ -29,3 +45,5 @@ class Outcome:
     """Set when the study cannot go on: it ends as SKIPPED, for this reason."""
     stay_reason: str | None = None
     """Set when there was nothing to do: the study stays in its state, for this reason."""
+    back: Back | None = None
+    """Set when an earlier step has to run again first."""

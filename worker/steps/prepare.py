@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from config.errors import ClipError
 from config.rules import Action
 from config.whole_files import write_durably
+from db.embeddings import forget_embeddings
 from db.leases import Claim
 from db.queries import rules_of, spool_paths_of
 from db.results import PreparedClip, replace_clips
@@ -44,15 +45,21 @@ def prepare_study(context: WorkerContext, held: Claim) -> Outcome:
         prepare = partial(prepare_clip, context, folder)
         clips = list(pool.map(prepare, instances.keys(), instances.values()))
 
+    outdated: list[str] = []
+
     def record(session: Session, study: Study) -> None:
         replace_clips(session, study_id=study.id, revision=held.revision, clips=clips)
+        # Whoever has it prepared again wants it read again, whatever the model made of the frames before.
+        outdated.extend(forget_embeddings(session, study_id=study.id, revision=held.revision))
 
-    def forget_earlier_revisions() -> None:
+    def forget_what_was_before() -> None:
+        for path in outdated:
+            context.spool.absolute(path).unlink(missing_ok=True)
         for revision in range(1, held.revision):
             earlier = context.spool.tensor_folder(held.study_instance_uid, revision)
             shutil.rmtree(earlier, ignore_errors=True)
 
-    return Outcome(record=record, afterwards=forget_earlier_revisions, skip_reason=_why_nothing_is_usable(clips, rules))
+    return Outcome(record=record, afterwards=forget_what_was_before, skip_reason=_why_nothing_is_usable(clips, rules))
 
 
 def prepare_clip(context: WorkerContext, folder: Path, sop_instance_uid: str, spool_path: str) -> PreparedClip:

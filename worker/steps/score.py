@@ -1,70 +1,153 @@
-"""PREPARED -> SCORED: the model answers every task of the catalogue, with provenance.
+"""PREPARED -> SCORED: the model answers every task of the catalogue, with provenance; its embeddings are kept.
 
 Where it sees no heart in any clip, the run says so, and the study is SKIPPED: there is nothing to report on.
+
+A study that leaves the device idle takes others along that wait, too: their clips are embedded in the same batches.
+Each is then scored, and its results are written, by itself.
 """
 
 import shutil
 import uuid
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
-import numpy as np
 from sqlalchemy.orm import Session
 
 from config.clinical_tasks import RegressionTask
 from config.errors import ClipError
+from config.steps import Step
 from db.leases import Claim
-from db.results import PreparedClip, append_run, prepared_clips, record_views
-from db.runs import ClipEvidence, LeftOutClip, Run
+from db.results import PreparedClip, append_run, record_views
+from db.runs import ClipEvidence, LeftOutClip, Run, TaskResult
 from db.schema import Study
+from db.states import Back
 from worker.catalogues import keep_catalogue
 from worker.context import WorkerContext
-from worker.steps.outcome import Outcome
-from worker.study_scoring import ScorableClip, StudyScore
+from worker.steps.embedding import StudyClips, clips_of, embed_together, has_frames, take_up_kept
+from worker.steps.outcome import Attempt, Further, Outcome, attempted
+from worker.study_scoring import ClipToJudge, Scorer, StudyScore
+
+FROM_KEPT = ", kept embeddings"
+"""Behind the method of results that no frame was embedded for."""
 
 
-def score_prepared_study(context: WorkerContext, held: Claim) -> Outcome:
-    """Score the prepared clips of this revision as one run; the catalogue of its questions is kept with it.
+def score_prepared_studies(context: WorkerContext, held: Claim, further: Further) -> list[Attempt]:
+    """Score this study, and as many further ones as fill the device, each as one run of its own.
+
+    Of each study an Outcome, or the error that it alone failed with.
 
     Raises
     ------
-    ClipError
-        The prepared frames are gone.
-    ModelPackError
+    ConfigurationError, ModelPackError
         The model cannot be loaded.
     """
-    with context.database.read() as session:
-        prepared = prepared_clips(session, study_id=held.study_id, revision=held.revision)
-    clips = [clip for clip in prepared if clip.tensor_path is not None]
     scorer = context.scorer  # once: another pack may be activated meanwhile
-    score = scorer.score([_load(context, clip) for clip in clips])
+    attempts: list[Attempt] = []
+    ready: list[StudyClips] = []
+    to_embed = 0
+    claim: Claim | None = held
+    while claim is not None:
+        study = attempted(partial(_begin, context, scorer, claim))
+        if isinstance(study, StudyClips):
+            ready.append(study)
+            to_embed += 0 if scorer.model.embedder in study.embeddings else study.frame_count
+        else:
+            attempts.append((claim, study))
+        claim = further() if to_embed < scorer.model.frames_at_once else None
+    failed = _embed(context, scorer, ready)
+    for study in ready:
+        if (error := failed.get(study.held.study_id)) is not None:
+            attempts.append((study.held, error))
+        else:
+            attempts.append((study.held, attempted(partial(_scored, context, scorer, study))))
+    return attempts
+
+
+def _begin(context: WorkerContext, scorer: Scorer, held: Claim) -> StudyClips | Outcome:
+    """What there is of a study: kept embeddings or frames; with neither, it is prepared once more."""
+    study = clips_of(context, held)
+    if take_up_kept(context, study, scorer.model.embedder) or has_frames(context, study):
+        return study
+    if not study.stored:
+        raise ClipError(
+            f"the prepared frames of study {held.study_instance_uid} are gone: requeue it with --step prepare"
+        )
+    # `prepare` forgets what is kept, so that this happens once.
+    reason = "its frames are gone, and what is kept of them is of another model or damaged: prepared again"
+    return Outcome(record=lambda *_: None, back=Back(step=Step.PREPARE, reason=reason))
+
+
+def _embed(context: WorkerContext, scorer: Scorer, studies: Sequence[StudyClips]) -> dict[int, Exception]:
+    lacking = [study for study in studies if scorer.model.embedder not in study.embeddings]
+    failed = embed_together(context, scorer.model, lacking)
+    if scorer.retrieval is not None:
+        model = scorer.retrieval
+        # Without frames, search goes without this study until it is prepared again; its answers need not.
+        others = [
+            study
+            for study in studies
+            if study.held.study_id not in failed
+            and not take_up_kept(context, study, model.embedder)
+            and has_frames(context, study)
+        ]
+        failed |= embed_together(context, model, others)
+    return failed
+
+
+def _scored(context: WorkerContext, scorer: Scorer, study: StudyClips) -> Outcome:
+    held, clips = study.held, study.clips
+    score = scorer.answer(
+        [
+            ClipToJudge(
+                sop_instance_uid=clip.sop_instance_uid,
+                embeddings=embeddings,
+                preprocessing_profile=clip.preprocessing_profile,
+            )
+            for clip, embeddings in zip(clips, study.embeddings[scorer.model.embedder], strict=True)
+        ]
+    )
     keep_catalogue(context.spool, context.catalogue)
     run = Run(
         run_uid=str(uuid.uuid4()),
         study_instance_uid=held.study_instance_uid,
         revision=held.revision,
-        model=scorer.identity,
+        model=scorer.model.identity,
         catalogue_digest=context.catalogue.digest,
+        calibration_digest=scorer.model.calibration_digest,
         software_version=context.software_version,
-        preprocessing_profile="+".join(sorted({clip.preprocessing_profile or "" for clip in clips})),
+        preprocessing_profile=study.profile,
         finished_at=datetime.now(UTC),
         clips=_evidence(clips, score),
-        results=score.results,
-        left_out=_left_out(prepared, score),
+        results=_results(score, from_kept=scorer.model.embedder in study.from_kept),
+        left_out=_left_out(study.prepared, score),
         view_gate=scorer.gate.provenance,
     )
     units = {task.id: task.unit.value for task in context.catalogue.tasks if isinstance(task, RegressionTask)}
+    no_more: list[Path] = []
 
-    def record(session: Session, study: Study) -> None:
-        append_run(session, study_id=study.id, run=run, units=units)
-        record_views(session, study_id=study.id, revision=held.revision, clips=score.clips)
+    def record(session: Session, row: Study) -> None:
+        append_run(session, study_id=row.id, run=run, units=units)
+        record_views(session, study_id=row.id, revision=held.revision, clips=score.clips)
+        no_more.extend(context.spool.absolute(path) for path in study.register(session, row))
 
-    if score.why_unanswered is None:
-        return Outcome(record=record)
-    # No report step follows, to remove the tensors.
-    tensors = context.spool.tensor_folder(held.study_instance_uid, held.revision)
-    forget = partial(shutil.rmtree, tensors, ignore_errors=True)
-    return Outcome(record=record, afterwards=forget, skip_reason=score.why_unanswered)
+    def tidy_up() -> None:
+        for file in no_more:
+            file.unlink(missing_ok=True)
+        if score.why_unanswered is not None:  # no report step follows, to remove the tensors
+            shutil.rmtree(context.spool.tensor_folder(held.study_instance_uid, held.revision), ignore_errors=True)
+
+    return Outcome(record=record, afterwards=tidy_up, skip_reason=score.why_unanswered)
+
+
+def _results(score: StudyScore, *, from_kept: bool) -> tuple[TaskResult, ...]:
+    if not from_kept:
+        return score.results
+    return tuple(
+        replace(result, method=f"{result.method}{FROM_KEPT}") if result.method else result for result in score.results
+    )
 
 
 def _evidence(clips: list[PreparedClip], score: StudyScore) -> tuple[ClipEvidence, ...]:
@@ -87,13 +170,3 @@ def _left_out(prepared: list[PreparedClip], score: StudyScore) -> tuple[LeftOutC
         if clip.skip_reason is not None
     ]
     return (*by_prepare, *by_the_gate)
-
-
-def _load(context: WorkerContext, clip: PreparedClip) -> ScorableClip:
-    try:
-        frames = np.load(context.spool.absolute(clip.tensor_path or ""), mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise ClipError(
-            f"the prepared frames of instance {clip.sop_instance_uid} are gone: requeue the study with --step prepare"
-        ) from error
-    return ScorableClip(sop_instance_uid=clip.sop_instance_uid, frames=frames)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from config.catalogue import load_catalogue
 from config.clinical_tasks import BinaryTask, ClassTask, RegressionTask
 from config.errors import ModelPackError
 from tests.support.packs import PROMPTS
@@ -24,13 +25,15 @@ def regression(published_as: str | None) -> RegressionTask:
     )
 
 
-def binary(published_as: str | None) -> BinaryTask:
-    return BinaryTask.model_validate(COMMON | {"kind": "binary", "prompts": ["Ours."], "published_as": published_as})
+def binary(published_as: str | None, *indices: int) -> BinaryTask:
+    fields = {"prompts": ["Ours."], "published_as": published_as, "published_indices": indices}
+    return BinaryTask.model_validate(COMMON | {"kind": "binary", **fields})
 
 
 def classes(published_as: str | None, *which: dict[str, object]) -> ClassTask:
     outcomes = [
-        {"id": f"class_{number}", "name": "A class", "concept": CODE, "prompts": [f"Ours, class {number}."], **fields}
+        {"id": f"class_{number}", "name": "A class", "concept": CODE | {"value": f"{number}"}}
+        | {"prompts": [f"Ours, class {number}."], **fields}
         for number, fields in enumerate(which)
     ]
     return ClassTask.model_validate(COMMON | {"kind": "class", "classes": outcomes, "published_as": published_as})
@@ -50,6 +53,11 @@ def test_a_regression_takes_prompts_and_values() -> None:
 def test_a_finding_takes_concrete_prompts() -> None:
     task, wording = worded(binary("pump"), PUBLISHED)
     assert (task.filled_prompts(), wording) == (["PUMP 4CM DEEP. ", "PUMP. "], "pack")
+
+
+def test_a_finding_may_be_some_of_the_published_ones() -> None:
+    task, wording = worded(binary("pump", 1), PUBLISHED)
+    assert (task.filled_prompts(), wording) == (["PUMP. "], "pack")
 
 
 def test_classes_take_the_prompts_of_their_values() -> None:
@@ -86,10 +94,49 @@ def test_without_published_prompts_all_is_asked_in_our_words() -> None:
         (binary("pump_speed"), "pump_speed is of mode regression there, and a binary here"),
         (regression("pump"), "pump is of mode binary there, and a regression here"),
         (classes("pump", {"published_values": [1]}, {}), "pump has no values there"),
-        (classes("pump", {"published_indices": [2]}, {}), "pump has 2 prompts there"),
-        (classes("pump", {"published_indices": [-1]}, {}), "pump has 2 prompts there"),
+        (
+            classes("pump", {"published_indices": [2]}, {}),
+            "pump has 2 prompts there, and published_indices name number 2",
+        ),
+        (binary("pump", 7), "pump has 2 prompts there, and published_indices name number 7"),
     ],
 )
 def test_a_task_that_means_another_is_a_mistake(task: BinaryTask | RegressionTask | ClassTask, fault: str) -> None:
     with pytest.raises(ModelPackError, match=f"'asked'.*{fault}"):
         worded(task, PUBLISHED)
+
+
+def outline(mode: str, prompts: int, **fields: object) -> dict[str, object]:
+    """A task with as many prompts as the published one has, in words of ours."""
+    number = " <#>" if mode == "regression" else ""
+    return {"mode": mode, "label_sources": [f"PROMPT {index}{number}. " for index in range(prompts)], **fields}
+
+
+OUTLINE = TypeAdapter(dict[str, PublishedTask]).validate_python(
+    {
+        "ejection_fraction": outline("regression", 2, range=[0, 100]),
+        "pulmonary_artery_pressure_continuous": outline("regression", 3, range=[0, 100]),
+        "pacemaker": outline("binary", 2),
+        "impella": outline("binary", 4),
+        "tavr": outline("binary", 1),
+        "mitraclip": outline("binary", 3),
+        "right_atrial_pressure": outline("categorical", 3, values=[2, 1, 0]),
+        "left_ventricle_size": outline("categorical", 9, values=[1, 2, 3] * 3),
+        "right_ventricle_size": outline("categorical", 3, values=[1, 2, 3]),
+        "left_atrium_size": outline("categorical", 3, values=[1, 2, 3]),
+        "right_atrium_size": outline("categorical", 3, values=[1, 2, 3]),
+    }
+)
+"""What EchoCLIP's prompts file has, as far as our catalogue asks for it: keys, modes, numbers of prompts, values."""
+
+
+def test_the_bundled_catalogue_finds_all_that_it_names_in_echoclips_file() -> None:
+    tasks = [task for task in load_catalogue().tasks if task.published_as is not None]
+    assert {task.published_as for task in tasks} == OUTLINE.keys()
+    wordings = {task.id: worded(task, OUTLINE)[1] for task in tasks}
+    sizes = {"lv_size", "rv_size", "la_size", "ra_size"}
+    assert {task_id for task_id, wording in wordings.items() if wording != "pack"} == sizes
+    assert {wordings[task_id] for task_id in sizes} == {"catalogue+pack"}
+    pressure, _ = worded(next(task for task in tasks if task.id == "ra_pressure"), OUTLINE)
+    assert isinstance(pressure, ClassTask)
+    assert [outcome.prompts for outcome in pressure.classes] == [("PROMPT 2. ",), ("PROMPT 1. ",), ("PROMPT 0. ",)]

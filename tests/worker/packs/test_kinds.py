@@ -15,7 +15,7 @@ from config.labels import ModelLabel
 from config.settings import load_settings
 from db.runs import Verdict
 from tests.support.packs import installed, pack_of_kind
-from worker.models import EmbeddedClip, Surroundings
+from worker.models import EmbeddedClip, StudyModel, Surroundings
 from worker.packs.folder import ModelPack, load_pack
 from worker.packs.kinds import GROUP, installed_kinds, load_model, pack_kind
 from worker.packs.manifest import write_manifest
@@ -64,6 +64,7 @@ def test_the_example_of_the_model_card_is_a_model(
 ) -> None:
     found = installed(pack_of_the_example(tmp_path / "pack"), surroundings.settings.packs_dir)
     model = load_model(load_pack(found.folder), surroundings)
+    assert not [name for name in vars(StudyModel) if not name.startswith("_") and not hasattr(model, name)]
     red = np.zeros((4, model.image_size, model.image_size, 3), np.uint8)
     red[..., 0] = 200
     (embedded,) = model.embed([red])

@@ -1,0 +1,186 @@
+"""The answer to one task from the frames of a study: what each clip says, what they say together, what decides it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, RegressionTask
+from db.runs import ClipAnswer, TaskResult, Verdict
+from worker.echoclip.aggregation import mean_of, means_of, median_of, share_of, spread_of
+from worker.echoclip.decisions import DecisionRule
+from worker.echoclip.zero_shot import (
+    ClipFrames,
+    Said,
+    binary_scores,
+    class_cosines,
+    regression_estimates,
+    severities,
+)
+
+METHOD = "zero-shot"
+"""`TaskResult.method` of what this module answers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What there is to answer a task from."""
+
+    uids: Sequence[str]
+    """The SOP Instance UID of each clip."""
+    frames: ClipFrames
+    found: Tensor
+    """float32 [F, P]: the cosines of the frames with the task's filled prompts."""
+    used: Sequence[int]
+    """The numbers of the clips that may answer this task; at least one."""
+
+    def answers(
+        self,
+        values: Tensor,
+        *,
+        outcomes: Sequence[str] | None = None,
+        spreads: Tensor | None = None,
+        agreements: Tensor | None = None,
+    ) -> tuple[ClipAnswer, ...]:
+        """One for each clip that is used; every argument has an entry for each clip."""
+        return tuple(
+            ClipAnswer(
+                sop_instance_uid=self.uids[clip],
+                value=float(values[clip]),
+                outcome=None if outcomes is None else outcomes[clip],
+                spread=None if spreads is None else float(spreads[clip]),
+                agreement=None if agreements is None else float(agreements[clip]),
+            )
+            for clip in self.used
+        )
+
+    def spreads(self, said: Tensor) -> Tensor:
+        """The standard deviation of what the frames of each clip say [F]: [C]."""
+        centres = self.frames.mean_by_clip(said)
+        return self.frames.mean_by_clip((said - centres[self.frames.clip]) ** 2).sqrt()
+
+    def shares(self, of_frames: Tensor, of_clips: Tensor) -> Tensor:
+        """The share of each clip's frames [F] that say what the clip says [C]: [C]."""
+        return self.frames.mean_by_clip(of_frames == of_clips[self.frames.clip])
+
+
+def answer(task: AnyTask, evidence: Evidence, rule: DecisionRule, *, logit_scale: float, model_name: str) -> TaskResult:
+    """The zero-shot answer to a task, of whichever kind.
+
+    Parameters
+    ----------
+    task
+        With the prompts that `evidence` was made with.
+    rule
+        What decides it; without threshold or cut points it is UNCALIBRATED.
+    logit_scale
+        Of the model: see `severities`.
+    """
+    if isinstance(task, RegressionTask):
+        return _measured(task, evidence)
+    if isinstance(task, BinaryTask):
+        return _detected(task, evidence, rule, model_name)
+    return _graded(task, evidence, rule, logit_scale, model_name)
+
+
+def _measured(task: RegressionTask, evidence: Evidence) -> TaskResult:
+    said = regression_estimates(evidence.frames, evidence.found, torch.tensor(task.filled_values()))
+    value = median_of(said.clips, evidence.used)
+    clips = evidence.answers(said.clips, spreads=evidence.spreads(said.frames))
+    given = task.reportable
+    if given is not None and not given.first <= value <= given.last:
+        reason = (
+            f"the estimate, {value:.3g} {task.unit.value}, is outside of {given.first} to {given.last}, which is what "
+            "can be reported"
+        )
+        return TaskResult(task_id=task.id, verdict=Verdict.ABSTAINED, reason=reason, method=METHOD, clips=clips)
+    spread = spread_of(evidence.frames, said.frames, evidence.used)
+    return TaskResult(task_id=task.id, verdict=Verdict.MEASURED, value=value, spread=spread, method=METHOD, clips=clips)
+
+
+def _detected(task: BinaryTask, evidence: Evidence, rule: DecisionRule, model_name: str) -> TaskResult:
+    frames, used = evidence.frames, evidence.used
+    said = binary_scores(frames, evidence.found)
+    score, spread = mean_of(said.clips, used), spread_of(frames, said.frames, used)
+    spreads = evidence.spreads(said.frames)
+    if rule.threshold is None:
+        reason = _uncalibrated(f"no threshold was made with {model_name} and these prompts", rule)
+        clips = evidence.answers(said.clips, spreads=spreads)
+        return TaskResult(
+            task_id=task.id,
+            verdict=Verdict.UNCALIBRATED,
+            score=score,
+            spread=spread,
+            reason=reason,
+            method=METHOD,
+            clips=clips,
+        )
+    of_frames, of_clips = said.frames > rule.threshold, said.clips > rule.threshold
+    is_present = score > rule.threshold
+    return TaskResult(
+        task_id=task.id,
+        verdict=Verdict.PRESENT if is_present else Verdict.ABSENT,
+        score=score,
+        threshold=rule.threshold,
+        spread=spread,
+        agreement=share_of(frames, of_frames == is_present, used),
+        method=METHOD,
+        clips=evidence.answers(said.clips, spreads=spreads, agreements=evidence.shares(of_frames, of_clips)),
+    )
+
+
+def _graded(task: ClassTask, evidence: Evidence, rule: DecisionRule, logit_scale: float, model_name: str) -> TaskResult:
+    frames, used = evidence.frames, evidence.used
+    nearness = class_cosines(frames, evidence.found, [len(outcome.prompts) for outcome in task.classes])
+    study_nearness = means_of(nearness.clips, used)
+    if task.ordered:
+        severity = severities(frames, nearness, logit_scale)
+        values, score = severity.clips, mean_of(severity.clips, used)
+    else:
+        severity = None
+        values, score = nearness.clips.max(dim=1).values, float(study_nearness.max())
+    if severity is not None and rule.cut_points is not None:
+        of_study, of = _by_cut_points(severity, score, rule.cut_points)
+        verdict, reason = Verdict.CLASSIFIED, None
+    else:
+        # argmax takes the first of classes that are equally near, as for views.
+        of_study, of = (
+            int(study_nearness.argmax()),
+            Said(frames=nearness.frames.argmax(dim=1), clips=nearness.clips.argmax(dim=1)),
+        )
+        why = (
+            f"no cut points were made with {model_name} and these prompts"
+            if task.ordered
+            else "no rule is known by which such classes could be told"
+        )
+        verdict, reason = Verdict.UNCALIBRATED, _uncalibrated(why, rule)
+    return TaskResult(
+        task_id=task.id,
+        verdict=verdict,
+        score=score,
+        outcome=task.classes[of_study].id,
+        agreement=share_of(frames, of.frames == of_study, used),
+        reason=reason,
+        method=METHOD,
+        clips=evidence.answers(
+            values,
+            outcomes=[task.classes[number].id for number in of.clips.tolist()],
+            agreements=evidence.shares(of.frames, of.clips),
+        ),
+    )
+
+
+def _by_cut_points(severity: Said, score: float, cut_points: Sequence[float]) -> tuple[int, Said]:
+    """The class of the study, and of each frame and clip: how many cut points their severity exceeds."""
+    points = torch.tensor(cut_points, dtype=torch.float64)
+
+    def exceeded(severities: Tensor) -> Tensor:
+        return (severities[..., None] > points).sum(dim=-1)
+
+    of_study = int(exceeded(torch.tensor(score, dtype=torch.float64)))
+    return of_study, Said(frames=exceeded(severity.frames), clips=exceeded(severity.clips))
+
+
+def _uncalibrated(why: str, rule: DecisionRule) -> str:
+    return "; ".join([why, *rule.not_used])

@@ -1,0 +1,252 @@
+"""The kind of pack "open-clip": EchoCLIP, and whatever open_clip builds, as a `StudyModel` that answers zero-shot."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import open_clip
+import torch
+from torch import Tensor
+
+from config.calibration import load_calibration, site_calibration
+from config.catalogue import Catalogue
+from config.clinical_tasks import AnyTask
+from config.settings import Settings
+from db.runs import ModelIdentity, TaskResult, Verdict
+from worker.echoclip.answering import METHOD, Evidence, answer
+from worker.echoclip.decisions import Asking, DecidingCalibration, DecisionRule, decision_rule
+from worker.echoclip.digests import embedder_of, text_tower_of
+from worker.echoclip.prompt_cache import EmbedTexts, PromptCache
+from worker.echoclip.towers import Towers
+from worker.echoclip.wording import worded
+from worker.echoclip.zero_shot import ClipFrames, cosines
+from worker.models import EmbeddedClip, Frames, Surroundings
+from worker.packs.folder import ModelPack
+from worker.packs.published import PublishedTask
+from worker.views import PromptViewClassifier, ViewClassifier, counted
+
+FILLS_A_GPU = 256
+"""Frames at once: further waiting studies are taken along up to here."""
+
+
+class FrameTower(Protocol):
+    """As much of `Towers` as embeds clips."""
+
+    def embed_clips(self, clips: Sequence[Tensor]) -> list[Tensor]:
+        """uint8 [T, H, W, 3] each to float32 [T, D] each, L2-normalised."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A task as this model is asked it."""
+
+    task: AnyTask
+    """With the prompts that it is asked with."""
+    asking: Asking
+    prompts: slice
+    """Which of the model's prompts are its own."""
+
+
+class EchoClipModel:
+    """A `StudyModel` that compares frames with the prompts of a task catalogue."""
+
+    def __init__(
+        self,
+        frame_tower: FrameTower,
+        embed_prompts: EmbedTexts,
+        *,
+        identity: ModelIdentity,
+        embedder: str,
+        catalogue: Catalogue,
+        profile: str,
+        image_size: int = 224,
+        logit_scale: float = 100.0,
+        frames_at_once: int = 1,
+        view_margin: float = 0.0,
+        published: Mapping[str, PublishedTask] | None = None,
+        calibrations: Sequence[DecidingCalibration] = (),
+    ) -> None:
+        """Put a model and a catalogue together. Prompts are embedded when they are first needed.
+
+        Parameters
+        ----------
+        embed_prompts
+            Texts to float32 [P, D], L2-normalised, of the text tower that belongs to `frame_tower`.
+        profile
+            The preprocessing of clips that do not say theirs.
+        published
+            The prompts that the model was published with, as `worded` takes them.
+        calibrations
+            The site's first, then that of the pack.
+
+        Raises
+        ------
+        ModelPackError
+            The published prompts do not fit the catalogue.
+        """
+        self.identity = identity
+        self.embedder = embedder
+        self.image_size = image_size
+        self.frames_at_once = frames_at_once
+        self._frame_tower = frame_tower
+        self._embed_prompts = embed_prompts
+        self._catalogue = catalogue
+        self._profile = profile
+        self._logit_scale = logit_scale
+        self._view_margin = view_margin
+        self._calibrations = tuple(calibrations)
+        self._asked = self._in_the_models_words(published)
+
+    @cached_property
+    def calibration_digest(self) -> str | None:
+        """See `StudyModel`; what came with the pack is under the pack's own digest."""
+        rules = [self._rule(asked, self._profile) for asked in self._asked]
+        sites = {rule.calibration_digest for rule in rules} - {None}
+        return next((c.digest for c in self._calibrations[:1] if c.digest in sites), None)
+
+    def wording_digest(self, task_id: str) -> str:
+        """See `StudyModel`."""
+        return next(asked.task.wording_digest() for asked in self._asked if asked.task.id == task_id)
+
+    def embed(self, clips: Sequence[Frames]) -> list[Tensor]:
+        """See `StudyModel`."""
+        # A copy: the file behind a clip is mapped, and read-only.
+        return self._frame_tower.embed_clips([torch.from_numpy(np.array(frames)) for frames in clips])
+
+    def view_classifier(self) -> ViewClassifier | None:
+        """See `StudyModel`: by the prompts of the catalogue's views."""
+        views = self._catalogue.views
+        return PromptViewClassifier(views, self._embed_prompts, margin=self._view_margin) if views else None
+
+    def answer(self, clips: Sequence[EmbeddedClip]) -> tuple[TaskResult, ...]:
+        """See `StudyModel`."""
+        if not clips:
+            return tuple(_abstained(asked.task, "no usable clip") for asked in self._asked)
+        frames = ClipFrames.of([clip.embeddings for clip in clips])
+        found = cosines(frames.embeddings, self._prompts)
+        profile = "+".join(sorted({clip.preprocessing_profile or self._profile for clip in clips}))
+        results: dict[str, TaskResult] = {}
+        for asked in self._asked:
+            why, used = self._why_not_asked(asked.task, results), self._used(asked.task, clips)
+            if why is None and not used:
+                why = self._why_no_clip(asked.task, clips)
+            if why is not None:
+                results[asked.task.id] = _abstained(asked.task, why)
+                continue
+            results[asked.task.id] = answer(
+                asked.task,
+                Evidence(
+                    uids=[clip.sop_instance_uid for clip in clips],
+                    frames=frames,
+                    found=found[:, asked.prompts],
+                    used=used,
+                ),
+                self._rule(asked, profile),
+                logit_scale=self._logit_scale,
+                model_name=self.identity.name,
+            )
+        return tuple(results.values())
+
+    def _in_the_models_words(self, published: Mapping[str, PublishedTask] | None) -> list[Asked]:
+        asked, start = [], 0
+        for of_catalogue in self._catalogue.tasks:
+            task, wording = worded(of_catalogue, published)
+            asking = Asking(embedder=self.embedder, family=self.identity.family, wording=wording, profile=self._profile)
+            stop = start + len(task.filled_prompts())
+            asked.append(Asked(task=task, asking=asking, prompts=slice(start, stop)))
+            start = stop
+        return asked
+
+    @cached_property
+    def _prompts(self) -> Tensor:
+        """float32 [P, D]: those of all tasks, one after the other. They, and those of the views, at one go."""
+        of_tasks = [prompt for asked in self._asked for prompt in asked.task.filled_prompts()]
+        of_views = [prompt for view in self._catalogue.views for prompt in view.prompts]
+        return self._embed_prompts([*of_tasks, *of_views])[: len(of_tasks)]
+
+    def _rule(self, asked: Asked, profile: str) -> DecisionRule:
+        # Clips that were prepared before the profile was changed must not be judged by a calibration of the new one.
+        asking = Asking(**{**vars(asked.asking), "profile": profile})
+        return decision_rule(asked.task, asking, self._calibrations)
+
+    def _why_not_asked(self, task: AnyTask, results: Mapping[str, TaskResult]) -> str | None:
+        if task.asked_if is None:
+            return None
+        earlier = results[task.asked_if]
+        if earlier.verdict is Verdict.PRESENT:
+            return None
+        named = self._catalogue.task(task.asked_if)
+        return f"asked only where {named.name if named else task.asked_if} is PRESENT; it is {earlier.verdict}"
+
+    @staticmethod
+    def _used(task: AnyTask, clips: Sequence[EmbeddedClip]) -> list[int]:
+        """The numbers of the clips whose view may answer this; one whose view is not known may answer everything."""
+        return [
+            number
+            for number, clip in enumerate(clips)
+            if not task.views or clip.view is None or clip.view.is_heart is None or clip.view.view in task.views
+        ]
+
+    def _why_no_clip(self, task: AnyTask, clips: Sequence[EmbeddedClip]) -> str:
+        views = [self._catalogue.view(view_id) for view_id in task.views]
+        wanted = ", ".join(view.name for view in views if view is not None)
+        seen = counted((clip.view.name for clip in clips if clip.view is not None), most=5)
+        return f"no clip shows a view that may answer this: {wanted}; seen: {seen}"
+
+
+def load(pack: ModelPack, surroundings: Surroundings) -> EchoClipModel:
+    """The `PackLoader` of kind "open-clip".
+
+    Raises
+    ------
+    ModelPackError
+        The weights do not fit the configuration, or the published prompts do not fit the catalogue.
+    ConfigurationError
+        A calibration is not valid; or `cuda` was asked for and there is none.
+    """
+    settings = surroundings.settings
+    towers = Towers(pack, device=settings.model.device, precision=settings.model.precision)
+    prompts = PromptCache(
+        surroundings.cache / "prompts",
+        text_tower=_text_embedder(pack, towers),
+        embed=towers.embed_prompts,
+    )
+    return EchoClipModel(
+        towers,
+        prompts,
+        identity=pack.identity,
+        embedder=embedder_of(pack),
+        catalogue=surroundings.catalogue,
+        profile=settings.pixels.profile,
+        image_size=pack.image_size,
+        logit_scale=float(towers.model.logit_scale.detach().float().exp()),
+        frames_at_once=frames_at_once(towers.device),
+        view_margin=settings.gate.view_margin,
+        published=pack.published_prompts,
+        calibrations=_calibrations(pack, settings),
+    )
+
+
+def frames_at_once(device: torch.device) -> int:
+    """How many frames fill a device; a CPU is busy with one, and nothing is gained by making its studies wait."""
+    return FILLS_A_GPU if device.type == "cuda" else 1
+
+
+def _text_embedder(pack: ModelPack, towers: Towers) -> str:
+    """What decides every bit of a prompt's embedding but for torch's own kernels, whose differences mean nothing."""
+    parts = (text_tower_of(pack), str(towers.precision), towers.device.type, open_clip.__version__)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _calibrations(pack: ModelPack, settings: Settings) -> list[DecidingCalibration]:
+    """The site's before that of the pack."""
+    of_pack = pack.calibration_file
+    both = [site_calibration(settings), load_calibration(of_pack) if of_pack is not None else None]
+    return [calibration for calibration in both if calibration is not None]
+
+
+def _abstained(task: AnyTask, reason: str) -> TaskResult:
+    return TaskResult(task_id=task.id, verdict=Verdict.ABSTAINED, reason=reason, method=METHOD)
