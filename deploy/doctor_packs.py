@@ -6,7 +6,7 @@ from config.errors import ModelPackError
 from config.labels import ModelLabel
 from config.settings import Settings
 from deploy.findings import Doubt, FaultError
-from worker.packs.active import NEEDS_VOCABULARY, PackUse, chosen_folder
+from worker.packs.active import PackUse, chosen_folder
 from worker.packs.folder import ModelPack, load_pack
 from worker.packs.installed import SHORT_DIGEST, installed_packs, resolve_base
 from worker.packs.kinds import require_kind
@@ -39,7 +39,7 @@ def retrieval_pack(settings: Settings) -> str:
     if folder is None:
         return "none chosen: echoworker search and its like have no model"
     pack = _usable(settings, folder)
-    if pack.vocabulary_folder is None and pack.identity.family == NEEDS_VOCABULARY:
+    if pack.lacks_vocabulary:
         raise FaultError(
             f"{_named(pack)}: has no vocabulary, without which it reads no text: import it once more with --also and "
             "the folder that has the vocabulary"

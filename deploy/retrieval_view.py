@@ -193,7 +193,7 @@ def _answer(
 ) -> Answer:
     """With what every answer says: the model and its label before, what was not searched after."""
     identity = pack.identity
-    role = "for retrieval" if pack.is_for_retrieval else "the one that scores: no pack for retrieval is configured"
+    role = "for retrieval" if pack.is_for_retrieval else "the one that scores: no pack for retrieval is in use"
     head = Text(
         f"{identity.name} {identity.version} ({identity.label}, {identity.digest[:12]}), {role}; "
         f"{library.index.studies} studies, {library.index.clips} clips, {library.preprocessing_profile}",

@@ -1,32 +1,34 @@
 """The search commands over an installation that prepared and scored two real clips with the UNTRAINED model."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from click.testing import Result
 from sqlalchemy import delete
 from typer.testing import CliRunner
 
+from config.broker import create_celery_app
 from config.errors import EchoWorkerError
 from config.settings import load_settings
 from config.steps import Step
 from db.embeddings import StoredEmbeddings, record_embeddings
-from db.results import prepared_clips
 from db.schema import PatientIdentity, Study, StudyEmbeddings
 from db.session import Database
 from deploy.cli import app
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
 from tests.worker.pipeline import Pipeline
-from worker.echoclip.towers import Towers
+from worker.context import WorkerContext
+from worker.echoclip.untrained import make_untrained_pack
 from worker.embeddings import ClipEmbeddings, embeddings_path, write_embeddings
-from worker.packs.folder import load_pack
+from worker.packs.active import PackUse, activate
+from worker.packs.installed import UNTRAINED_FOLDER, find_pack
 from worker.retrieval.packs import retrieval_pack
 
 PHI = ("SECRET-ID", "SECRET^NAME", "19500101", "SECRET-ACCESSION")
@@ -60,8 +62,12 @@ class Scored:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Scored:
+    for name in [name for name in os.environ if name.startswith("ECHOWORKER_")]:
+        del os.environ[name]  # of a test before; the fixture that does so is for single tests
     folder = tmp_path_factory.mktemp("scored")
     pipeline = Pipeline.create(load_settings(data_dir=folder / "data"))
+    # Where this process has the model already, the pipeline does not make its pack.
+    make_untrained_pack(pipeline.context.settings.packs_dir / UNTRAINED_FOLDER)
     small, large = (
         pipeline.receive(as_study_of_its_own(file, folder, PatientID="SECRET-ID", PatientName="SECRET^NAME",
                                              PatientBirthDate="19500101", AccessionNumber="SECRET-ACCESSION"))
@@ -70,7 +76,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Scored:
     pipeline.fall_quiet()
     for uid in (small, large):
         pipeline.run(uid, [Step.PREPARE, Step.SCORE])
-        _keep_embeddings(pipeline, uid)
     return Scored(folder, small, large)
 
 
@@ -78,37 +83,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Scored:
 def scored(made: Scored, tmp_path: Path) -> Iterator[Scored]:
     shutil.copytree(made.folder / "data", tmp_path / "data")
     yield Scored(tmp_path, made.small, made.large)
-
-
-def _keep_embeddings(pipeline: Pipeline, uid: str) -> None:
-    """What the score step keeps."""
-    settings, study_id = pipeline.context.settings, pipeline.id_of(uid)
-    pack = retrieval_pack(settings)
-    towers = Towers(load_pack(pack.folder), device="cpu", precision="float32")
-    with pipeline.context.database.read() as session:
-        prepared = prepared_clips(session, study_id=study_id, revision=1)
-    clips = [
-        ClipEmbeddings(
-            sop_instance_uid=clip.sop_instance_uid,
-            frame_numbers=clip.frame_numbers,
-            frames=towers.embed_frames(torch.from_numpy(np.load(settings.spool_dir / str(clip.tensor_path)))),
-        )
-        for clip in prepared
-    ]
-    path = embeddings_path(settings.spool_dir, embedder=pack.embedder, study_instance_uid=uid, revision=1)
-    write_embeddings(path, clips, embedder=pack.embedder, profile="fast-1")
-    stored = StoredEmbeddings(
-        study_instance_uid=uid,
-        revision=1,
-        embedder=pack.embedder,
-        preprocessing_profile="fast-1",
-        path=str(path.relative_to(settings.spool_dir)),
-        clips=len(clips),
-        frames=sum(len(clip.frames) for clip in clips),
-        created_at=datetime.now(UTC),
-    )
-    with pipeline.context.database.write() as session:
-        record_embeddings(session, study_id=study_id, stored=stored)
 
 
 def test_the_same_acquisition_at_another_size_is_found_as_a_study_most_like_it(scored: Scored) -> None:
@@ -157,8 +131,25 @@ def test_every_answer_says_its_model_and_label_and_nothing_of_the_patient(
     assert shown.exit_code == 0
     assert "NOT FOR CLINICAL USE. Made by an UNTRAINED model" in shown.stdout
     assert "EchoWorker untrained" in shown.stdout
-    assert "the one that scores: no pack for retrieval is configured" in " ".join(shown.stdout.split())
+    assert "the one that scores: no pack for retrieval is in use" in " ".join(shown.stdout.split())
     assert not [phi for phi in PHI if phi in shown.output]
+
+
+def test_a_pack_for_retrieval_answers_with_embeddings_of_its_own_beside_those_that_score(tmp_path: Path) -> None:
+    settings = load_settings(data_dir=tmp_path / "data")
+    make_untrained_pack(settings.packs_dir / UNTRAINED_FOLDER)
+    make_untrained_pack(settings.packs_dir / "other", seed=1)
+    activate(settings.packs_dir, find_pack(settings.packs_dir, "other"), PackUse.RETRIEVAL)
+    pipeline = Pipeline(WorkerContext(settings, create_celery_app(settings)))
+    pipeline.context.database.upgrade()
+    pipeline.context.spool.create()
+    uid = pipeline.receive(SMALL)
+    pipeline.fall_quiet()
+    pipeline.run(uid, [Step.PREPARE, Step.SCORE])
+    answer = Scored(tmp_path, uid, "").json("search", "Normal.")
+    assert answer["model"]["for_retrieval"] is True
+    assert answer["model"]["version"] == "seed 1"
+    assert [entry["study"] for entry in answer["results"]] == [uid]
 
 
 def test_a_likeness_is_uncalibrated_until_this_installation_has_compared_its_own_studies(scored: Scored) -> None:

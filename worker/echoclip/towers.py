@@ -1,10 +1,12 @@
 """The two towers of a pack's model: frames and prompts become embeddings."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from config.errors import ModelPackError
 from worker.echoclip.batches import Batches
 from worker.echoclip.gpu import OneShape, Upload, cuda_graph
 from worker.echoclip.precision import Device, Precision, chosen_device, chosen_precision
@@ -108,8 +110,17 @@ def _tokenizer(pack: ModelPack) -> Callable[[list[str]], Tensor]:
     """What turns texts into the numbers that the pack's text tower was trained with: int64 [P, context]."""
     if pack.vocabulary_folder is not None:
         return TemplateTokenizer(TemplateVocabulary.read(pack.vocabulary_folder), pack.context_length)
+    if pack.lacks_vocabulary:
+        return partial(_refuse, pack)
     tokenizer: Callable[[list[str]], Tensor] = open_clip.get_tokenizer(f"local-dir:{pack.folder}")
     return tokenizer
+
+
+def _refuse(pack: ModelPack, _: list[str]) -> Tensor:
+    raise ModelPackError(
+        f"model pack {pack.folder}: its text tower reads template tokens, and the pack has no vocabulary; import it "
+        "once more with --also and the folder that has the vocabulary"
+    )
 
 
 def _unit_length(embeddings: Tensor) -> Tensor:

@@ -20,8 +20,6 @@ from worker.packs.licences import is_accepted
 from worker.packs.manifest import parsed, read
 
 ACTIVE = "active.json"
-NEEDS_VOCABULARY = "echo-clip-r"
-"""The family whose text tower knows the template vocabulary alone."""
 
 
 class PackUse(StrEnum):
@@ -74,7 +72,7 @@ def activate(packs_dir: Path, installed: InstalledPack, use: PackUse) -> None:
     require_kind(pack)
     if pack.manifest.base is not None:
         resolve_base(pack, packs_dir)
-    if use is PackUse.RETRIEVAL and pack.identity.family == NEEDS_VOCABULARY and pack.vocabulary_folder is None:
+    if use is PackUse.RETRIEVAL and pack.lacks_vocabulary:
         raise ModelPackError(
             f"model pack {installed.name}: it has no vocabulary, without which it reads no text; import it once more "
             "with --also and the folder that has the vocabulary"

@@ -1,14 +1,14 @@
 """All that can be told of a pack before it is used: digests, kind, base, tensors, and each of its optional files."""
 
-import json
 from pathlib import Path
 
-from config.errors import ModelPackError
+from config.calibration import load_calibration
+from config.errors import ConfigurationError, ModelPackError
 from worker.echoclip.template.vocabulary import TemplateVocabulary
 from worker.packs.folder import ModelPack, load_pack
 from worker.packs.installed import resolve_base
 from worker.packs.kinds import require_kind
-from worker.packs.manifest import ACCEPTED, MANIFEST, OPEN_CLIP, VOCABULARY, WEIGHTS, read
+from worker.packs.manifest import ACCEPTED, MANIFEST, OPEN_CLIP, VOCABULARY, WEIGHTS
 from worker.packs.weights import Shapes, architecture, check_weights
 
 
@@ -54,6 +54,6 @@ def _check_vocabulary(pack: ModelPack, expected: Shapes) -> None:
 
 def _check_calibration(file: Path) -> None:
     try:
-        json.loads(read(file))
-    except ValueError as error:
-        raise ModelPackError(f"{file}: is not JSON") from error
+        load_calibration(file)
+    except ConfigurationError as error:
+        raise ModelPackError(f"model pack {file.parent}: {error}") from error

@@ -26,6 +26,9 @@ from worker.packs.manifest import (
 )
 from worker.packs.published import PublishedTask, read_published
 
+READS_TEMPLATES = "echo-clip-r"
+"""The family whose text tower was trained with the template vocabulary."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelPack:
@@ -70,6 +73,11 @@ class ModelPack:
     def vocabulary_folder(self) -> Path | None:
         """The folder with the vocabulary of the template tokenizer; None: the text tower takes CLIP's own tokens."""
         return self.folder if self.file(VOCABULARY) and self.file(WORDPIECE) else None
+
+    @property
+    def lacks_vocabulary(self) -> bool:
+        """Whether its text tower knows template tokens alone, and the pack does not bring the vocabulary for them."""
+        return self.identity.family == READS_TEMPLATES and self.vocabulary_folder is None
 
     @property
     def calibration_file(self) -> Path | None:

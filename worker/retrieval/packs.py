@@ -8,8 +8,9 @@ from config.settings import Settings
 from db.runs import ModelIdentity
 from worker.echoclip.digests import embedder_of
 from worker.packs.active import PackUse, chosen_folder
-from worker.packs.folder import look_into_pack
+from worker.packs.folder import ModelPack, look_into_pack
 from worker.packs.installed import UNTRAINED_FOLDER, resolve_base
+from worker.packs.manifest import OPEN_CLIP
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,19 +33,27 @@ def retrieval_pack(settings: Settings) -> RetrievalPack:
     ModelPackError
         The pack is missing or incomplete.
     SearchError
-        None is active, and nothing was scored yet, even by the UNTRAINED model.
+        None is in use, and nothing was scored yet, even by the UNTRAINED model; or it has no text tower.
     """
-    for_retrieval = chosen_folder(settings, PackUse.RETRIEVAL)
-    chosen = for_retrieval or chosen_folder(settings, PackUse.SCORING)
-    folder = chosen or settings.packs_dir / UNTRAINED_FOLDER
-    if chosen is None and not folder.is_dir():
-        raise SearchError("no model pack is active, and no study has been scored yet: there is nothing to search")
-    pack = look_into_pack(folder)
-    while pack.manifest.base is not None:  # a head on another pack's embeddings reads no text itself
-        pack = resolve_base(pack, settings.packs_dir)
+    chosen = chosen_folder(settings, PackUse.RETRIEVAL)
+    folder = chosen or chosen_folder(settings, PackUse.SCORING)
+    if folder is None:
+        folder = settings.packs_dir / UNTRAINED_FOLDER
+        if not folder.is_dir():
+            raise SearchError("no model pack is in use, and no study has been scored yet: there is nothing to search")
+    pack = _with_towers(look_into_pack(folder), settings)
     return RetrievalPack(
         folder=pack.folder,
         identity=pack.identity,
         embedder=embedder_of(pack),
-        is_for_retrieval=for_retrieval is not None,
+        is_for_retrieval=chosen is not None,
     )
+
+
+def _with_towers(pack: ModelPack, settings: Settings) -> ModelPack:
+    """The pack that has the towers: a trained head has those of its base."""
+    if pack.manifest.kind == OPEN_CLIP:
+        return pack
+    if pack.manifest.base is None:
+        raise SearchError(f"model pack {pack.folder}: kind {pack.manifest.kind} has no text tower to search with")
+    return _with_towers(resolve_base(pack, settings.packs_dir), settings)

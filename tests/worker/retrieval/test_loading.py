@@ -8,6 +8,8 @@ from config.labels import ModelLabel
 from config.settings import Settings, load_settings
 from worker.echoclip.towers import Towers
 from worker.echoclip.untrained import make_untrained_pack
+from worker.packs.active import PackUse, activate
+from worker.packs.installed import find_pack
 from worker.retrieval.loading import OpenClipTextReader, load_retrieval_model
 from worker.retrieval.packs import retrieval_pack
 
@@ -37,6 +39,16 @@ def test_without_a_pack_for_retrieval_the_one_that_scores_answers(
 def test_before_anything_was_scored_there_is_nothing_to_search(settings: Settings) -> None:
     with pytest.raises(SearchError, match="no study has been scored yet"):
         retrieval_pack(settings)
+
+
+def test_a_pack_that_was_activated_for_retrieval_answers_before_the_one_that_scores(
+    settings: Settings, untrained_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ECHOWORKER_MODEL__PACK", str(untrained_folder))
+    other = make_untrained_pack(settings.packs_dir / "other", seed=1)
+    activate(settings.packs_dir, find_pack(settings.packs_dir, "other"), PackUse.RETRIEVAL)
+    pack = retrieval_pack(load_settings(data_dir=settings.data_dir))
+    assert (pack.folder, pack.is_for_retrieval) == (other, True)
 
 
 def test_a_pack_that_is_not_there_is_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
