@@ -129,7 +129,8 @@ def test_maps_without_anything_are_said_to_be_so() -> None:
     )
     assert "zero everywhere" in NO_SUPPORT
     assert facts_of(explanation_of())["Scale"] == (
-        "1 is the largest value of all sampled frames, 0.25 before it was scaled; nothing speaks for it in 1 of 3 frames"
+        "1 is the largest value of all sampled frames, 0.25 before it was scaled; "
+        "nothing speaks for it in 1 of 3 frames"
     )
 
 
