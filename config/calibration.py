@@ -10,9 +10,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from config.clinical_tasks import IDENTIFIER, Entry
+from config.clinical_tasks import IDENTIFIER
 from config.errors import ConfigurationError
 from config.labels import ModelLabel
 from config.settings import Settings
@@ -26,7 +26,11 @@ Rule = Literal["f1", "sensitivity", "nearest"]
 one; that answer was compared with the truth."""
 
 
-class Metric(Entry):
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Metric(_Frozen):
     """A measured quality with its 95 % interval, which bootstrap resamples of the patients give."""
 
     value: float
@@ -34,7 +38,7 @@ class Metric(Entry):
     high: float
 
 
-class TaskCalibration(Entry):
+class TaskCalibration(_Frozen):
     """What was found for one task."""
 
     task_id: str = Field(pattern=IDENTIFIER, max_length=32)
@@ -68,7 +72,7 @@ class TaskCalibration(Entry):
         return self
 
 
-class Calibration(Entry):
+class Calibration(_Frozen):
     """A calibration file, with the digest that runs carry as provenance."""
 
     format: Literal[1]

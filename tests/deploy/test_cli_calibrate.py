@@ -69,7 +69,7 @@ def test_what_does_not_hold_for_the_active_model_is_said(
     echoworker(labelled, "calibrate", cases, "--task", "device", "--out", tmp_path / "out", "--activate")
     other = AxisModel(labelled.catalogue, labelled.base.identity)
     other.embedder = "f" * 64
-    monkeypatch.setattr(worker.calibration.source, "load_model", lambda *_: other)
+    monkeypatch.setattr(worker.calibration.source, "load_model_of", lambda *_: other)
     assert "another model" in echoworker(labelled, "calibrate", "show").output
 
 

@@ -31,9 +31,12 @@ from worker.views import ViewClassifier, ViewGate
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 PROFILE = "fast-1"
-CODES = """
-concept = { value = "1", scheme = "99TEST", meaning = "Concept" }
-finding_site = { value = "80891009", scheme = "SCT", meaning = "Heart" }
+
+
+def _codes(number: int) -> str:
+    return f"""
+concept = {{ value = "{number}", scheme = "99TEST", meaning = "Concept {number}" }}
+finding_site = {{ value = "80891009", scheme = "SCT", meaning = "Heart" }}
 """
 
 
@@ -48,20 +51,20 @@ id = "device"
 name = "Device"
 kind = "binary"
 prompts = ["a device"]
-{CODES}
+{_codes(1)}
 [[task]]
 id = "grade"
 name = "Grade"
 kind = "class"
 classes = [{", ".join(map(_class, ("none", "mild", "severe")))}]
-{CODES}
+{_codes(2)}
 [[task]]
 id = "place"
 name = "Place"
 kind = "class"
 ordered = false
 classes = [{", ".join(map(_class, ("left", "right")))}]
-{CODES}
+{_codes(3)}
 [[task]]
 id = "volume"
 name = "Volume"
@@ -70,7 +73,7 @@ prompts = ["volume {{value}}"]
 values = {{ first = 0, last = 100 }}
 reportable = {{ first = -100, last = 100 }}
 unit = {{ value = "ml", scheme = "UCUM", meaning = "millilitre" }}
-{CODES}
+{_codes(4)}
 """
 
 
@@ -78,6 +81,7 @@ class AxisModel:
     """A `StudyModel` whose score of task number n is coordinate n of the embeddings; it knows no threshold."""
 
     image_size = 224
+    frames_at_once = 1
     calibration_digest = None
 
     def __init__(self, catalogue: Catalogue, identity: ModelIdentity, *, width: int = 16) -> None:
@@ -166,7 +170,7 @@ class Labelled:
             database=self.database,
             spool=self.spool,
             model=self.model,
-            gate=ViewGate(not_judged="the catalogue has no views"),
+            gate=ViewGate(not_judged="the model judges no views"),
             catalogue=self.catalogue,
             profile=PROFILE,
         )

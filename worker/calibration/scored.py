@@ -128,9 +128,14 @@ class Source:
         """Of kept clips those that the view gate lets through, as a model takes them."""
         judged = [(clip, self.gate.judge(clip.sop_instance_uid, clip.frames)) for clip in clips]
         return [
-            EmbeddedClip(sop_instance_uid=clip.sop_instance_uid, embeddings=clip.frames, view=gate.call)
-            for clip, gate in judged
-            if gate.skip_reason is None
+            EmbeddedClip(
+                sop_instance_uid=clip.sop_instance_uid,
+                embeddings=clip.frames,
+                view=self.gate.restricting(call),
+                preprocessing_profile=self.profile,
+            )
+            for clip, call in judged
+            if call.skip_reason is None
         ]
 
 

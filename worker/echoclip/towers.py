@@ -18,6 +18,7 @@ make_torchvision_importable()
 import open_clip  # noqa: E402  needs torchvision to be importable
 
 from worker.echoclip.acceleration import accelerated  # noqa: E402  timm, likewise
+from worker.echoclip.texts import encode_texts  # noqa: E402
 
 FRAMES_AT_ONCE = {"cpu": 4, "cuda": 64}
 """On a CPU ConvNeXt-Base's largest tensor is then 26 MB: glibc gives every one above 32 MB fresh pages to be filled."""
@@ -88,8 +89,7 @@ class Towers:
         return (frames.to(self.device).float() * self._scale + self._shift).permute(0, 3, 1, 2)
 
     def _embed_tokens(self, tokens: Tensor) -> Tensor:
-        embedded: Tensor = self.model.encode_text(tokens.to(self.device), normalize=False)
-        return embedded
+        return encode_texts(self.model, tokens.to(self.device))
 
     def _tower(self, frames: Tensor) -> Tensor:
         embedded: Tensor = self._image_tower(self.images(frames).to(self.precision))

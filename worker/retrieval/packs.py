@@ -35,8 +35,9 @@ def retrieval_pack(settings: Settings) -> RetrievalPack:
         None is active, and nothing was scored yet, even by the UNTRAINED model.
     """
     for_retrieval = chosen_folder(settings, PackUse.RETRIEVAL)
-    folder = for_retrieval or chosen_folder(settings, PackUse.SCORING) or settings.packs_dir / UNTRAINED_FOLDER
-    if not folder.is_dir():
+    chosen = for_retrieval or chosen_folder(settings, PackUse.SCORING)
+    folder = chosen or settings.packs_dir / UNTRAINED_FOLDER
+    if chosen is None and not folder.is_dir():
         raise SearchError("no model pack is active, and no study has been scored yet: there is nothing to search")
     pack = look_into_pack(folder)
     while pack.manifest.base is not None:  # a head on another pack's embeddings reads no text itself
