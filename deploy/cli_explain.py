@@ -38,9 +38,8 @@ def explain(
     import numpy as np  # noqa: PLC0415  commands load what they need: --help is quick
 
     from config.catalogue import load_catalogue  # noqa: PLC0415
-    from worker.echoclip.explaining import explain_clip  # noqa: PLC0415
+    from worker.echoclip.explaining import explain_clip, load_explainable_pack  # noqa: PLC0415
     from worker.echoclip.heat_sheet import frames_shown, heat_sheet, stated  # noqa: PLC0415
-    from worker.loading import load_scoring_pack, scoring_folder  # noqa: PLC0415
     from worker.models import Surroundings  # noqa: PLC0415
     from worker.pixels.clip import read_clip  # noqa: PLC0415
     from worker.pixels.profiles import PROFILES  # noqa: PLC0415
@@ -51,7 +50,7 @@ def explain(
     except ClipError as error:
         raise ClipError(f"{file} gives the model no clip: {error}") from error
     surroundings = Surroundings(settings=settings, catalogue=catalogue, cache=settings.data_dir / "cache")
-    pack = load_scoring_pack(scoring_folder(settings))
+    pack = load_explainable_pack(settings)
     explanation = explain_clip(pack, surroundings, clip, task, value=value, outcome=grade, is_blurred=blur)
     shown = frames_shown(explanation, frame)
     if out is not None:

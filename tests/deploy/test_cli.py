@@ -37,8 +37,8 @@ from tests.worker.pipeline import Pipeline
 from tests.worker.scripted import ScriptedTowers, scripted_scorer
 
 COMMANDS = (
-    "up", "demo", "node", "worker", "beat", "send", "fetch", "studies", "study", "requeue", "close", "clip", "doctor",
-    "callers", "quarantine", "db", "db upgrade", "rules", "rules list", "rules test", "rules apply",
+    "up", "demo", "node", "worker", "beat", "send", "fetch", "studies", "study", "requeue", "close", "clip", "explain",
+    "doctor", "callers", "quarantine", "db", "db upgrade", "rules", "rules list", "rules test", "rules apply",
     "rules forwards", "search", "similar", "same-patient", "rank", "spool", "spool check", "spool rebuild",
 )  # fmt: skip
 

@@ -6,12 +6,14 @@ from statistics import median_low
 from config.catalogue import Catalogue
 from config.clinical_tasks import PLACEHOLDER, AnyTask, BinaryTask, ClassTask, RegressionTask, Wording
 from config.errors import ConfigurationError, ModelPackError
+from config.settings import Settings
 from db.runs import ModelIdentity, TaskResult
 from worker.echoclip.grad_cam import Maps, on_one_scale, support_maps
 from worker.echoclip.model import model_of
 from worker.echoclip.towers import Towers
+from worker.loading import load_scoring_pack, scoring_folder
 from worker.models import EmbeddedClip, Surroundings
-from worker.packs.folder import ModelPack
+from worker.packs.folder import ModelPack, look_into_pack
 from worker.packs.manifest import OPEN_CLIP
 from worker.pixels.clip import Clip
 
@@ -33,7 +35,7 @@ class Explanation:
     """Of that answer, as the text tower reads them."""
     clip: Clip
     support: float
-    """The largest value of all maps, as the dot product of embeddings; 0: nothing in the clip speaks for it."""
+    """The largest value of all maps before they were scaled; 0: nothing in the clip speaks for the answer."""
     maps: Maps
     """float32 [T, S, S], 0..1 on one scale for the clip: 1 is `support`."""
 
@@ -57,11 +59,16 @@ def prompts_to_explain(task: AnyTask, result: TaskResult) -> list[str]:
             estimate = estimate_of(result)
             if estimate is None:
                 return []
-            nearest = min(task.values.numbers, key=lambda number: abs(number - estimate))
-            return [prompt.replace(PLACEHOLDER, str(nearest)) for prompt in task.prompts]
+            value = str(nearest_value(task, estimate))
+            return [prompt.replace(PLACEHOLDER, value) for prompt in task.prompts]
         case ClassTask():
             outcome = task.outcome(result.outcome) if result.outcome is not None else None
             return [] if outcome is None else list(outcome.prompts)
+
+
+def nearest_value(task: RegressionTask, estimate: float) -> int:
+    """The value nearest to an estimate that the task has prompts for; of two the lower."""
+    return min(task.values.numbers, key=lambda number: abs(number - estimate))
 
 
 def estimate_of(result: TaskResult) -> float | None:
@@ -70,6 +77,24 @@ def estimate_of(result: TaskResult) -> float | None:
         return result.value
     # The median of the clips, as a study's estimate is; of two in the middle the lower.
     return median_low(clip.value for clip in result.clips) if result.clips else None
+
+
+def load_explainable_pack(settings: Settings) -> ModelPack:
+    """The pack that scores.
+
+    Raises
+    ------
+    ModelPackError
+        As `load_scoring_pack`; or its model answers without prompts, of which there is no heat map.
+    """
+    folder = scoring_folder(settings)
+    kind = look_into_pack(folder).manifest.kind
+    if kind != OPEN_CLIP:
+        raise ModelPackError(
+            f"model pack {folder}: a heat map is of a prompt, and a model of kind {kind!r} answers without any; name a "
+            f"pack of kind {OPEN_CLIP!r} in model.pack, as the one that it builds on"
+        )
+    return load_scoring_pack(folder)
 
 
 def explain_clip(
@@ -88,6 +113,8 @@ def explain_clip(
 
     Parameters
     ----------
+    pack
+        Of kind open-clip: `load_explainable_pack`.
     value
         Regression: explain this number instead of the estimate.
     outcome
@@ -98,14 +125,9 @@ def explain_clip(
     ConfigurationError
         The catalogue has no such task, or the task no such value or class.
     ModelPackError
-        The pack's model takes no prompts, or its image tower is not suitable.
+        Its weights do not fit its configuration, or its image tower has no convolutional stages.
     """
     alone = replace(surroundings, catalogue=_alone(surroundings.catalogue, task_id))
-    if pack.manifest.kind != OPEN_CLIP:
-        raise ModelPackError(
-            f"model pack {pack.folder}: a model of kind {pack.manifest.kind!r} answers without prompts, and a heat map "
-            f"needs one; name a pack of kind {OPEN_CLIP!r} in model.pack"
-        )
     settings = surroundings.settings
     towers = Towers(pack, device=settings.model.device, precision=settings.model.precision)
     model = model_of(pack, towers, alone)

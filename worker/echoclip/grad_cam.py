@@ -82,7 +82,7 @@ def heat_maps(towers: ExplainedTowers, frames: Frames, prompt_embeddings: Tensor
 def support_maps(
     towers: ExplainedTowers, frames: Frames, prompt_embeddings: Tensor, *, is_blurred: bool = False
 ) -> Maps:
-    """The same before they are brought to one scale: 0 or more, in the unit of the dot product; clips can be compared.
+    """The same before they are brought to one scale: 0 or more, so that clips can be compared.
 
     Computed in float32 whatever precision the towers embed in: a gradient in bfloat16 is off by a percent and more in
     each channel, and hundreds of them are summed here, of both signs.

@@ -11,7 +11,7 @@ from config.labels import ModelLabel
 from dicom_node.report.answers import explanation as in_words
 from dicom_node.report.answers import outcome_name
 from dicom_node.report.wording import LIMITS_OF_USE
-from worker.echoclip.explaining import Explanation, estimate_of
+from worker.echoclip.explaining import Explanation, estimate_of, nearest_value
 from worker.echoclip.overlay import jet, overlay
 from worker.pixels.drawing import (
     FAINT,
@@ -128,7 +128,8 @@ def _explained(explanation: Explanation) -> str:
     explained = explanation.explained
     match explanation.task:
         case RegressionTask() as task:
-            return f"{task.name} of {estimate_of(explained):.3g} {task.unit.meaning}"
+            value = nearest_value(task, estimate_of(explained) or 0.0)
+            return f"{task.name} of {value} {task.unit.meaning}"
         case BinaryTask() as task:
             return f"{task.name}: present"
         case ClassTask() as task:
@@ -144,8 +145,8 @@ def _scale(explanation: Explanation) -> str:
     if not explanation.support:
         return NO_SUPPORT
     silent = sum(not frame.any() for frame in explanation.maps)
-    said = f"1 is the most of all sampled frames, {explanation.support:.3g} of the dot product"
-    return f"{said}; in {silent} of {len(explanation.maps)} frames there is nothing" if silent else said
+    said = f"1 is the largest value of all sampled frames, {explanation.support:.3g} before it was scaled"
+    return f"{said}; nothing speaks for it in {silent} of {len(explanation.maps)} frames" if silent else said
 
 
 def _counted(number: int, noun: str) -> str:

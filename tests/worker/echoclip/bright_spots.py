@@ -19,17 +19,21 @@ class Brightness(nn.Module):
 
 
 class SpotTower(nn.Module):
-    """The embedding is (mean of the bright channel, mean of the dark one): each has a direction of its own."""
+    """The embedding is (mean of the bright channel, mean of the dark one): each has a direction of its own.
+
+    `importance`, [S/4, S/4], makes it a weighted mean: 1 everywhere is the plain one.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.importance = nn.Parameter(torch.ones(SQUARES, SQUARES))
         self.trunk = nn.Module()
         self.trunk.stages = nn.ModuleList([nn.Identity(), Brightness()])
 
     def forward(self, images: Tensor) -> Tensor:
         for stage in self.trunk.stages:
             images = stage(images)
-        return images.mean(dim=(2, 3))
+        return (images * self.importance).mean(dim=(2, 3))
 
 
 class SpotTowers:

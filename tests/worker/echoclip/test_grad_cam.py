@@ -141,6 +141,16 @@ def test_the_values_are_those_that_can_be_worked_out_by_hand() -> None:
     np.testing.assert_allclose(both, 0.5 / SQUARES**2, rtol=1e-5)
 
 
+def test_a_channel_has_one_weight_the_mean_of_its_gradient_over_the_picture() -> None:
+    """The tower looks at its right half alone, and a map shows what it finds there everywhere: so it is defined."""
+    towers = SpotTowers()
+    with torch.no_grad():
+        towers.model.visual.importance[:, : SQUARES // 2] = 0
+        towers.model.visual.importance[:, SQUARES // 2 :] = 3
+    (support,) = support_maps(towers, np.full((1, SIDE, SIDE, 3), 51, np.uint8), BRIGHT)
+    np.testing.assert_allclose(support, 1.5 * 0.2 / SQUARES**2, rtol=1e-5)
+
+
 def test_what_moves_in_the_picture_moves_in_the_map() -> None:
     left, right = heat_maps(SpotTowers(), np.stack([frame_with_spot(3, 2), frame_with_spot(3, 4)]), BRIGHT)
     np.testing.assert_allclose(right, np.roll(left, 2 * SQUARE, axis=1), atol=1e-6)
