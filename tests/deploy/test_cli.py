@@ -167,7 +167,8 @@ def test_a_model_pack_that_is_none_stops_up_at_its_start(
     monkeypatch.setenv("ECHOWORKER_MODEL__PACK", str(installation.folder))
     run = installation.command("up")
     assert (run.returncode, run.stdout) == (1, "")
-    said = f"error: model pack {installation.folder}: has no open_clip_model.safetensors; install the pack again"
+    folder = installation.folder
+    said = f"error: model pack {folder}: has no manifest.json; make it a pack: echoworker packs import {folder}"
     assert run.stderr.strip() == said
 
 

@@ -126,6 +126,10 @@ def load_pack(folder: Path) -> ModelPack:
 def _opened(folder: Path) -> ModelPack:
     if not folder.is_dir():
         raise ModelPackError(f"model pack {folder}: no such folder; check model.pack")
+    if not (folder / MANIFEST).is_file():
+        raise ModelPackError(
+            f"model pack {folder}: has no {MANIFEST}; make it a pack: echoworker packs import {folder}"
+        )
     manifest, digest = read_manifest(folder)
     identity = ModelIdentity(
         name=manifest.name, version=manifest.version, family=manifest.family, label=manifest.label, digest=digest
