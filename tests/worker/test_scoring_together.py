@@ -10,6 +10,7 @@ from torch import Tensor
 from config.settings import load_settings
 from config.steps import Step
 from db.leases import claim
+from db.studies import requeue
 from tests.support.clips import SMALL, as_study_of_its_own
 from tests.worker.pipeline import Pipeline
 from tests.worker.scripted import ScriptedTowers, scripted_model
@@ -28,6 +29,7 @@ class Recording:
         self._model = model
         self.batches: list[int] = []
         self.at_most: int | None = None
+        self.frames_at_once = model.frames_at_once
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._model, name)
@@ -85,6 +87,18 @@ def test_as_many_are_taken_along_as_fill_the_device_those_that_wait_longest_firs
     assert len({run.run_uid for run in runs if run}) == 3
 
 
+@pytest.mark.parametrize("frames_at_once", [1, 10_000])
+def test_a_study_that_is_scored_from_what_is_kept_takes_none_along(pipeline: Pipeline, frames_at_once: int) -> None:
+    model = model_in(pipeline, frames_at_once=10_000)
+    pipeline.run(STUDIES[0], [Step.SCORE])
+    model.frames_at_once = frames_at_once
+    for uid in STUDIES:
+        with pipeline.context.database.write() as session:
+            requeue(session, uid, now=datetime.now(UTC), step=Step.SCORE)
+    pipeline.run(STUDIES[1], [Step.SCORE])
+    assert states(pipeline) == ["PREPARED", "SCORED", "PREPARED", "PREPARED"]
+
+
 def test_what_was_taken_along_is_not_scored_twice_when_its_message_comes(pipeline: Pipeline) -> None:
     model = model_in(pipeline, frames_at_once=10_000)
     pipeline.run(STUDIES[0], [Step.SCORE])
@@ -105,10 +119,10 @@ def test_the_next_step_of_each_is_announced(pipeline: Pipeline) -> None:
 
 def test_one_whose_frames_are_lost_fails_alone(pipeline: Pipeline) -> None:
     model_in(pipeline, frames_at_once=10_000)
-    (clip,) = pipeline.detail(STUDIES[2]).clips
+    (clip,) = pipeline.detail(STUDIES[3]).clips
     pipeline.context.spool.absolute(str(clip.tensor_path)).unlink()
     pipeline.run(STUDIES[0], [Step.SCORE])
-    assert states(pipeline) == ["SCORED", "SCORED", "FAILED", "SCORED"]
+    assert states(pipeline) == ["SCORED", "SCORED", "SCORED", "FAILED"]
 
 
 def test_a_damaged_one_fails_alone(pipeline: Pipeline) -> None:
