@@ -10,6 +10,7 @@ from torch import Tensor
 from config.settings import load_settings
 from config.steps import Step
 from db.leases import claim
+from db.schema import Study
 from db.studies import requeue
 from tests.support.clips import SMALL, as_study_of_its_own
 from tests.worker.pipeline import Pipeline
@@ -85,6 +86,14 @@ def test_as_many_are_taken_along_as_fill_the_device_those_that_wait_longest_firs
     runs = [pipeline.detail(uid).run for uid in (STUDIES[0], STUDIES[1], STUDIES[3])]
     assert [run and run.study_instance_uid for run in runs] == [STUDIES[0], STUDIES[1], STUDIES[3]]
     assert len({run.run_uid for run in runs if run}) == 3
+
+
+def test_one_that_was_tried_before_goes_alone(pipeline: Pipeline) -> None:
+    model_in(pipeline, frames_at_once=10_000)
+    with pipeline.context.database.write() as session:
+        session.get_one(Study, pipeline.id_of(STUDIES[0])).attempts = 1
+    pipeline.run(STUDIES[0], [Step.SCORE])
+    assert states(pipeline) == ["SCORED", "PREPARED", "PREPARED", "PREPARED"]
 
 
 @pytest.mark.parametrize("frames_at_once", [1, 10_000])
