@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import torch
 from torch import Tensor
 
 from config.settings import load_settings
@@ -140,6 +141,22 @@ def test_a_damaged_one_fails_alone(pipeline: Pipeline) -> None:
     pipeline.context.spool.absolute(str(clip.tensor_path)).write_bytes(b"no tensor")
     pipeline.run(STUDIES[0], [Step.SCORE])
     assert states(pipeline) == ["FAILED", "SCORED", "SCORED", "SCORED"]
+
+
+def test_one_of_which_the_model_makes_no_numbers_gets_no_answers_and_keeps_its_attempts(pipeline: Pipeline) -> None:
+    model = model_in(pipeline, frames_at_once=10_000)
+    embed = model.embed
+
+    def overflowing(clips: Sequence[Frames]) -> list[Tensor]:
+        first, *others = embed(clips)
+        return [first * torch.nan, *others]
+
+    model.embed = overflowing  # type: ignore[method-assign]
+    pipeline.run(STUDIES[0], [Step.SCORE])
+    assert states(pipeline) == ["PREPARED", "SCORED", "SCORED", "SCORED"]
+    study = pipeline.detail(STUDIES[0]).study
+    assert "makes no numbers of instance" in str(study.reason)
+    assert study.attempts == 0
 
 
 def test_where_all_together_fail_each_is_tried_by_itself(pipeline: Pipeline) -> None:
