@@ -63,6 +63,8 @@ def _run_if_due(context: WorkerContext, step: Step, study_id: int, work: Togethe
     lease_s = context.settings.pipeline.lease_s
 
     def further() -> Claim | None:
+        if held.attempt > 1:  # it may be what the worker died of: alone this time
+            return None
         claimed = _claim_next(context, step, [each.study_id for each in claims])
         if claimed is not None:
             emit(Event.STEP_STARTED, **_facts(claimed))

@@ -54,6 +54,17 @@ def test_what_another_holds_or_is_not_due_is_passed_over(
     assert [each and each.study_id for each in taken] == [free, None]
 
 
+def test_one_whose_worker_died_is_not_taken_along(
+    registry: Database, received: Callable[..., ReceivedInstance], pipeline: PipelineSettings, now: datetime
+) -> None:
+    died, untried = waiting(registry, received, now, "1.2.1", "1.2.2")
+    with registry.write() as session:
+        assert claim(session, died, Step.PREPARE, owner="dead", now=now, pipeline=pipeline)
+    later = now + timedelta(seconds=pipeline.lease_s + 1)
+    taken = [take_next(registry, pipeline, later) for _ in range(2)]
+    assert [each and each.study_id for each in taken] == [untried, None]
+
+
 def test_a_step_can_send_its_study_back_with_fresh_attempts_and_a_reason(
     registry: Database, received: Callable[..., ReceivedInstance], pipeline: PipelineSettings, now: datetime
 ) -> None:

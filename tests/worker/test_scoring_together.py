@@ -5,11 +5,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import torch
 from torch import Tensor
 
 from config.settings import load_settings
 from config.steps import Step
 from db.leases import claim
+from db.schema import Study
+from db.studies import requeue
 from tests.support.clips import SMALL, as_study_of_its_own
 from tests.worker.pipeline import Pipeline
 from tests.worker.scripted import ScriptedTowers, scripted_model
@@ -28,6 +31,7 @@ class Recording:
         self._model = model
         self.batches: list[int] = []
         self.at_most: int | None = None
+        self.frames_at_once = model.frames_at_once
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._model, name)
@@ -85,6 +89,26 @@ def test_as_many_are_taken_along_as_fill_the_device_those_that_wait_longest_firs
     assert len({run.run_uid for run in runs if run}) == 3
 
 
+def test_one_that_was_tried_before_goes_alone(pipeline: Pipeline) -> None:
+    model_in(pipeline, frames_at_once=10_000)
+    with pipeline.context.database.write() as session:
+        session.get_one(Study, pipeline.id_of(STUDIES[0])).attempts = 1
+    pipeline.run(STUDIES[0], [Step.SCORE])
+    assert states(pipeline) == ["SCORED", "PREPARED", "PREPARED", "PREPARED"]
+
+
+@pytest.mark.parametrize("frames_at_once", [1, 10_000])
+def test_a_study_that_is_scored_from_what_is_kept_takes_none_along(pipeline: Pipeline, frames_at_once: int) -> None:
+    model = model_in(pipeline, frames_at_once=10_000)
+    pipeline.run(STUDIES[0], [Step.SCORE])
+    model.frames_at_once = frames_at_once
+    for uid in STUDIES:
+        with pipeline.context.database.write() as session:
+            requeue(session, uid, now=datetime.now(UTC), step=Step.SCORE)
+    pipeline.run(STUDIES[1], [Step.SCORE])
+    assert states(pipeline) == ["PREPARED", "SCORED", "PREPARED", "PREPARED"]
+
+
 def test_what_was_taken_along_is_not_scored_twice_when_its_message_comes(pipeline: Pipeline) -> None:
     model = model_in(pipeline, frames_at_once=10_000)
     pipeline.run(STUDIES[0], [Step.SCORE])
@@ -105,10 +129,10 @@ def test_the_next_step_of_each_is_announced(pipeline: Pipeline) -> None:
 
 def test_one_whose_frames_are_lost_fails_alone(pipeline: Pipeline) -> None:
     model_in(pipeline, frames_at_once=10_000)
-    (clip,) = pipeline.detail(STUDIES[2]).clips
+    (clip,) = pipeline.detail(STUDIES[3]).clips
     pipeline.context.spool.absolute(str(clip.tensor_path)).unlink()
     pipeline.run(STUDIES[0], [Step.SCORE])
-    assert states(pipeline) == ["SCORED", "SCORED", "FAILED", "SCORED"]
+    assert states(pipeline) == ["SCORED", "SCORED", "SCORED", "FAILED"]
 
 
 def test_a_damaged_one_fails_alone(pipeline: Pipeline) -> None:
@@ -117,6 +141,22 @@ def test_a_damaged_one_fails_alone(pipeline: Pipeline) -> None:
     pipeline.context.spool.absolute(str(clip.tensor_path)).write_bytes(b"no tensor")
     pipeline.run(STUDIES[0], [Step.SCORE])
     assert states(pipeline) == ["FAILED", "SCORED", "SCORED", "SCORED"]
+
+
+def test_one_of_which_the_model_makes_no_numbers_gets_no_answers_and_keeps_its_attempts(pipeline: Pipeline) -> None:
+    model = model_in(pipeline, frames_at_once=10_000)
+    embed = model.embed
+
+    def overflowing(clips: Sequence[Frames]) -> list[Tensor]:
+        first, *others = embed(clips)
+        return [first * torch.nan, *others]
+
+    model.embed = overflowing  # type: ignore[method-assign]
+    pipeline.run(STUDIES[0], [Step.SCORE])
+    assert states(pipeline) == ["PREPARED", "SCORED", "SCORED", "SCORED"]
+    study = pipeline.detail(STUDIES[0]).study
+    assert "makes no numbers of instance" in str(study.reason)
+    assert study.attempts == 0
 
 
 def test_where_all_together_fail_each_is_tried_by_itself(pipeline: Pipeline) -> None:

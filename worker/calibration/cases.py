@@ -67,7 +67,8 @@ def read_cases(path: Path, tasks: Sequence[AnyTask]) -> CaseFile:
             continue
         uid = row["study_instance_uid"]
         if len(uid) > _UID_LENGTH or not _UID.match(uid):
-            raise CalibrationError(f"{where}: {uid[:80]!r} is no Study Instance UID")
+            # Not what stands there: with the wrong column it is a name, or a patient's number.
+            raise CalibrationError(f"{where}: what stands under study_instance_uid is no Study Instance UID")
         if not row["truth"]:
             without_truth += 1
             continue

@@ -5,6 +5,7 @@ and the views, to its base. It shows that another kind of model is a pack, and n
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -35,10 +36,11 @@ def load(pack: ModelPack, surroundings: Surroundings) -> StudyModel:
     ConfigurationError
         The site's calibration is not valid.
     """
-    settings = surroundings.settings
+    settings, trained = surroundings.settings, read_head(pack.folder)
+    of_base = replace(surroundings, catalogue=_asked_anyhow(surroundings.catalogue, trained.head.answers.task_id))
     return LinearProbe(
-        load_model(resolve_base(pack, settings.packs_dir), surroundings),
-        read_head(pack.folder),
+        load_model(resolve_base(pack, settings.packs_dir), of_base),
+        trained,
         pack.identity,
         surroundings.catalogue,
         profile=settings.pixels.profile,
@@ -87,6 +89,7 @@ class LinearProbe:
         self._base = base
         self._head = head
         self._task = head.require_task(catalogue.task(head.answers.task_id))
+        self._asked_if_mine = {task.id: task for task in catalogue.tasks if task.asked_if == self._task.id}
         asked = {"embedder": base.embedder, "prompts_digest": head.digest, "profile": profile}
         found = None if calibration is None else calibration.holding_for(self._task.id, **asked)
         self._decider = _decider(trained, found)
@@ -128,7 +131,14 @@ class LinearProbe:
         """See `StudyModel`."""
         results = self._base.answer(clips)
         mine = self._answer(clips, {result.task_id: result for result in results})
-        return tuple(mine if result.task_id == mine.task_id else result for result in results)
+        return tuple(mine if result.task_id == mine.task_id else self._below(mine, result) for result in results)
+
+    def _below(self, mine: TaskResult, result: TaskResult) -> TaskResult:
+        """The base's answer, but for a task that is asked only where this head says PRESENT."""
+        task = self._asked_if_mine.get(result.task_id)
+        if task is None or mine.verdict is Verdict.PRESENT:
+            return result
+        return _abstained(task, f"asked only where {self._task.name} is PRESENT; it is {mine.verdict}")
 
     def _answer(self, clips: Sequence[EmbeddedClip], others: dict[str, TaskResult]) -> TaskResult:
         task = self._task
@@ -189,6 +199,14 @@ def usable_clips(clips: Sequence[EmbeddedClip], views: Sequence[str]) -> list[Em
     return [
         clip for clip in clips if not views or clip.view is None or not clip.view.is_heart or clip.view.view in views
     ]
+
+
+def _asked_anyhow(catalogue: Catalogue, task_id: str) -> Catalogue:
+    """For the base: whether a task below the head's is asked is for the head to say, not for the base's own answer."""
+    tasks = tuple(
+        task.model_copy(update={"asked_if": None}) if task.asked_if == task_id else task for task in catalogue.tasks
+    )
+    return catalogue.model_copy(update={"tasks": tasks})
 
 
 def _decider(trained: TrainedHead, found: TaskCalibration | None) -> Decider:

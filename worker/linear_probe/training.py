@@ -185,11 +185,16 @@ def _with_decision(head: Head, findings: Findings, training: Training) -> Traine
     description = HeadDescription(
         format=1,
         answers=head.answers,
-        threshold=chosen.threshold if chosen else None,
+        threshold=_as_probability(chosen.threshold) if chosen else None,
         cut_points=chosen.cut_points if chosen else None,
         training=training,
     )
     return TrainedHead(head=head, description=description)
+
+
+def _as_probability(threshold: float | None) -> float | None:
+    """One that calls every case PRESENT lies below the lowest score, and may so be below 0."""
+    return None if threshold is None else max(threshold, 0.0)
 
 
 def _training(

@@ -13,7 +13,7 @@ import numpy as np
 from sqlalchemy.orm import Session
 from torch import Tensor
 
-from config.errors import ClipError, SpoolError
+from config.errors import ClipError, ModelPackError, SpoolError
 from db.embeddings import (
     StoredEmbeddings,
     embeddings_of,
@@ -150,6 +150,7 @@ def _frames_of(context: WorkerContext, study: StudyClips) -> list[Frames]:
 
 
 def _keep(context: WorkerContext, model: StudyModel, study: StudyClips, embeddings: list[Tensor]) -> None:
+    _require_numbers(model, study, embeddings)
     study.embeddings[model.embedder] = embeddings
     held = study.held
     path = embeddings_path(
@@ -175,6 +176,16 @@ def _keep(context: WorkerContext, model: StudyModel, study: StudyClips, embeddin
             created_at=datetime.now(UTC),
         )
     )
+
+
+def _require_numbers(model: StudyModel, study: StudyClips, embeddings: Sequence[Tensor]) -> None:
+    """Of what is not a number every score would be none, and every finding ABSENT: nothing is above a threshold."""
+    for clip, frames in zip(study.clips, embeddings, strict=True):
+        if not bool(frames.isfinite().all()):
+            raise ModelPackError(
+                f"model {model.identity.name} makes no numbers of instance {clip.sop_instance_uid}: verify its pack, "
+                "or set model.precision to float32"
+            )
 
 
 def _load(context: WorkerContext, clip: PreparedClip) -> Frames:

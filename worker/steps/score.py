@@ -50,13 +50,16 @@ def score_prepared_studies(context: WorkerContext, held: Claim, further: Further
     to_embed = 0
     claim: Claim | None = held
     while claim is not None:
-        study = attempted(partial(_begin, context, scorer, claim))
+        study, added = attempted(partial(_begin, context, scorer, claim)), 0
         if isinstance(study, StudyClips):
             ready.append(study)
-            to_embed += 0 if scorer.model.embedder in study.embeddings else study.frame_count
+            added = 0 if scorer.model.embedder in study.embeddings else study.frame_count
         else:
             attempts.append((claim, study))
-        claim = further() if to_embed < scorer.model.frames_at_once else None
+        to_embed += added
+        # One that brings the device nothing is the last: of studies to be scored from what is kept, as many may wait
+        # as there are in the registry.
+        claim = further() if added and to_embed < scorer.model.frames_at_once else None
     failed = _embed(context, scorer, ready)
     for study in ready:
         if (error := failed.get(study.held.study_id)) is not None:

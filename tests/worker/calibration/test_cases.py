@@ -78,7 +78,11 @@ def test_a_line_that_comes_twice_counts_once_and_one_without_a_truth_not_at_all(
         ("volume", "study_instance_uid,truth\n1.2.3,nan\n", "line 2: truth 'nan'.*millilitre"),
         ("volume", "study_instance_uid,truth\n1.2.3,inf\n", "line 2: truth 'inf'"),
         ("grade", "study_instance_uid,truth\n1.2.3,3\n", "line 2: truth '3'.*none, mild, severe"),
-        ("device", "study_instance_uid,truth\nDoe^John,1\n", "line 2: .* is no Study Instance UID"),
+        (
+            "device",
+            "study_instance_uid,truth\nDoe^John,1\n",
+            "line 2: what stands under study_instance_uid is no Study Instance UID",
+        ),
         ("device", "study_instance_uid,truth\n1.2.3\n", "line 2: has 1 columns"),
         ("device", "uid,truth\n1.2.3,1\n", "no column study_instance_uid"),
         ("device", "truth,truth,study_instance_uid\n1,1,1.2.3\n", "names truth more than once"),

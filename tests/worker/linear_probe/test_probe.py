@@ -26,12 +26,14 @@ from config.settings import load_settings
 from db.runs import ModelIdentity, TaskResult, Verdict, ViewCall
 from tests.support.labelled import CATALOGUE, PROFILE, AxisModel, Labelled, pack_kinds
 from worker.calibration.cases import CaseFile
+from worker.calibration.judging import Findings, judge
 from worker.calibration.resampling import Groups
+from worker.calibration.scored import TaskCases
 from worker.calibration.thresholds import ThresholdRule
 from worker.linear_probe.fitting import fit
 from worker.linear_probe.head import read_head
 from worker.linear_probe.making import MadeProbe, make_probe
-from worker.linear_probe.model import METHOD, LinearProbe
+from worker.linear_probe.model import METHOD, LinearProbe, load
 from worker.linear_probe.packing import label_of
 from worker.linear_probe.training import EmbeddedCase, train
 from worker.models import EmbeddedClip, StudyModel, Surroundings
@@ -252,6 +254,44 @@ def test_all_other_tasks_are_left_to_the_base(device: tuple[Labelled, Path, Made
     assert probe.identity == PROBE
     assert probe.wording_digest("grade") == labelled.model.wording_digest("grade")
     assert probe.wording_digest("device") != labelled.model.wording_digest("device")
+
+
+def test_what_is_asked_only_where_the_head_finds_it_goes_by_the_head_and_not_by_the_base(
+    device: tuple[Labelled, Path, MadeProbe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labelled, folder, _ = device
+    file = tmp_path / "tasks.toml"
+    file.write_text(CATALOGUE.replace('id = "place"', 'id = "place"\nasked_if = "device"'))
+    asked_of_base = []
+
+    def base(_pack: object, surroundings: Surroundings) -> StudyModel:
+        asked_of_base.extend(task.asked_if for task in surroundings.catalogue.tasks)
+        return labelled.model
+
+    monkeypatch.setattr("worker.linear_probe.model.load_model", base)
+    settings = load_settings(data_dir=labelled.data_dir)
+    surroundings = Surroundings(settings=settings, catalogue=load_catalogue(file), cache=tmp_path)
+    probe = load(load_pack(folder), surroundings)
+    assert set(asked_of_base) == {None}
+    generator = torch.Generator().manual_seed(99)
+    present, absent = shown(clip(3, generator)), shown(clip(-3, generator))
+    assert result_of(probe, present, "place") == result_of(labelled.model, present, "place")
+    place = result_of(probe, absent, "place")
+    assert (place.verdict, place.outcome) == (Verdict.ABSTAINED, None)
+    assert "asked only where Device is PRESENT; it is ABSENT" in str(place.reason)
+
+
+def test_a_threshold_below_every_score_is_a_probability_all_the_same(
+    labelled: Labelled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def all_present(cases: TaskCases, rule: ThresholdRule, *, source: str) -> Findings:
+        found = judge(cases, rule, source=source)
+        assert found.calibration is not None
+        return replace(found, calibration=found.calibration.model_copy(update={"threshold": -0.02}))
+
+    monkeypatch.setattr("worker.linear_probe.training.judge", all_present)
+    made = trained(studies(labelled, "device", 40, strength=1.0), "device", labelled.data_dir / "probe")
+    assert read_head(made.pack.folder).description.threshold == 0
 
 
 def test_without_a_clip_of_its_views_it_abstains(device: tuple[Labelled, Path, MadeProbe]) -> None:
