@@ -108,6 +108,8 @@ def verify(name: Annotated[str, typer.Argument(metavar="[NAME]", help="By defaul
 
     settings = start("packs")
     packs = [find_pack(settings.packs_dir, name)] if name else installed_packs(settings.packs_dir)
+    if not packs:
+        _say("no pack is installed: nothing to verify")
     damaged = 0
     for installed in packs:
         try:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from config.errors import ModelPackError
@@ -26,7 +26,8 @@ def pack_facts(settings: Settings) -> list[Facts]:
 
 def packs_table(facts: list[Facts]) -> Table:
     """The same for people."""
-    table = Table("Pack", "Name", "Version", "Kind", "Family", "Label", "Digest", "MiB", "Used for", "Brings", "Note")
+    whole = Column("Pack", no_wrap=True)  # to be typed: half a name finds nothing
+    table = Table(whole, "Name", "Version", "Kind", "Family", "Label", "Digest", "MiB", "Used for", "Brings", "Note")
     for pack in facts:
         cells = [pack[key] or "" for key in ("pack", "name", "version", "kind", "family", "label")]
         note = pack["fault"] or ("" if pack["licence_accepted"] else "licence not accepted")

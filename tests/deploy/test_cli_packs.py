@@ -93,6 +93,7 @@ def test_a_licence_that_we_may_not_pass_on_is_named_with_the_place_where_it_is(
 
 def test_packs_are_listed_activated_verified_and_removed(settings: Settings, download: Path) -> None:
     assert "no pack is installed" in packs("list").stdout
+    assert "no pack is installed" in packs("verify").stdout
     one = installed(download, settings.packs_dir, name="One")
     two = installed(download, settings.packs_dir, name="Two")
     assert f"{one.name} is active for scoring" in packs("activate", "one").stdout
@@ -119,6 +120,11 @@ def test_packs_are_listed_activated_verified_and_removed(settings: Settings, dow
     assert "it is in use for scoring" in packs("remove", "one").stderr
     assert packs("remove", "two").stdout.strip() == f"{two.name} is removed"
     assert [found.name for found in installed_packs(settings.packs_dir)] == [one.name]
+
+
+def test_a_long_name_is_listed_whole_since_it_is_to_be_typed(settings: Settings, download: Path) -> None:
+    long = installed(download, settings.packs_dir, name="EchoCLIP northern hospitals")
+    assert long.name in packs("list").stdout
 
 
 def test_what_stands_in_the_way_of_an_activation_is_said(

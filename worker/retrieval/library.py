@@ -99,9 +99,14 @@ def open_library(settings: Settings, registry: Database, *, embedder: str) -> Li
     with registry.read() as session:
         without = count_unsearchable(session, **kind)
     if not index.clips:
+        unusable = without + len(update.unreadable)
         raise SearchError(
-            f"no study has embeddings of this model over clips prepared as {settings.pixels.profile}; scored studies "
-            f"that have none that can be used: {without + len(update.unreadable)}; requeue them with --step prepare"
+            f"no study has embeddings of this model over clips prepared as {settings.pixels.profile}; "
+            + (
+                f"scored studies that have none that can be used: {unusable}; requeue them with --step prepare"
+                if unusable
+                else "none has been scored yet, or the view gate left out all of their clips"
+            )
         )
     return Library(index=index, update=update, without_embeddings=without, **kind)
 

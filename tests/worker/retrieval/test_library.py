@@ -80,6 +80,12 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
     made.registry.close()
 
 
+def test_an_installation_that_has_scored_nothing_is_not_told_to_requeue(installation: Installation) -> None:
+    with pytest.raises(SearchError, match="none has been scored yet") as refused:
+        installation.library()
+    assert "requeue" not in str(refused.value)
+
+
 def test_a_study_is_found_by_its_newest_revision_alone(installation: Installation) -> None:
     installation.keep("1.1", 0, 1)
     assert installation.library().index.clips == 2
