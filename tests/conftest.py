@@ -5,12 +5,17 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.support import servers
 
 # Our own client's refused connections, while a node starts and stops, are what some tests wait for.
 logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
+
+# How long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 # Before anything loads torch, here and in the processes that tests start: its threads wait for each other by spinning,
 # and where several tests share the cores that takes most of them.
