@@ -47,6 +47,7 @@ class Event(StrEnum):
     LEASE_LOST = "lease lost: work discarded"
     STEPS_REAPED = "overdue steps announced again"
     MODEL_LOADED = "model loaded"
+    NOT_SEARCHABLE = "study scored, but the model for retrieval failed on it: search does not have it"
     OBJECT_SENT = "object sent"
     OBJECT_NOT_SENT = "object not accepted"
     COMMITMENT_REQUESTED = "storage commitment requested of us"
@@ -85,6 +86,7 @@ _WARNINGS = {
     Event.BROKER_AWAY,
     Event.STEP_FAILED,
     Event.LEASE_LOST,
+    Event.NOT_SEARCHABLE,
     Event.OBJECT_NOT_SENT,
     Event.STUDY_NOT_FETCHED,
     Event.PEER_OUT_OF_REACH,

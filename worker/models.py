@@ -39,6 +39,10 @@ class EmbeddedClip:
     preprocessing_profile: str | None = None
     """How its frames were made; None: as the settings say."""
 
+    def may_answer(self, views: Sequence[str]) -> bool:
+        """Whether a task of these views takes it: it shows one of them, or which one it shows is not sure."""
+        return not views or self.view is None or not self.view.is_heart or self.view.view in views
+
 
 class StudyModel(Protocol):
     """A loaded model, ready for studies; one for each process."""

@@ -1,11 +1,14 @@
 """What the model made of a study's frames is kept, and answers without them."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import Tensor
 
+from config.logs import Event, configure_logs
 from config.settings import load_settings
 from config.steps import Step
 from db.embeddings import StoredEmbeddings, embeddings_of
@@ -197,3 +200,21 @@ def test_a_study_that_shows_no_heart_is_judged_again_from_what_is_kept(
     without_embedding(pipeline, monkeypatch)
     assert pipeline.run(study, [Step.SCORE]).study.state == "SCORED"
     assert scripted_model(towers, context.catalogue, wider).embedder == context.scorer.model.embedder
+
+
+def test_where_the_second_model_fails_the_study_is_scored_and_search_goes_without_it(
+    pipeline: Pipeline, study: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logs(process="test")
+    context = pipeline.context
+    towers = ScriptedTowers(context.catalogue)
+    failing = scripted_model(towers, context.catalogue, context.settings.gate, embedder="f" * 64)
+    failing.embed = _without_memory  # type: ignore[method-assign]
+    context.scorer = replace(scripted_scorer(towers, context.catalogue, context.settings.gate), retrieval=failing)
+    assert pipeline.run(study, TO_REPORT).study.state == "REPORTED"
+    assert set(kept_of(pipeline, study)) == {context.scorer.model.embedder}
+    assert str(Event.NOT_SEARCHABLE) in capsys.readouterr().err
+
+
+def _without_memory(clips: object) -> list[Tensor]:
+    raise MemoryError

@@ -3,6 +3,7 @@
 from config.catalogue import Catalogue, load_catalogue
 from config.clinical_tasks import AnyTask
 from config.errors import ConfigurationError
+from config.labels import ModelLabel
 from config.settings import Settings
 from db.session import Database
 from dicom_node.spool import Spool
@@ -18,13 +19,18 @@ def open_source(settings: Settings, database: Database) -> Source:
     Raises
     ------
     ConfigurationError, ModelPackError
-        No pack is active; or the task catalogue or the model cannot be used.
+        No pack is active, or an UNTRAINED one; or the task catalogue or the model cannot be used.
     """
     catalogue = load_catalogue(settings.catalogue_path)
     folder = chosen_folder(settings, PackUse.SCORING)
     if folder is None:
         raise ConfigurationError("no model pack is active: a model with random weights cannot learn from cases")
     model = load_model_of(folder, settings, catalogue)
+    if model.identity.label is ModelLabel.UNTRAINED:
+        raise ConfigurationError(
+            f"the active model pack {model.identity.name} is UNTRAINED: a model with random weights cannot learn from "
+            "cases; activate another one: echoworker packs list"
+        )
     return Source(
         database=database,
         spool=Spool(settings.spool_dir),

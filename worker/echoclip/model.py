@@ -14,7 +14,6 @@ from torch import Tensor
 from config.calibration import load_calibration, site_calibration
 from config.catalogue import Catalogue
 from config.clinical_tasks import AnyTask
-from config.settings import Settings
 from db.runs import ModelIdentity, TaskResult, Verdict
 from worker.echoclip.answering import METHOD, Evidence, answer
 from worker.echoclip.decisions import Asking, DecidingCalibration, DecisionRule, decision_rule
@@ -67,7 +66,8 @@ class EchoClipModel:
         frames_at_once: int = 1,
         view_margin: float = 0.0,
         published: Mapping[str, PublishedTask] | None = None,
-        calibrations: Sequence[DecidingCalibration] = (),
+        site_calibration: DecidingCalibration | None = None,
+        pack_calibration: DecidingCalibration | None = None,
     ) -> None:
         """Put a model and a catalogue together. Prompts are embedded when they are first needed.
 
@@ -79,8 +79,8 @@ class EchoClipModel:
             The preprocessing of clips that do not say theirs.
         published
             The prompts that the model was published with, as `worded` takes them.
-        calibrations
-            The site's first, then that of the pack.
+        site_calibration, pack_calibration
+            What decides, the site's before that which came with the pack.
 
         Raises
         ------
@@ -97,15 +97,18 @@ class EchoClipModel:
         self._profile = profile
         self._logit_scale = logit_scale
         self._view_margin = view_margin
-        self._calibrations = tuple(calibrations)
+        self._site_calibration = site_calibration
+        self._calibrations = [found for found in (site_calibration, pack_calibration) if found is not None]
         self._asked = self._in_the_models_words(published)
 
     @cached_property
     def calibration_digest(self) -> str | None:
         """See `StudyModel`; what came with the pack is under the pack's own digest."""
-        rules = [self._rule(asked, self._profile) for asked in self._asked]
-        sites = {rule.calibration_digest for rule in rules} - {None}
-        return next((c.digest for c in self._calibrations[:1] if c.digest in sites), None)
+        if self._site_calibration is None:
+            return None
+        digest = self._site_calibration.digest
+        decides = any(self._rule(asked, self._profile).calibration_digest == digest for asked in self._asked)
+        return digest if decides else None
 
     def asked(self, task_id: str) -> Asked:
         """A task of the catalogue as this model is asked it."""
@@ -134,7 +137,8 @@ class EchoClipModel:
         profile = "+".join(sorted({clip.preprocessing_profile or self._profile for clip in clips}))
         results: dict[str, TaskResult] = {}
         for asked in self._asked:
-            why, used = self._why_not_asked(asked.task, results), self._used(asked.task, clips)
+            why = self._why_not_asked(asked.task, results)
+            used = [number for number, clip in enumerate(clips) if clip.may_answer(asked.task.views)]
             if why is None and not used:
                 why = self._why_no_clip(asked.task, clips)
             if why is not None:
@@ -185,15 +189,6 @@ class EchoClipModel:
         named = self._catalogue.task(task.asked_if)
         return f"asked only where {named.name if named else task.asked_if} is PRESENT; it is {earlier.verdict}"
 
-    @staticmethod
-    def _used(task: AnyTask, clips: Sequence[EmbeddedClip]) -> list[int]:
-        """The numbers of the clips whose view may answer this; one whose view is not known may answer everything."""
-        return [
-            number
-            for number, clip in enumerate(clips)
-            if not task.views or clip.view is None or clip.view.is_heart is None or clip.view.view in task.views
-        ]
-
     def _why_no_clip(self, task: AnyTask, clips: Sequence[EmbeddedClip]) -> str:
         views = [self._catalogue.view(view_id) for view_id in task.views]
         wanted = ", ".join(view.name for view in views if view is not None)
@@ -242,7 +237,8 @@ def model_of(pack: ModelPack, towers: Towers, surroundings: Surroundings) -> Ech
         frames_at_once=frames_at_once(towers.device),
         view_margin=settings.gate.view_margin,
         published=pack.published_prompts,
-        calibrations=_calibrations(pack, settings),
+        site_calibration=site_calibration(settings),
+        pack_calibration=load_calibration(pack.calibration_file) if pack.calibration_file is not None else None,
     )
 
 
@@ -255,13 +251,6 @@ def _text_embedder(pack: ModelPack, towers: Towers) -> str:
     """What decides every bit of a prompt's embedding but for torch's own kernels, whose differences mean nothing."""
     parts = (text_tower_of(pack), str(towers.precision), towers.device.type, version("open_clip_torch"))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def _calibrations(pack: ModelPack, settings: Settings) -> list[DecidingCalibration]:
-    """The site's before that of the pack."""
-    of_pack = pack.calibration_file
-    both = [site_calibration(settings), load_calibration(of_pack) if of_pack is not None else None]
-    return [calibration for calibration in both if calibration is not None]
 
 
 def _abstained(task: AnyTask, reason: str) -> TaskResult:

@@ -145,7 +145,7 @@ class LinearProbe:
         above = others.get(task.asked_if or "")
         if above is not None and above.verdict is not Verdict.PRESENT:
             return _abstained(task, f"asked only where {above.task_id} is PRESENT: it is {above.verdict}")
-        used = usable_clips(clips, self._head.answers.views)
+        used = [clip for clip in clips if clip.may_answer(self._head.answers.views)]
         if not used:
             return _abstained(task, "no usable clip" if not clips else "no clip shows a view that may answer this")
         frames = [self._decider.say(self._head(clip.embeddings)) for clip in used]
@@ -192,13 +192,6 @@ class LinearProbe:
 
     def _class_id(self, said: Said) -> str | None:
         return None if said.outcome is None else self._head.answers.classes[said.outcome]
-
-
-def usable_clips(clips: Sequence[EmbeddedClip], views: Sequence[str]) -> list[EmbeddedClip]:
-    """The clips of these views; all of them where no view is named. One that is not surely of a view may be any."""
-    return [
-        clip for clip in clips if not views or clip.view is None or not clip.view.is_heart or clip.view.view in views
-    ]
 
 
 def _asked_anyhow(catalogue: Catalogue, task_id: str) -> Catalogue:

@@ -26,7 +26,6 @@ from worker.embeddings import read_embeddings
 from worker.linear_probe.answering import Decider, study_embedding
 from worker.linear_probe.fitting import LinearModel, fit, strata
 from worker.linear_probe.head import Head, HeadDescription, LogisticMap, TrainedHead, Training, answers_of
-from worker.linear_probe.model import usable_clips
 from worker.views import counted
 
 _LEAST_SLOPE = 1e-3
@@ -114,7 +113,7 @@ def embedded_cases(
         except SpoolError as error:
             left_out.append(UnansweredCase(study_instance_uid=uid, reason=str(error)))
             continue
-        used = tuple(clip.embeddings for clip in usable_clips(clips, task.views))
+        used = tuple(clip.embeddings for clip in clips if clip.may_answer(task.views))
         if used:
             group = patients.get(uid, f"study:{uid}")
             embedded.append(EmbeddedCase(study_instance_uid=uid, group=group, truth=case.truth, clips=used))

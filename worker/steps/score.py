@@ -17,7 +17,8 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from config.clinical_tasks import RegressionTask
-from config.errors import ClipError
+from config.errors import ClipError, EchoWorkerError
+from config.logs import Event, emit, place_of
 from config.steps import Step
 from db.leases import Claim
 from db.results import PreparedClip, append_run, record_views
@@ -88,7 +89,8 @@ def _embed(context: WorkerContext, scorer: Scorer, studies: Sequence[StudyClips]
     failed = embed_together(context, scorer.model, lacking)
     if scorer.retrieval is not None:
         model = scorer.retrieval
-        # Without frames, search goes without this study until it is prepared again; its answers need not.
+        # Without frames, or where that model fails, search goes without a study until it is prepared again; its answers
+        # need not.
         others = [
             study
             for study in studies
@@ -96,7 +98,9 @@ def _embed(context: WorkerContext, scorer: Scorer, studies: Sequence[StudyClips]
             and not take_up_kept(context, study, model.embedder)
             and has_frames(context, study)
         ]
-        failed |= embed_together(context, model, others)
+        for study_id, error in embed_together(context, model, others).items():
+            reason = str(error) if isinstance(error, EchoWorkerError) else place_of(error)
+            emit(Event.NOT_SEARCHABLE, study_id=study_id, reason=reason)
     return failed
 
 

@@ -166,7 +166,9 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
     return load_catalogue(file)
 
 
-def model_of(catalogue: Catalogue, *calibrations: Calibrated, family: str = "tested") -> EchoClipModel:
+def model_of(
+    catalogue: Catalogue, site: Calibrated | None = None, pack: Calibrated | None = None, *, family: str = "tested"
+) -> EchoClipModel:
     return EchoClipModel(
         NoFrames(),
         TextTower(),
@@ -175,7 +177,8 @@ def model_of(catalogue: Catalogue, *calibrations: Calibrated, family: str = "tes
         catalogue=catalogue,
         profile="fast-1",
         logit_scale=SCALE,
-        calibrations=calibrations,
+        site_calibration=site,
+        pack_calibration=pack,
     )
 
 
@@ -390,6 +393,7 @@ def test_the_sites_calibration_is_stronger_than_the_packs_and_that_than_the_cata
     assert found["grade"].verdict is Verdict.CLASSIFIED
     assert model.calibration_digest == DIGEST
     assert model_of(catalogue).calibration_digest is None
+    assert model_of(catalogue, None, pack).calibration_digest is None  # the pack's own digest stands for it
 
 
 @pytest.mark.parametrize(
