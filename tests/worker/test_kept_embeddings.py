@@ -208,6 +208,7 @@ def test_where_the_second_model_fails_the_study_is_scored_and_search_goes_withou
     configure_logs(process="test")
     context = pipeline.context
     towers = ScriptedTowers(context.catalogue)
+    towers.shows = ["apical_four_chamber"]
     failing = scripted_model(towers, context.catalogue, context.settings.gate, embedder="f" * 64)
     failing.embed = _without_memory  # type: ignore[method-assign]
     context.scorer = replace(scripted_scorer(towers, context.catalogue, context.settings.gate), retrieval=failing)
