@@ -21,7 +21,7 @@ def test_an_activated_pack_is_taken_up_and_kept(
     settings = load_settings()
     context = WorkerContext(settings, create_celery_app(settings))
     made = context.scorer
-    assert made.identity.name == "EchoWorker untrained"
+    assert made.model.identity.name == "EchoWorker untrained"
     assert context.scorer is made
 
     other = installed(make_untrained_pack(tmp_path / "other", seed=7), settings.packs_dir)
@@ -29,7 +29,7 @@ def test_an_activated_pack_is_taken_up_and_kept(
     activate(settings.packs_dir, other, PackUse.SCORING)
     taken_up = context.scorer
     assert other.pack is not None
-    assert taken_up.identity == other.pack.identity
+    assert taken_up.model.identity == other.pack.identity
     assert context.scorer is taken_up
 
     third = installed(untrained_folder, settings.packs_dir)

@@ -4,11 +4,11 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from worker.echoclip.pack import ModelPack, load_pack
 
 from tests.worker.echoclip.rewritten import with_configuration
 from worker.echoclip.texts import encode_texts
 from worker.echoclip.weights import load_model
+from worker.packs.folder import ModelPack, load_pack
 
 CPU = torch.device("cpu")
 END = 49407

@@ -64,10 +64,17 @@ def test_a_pack_that_another_worker_made_meanwhile_is_left_alone(folder: Path) -
     assert [path.name for path in folder.parent.iterdir()] == ["pack"]
 
 
-@pytest.mark.parametrize("name", [MANIFEST, CONFIGURATION, WEIGHTS])
-def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (MANIFEST, f"has no {MANIFEST}; make it a pack"),
+        (CONFIGURATION, f"{CONFIGURATION} cannot be read"),
+        (WEIGHTS, f"{WEIGHTS} cannot be read"),
+    ],
+)
+def test_a_missing_file_is_named(folder: Path, name: str, said: str) -> None:
     (folder / name).unlink()
-    with pytest.raises(ModelPackError, match=f"{name} cannot be read"):
+    with pytest.raises(ModelPackError, match=said):
         load_pack(folder)
 
 

@@ -3,12 +3,14 @@
 import json
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from config.calibration import Calibration, TaskCalibration
 from config.errors import ModelPackError
 from config.labels import ModelLabel
 from tests.support.clips import LARGE
@@ -38,6 +40,36 @@ from worker.packs.manifest import (
 from worker.packs.manifest import PROMPTS as PROMPTS_FILE
 from worker.packs.source import Choices, look_at_source
 from worker.pixels.clip import read_clip
+
+
+def calibration() -> bytes:
+    """A calibration file that is valid, whatever it was made with."""
+    digest = "0" * 64
+    found = TaskCalibration(
+        task_id="pacemaker",
+        prompts_digest=digest,
+        rule="f1",
+        threshold=0.3,
+        origin="a test",
+        cases=1,
+        patients=1,
+        cases_of={},
+        metrics={},
+    )
+    return Calibration(
+        format=1,
+        model_name="EchoWorker untrained",
+        model_digest=digest,
+        model_label=ModelLabel.RESEARCH,
+        embedder=digest,
+        preprocessing_profile="fast-1",
+        catalogue_digest=digest,
+        software_version="1",
+        made_at=datetime(2026, 11, 25, tzinfo=UTC),
+        truth_sha256=digest,
+        tasks=(found,),
+        digest=digest,
+    ).content()
 
 
 @pytest.fixture
@@ -122,7 +154,7 @@ def test_a_site_can_relabel_a_pack_and_add_what_it_lacks(
     files = tmp_path / "files"
     files.mkdir()
     (files / PROMPTS_FILE).write_text(json.dumps(PROMPTS))
-    (files / CALIBRATION).write_text("{}")
+    (files / CALIBRATION).write_bytes(calibration())
     found = installed(untrained_folder, packs_dir, label=ModelLabel.RESEARCH, also=[files])
     assert found.pack is not None
     assert found.pack.identity.label is ModelLabel.RESEARCH
