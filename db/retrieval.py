@@ -3,17 +3,15 @@
 Patient IDs are compared inside the database; no row that leaves it holds one.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.orm import Session, aliased
 
+from db.portions import in_portions
 from db.schema import Clip, CurrentRun, PatientIdentity, Study, StudyEmbeddings
-
-AT_ONCE = 5000
-"""Values in one query; SQLite and PostgreSQL both bound them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +75,7 @@ def count_unsearchable(session: Session, *, embedder: str, preprocessing_profile
 def received_at(session: Session, study_instance_uids: Iterable[str]) -> dict[str, datetime]:
     """When the last instance of each of these studies came; a study that is not registered is not in it."""
     found: dict[str, datetime] = {}
-    for some in _portions(study_instance_uids):
+    for some in in_portions(study_instance_uids):
         rows = session.execute(
             select(Study.study_instance_uid, Study.last_instance_at).where(Study.study_instance_uid.in_(some))
         )
@@ -91,7 +89,7 @@ def views_of(session: Session, study_instance_uids: Iterable[str]) -> dict[tuple
     An instance that is in several revisions has the view of the newest that judged it.
     """
     found: dict[tuple[str, str], str] = {}
-    for some in _portions(study_instance_uids):
+    for some in in_portions(study_instance_uids):
         rows = session.execute(
             select(Study.study_instance_uid, Clip.sop_instance_uid, Clip.view)
             .join(Study, Study.id == Clip.study_id)
@@ -157,8 +155,3 @@ def _left_out_clips(session: Session, embedder: str) -> dict[tuple[str, int], li
     for study, revision, instance in rows:
         found.setdefault((study, revision), []).append(instance)
     return found
-
-
-def _portions(values: Iterable[str]) -> Iterator[Sequence[str]]:
-    every = list(values)
-    yield from (every[start : start + AT_ONCE] for start in range(0, len(every), AT_ONCE))

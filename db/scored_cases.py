@@ -5,17 +5,15 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
+from db.portions import in_portions
 from db.run_rows import run_of
 from db.runs import Run
 from db.schema import CurrentRun, PatientIdentity, RunRow, Study
 
-_AT_ONCE = 500
-"""Studies of one statement: SQLite has a limit on parameters."""
-
 
 def current_runs(session: Session, study_instance_uids: Sequence[str]) -> Iterator[Run]:
     """The run that each study's current results come from; studies without one are left out."""
-    for some in _parts(study_instance_uids):
+    for some in in_portions(study_instance_uids):
         query = (
             select(RunRow, Study.study_instance_uid)
             .join(CurrentRun, CurrentRun.run_id == RunRow.id)
@@ -30,7 +28,7 @@ def current_runs(session: Session, study_instance_uids: Sequence[str]) -> Iterat
 def patients_of(session: Session, study_instance_uids: Sequence[str]) -> dict[str, str]:
     """The patient ID of each study that has one: PHI, only to be compared, never to be shown or written."""
     patients: dict[str, str] = {}
-    for some in _parts(study_instance_uids):
+    for some in in_portions(study_instance_uids):
         query = (
             select(Study.study_instance_uid, PatientIdentity.patient_id)
             .join(PatientIdentity, PatientIdentity.study_id == Study.id)
@@ -38,8 +36,3 @@ def patients_of(session: Session, study_instance_uids: Sequence[str]) -> dict[st
         )
         patients |= {uid: patient for uid, patient in session.execute(query) if patient}
     return patients
-
-
-def _parts(uids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(uids), _AT_ONCE):
-        yield uids[start : start + _AT_ONCE]

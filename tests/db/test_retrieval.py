@@ -135,7 +135,7 @@ def test_patients_are_numbers_and_their_ids_stay_in_the_database(registry: Datab
 def test_more_studies_than_one_query_takes_are_asked_for_in_portions(
     registry: Database, received: Receive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("db.retrieval.AT_ONCE", 2)
+    monkeypatch.setattr("db.portions.AT_ONCE", 2)
     times: dict[str, datetime] = {f"1.2.{number}": NOW + timedelta(minutes=number) for number in range(5)}
     for study, at in times.items():
         _register(registry, received(study, at=at))
