@@ -202,9 +202,9 @@ def _require_size(installed: "InstalledPack", use: "PackUse") -> None:
     from worker.packs.manifest import OPEN_CLIP  # noqa: PLC0415
 
     if use is PackUse.SCORING and installed.pack is not None and installed.pack.manifest.kind == OPEN_CLIP:
-        from worker.loading import load_scoring_pack  # noqa: PLC0415
+        from worker.loading import require_size  # noqa: PLC0415
 
-        load_scoring_pack(installed.folder)
+        require_size(installed.folder, installed.pack.image_size)
 
 
 def _say(line: str, *, style: str = "") -> None:

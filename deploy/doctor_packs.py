@@ -24,9 +24,9 @@ def scoring_pack(settings: Settings) -> str:
         )
     pack = _usable(settings, folder)
     if pack.manifest.kind == OPEN_CLIP:
-        from worker.loading import load_scoring_pack  # noqa: PLC0415  torch costs a second
+        from worker.loading import require_size  # noqa: PLC0415  torch costs a second
 
-        load_scoring_pack(folder)
+        require_size(folder, pack.image_size)
     named = _named(pack)
     if pack.identity.label in (ModelLabel.UNTRAINED, ModelLabel.DEMO):
         raise Doubt(f"{named}: its numbers say nothing about a patient")

@@ -67,7 +67,7 @@ def load_model_of(folder: Path, settings: Settings, catalogue: Catalogue) -> Stu
     """
     surroundings = Surroundings(settings=settings, catalogue=catalogue, cache=settings.data_dir / "cache")
     model = kinds.load_model(load_pack(folder), surroundings)
-    _require_size(folder, model.image_size)
+    require_size(folder, model.image_size)
     emit(Event.MODEL_LOADED, model=model.identity.name, label=model.identity.label)
     return model
 
@@ -92,11 +92,18 @@ def load_scoring_pack(folder: Path) -> ModelPack:
         As `load_pack`; or the model is for pictures of another size.
     """
     pack = load_pack(folder)
-    _require_size(folder, pack.image_size)
+    require_size(folder, pack.image_size)
     return pack
 
 
-def _require_size(folder: Path, size: int) -> None:
+def require_size(folder: Path, size: int) -> None:
+    """The model of this pack takes pictures of the edge, in pixels, that `prepare` makes.
+
+    Raises
+    ------
+    ModelPackError
+        They are of another size.
+    """
     if size != SIDE:
         raise ModelPackError(
             f"model pack {folder}: its model takes pictures of {size} x {size}; "
