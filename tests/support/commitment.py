@@ -69,6 +69,9 @@ class Sender:
     """Where (`here`: on the association that it opened; `called`), and what."""
     event_types: list[int] = field(default_factory=list)
     answers: int = 0x0000
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    """Held while it stores, by who stores on while a report may come: pynetdicom answers a report from a thread of its
+    own, and would send the answer between the command set and the data set of a C-STORE, which no SCP can read."""
 
     def associate(self, port: int) -> Association:
         ae = AE(ae_title=self.ae_title)
@@ -92,8 +95,9 @@ class Sender:
         return [report for _, report in self.heard]
 
     def _on_report(self, event: Event, where: str) -> tuple[int, Dataset]:
-        self.event_types.append(event.event_type)
-        self.heard.append((where, read_report(event.event_information)))
+        with self.turn:
+            self.event_types.append(event.event_type)
+            self.heard.append((where, read_report(event.event_information)))
         return self.answers, Dataset()
 
 

@@ -1,5 +1,6 @@
 """Our node commits to what it keeps, and tells senders so: however they wait for it, and whatever dies meanwhile."""
 
+import time
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -126,8 +127,12 @@ def test_a_sender_may_go_on_storing_while_it_waits(
     kept = store(association, study)
     assert ask(association, generate_uid(), *kept) == 0x0000
     stored = 0
-    while not sender.heard and stored < 10_000:
-        stored += association.send_c_store(study.files[0]).Status == 0x0000
+    while stored < 10_000:
+        with sender.turn:
+            if sender.heard:
+                break
+            stored += association.send_c_store(study.files[0]).Status == 0x0000
+        time.sleep(0)  # the other thread's turn: a lock is not fair
     assert stored > 1
     (report,) = sender.wait_for_reports()
     assert (sender.event_types, sender.heard[0][0]) == ([1], "here")
