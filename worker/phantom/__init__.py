@@ -1,0 +1,1 @@
+"""Synthetic echocardiography with a known truth: hearts, their pictures, and whole DICOM studies of them."""
