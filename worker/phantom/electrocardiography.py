@@ -54,7 +54,8 @@ class Trace:
         self._beat_s = 60 / heart_rate
         times = frame_times_ms / 1000
         self._end_s = max(float(times[-1]) + 0.03, *self._r_waves_s, 0.03)
-        self._whole = None if ecg.kind == "sweep" else self._line(0.0, self._end_s, 0.0, 1.0)
+        self._begin_s = min(0.0, self._end_s - ecg.span_s)  # what came before a short clip is shown too
+        self._whole = None if ecg.kind == "sweep" else self._line(self._begin_s, self._end_s, 0.0, 1.0)
 
     def draw(self, picture: npt.NDArray[np.uint8], time_ms: float) -> None:
         """Draw the trace as it stands at this time over uint8 [rows, columns, 3]."""
@@ -62,7 +63,7 @@ class Trace:
         canvas = Image.fromarray(picture[box.top : box.bottom, box.left : box.right])
         draw = ImageDraw.Draw(canvas)
         if self._whole is not None:
-            at = now / self._end_s
+            at = (now - self._begin_s) / (self._end_s - self._begin_s)
             draw.line(self._whole, fill=self._ecg.colour, width=self._ecg.width)
         else:
             # Where the pen stands: every clip begins somewhere in the sweep.

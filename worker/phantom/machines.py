@@ -223,8 +223,8 @@ TIDEWATER = VendorStyle(
     sector=_box(40, 64, 800, 618),
     region="sector",
     texts=(
-        TextBlock(at=(820, 84), text="{patient_name}", size=12, colour=(20, 30, 30), font="narrow"),
-        TextBlock(at=(820, 104), text="{patient_id}\n{date}\n{time}", size=13, colour=(20, 30, 30)),
+        TextBlock(at=(814, 84), text="{patient_name}", size=11, colour=(20, 30, 30), font="narrow"),
+        TextBlock(at=(814, 104), text="{patient_id}\n{date}\n{time}", size=13, colour=(20, 30, 30)),
         TextBlock(
             at=(948, 230),
             text="{depth_cm:.1f} cm\n{frame_rate:.0f} f/s\n{gain:.0f} dB\n{dynamic_range:.0f} dB\n"
@@ -238,7 +238,7 @@ TIDEWATER = VendorStyle(
         TextBlock(at=(820, 676), text="{heart_rate:.0f} /min", size=26, colour=(255, 150, 60), font="bold"),
     ),
     panels=(
-        Panel(box=_box(812, 76, 952, 168), colour=(140, 190, 180)),
+        Panel(box=_box(808, 76, 958, 168), colour=(140, 190, 180)),
         Panel(box=_box(0, 0, 960, 54), colour=(14, 34, 34)),
     ),
     background=(4, 10, 10),
