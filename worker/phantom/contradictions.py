@@ -11,8 +11,13 @@ from worker.phantom.truth import Contradiction
 
 LEAST_DIFFERENCE = 25.0
 """Points of ejection fraction: no two readers differ so much."""
-Planted = tuple[Said, float, Contradiction]
-"""What the text says, the ejection fraction that the vendor's report gives, and the contradiction."""
+Planted = tuple[Said, float, tuple[Contradiction, ...]]
+"""What the text says, the ejection fraction that the vendor's report gives, and the contradictions in them."""
+
+
+def truly_said(heart: Heart) -> Planted:
+    """Nothing but the truth."""
+    return Said.truly(heart), heart.ejection_fraction, ()
 
 
 def plant(heart: Heart, random: np.random.Generator) -> Planted:
@@ -30,7 +35,7 @@ def _ejection_fraction_in_text(heart: Heart, random: np.random.Generator) -> Pla
     contradiction = Contradiction(
         task="lvef", kind="wrong_value", said=wrong, true=heart.ejection_fraction, said_in="text_report"
     )
-    return replace(Said.truly(heart), ejection_fraction=wrong), heart.ejection_fraction, contradiction
+    return replace(Said.truly(heart), ejection_fraction=wrong), heart.ejection_fraction, (contradiction,)
 
 
 def _ejection_fraction_in_vendor_report(heart: Heart, random: np.random.Generator) -> Planted:
@@ -38,7 +43,7 @@ def _ejection_fraction_in_vendor_report(heart: Heart, random: np.random.Generato
     contradiction = Contradiction(
         task="lvef", kind="wrong_value", said=wrong, true=heart.ejection_fraction, said_in="vendor_report"
     )
-    return Said.truly(heart), wrong, contradiction
+    return Said.truly(heart), wrong, (contradiction,)
 
 
 def _device_denied(heart: Heart, random: np.random.Generator) -> Planted:
@@ -46,7 +51,7 @@ def _device_denied(heart: Heart, random: np.random.Generator) -> Planted:
     said = Said.truly(heart)
     said = replace(said, devices=said.devices - {device}, denied=frozenset({device}))
     contradiction = Contradiction(task=device, kind="denied", said="absent", true="present", said_in="text_report")
-    return said, heart.ejection_fraction, contradiction
+    return said, heart.ejection_fraction, (contradiction,)
 
 
 def _device_claimed(heart: Heart, random: np.random.Generator) -> Planted:
@@ -56,7 +61,7 @@ def _device_claimed(heart: Heart, random: np.random.Generator) -> Planted:
     device = Device(random.choice(missing))
     said = Said.truly(heart)
     contradiction = Contradiction(task=device, kind="claimed", said="present", true="absent", said_in="text_report")
-    return replace(said, devices=said.devices | {device}), heart.ejection_fraction, contradiction
+    return replace(said, devices=said.devices | {device}), heart.ejection_fraction, (contradiction,)
 
 
 def _lv_size(heart: Heart, _: np.random.Generator) -> Planted:
@@ -67,10 +72,10 @@ def _lv_size(heart: Heart, _: np.random.Generator) -> Planted:
     contradiction = Contradiction(
         task="lv_size", kind="wrong_class", said=wrong, true=heart.lv_size, said_in="text_report"
     )
-    return replace(Said.truly(heart), lv_size=wrong), heart.ejection_fraction, contradiction
+    return replace(Said.truly(heart), lv_size=wrong), heart.ejection_fraction, (contradiction,)
 
 
 def _wrong_ejection_fraction(heart: Heart, random: np.random.Generator) -> float:
     true = heart.ejection_fraction
     off = LEAST_DIFFERENCE + float(random.uniform(0, 10))
-    return float(round(true + off if true + off <= 72 else true - off))
+    return float(round(min(true + off, 75) if true + LEAST_DIFFERENCE <= 72 else true - off))

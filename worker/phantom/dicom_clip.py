@@ -20,12 +20,7 @@ from pydicom.uid import (
 from worker.phantom.coding import coding_of
 from worker.phantom.screen_parts import VendorStyle
 from worker.phantom.words import Patient
-from worker.pixels.regions import Region
 
-CM, SECONDS, CM_PER_SECOND = 3, 4, 7
-"""Physical Units X and Y Direction (0018,6024), (0018,6026)."""
-TISSUE, CONTINUOUS_WAVE = (1, 1), (3, 4)
-"""Region Spatial Format (0018,6012) and Region Data Type (0018,6014)."""
 SOFTWARE = "PHANTOM 1"
 
 
@@ -54,35 +49,6 @@ class Timing:
     frame_time_ms: float
     heart_rate: float
     r_wave_times_ms: Sequence[float]
-
-
-def region_item(
-    region: Region,
-    *,
-    kind: tuple[int, int],
-    units: tuple[int, int],
-    deltas: tuple[float, float],
-    reference: tuple[int, int],
-) -> Dataset:
-    """An item of Sequence of Ultrasound Regions (PS3.3 section C.8.5.5).
-
-    Parameters
-    ----------
-    units, deltas
-        What a pixel to the right, and one down, stands for.
-    reference
-        The pixel within the region, from its left and its top, where both are 0.
-    """
-    item = Dataset()
-    item.RegionSpatialFormat, item.RegionDataType = kind
-    item.RegionFlags = 2
-    item.RegionLocationMinX0, item.RegionLocationMinY0 = region.left, region.top
-    item.RegionLocationMaxX1, item.RegionLocationMaxY1 = region.right - 1, region.bottom - 1
-    item.PhysicalUnitsXDirection, item.PhysicalUnitsYDirection = units
-    item.ReferencePixelX0, item.ReferencePixelY0 = reference
-    item.ReferencePixelPhysicalValueX = item.ReferencePixelPhysicalValueY = 0.0
-    item.PhysicalDeltaX, item.PhysicalDeltaY = deltas
-    return item
 
 
 def write_instance(

@@ -1,26 +1,20 @@
 """Text on a screen, in the few hands that Pillow can write without a font of ours."""
 
 from functools import lru_cache
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from worker.phantom.screen_parts import Font, TextBlock
+from worker.phantom.words import Words
 
 _PIXEL_FONT_HEIGHT = 11
 _STRETCHED: dict[Font, float] = {"narrow": 0.8, "wide": 1.25}
 """Width of the letters against those of the plain font."""
 
 
-class _Fields(Protocol):
-    """A data class whose fields the text may name."""
-
-    __dataclass_fields__: dict[str, object]
-
-
-def write(picture: npt.NDArray[np.uint8], block: TextBlock, words: _Fields) -> None:
+def write(picture: npt.NDArray[np.uint8], block: TextBlock, words: Words) -> None:
     """Draw a block of text.
 
     Parameters
@@ -28,12 +22,11 @@ def write(picture: npt.NDArray[np.uint8], block: TextBlock, words: _Fields) -> N
     picture
         uint8 [rows, columns, 3], drawn on.
     words
-        A data class with the fields that the text names.
+        What the fields of its text stand for.
     """
-    fields = {name: getattr(words, name) for name in words.__dataclass_fields__}
     for index, line in enumerate(block.text.split("\n")):
         if line:
-            mask = letters(line.format(**fields), size=block.size, font=block.font)
+            mask = letters(line.format(**vars(words)), size=block.size, font=block.font)
             top = block.at[1] + round(index * block.size * block.spacing)
             left = block.at[0] - (mask.shape[1] if block.align == "right" else 0)
             stamp(picture, mask, left=left, top=top, colour=block.colour)

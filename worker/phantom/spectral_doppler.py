@@ -106,7 +106,7 @@ def _trace(heart: Heart, trace: Region, per_pixel: float, random: np.random.Gene
     wall = np.abs(velocity) < 0.12
     brightness = np.where(wall, 25, brightness)
     grains = gaussian_filter(random.rayleigh(1.0, brightness.shape), (1.2, 0.6))
-    return np.clip(brightness * grains * 0.8, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(brightness * grains * 0.8, 0, 255), np.uint8)
 
 
 def _label(

@@ -7,12 +7,15 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from config.errors import EchoWorkerError
-from worker.phantom.acquisition import Acquisition, PhantomView
+from worker.phantom.acquisition import PhantomView
 from worker.phantom.heart import Device, Grade, Heart
 
 TRUTH_FILE = "truth.json"
 VERSION = 1
 """Of the form of the file: goes up with any change that an older reader would misread."""
+
+
+InstanceKind = Literal["clip", "still", "spectral_doppler", "page", "vendor_report", "text_report"]
 
 
 class StudyKind(StrEnum):
@@ -57,7 +60,7 @@ class InstanceTruth(_Model):
     sop_instance_uid: str
     file: str
     """Its name, in the folder of the truth."""
-    kind: Literal["clip", "spectral_doppler", "page", "vendor_report", "text_report"]
+    kind: InstanceKind
     view: PhantomView | None = None
     """Of a clip."""
     transfer_syntax_uid: str
@@ -102,11 +105,6 @@ class StudyTruth(_Model):
         return tuple(
             instance for instance in self.instances if instance.kind == "clip" and (not views or instance.view in views)
         )
-
-
-def acquisition_truth(acquisition: Acquisition) -> dict[str, Any]:
-    """The settings as JSON holds them."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(acquisition).items()}
 
 
 def write_truth(truth: StudyTruth, folder: Path) -> Path:
