@@ -88,4 +88,4 @@ def _needed_depth(heart: Heart, view: PhantomView) -> float:
         return 15.0
     atrium = max(2 * 1.12 * (heart.la_volume_ml / 4.69) ** (1 / 3), 2.2 * (heart.ra_area_cm2 / 3.46) ** 0.5)
     ventricle = LeftVentricle.of(heart, 0.0)
-    return max(14.5, 2.7 + 1.2 * max(0.0, ventricle.radius - 2.4) + ventricle.length + 0.9 * atrium)
+    return float(max(14.5, 2.7 + 1.2 * max(0.0, ventricle.radius - 2.4) + ventricle.length + 0.9 * atrium))

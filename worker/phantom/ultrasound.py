@@ -132,7 +132,8 @@ class _Machine:
         envelope = np.hypot(10 ** (decibels / 20) + strength * noise[0], strength * noise[1])
         decibels = 20 * np.log10(envelope + 1e-6) + settings.gain_db
         bright = np.clip((decibels - BRIGHTEST_DB) / settings.dynamic_range_db + 1, 0, 1)
-        return (255 * bright**1.3).astype(np.float32)
+        grey: Float = (255 * bright**1.3).astype(np.float32)
+        return grey
 
     def _beam_response(self, wavelength: float, depth: Float, pitch: float) -> Float:
         """The transfer function across the beams at each depth, [SAMPLES, BEAMS]: of energy 1."""
@@ -143,7 +144,8 @@ class _Machine:
         waves = 2 * np.pi * scipy.fft.fftfreq(BEAMS)[None, :]
         main, side = np.exp(-0.5 * (width * waves) ** 2), np.exp(-0.5 * (6 * width * waves) ** 2)
         response = main + SIDE_LOBES * 6 * side
-        return (response / np.sqrt((response**2).mean(axis=1, keepdims=True))).astype(np.float32)
+        normalised: Float = (response / np.sqrt((response**2).mean(axis=1, keepdims=True))).astype(np.float32)
+        return normalised
 
     def _focused(self, scattered: Complex) -> Complex:
         across = scipy.fft.ifft(scipy.fft.fft(scattered, axis=1) * self._beam, axis=1)
@@ -166,7 +168,8 @@ class _Machine:
         if not device.any():
             return 0.0
         passed = np.cumsum(device, axis=0, dtype=np.float32) * np.float32(self._step)
-        return gaussian_filter1d(np.minimum(14 * passed, 8), 1.5, axis=1)
+        shadow: Float = gaussian_filter1d(np.minimum(14 * passed, 8), 1.5, axis=1)
+        return shadow
 
     def _what_the_window_takes(self, depth: Float, angle: Float) -> Float:
         """Decibels for each sample: depth, ribs and lung at the sides, and the layers of the chest wall."""
@@ -178,7 +181,8 @@ class _Machine:
         wall = gaussian_filter1d(random.normal(size=SAMPLES), 3)
         layers = (9 + 5 * wall / wall.std()) * np.exp(-((depth[:, 0] / 0.8) ** 2))
         taken = -settings.attenuation_db_per_cm * np.maximum(depth - 3, 0) + layers[:, None]
-        return (taken + gone[None, :] * np.clip(depth / 4, 0, 1)).astype(np.float32)
+        window: Float = (taken + gone[None, :] * np.clip(depth / 4, 0, 1)).astype(np.float32)
+        return window
 
 
 class _ScanConversion:
