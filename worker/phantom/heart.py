@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from math import cos, exp, pi
+from math import cos, exp, pi, sqrt
 from typing import Any
 
 import numpy as np
@@ -114,7 +114,7 @@ class Heart:
     @property
     def end_systole_s(self) -> float:
         """When ejection ends, from the R wave."""
-        return PRE_EJECTION_S + SYSTOLE_S * self.beat_s**0.5
+        return PRE_EJECTION_S + SYSTOLE_S * sqrt(self.beat_s)
 
     def contraction(self, phase: float) -> float:
         """How much of the stroke volume is ejected and not yet filled again: 0 at end diastole, 1 at end systole.

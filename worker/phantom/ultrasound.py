@@ -68,7 +68,7 @@ def image_clip(
         Which frames to make, from 0; None: all of them. The others' times are left out as well.
     """
     random = np.random.default_rng(acquisition.seed)
-    machine = _Machine(acquisition, random)
+    machine = Machine(acquisition, random)
     screen = _ScanConversion(acquisition, rows, columns)
     numbers = list(range(acquisition.number_of_frames)) if only is None else only
     frames = np.zeros((len(numbers), rows, columns), np.uint8)
@@ -97,7 +97,7 @@ def image_clip(
     )
 
 
-class _Machine:
+class Machine:
     """The probe and what is behind it, for one clip."""
 
     def __init__(self, acquisition: Acquisition, random: np.random.Generator) -> None:
@@ -112,9 +112,9 @@ class _Machine:
         self._beam = self._beam_response(wavelength, depth[:, 0], float(angle[0, 1] - angle[0, 0]))
         self._scatterers = random.normal(size=(TEXELS, TEXELS)).astype(np.float32)
         patches = gaussian_filter(random.normal(size=(TEXELS, TEXELS)), 14, mode="wrap").astype(np.float32)
-        self._patches = 2.2 * patches / patches.std()
+        self.patches = 2.2 * patches / patches.std()
         self._clutter_db = np.float32(CLUTTER_DB) - 2.2 * depth
-        self._window = self._what_the_window_takes(depth, angle)
+        self.window = self._what_the_window_takes(depth, angle)
 
     def level(self, tissue: Slice) -> Float:
         """The grey level of each sample, 0..255: [SAMPLES, BEAMS]."""
@@ -122,13 +122,13 @@ class _Machine:
         column = (tissue.source_x / TEXEL_CM).astype(np.int32) & (TEXELS - 1)
         row = (tissue.source_z / TEXEL_CM).astype(np.int32) & (TEXELS - 1)
         echo_db = np.maximum(tissue.echo_db, self._clutter_db)
-        amplitude = 10 ** ((echo_db + self._patches[row, column]) / 20)
+        amplitude = 10 ** ((echo_db + self.patches[row, column]) / 20)
         echoes = self._focused(self._scatterers[row, column] * amplitude * self._carrier)
         echoes += self._ghosts(tissue.device)
         noise = self._random.normal(size=(2, SAMPLES, BEAMS)).astype(np.float32)
         deeper = 0.9 * (self.z[:, BEAMS // 2] - 8)[:, None]
         strength = 10 ** ((settings.noise_db + deeper) / 20)
-        decibels = 20 * np.log10(np.abs(echoes) * 10 ** (self._window / 20) + 1e-6) - self._shadow(tissue.device)
+        decibels = 20 * np.log10(np.abs(echoes) * 10 ** (self.window / 20) + 1e-6) - self._shadow(tissue.device)
         envelope = np.hypot(10 ** (decibels / 20) + strength * noise[0], strength * noise[1])
         decibels = 20 * np.log10(envelope + 1e-6) + settings.gain_db
         bright = np.clip((decibels - BRIGHTEST_DB) / settings.dynamic_range_db + 1, 0, 1)
