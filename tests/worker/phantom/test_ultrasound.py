@@ -46,7 +46,8 @@ def envelope(machine: Machine) -> npt.NDArray[np.float32]:
     tissue = Slice.of(machine.x, machine.z, 0.0)
     grey = (machine.level(tissue) / 255) ** (1 / 1.3)
     decibels = (grey - 1) * LOOKED_AT.dynamic_range_db + BRIGHTEST_DB
-    return 10 ** (decibels / 20)
+    amplitude: npt.NDArray[np.float32] = (10 ** (decibels / 20)).astype(np.float32)
+    return amplitude
 
 
 LOOKED_AT = replace(ACQUISITION, dropout=0.0, attenuation_db_per_cm=0.0, noise_db=-90.0, dynamic_range_db=120.0)
