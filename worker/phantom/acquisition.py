@@ -44,6 +44,8 @@ class Acquisition:
     """What is left of it after the machine's compensation, with depth."""
     noise_db: float = -46.0
     """Of the electronics, against the myocardium's echo near the probe."""
+    clutter_db: float = -15.0
+    """At the probe, against the myocardium: sound that went to and fro in the chest wall veils what lies near."""
     dropout: float = 0.5
     """How much of the sector the ribs and the lung take away: 0 nothing, 1 a poor window."""
     tilt_deg: float = 0.0
@@ -73,6 +75,7 @@ def sample_acquisition(random: np.random.Generator, view: PhantomView, heart: He
         "focus_cm": random.uniform(6, 12),
         "attenuation_db_per_cm": random.uniform(0.15, 0.6),
         "noise_db": random.uniform(-52, -40),
+        "clutter_db": random.uniform(-20, -7),
         "dropout": random.beta(1.5, 2.5),
         "tilt_deg": random.normal(0, 5),
         "shift_cm": (random.normal(0, 0.45), random.normal(0, 0.35)),
@@ -88,4 +91,4 @@ def _needed_depth(heart: Heart, view: PhantomView) -> float:
         return 15.0
     atrium = max(2 * 1.12 * (heart.la_volume_ml / 4.69) ** (1 / 3), 2.2 * (heart.ra_area_cm2 / 3.46) ** 0.5)
     ventricle = LeftVentricle.of(heart, 0.0)
-    return max(14.5, 2.7 + 1.2 * max(0.0, ventricle.radius - 2.4) + ventricle.length + 0.9 * atrium)
+    return float(max(14.5, 2.7 + 1.2 * max(0.0, ventricle.radius - 2.4) + ventricle.length + 0.9 * atrium))

@@ -5,9 +5,11 @@ Sizes and their grades follow the recommendations for chamber quantification (La
 a large ventricle with a low ejection fraction, is plausible and made up: nothing here was fitted to patients.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import cos, exp, pi, sqrt
 from typing import Any
 
 import numpy as np
@@ -41,6 +43,7 @@ RA_AREA_CM2 = (18.0, 22.0, 26.0)
 """Areas of the right atrium. Above 18 cm2 it is dilated (Lang 2015); the steps above it are ours."""
 MOST_ENLARGED = {"lv": 270.0, "rv": 60.0, "la": 135.0, "ra": 34.0}
 SMALLEST = {"lv": 75.0, "rv": 29.0, "la": 32.0, "ra": 10.0}
+PRE_EJECTION_S = 0.04
 SYSTOLE_S = 0.30
 """Ejection at a heart rate of 60 a minute; it shortens with the square root of the beat's length."""
 EARLY_FILLING_S = 0.19
@@ -103,35 +106,43 @@ class Heart:
         """Of the right atrium, by its area."""
         return _grade(self.ra_area_cm2, RA_AREA_CM2)
 
+    @property
+    def beat_s(self) -> float:
+        """From one R wave to the next."""
+        return 60 / self.heart_rate
+
+    @property
+    def end_systole_s(self) -> float:
+        """When ejection ends, from the R wave."""
+        return PRE_EJECTION_S + SYSTOLE_S * sqrt(self.beat_s)
+
     def contraction(self, phase: float) -> float:
         """How much of the stroke volume is ejected and not yet filled again: 0 at end diastole, 1 at end systole.
 
         `phase` is the part of a beat that has passed since the R wave, 0..1 (periodic).
         """
-        beat = 60 / self.heart_rate
-        at = (phase % 1.0) * beat
-        pause = 0.04
-        end_systole = pause + SYSTOLE_S * np.sqrt(beat)
-        kick_begins = beat - ATRIAL_KICK_S
-        filled = min(end_systole + EARLY_FILLING_S, kick_begins)
-        if at < end_systole:
-            return _rise((at - pause) / (end_systole - pause))
+        at = (phase % 1.0) * self.beat_s
+        kick_begins = self.beat_s - ATRIAL_KICK_S
+        filled = min(self.end_systole_s + EARLY_FILLING_S, kick_begins)
+        if at < self.end_systole_s:
+            return _rise((at - PRE_EJECTION_S) / (self.end_systole_s - PRE_EJECTION_S))
         if at < filled:
-            return 1 - (1 - KICK) * _rise((at - end_systole) / (filled - end_systole))
+            return 1 - (1 - KICK) * _rise((at - self.end_systole_s) / (filled - self.end_systole_s))
         if at < kick_begins:
             return KICK
         return KICK * (1 - _rise((at - kick_begins) / ATRIAL_KICK_S))
 
+    def aortic_valve_is_open(self, phase: float) -> bool:
+        """During ejection."""
+        return PRE_EJECTION_S < (phase % 1.0) * self.beat_s < self.end_systole_s
+
     def mitral_opening(self, phase: float) -> float:
         """How far the mitral valve is open, 0..1: wide in early filling, half closed, wide in atrial contraction."""
-        beat = 60 / self.heart_rate
-        at = (phase % 1.0) * beat
-        since = at - (0.04 + SYSTOLE_S * np.sqrt(beat))
-        until = beat - at
+        at = (phase % 1.0) * self.beat_s
+        since, until = at - self.end_systole_s, self.beat_s - at
         if since < 0 or until < 0.03:
             return 0.0
-        early = float(np.exp(-(((since - 0.09) / 0.07) ** 2)))
-        late = float(np.exp(-(((until - 0.09) / 0.05) ** 2)))
+        early, late = exp(-(((since - 0.09) / 0.07) ** 2)), exp(-(((until - 0.09) / 0.05) ** 2))
         return min(1.0, early + 0.8 * late + 0.25 * min(1.0, since / 0.1))
 
     def volume_ml(self, phase: float) -> float:
@@ -153,9 +164,7 @@ def sample_heart(random: np.random.Generator, **fixed: Any) -> Heart:
 
     ejection_fraction = drawn("ejection_fraction", random.uniform(12, 76))
     stretched = 95 + 1.5 * max(0.0, 62 - ejection_fraction)
-    volume = drawn(
-        "end_diastolic_volume_ml", np.clip(random.normal(stretched, 32), SMALLEST["lv"], MOST_ENLARGED["lv"])
-    )
+    volume = drawn("end_diastolic_volume_ml", _between("lv", random.normal(stretched, 32)))
     pressure = drawn("pa_pressure", 18 + random.gamma(1.7, 14))
     pressure = min(pressure, 92.0)
     rv = drawn("rv_diameter_mm", _between("rv", random.normal(34 + 0.2 * max(0.0, pressure - 25), 5.5)))
@@ -189,9 +198,9 @@ def _between(chamber: str, value: float) -> float:
 
 
 def _grade(value: float, steps: Sequence[float]) -> Grade:
-    return list(Grade)[sum(value >= step for step in steps)]
+    return list(Grade)[bisect_right(steps, value)]
 
 
 def _rise(part: float) -> float:
     """From 0 to 1 as `part` does, smoothly at both ends."""
-    return float(0.5 - 0.5 * np.cos(np.pi * np.clip(part, 0.0, 1.0)))
+    return 0.5 - 0.5 * cos(pi * min(max(part, 0.0), 1.0))

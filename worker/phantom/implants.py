@@ -11,8 +11,8 @@ def draw_lead(picture: Slice, *, roof: Point, valve: Point, tip: Point) -> None:
     """A pacing lead, from the right atrium's roof through the tricuspid valve to the right ventricle's apex."""
     in_atrium = bent(roof, valve, 0.5)
     in_ventricle = bent(valve, tip, -0.35)
-    picture.stroke([*in_atrium, *in_ventricle[1:]], 0.24, METAL - 4, device=True)
-    picture.stroke((tip, (tip[0] + 0.05, tip[1] - 0.3)), 0.36, METAL, device=True)
+    picture.stroke([*in_atrium, *in_ventricle[1:]], 0.2, METAL - 4, device=True)
+    picture.stroke((tip, (tip[0] + 0.05, tip[1] - 0.3)), 0.36, METAL - 2, device=True)
 
 
 def draw_clip(picture: Slice, at: Point) -> None:
@@ -26,10 +26,8 @@ def draw_stent(picture: Slice, begin: Point, end: Point) -> None:
     along = np.subtract(end, begin)
     across = np.array((along[1], -along[0])) / np.hypot(*along) * 1.12
     for side in (-1, 1):
-        wall = [
-            tuple(np.add(begin, part * along) + side * across * (1 + 0.08 * np.cos(6 * part)))
-            for part in np.linspace(0, 1, 7)
-        ]
+        offsets = [part * along + side * across * (1 + 0.08 * np.cos(6 * part)) for part in np.linspace(0, 1, 7)]
+        wall = [(begin[0] + float(x), begin[1] + float(z)) for x, z in offsets]
         picture.stroke([(float(x), float(z)) for x, z in wall], 0.24, METAL - 5, device=True)
         for x, z in wall[::2]:
             picture.stroke(((float(x) - 0.12, float(z)), (float(x) + 0.12, float(z))), 0.26, METAL, device=True)

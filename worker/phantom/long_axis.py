@@ -53,7 +53,8 @@ class Moment:
         self._atria()
 
     def _atria(self) -> None:
-        systolic = LeftVentricle.of(self.heart, 0.04 + 0.3)  # the atria are measured when they are largest
+        # The atria are measured when they are largest: at end systole.
+        systolic = LeftVentricle.of(self.heart, self.heart.end_systole_s / self.heart.beat_s)
         self.la_width = (self.heart.la_volume_ml / (4 / 3 * np.pi * 1.12)) ** (1 / 3)
         self.ra_width = float(np.sqrt(self.heart.ra_area_cm2 / (np.pi * 1.1)))
         self.la_roof = systolic.length - 0.5 + 2 * 1.12 * self.la_width
@@ -183,9 +184,7 @@ def _paint_aorta(picture: Slice, moment: Moment) -> None:
     picture.stroke((outflow, root, end), 2.25, BLOOD)
     if {Device.TAVR, Device.IMPELLA} & moment.heart.devices:
         return
-    is_open = 0.02 < moment.phase % 1.0 and moment.phase % 1.0 < 0.3 * np.sqrt(60 / moment.heart.heart_rate) / (
-        60 / moment.heart.heart_rate
-    )
+    is_open = moment.heart.aortic_valve_is_open(moment.phase)
     for side in (-1, 1):
         hinge = (root[0] + side * 1.1, root[1] + 0.2)
         tip = (root[0] + side * (0.95 if is_open else 0.05) - 0.25, root[1] + (1.2 if is_open else 0.8))

@@ -40,13 +40,11 @@ PLACEMENTS = {
     PhantomView.SUBCOSTAL: Placement(plane=Plane(), apex=(4.6, 8.6), turn_deg=-68, around=LIVER),
 }
 
-_CENTRING = 0.29
-"""The larger the right heart, the further right a sonographer puts the left one: centimetres for each of its width."""
-
-
-def further_away(heart: Heart) -> float:
-    """The larger the ventricle, the further from its apex the probe is held, so that the fan takes in both: cm."""
-    return 1.2 * max(0.0, LeftVentricle.of(heart, 0.0).radius - 2.4)
+USUAL_RADIUS_CM = 2.4
+CENTRING = 0.29
+"""The larger the heart, the further right a sonographer puts the left ventricle: cm for each of its excess width."""
+FURTHER_AWAY = 1.2
+"""And the further from its apex the probe is held, so that the fan takes in both: likewise."""
 
 
 def slice_at(heart: Heart, acquisition: Acquisition, phase: float, x: Grid, z: Grid) -> Slice:
@@ -62,8 +60,11 @@ def slice_at(heart: Heart, acquisition: Acquisition, phase: float, x: Grid, z: G
         return picture
     placement = PLACEMENTS[acquisition.view]
     turn = placement.turn_deg + acquisition.tilt_deg
-    aside = placement.apex[0] + (_CENTRING * heart.rv_diameter_mm / 10 if placement.plane.right_atrium else 0.0)
-    below = placement.apex[1] + (further_away(heart) if placement.plane.right_atrium else 0.0)
+    aside, below = placement.apex
+    if placement.plane.right_atrium:
+        larger = max(0.0, LeftVentricle.of(heart, 0.0).radius - USUAL_RADIUS_CM)
+        aside += CENTRING * (heart.rv_diameter_mm / 10 + larger)
+        below += FURTHER_AWAY * larger
     heart_x, heart_z = _turned(dx - aside, dz - below, turn, mirrored=placement.mirrored)
     picture = Slice.of(heart_x, heart_z, placement.around)
     paint_long_axis(picture, heart, phase, placement.plane)

@@ -6,6 +6,7 @@ the last: chest and lung, walls, cavities, valves, devices.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -74,7 +75,7 @@ class Slice:
         box = (self.x >= low[0]) & (self.x <= high[0]) & (self.z >= low[1]) & (self.z <= high[1])
         x, z = self.x[box], self.z[box]
         nearest = np.full(x.shape, np.inf, np.float32)
-        for (x0, z0), (x1, z1) in zip(points[:-1], points[1:], strict=True):
+        for (x0, z0), (x1, z1) in pairwise(points):
             dx, dz = x1 - x0, z1 - z0
             along = np.clip(((x - x0) * dx + (z - z0) * dz) / max(dx * dx + dz * dz, 1e-9), 0, 1)
             nearest = np.minimum(nearest, np.hypot(x - x0 - along * dx, z - z0 - along * dz))

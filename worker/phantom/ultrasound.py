@@ -30,8 +30,8 @@ TEXEL_CM, TEXELS = 0.05, 512
 """The scatterers: one in each square of this edge; after so many of them they repeat."""
 SIDE_LOBES = 0.01
 """Of the beam, in amplitude."""
-CLUTTER_DB = -17.0
-"""Near the probe, where sound that went to and fro in the chest wall veils the cavities; less with each cm."""
+PATCHES_DB, PATCHES_AROUND_DB, AROUND_DB = 2.8, 4.5, -8.0
+"""How unevenly muscle echoes, and what echoes less than the last: the lung and fat around a heart."""
 REVERBERATION_CM, REVERBERATIONS = 0.4, 4
 """Between the ghosts below an implant, each weaker; and how many."""
 
@@ -68,7 +68,7 @@ def image_clip(
         Which frames to make, from 0; None: all of them. The others' times are left out as well.
     """
     random = np.random.default_rng(acquisition.seed)
-    machine = _Machine(acquisition, random)
+    machine = Machine(acquisition, random)
     screen = _ScanConversion(acquisition, rows, columns)
     numbers = list(range(acquisition.number_of_frames)) if only is None else only
     frames = np.zeros((len(numbers), rows, columns), np.uint8)
@@ -97,7 +97,7 @@ def image_clip(
     )
 
 
-class _Machine:
+class Machine:
     """The probe and what is behind it, for one clip."""
 
     def __init__(self, acquisition: Acquisition, random: np.random.Generator) -> None:
@@ -112,9 +112,9 @@ class _Machine:
         self._beam = self._beam_response(wavelength, depth[:, 0], float(angle[0, 1] - angle[0, 0]))
         self._scatterers = random.normal(size=(TEXELS, TEXELS)).astype(np.float32)
         patches = gaussian_filter(random.normal(size=(TEXELS, TEXELS)), 14, mode="wrap").astype(np.float32)
-        self._patches = 2.2 * patches / patches.std()
-        self._clutter_db = np.float32(CLUTTER_DB) - 2.2 * depth
-        self._window = self._what_the_window_takes(depth, angle)
+        self.patches = patches / patches.std()
+        self._clutter_db = np.float32(acquisition.clutter_db) - 2 * depth
+        self.window = self._what_the_window_takes(depth, angle)
 
     def level(self, tissue: Slice) -> Float:
         """The grey level of each sample, 0..255: [SAMPLES, BEAMS]."""
@@ -122,17 +122,19 @@ class _Machine:
         column = (tissue.source_x / TEXEL_CM).astype(np.int32) & (TEXELS - 1)
         row = (tissue.source_z / TEXEL_CM).astype(np.int32) & (TEXELS - 1)
         echo_db = np.maximum(tissue.echo_db, self._clutter_db)
-        amplitude = 10 ** ((echo_db + self._patches[row, column]) / 20)
+        patchy = np.where(echo_db < AROUND_DB, PATCHES_AROUND_DB, PATCHES_DB) * self.patches[row, column]
+        amplitude = 10 ** ((echo_db + patchy) / 20)
         echoes = self._focused(self._scatterers[row, column] * amplitude * self._carrier)
         echoes += self._ghosts(tissue.device)
         noise = self._random.normal(size=(2, SAMPLES, BEAMS)).astype(np.float32)
         deeper = 0.9 * (self.z[:, BEAMS // 2] - 8)[:, None]
         strength = 10 ** ((settings.noise_db + deeper) / 20)
-        decibels = 20 * np.log10(np.abs(echoes) * 10 ** (self._window / 20) + 1e-6) - self._shadow(tissue.device)
+        decibels = 20 * np.log10(np.abs(echoes) * 10 ** (self.window / 20) + 1e-6) - self._shadow(tissue.device)
         envelope = np.hypot(10 ** (decibels / 20) + strength * noise[0], strength * noise[1])
         decibels = 20 * np.log10(envelope + 1e-6) + settings.gain_db
         bright = np.clip((decibels - BRIGHTEST_DB) / settings.dynamic_range_db + 1, 0, 1)
-        return (255 * bright**1.3).astype(np.float32)
+        grey: Float = (255 * bright**1.3).astype(np.float32)
+        return grey
 
     def _beam_response(self, wavelength: float, depth: Float, pitch: float) -> Float:
         """The transfer function across the beams at each depth, [SAMPLES, BEAMS]: of energy 1."""
@@ -143,7 +145,8 @@ class _Machine:
         waves = 2 * np.pi * scipy.fft.fftfreq(BEAMS)[None, :]
         main, side = np.exp(-0.5 * (width * waves) ** 2), np.exp(-0.5 * (6 * width * waves) ** 2)
         response = main + SIDE_LOBES * 6 * side
-        return (response / np.sqrt((response**2).mean(axis=1, keepdims=True))).astype(np.float32)
+        normalised: Float = (response / np.sqrt((response**2).mean(axis=1, keepdims=True))).astype(np.float32)
+        return normalised
 
     def _focused(self, scattered: Complex) -> Complex:
         across = scipy.fft.ifft(scipy.fft.fft(scattered, axis=1) * self._beam, axis=1)
@@ -166,7 +169,8 @@ class _Machine:
         if not device.any():
             return 0.0
         passed = np.cumsum(device, axis=0, dtype=np.float32) * np.float32(self._step)
-        return gaussian_filter1d(np.minimum(14 * passed, 8), 1.5, axis=1)
+        shadow: Float = gaussian_filter1d(np.minimum(14 * passed, 8), 1.5, axis=1)
+        return shadow
 
     def _what_the_window_takes(self, depth: Float, angle: Float) -> Float:
         """Decibels for each sample: depth, ribs and lung at the sides, and the layers of the chest wall."""
@@ -178,7 +182,8 @@ class _Machine:
         wall = gaussian_filter1d(random.normal(size=SAMPLES), 3)
         layers = (9 + 5 * wall / wall.std()) * np.exp(-((depth[:, 0] / 0.8) ** 2))
         taken = -settings.attenuation_db_per_cm * np.maximum(depth - 3, 0) + layers[:, None]
-        return (taken + gone[None, :] * np.clip(depth / 4, 0, 1)).astype(np.float32)
+        window: Float = (taken + gone[None, :] * np.clip(depth / 4, 0, 1)).astype(np.float32)
+        return window
 
 
 class _ScanConversion:

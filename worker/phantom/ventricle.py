@@ -1,8 +1,8 @@
 """The left ventricle as a stack of discs, from end diastole to end systole.
 
-Its cavity is a half ellipsoid that goes on, narrowing, to the mitral annulus: round in every disc, so that the method of
-discs (Lang et al. 2015, section I.2) gives its volume exactly. Lengths are in cm; z runs from the cavity's apex to the
-base, x from the long axis to the lateral wall.
+Its cavity is a half ellipsoid that goes on, narrowing, to the mitral annulus: round in every disc, so that the method
+of discs (Lang et al. 2015, section I.2) gives its volume exactly. Lengths are in cm; z runs from the cavity's apex to
+the base, x from the long axis to the lateral wall.
 """
 
 from dataclasses import dataclass
