@@ -20,6 +20,7 @@ from deploy.cli_explain import explain
 from deploy.cli_fetch import fetch
 from deploy.cli_operate import callers, database_commands, doctor, quarantine
 from deploy.cli_packs import packs_commands
+from deploy.cli_phantom import phantom
 from deploy.cli_retrieval import rank, same_patient, search, similar
 from deploy.cli_rules import rules_commands
 from deploy.cli_run import beat, demo, node, up, worker
@@ -37,7 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Run": (up, demo, node, worker, beat),
+    "Run": (up, demo, phantom, node, worker, beat),
     "Work with studies": (send, fetch, studies, study, requeue, close, clip, explain),
     "Search": (search, similar, same_patient, rank),
     "Operate": (doctor, callers, quarantine, conformance),

@@ -145,6 +145,7 @@ def _views(clips: int, kind: StudyKind) -> list[PhantomView]:
 def _syntaxes(clips: int, style: VendorStyle, random: np.random.Generator) -> list[UID]:
     """The transfer syntax of each clip."""
     syntaxes = [USUAL_SYNTAX] * clips
-    for index in random.choice(clips, size=round(IN_ANOTHER_SYNTAX * clips), replace=False):
+    others = round(IN_ANOTHER_SYNTAX * clips + 0.01)  # so that 5 clips have one
+    for index in random.choice(clips, size=others, replace=False):
         syntaxes[int(index)] = style.other_syntaxes[int(random.integers(len(style.other_syntaxes)))]
     return syntaxes
