@@ -76,6 +76,8 @@ def _placed(clip: SectorClip, style: VendorStyle) -> Region:
 def _still(clip: SectorClip, style: VendorStyle, words: Words, sector: Region) -> Picture:
     """All that does not change from frame to frame."""
     picture = blank(style)
+    # A machine's black is not its background: within the sector, nothing is brighter than the echo.
+    picture[sector.top : sector.bottom, sector.left : sector.right][clip.fan] = 0
     canvas = Image.fromarray(picture)
     draw = ImageDraw.Draw(canvas)
     _draw_depth(draw, style, sector, clip.cm_per_pixel)
