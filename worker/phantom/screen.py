@@ -56,7 +56,7 @@ def compose(clip: SectorClip, style: VendorStyle, words: Words) -> Screen:
     for frame, shown, time_ms in zip(frames, clip.frames, clip.frame_times_ms, strict=True):
         frame[...] = still
         # The brighter of the two: marks stay over the sector, and its corners leave the text alone.
-        np.maximum(frame[inside], colours[shown], out=frame[inside])
+        np.maximum(frame[inside], np.take(colours, shown, axis=0), out=frame[inside])
         if trace:
             trace.draw(frame, float(time_ms))
     return Screen(frames=frames, sector=sector, region=style.sector if style.region == "place" else sector)

@@ -26,7 +26,8 @@ from worker.phantom.truth import TRUTH_FILE, HeartTruth, StudyTruth, read_truth,
 CATALOGUE = load_catalogue()
 seeds = st.integers(min_value=0, max_value=2**32 - 1)
 NAMES = {
-    Device.PACEMAKER: r"(?i)pac(emaker|ing)", Device.TAVR: r"TAVR|transcatheter aortic|aortic valve (prosthesis|is native)",
+    Device.PACEMAKER: r"(?i)pac(emaker|ing)",
+    Device.TAVR: r"TAVR|transcatheter aortic|aortic valve (prosthesis|is native)",
     Device.MITRACLIP: r"[Cc]lip|mitral valve is native", Device.IMPELLA: r"Impella|mechanical support",
 }  # fmt: skip
 
