@@ -220,8 +220,9 @@ def _calibration(
         at_least=rule.at_least if len(cuts) else None,
         threshold=float(cuts[0]) if is_binary else None,
         cut_points=tuple(cuts.tolist()) if len(cuts) and not is_binary else None,
-        origin=origin,
+        origin=f"{origin}; {_of_training(cases)}" if cases.of_training else origin,
         cases=len(cases.scored),
+        cases_of_training=cases.of_training,
         patients=len(set(cases.groups)),
         cases_of=dict(zip(_labels(task), counts, strict=True)),
         metrics=metrics,
@@ -261,7 +262,7 @@ def _require_sides(truth: Classes, groups: Groups, labels: Sequence[str]) -> lis
 
 
 def _warnings(cases: TaskCases, sides: Sequence[int]) -> tuple[str, ...]:
-    warnings = []
+    warnings = [f"{_of_training(cases)}, so that every figure is too good"] if cases.of_training else []
     if min(sides) < FEW_CASES:
         warnings.append(f"only {min(sides)} cases on one side: below {FEW_CASES}, do not rely on it")
     if not cases.known_patients:
@@ -270,6 +271,10 @@ def _warnings(cases: TaskCases, sides: Sequence[int]) -> tuple[str, ...]:
         total = len(cases.scored) + len(cases.unanswered)
         warnings.append(f"{len(cases.unanswered)} of {total} labelled studies have no score, and are in no figure")
     return tuple(warnings)
+
+
+def _of_training(cases: TaskCases) -> str:
+    return f"{cases.of_training} of {len(cases.scored)} cases are of patients whom the model itself was trained on"
 
 
 def _useless(questions: Sequence[Question]) -> tuple[str, ...]:
