@@ -3,16 +3,20 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from sqlalchemy.exc import OperationalError
 from torch import Tensor
 
+import worker.runner
 from config.settings import load_settings
 from config.steps import Step
-from db.leases import claim
+from db.leases import Claim, claim
 from db.schema import Study
 from db.studies import requeue
+from db.taking_along import claim_next
 from tests.support.clips import SMALL, as_study_of_its_own
 from tests.worker.pipeline import Pipeline
 from tests.worker.scripted import ScriptedTowers, scripted_model
@@ -195,6 +199,25 @@ def test_one_that_a_late_instance_reopened_meanwhile_is_discarded_alone(pipeline
     pipeline.run(STUDIES[0], [Step.SCORE])
     assert states(pipeline) == ["SCORED", "RECEIVING", "SCORED", "SCORED"]
     assert pipeline.detail(STUDIES[1]).run is None
+
+
+def test_a_registry_that_fails_while_one_more_is_claimed_costs_those_that_are_nothing(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = model_in(pipeline, frames_at_once=10_000)
+    claims = 0
+
+    def away_at_the_second(*args: Any, **chosen: Any) -> Claim | None:
+        nonlocal claims
+        claims += 1
+        if claims == 2:
+            raise OperationalError("SELECT", {}, Exception("the connection was lost"))
+        return claim_next(*args, **chosen)
+
+    monkeypatch.setattr(worker.runner, "claim_next", away_at_the_second)
+    pipeline.run(STUDIES[0], [Step.SCORE])
+    assert states(pipeline) == ["SCORED", "SCORED", "PREPARED", "PREPARED"]
+    assert model.batches == [2]
 
 
 def test_an_answer_is_the_same_alone_and_in_company(pipeline: Pipeline) -> None:
