@@ -1,5 +1,7 @@
 """A study that leaves the device idle takes others along: embedded together, each scored and ended by itself."""
 
+import errno
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,10 +9,12 @@ from typing import Any
 
 import pytest
 import torch
+from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 from torch import Tensor
 
 import worker.runner
+import worker.steps.embedding
 from config.settings import load_settings
 from config.steps import Step
 from db.leases import Claim, claim
@@ -139,12 +143,31 @@ def test_one_whose_frames_are_lost_fails_alone(pipeline: Pipeline) -> None:
     assert states(pipeline) == ["SCORED", "SCORED", "SCORED", "FAILED"]
 
 
-def test_a_damaged_one_fails_alone(pipeline: Pipeline) -> None:
+@pytest.mark.parametrize("content", [b"", b"no tensor"])
+def test_a_damaged_one_fails_alone(pipeline: Pipeline, content: bytes) -> None:
     model_in(pipeline, frames_at_once=10_000)
     (clip,) = pipeline.detail(STUDIES[0]).clips
-    pipeline.context.spool.absolute(str(clip.tensor_path)).write_bytes(b"no tensor")
+    pipeline.context.spool.absolute(str(clip.tensor_path)).write_bytes(content)
     pipeline.run(STUDIES[0], [Step.SCORE])
     assert states(pipeline) == ["FAILED", "SCORED", "SCORED", "SCORED"]
+
+
+@pytest.mark.parametrize("fault", [errno.EMFILE, errno.ESTALE, errno.EIO])
+def test_a_share_that_does_not_answer_costs_no_attempt_and_no_frames(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, fault: int
+) -> None:
+    model_in(pipeline, frames_at_once=1)
+
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(fault, os.strerror(fault))
+
+    with monkeypatch.context() as away:
+        away.setattr(worker.steps.embedding.np, "load", fails)
+        study = pipeline.run(STUDIES[0], [Step.SCORE]).study
+    assert (study.state, study.attempts) == ("PREPARED", 0)
+    with pipeline.context.database.write() as session:
+        session.execute(update(Study).values(next_attempt_at=None))  # its time has come
+    assert pipeline.run(STUDIES[0], [Step.SCORE]).study.state == "SCORED"
 
 
 def test_one_of_which_the_model_makes_no_numbers_gets_no_answers_and_keeps_its_attempts(pipeline: Pipeline) -> None:
