@@ -25,12 +25,11 @@ from config.labels import ModelLabel
 from config.settings import load_settings
 from db.runs import ModelIdentity, TaskResult, Verdict, ViewCall
 from tests.support.labelled import CATALOGUE, PROFILE, AxisModel, Labelled, pack_kinds
-from worker.calibration.cases import CaseFile
+from worker.calibration.cases import CaseFile, asked_tasks
 from worker.calibration.judging import Findings, judge
 from worker.calibration.making import Made, calibrate
 from worker.calibration.resampling import Groups
 from worker.calibration.scored import TaskCases
-from worker.calibration.source import asked_tasks
 from worker.calibration.thresholds import ThresholdRule
 from worker.linear_probe.fitting import fit
 from worker.linear_probe.head import read_head
