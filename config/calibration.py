@@ -54,6 +54,8 @@ class TaskCalibration(_Frozen):
     origin: str = Field(min_length=1)
     """In a sentence, for people."""
     cases: int = Field(ge=1)
+    cases_of_training: int = Field(default=0, ge=0)
+    """How many of them are of patients whom the model itself was trained on: its figures are then too good."""
     patients: int = Field(ge=1)
     cases_of: dict[str, int]
     """How many cases are of each truth: `present` and `absent`, or the classes by id."""

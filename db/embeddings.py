@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.orm import Session
 
+from db.portions import in_portions
 from db.schema import Study, StudyEmbeddings
 
 
@@ -34,9 +35,9 @@ def record_embeddings(session: Session, *, study_id: int, stored: StoredEmbeddin
 
 
 def latest_embeddings(
-    session: Session, *, embedder: str, study_instance_uids: Iterable[str] | None = None
+    session: Session, *, embedder: str, study_instance_uids: Iterable[str]
 ) -> Iterator[StoredEmbeddings]:
-    """Of each study, or each of these, what this embedder made of its latest revision; in the order of the studies."""
+    """Of each of these studies that has any, what this embedder made of its latest revision; in no order."""
     newest = select(func.max(StudyEmbeddings.revision)).where(
         StudyEmbeddings.study_id == Study.id, StudyEmbeddings.embedder == embedder
     )
@@ -47,12 +48,10 @@ def latest_embeddings(
             StudyEmbeddings.embedder == embedder,
             StudyEmbeddings.revision == newest.correlate(Study).scalar_subquery(),
         )
-        .order_by(Study.id)
     )
-    if study_instance_uids is not None:
-        query = query.where(Study.study_instance_uid.in_(list(study_instance_uids)))
-    for row, uid in session.execute(query.execution_options(yield_per=1000)):
-        yield _stored(row, uid)
+    for some in in_portions(study_instance_uids):
+        for row, uid in session.execute(query.where(Study.study_instance_uid.in_(some))):
+            yield _stored(row, uid)
 
 
 def embeddings_of(

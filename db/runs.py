@@ -119,6 +119,7 @@ class TaskResult:
     """0..1: the share of the frames, every clip weighing the same, that alone give this answer; None where no answer
     is given, and for regressions. Frames of one clip are no independent witnesses: it is no probability."""
     reason: str | None = None
+    """Why there is no answer; of one that is given, what a reader has to know of it, where there is something."""
     method: str | None = None
     """How it was answered, as "zero-shot"; None in runs from before there was a choice."""
     clips: tuple[ClipAnswer, ...] = ()

@@ -42,6 +42,10 @@ Also = Annotated[
 Accept = Annotated[bool, typer.Option("--accept-licence", help="You have read the licence, and accept it.")]
 
 
+class _DeclinedError(EchoWorkerError):
+    """Somebody was asked whether they accept the licence, and did not."""
+
+
 @packs_commands.command("import")
 def import_(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A pack, or a download of an open_clip model.")],
@@ -81,7 +85,11 @@ def pull(
     settings = start("packs")
     choices = Choices(name=name, family=family, label=label, version=version, licence=licence, also=also or ())
     pulled = pull_files(model, settings.packs_dir, choices, revision=revision)
-    _import(settings, pulled.folder, pulled.choices, accept_licence=accept_licence)
+    try:
+        _import(settings, pulled.folder, pulled.choices, accept_licence=accept_licence)
+    except (_DeclinedError, typer.Abort):
+        shutil.rmtree(pulled.folder)  # whoever does not accept its terms must not have it
+        raise
     shutil.rmtree(pulled.folder)
 
 
@@ -193,7 +201,7 @@ def _accepted(terms: "Terms", *, already: bool) -> "Acceptance":
             "with --accept-licence; nothing was installed"
         )
     if typer.prompt("Do you accept it? Type yes", default="no").strip().lower() != "yes":
-        raise EchoWorkerError("the licence was not accepted; nothing was installed")
+        raise _DeclinedError("the licence was not accepted; nothing was installed")
     return accept(terms)
 
 

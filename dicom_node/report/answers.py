@@ -59,9 +59,9 @@ def explanation(result: TaskResult, task: AnyTask) -> str:
             return _origin_of_estimate(result, task) + _confidence(result, task)
         case Verdict.PRESENT | Verdict.ABSENT:
             said = f"Similarity, clip by clip: {_listed(result, task)}; the threshold is {result.threshold:g}."
-            return said + _confidence(result, task)
+            return said + _caveat(result) + _confidence(result, task)
         case Verdict.CLASSIFIED:
-            return _origin_of_class(result, task) + _confidence(result, task)
+            return _origin_of_class(result, task) + _caveat(result) + _confidence(result, task)
         case Verdict.UNCALIBRATED:
             return _uncalibrated(result, task)
         case Verdict.ABSTAINED:
@@ -98,6 +98,10 @@ def _uncalibrated(result: TaskResult, task: AnyTask) -> str:
         f" The clips are {like}{f', {scale}' if scale else ''}: that is not calibrated, and no answer." if like else ""
     )
     return f"No class can be said: {result.reason}.{looks}"
+
+
+def _caveat(result: TaskResult) -> str:
+    return f" {result.reason[:1].upper()}{result.reason[1:]}." if result.reason else ""
 
 
 def _confidence(result: TaskResult, task: AnyTask) -> str:

@@ -90,6 +90,20 @@ def test_a_task_that_the_catalogue_does_not_have_is_named(labelled: Labelled) ->
     assert "device, grade, place, volume" in str(made.exception)
 
 
+@pytest.mark.parametrize("command", [("calibrate",), ("probe", "train", "--install")])
+@pytest.mark.parametrize("fault", ["task", "file"])
+def test_a_wrong_task_or_file_is_refused_before_the_model_is_loaded(
+    labelled: Labelled, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], fault: str
+) -> None:
+    monkeypatch.setattr(worker.calibration.source, "load_model_of", lambda *_: pytest.fail("the model was loaded"))
+    with_devices(labelled, 2)
+    if fault == "file":
+        labelled.label("1.2.3", "perhaps")
+    made = echoworker(labelled, *command, labelled.cases, "--task", "devise" if fault == "task" else "device")
+    assert isinstance(made.exception, CalibrationError if fault == "file" else ConfigurationError)
+    assert ("line 4: truth 'perhaps'" if fault == "file" else "--task devise") in str(made.exception)
+
+
 def test_too_few_cases_are_said(labelled: Labelled) -> None:
     made = echoworker(labelled, "calibrate", with_devices(labelled, 6).cases, "--task", "device")
     assert isinstance(made.exception, CalibrationError)

@@ -12,6 +12,7 @@ from config.labels import ModelLabel
 from config.settings import Settings, load_settings
 from deploy.doctor_packs import packs_that_lie_there, retrieval_pack, scoring_pack
 from deploy.findings import Doubt, FaultError
+from tests.support.hub import NAME, Hub
 from tests.support.installation import ECHOWORKER
 from tests.support.packs import LICENCE_TEXT, installed, plain_download
 from worker.echoclip.untrained import make_untrained_pack
@@ -79,6 +80,27 @@ def test_at_a_terminal_the_licence_is_shown_and_yes_is_typed(settings: Settings,
     assert status == 0, shown
     assert "Use it as you like, on Sundays." in shown
     assert [found.accepted for found in installed_packs(settings.packs_dir)] == [True]
+
+
+def test_a_download_whose_licence_is_declined_is_not_kept(
+    settings: Settings, download: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"HF_HUB_DISABLE_XET": "1", "HF_HOME": str(tmp_path / "hub"), "NO_PROXY": "127.0.0.1"}.items():
+        monkeypatch.setenv(name, value)
+    with Hub.serving(download) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        status, shown = packs_at_a_terminal("pull", NAME, typed="no")
+    assert status == 1
+    assert "Use it as you like, on Sundays." in shown
+    assert "the licence was not accepted; nothing was installed" in shown
+    assert [path for path in settings.packs_dir.rglob("*") if path.is_file()] == []
+
+
+def test_a_wrong_option_is_named_and_said_before_the_licence(settings: Settings, download: Path) -> None:
+    refused = packs("import", download, "--accept-licence", "--family", "Echo CLIP")
+    assert refused.returncode == 1
+    assert "--family 'Echo CLIP': must be 1 to 32 small letters, digits and hyphens" in refused.stderr
+    assert refused.stdout == ""
 
 
 def test_a_licence_that_we_may_not_pass_on_is_named_with_the_place_where_it_is(

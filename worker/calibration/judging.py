@@ -6,6 +6,7 @@ threshold is chosen on four fifths of the patients and judged on the others, in 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +29,7 @@ from worker.calibration.thresholds import Floats, ThresholdRule, Truths
 from worker.views import counted
 
 MINIMUM_CASES = 10
-"""Of each side of a threshold."""
+"""Of each side of a threshold; of what has none, in all. They are of `FOLDS` patients at least."""
 FEW_CASES = 50
 """Of a side: below it, a report says that intervals are wide and luck is large."""
 
@@ -86,7 +87,7 @@ def judge(cases: TaskCases, rule: ThresholdRule, *, source: str) -> Findings:
 
 
 def _judge_regression(cases: TaskCases) -> Findings:
-    _require(len(cases.scored), "cases with an estimate")
+    _require(cases.groups, "cases with an estimate")
     truth, estimate = cases.truths, cases.scores
     apparent = bootstrap(Groups(cases.groups), lambda weights: agreement_metrics(weights, truth, estimate))
     return Findings(
@@ -96,7 +97,7 @@ def _judge_regression(cases: TaskCases) -> Findings:
 
 def _judge_nearest(cases: TaskCases, task: ClassTask, source: str) -> Findings:
     """Classes without an order: the nearest one is the answer; nothing is chosen, it is compared with the truth."""
-    _require(len(cases.scored), "cases with an answer")
+    _require(cases.groups, "cases with an answer")
     truth, number = cases.truths.astype(np.intp), len(task.classes)
     called = np.array([-1 if case.outcome is None else case.outcome for case in cases.scored], dtype=np.intp)
     if (called < 0).any():
@@ -122,7 +123,7 @@ def _judge_thresholds(cases: TaskCases, task: AnyTask, rule: ThresholdRule, sour
     labels = _labels(task)
     number, groups = len(labels), Groups(cases.groups)
     scores, truth = cases.scores, cases.truths.astype(np.intp)
-    sides = _require_sides(truth, groups, labels)
+    sides = _require_sides(truth, cases.groups, labels)
     folds = groups.folds(truth)
     cuts = rule.cut_points(scores, truth, number)
     called = _called(scores, cuts)
@@ -220,8 +221,9 @@ def _calibration(
         at_least=rule.at_least if len(cuts) else None,
         threshold=float(cuts[0]) if is_binary else None,
         cut_points=tuple(cuts.tolist()) if len(cuts) and not is_binary else None,
-        origin=origin,
+        origin=f"{origin}; {_of_training(cases)}" if cases.of_training else origin,
         cases=len(cases.scored),
+        cases_of_training=cases.of_training,
         patients=len(set(cases.groups)),
         cases_of=dict(zip(_labels(task), counts, strict=True)),
         metrics=metrics,
@@ -239,12 +241,16 @@ def _question_names(task: AnyTask) -> tuple[str, ...]:
     return ("present",)
 
 
-def _require(count: int, what: str) -> None:
-    if count < MINIMUM_CASES:
-        raise CalibrationError(f"{count} {what}: at least {MINIMUM_CASES} are needed")
+def _require(groups: Sequence[str], what: str) -> None:
+    """Of fewer patients no interval means anything: resampled, they are the same few again."""
+    patients = len(set(groups))
+    if len(groups) < MINIMUM_CASES or patients < FOLDS:
+        raise CalibrationError(
+            f"{len(groups)} {what}, of {patients} patients: at least {MINIMUM_CASES}, of {FOLDS} patients, are needed"
+        )
 
 
-def _require_sides(truth: Classes, groups: Groups, labels: Sequence[str]) -> list[int]:
+def _require_sides(truth: Classes, groups: Sequence[str], labels: Sequence[str]) -> list[int]:
     """How many cases are on each side of each boundary, where there are enough of them."""
     sides = []
     for boundary in range(len(labels) - 1):
@@ -253,15 +259,13 @@ def _require_sides(truth: Classes, groups: Groups, labels: Sequence[str]) -> lis
             which = f"{labels[boundary + 1]}" if is_above else f"{labels[boundary]}"
             if len(labels) > 2:
                 which += " or worse" if is_above else " or better"
-            _require(int(inside.sum()), f"scored cases that are {which}")
-            if (patients := len(set(groups.numbers[inside].tolist()))) < FOLDS:
-                raise CalibrationError(f"the cases that are {which} are of {patients} patients: {FOLDS} are needed")
+            _require(list(compress(groups, inside)), f"scored cases that are {which}")
             sides.append(int(inside.sum()))
     return sides
 
 
 def _warnings(cases: TaskCases, sides: Sequence[int]) -> tuple[str, ...]:
-    warnings = []
+    warnings = [f"{_of_training(cases)}, so that every figure is too good"] if cases.of_training else []
     if min(sides) < FEW_CASES:
         warnings.append(f"only {min(sides)} cases on one side: below {FEW_CASES}, do not rely on it")
     if not cases.known_patients:
@@ -270,6 +274,10 @@ def _warnings(cases: TaskCases, sides: Sequence[int]) -> tuple[str, ...]:
         total = len(cases.scored) + len(cases.unanswered)
         warnings.append(f"{len(cases.unanswered)} of {total} labelled studies have no score, and are in no figure")
     return tuple(warnings)
+
+
+def _of_training(cases: TaskCases) -> str:
+    return f"{cases.of_training} of {len(cases.scored)} cases are of patients whom the model itself was trained on"
 
 
 def _useless(questions: Sequence[Question]) -> tuple[str, ...]:

@@ -1,7 +1,6 @@
 """From the settings to where scores come from: the active model, its view gate, the registry and the spool."""
 
-from config.catalogue import Catalogue, load_catalogue
-from config.clinical_tasks import AnyTask
+from config.catalogue import load_catalogue
 from config.errors import ConfigurationError
 from config.labels import ModelLabel
 from config.settings import Settings
@@ -39,21 +38,3 @@ def open_source(settings: Settings, database: Database) -> Source:
         catalogue=catalogue,
         profile=settings.pixels.profile,
     )
-
-
-def asked_tasks(catalogue: Catalogue, task_ids: list[str]) -> dict[str, AnyTask]:
-    """These tasks of the catalogue, each once, in their order.
-
-    Raises
-    ------
-    ConfigurationError
-        The catalogue does not have one of them.
-    """
-    asked = {}
-    for task_id in task_ids:
-        task = catalogue.task(task_id)
-        if task is None:
-            known = ", ".join(task.id for task in catalogue.tasks)
-            raise ConfigurationError(f"--task {task_id}: the task catalogue does not have it; it has {known}")
-        asked[task_id] = task
-    return asked

@@ -125,6 +125,7 @@ def _detected(task: BinaryTask, evidence: Evidence, rule: DecisionRule, model_na
         threshold=rule.threshold,
         spread=spread,
         agreement=share_of(frames, of_frames == is_present, used),
+        reason=rule.caveat,
         method=METHOD,
         clips=evidence.answers(said.clips, spreads=spreads, agreements=evidence.shares(of_frames, of_clips)),
     )
@@ -142,7 +143,7 @@ def _graded(task: ClassTask, evidence: Evidence, rule: DecisionRule, logit_scale
         values, score = nearness.clips.max(dim=1).values, float(study_nearness.max())
     if severity is not None and rule.cut_points is not None:
         of_study, of = _by_cut_points(severity, score, rule.cut_points)
-        verdict, reason = Verdict.CLASSIFIED, None
+        verdict, reason = Verdict.CLASSIFIED, rule.caveat
     else:
         # argmax takes the first of classes that are equally near, as for views.
         of_study, of = (

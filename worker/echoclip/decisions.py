@@ -63,6 +63,8 @@ class DecisionRule:
     """Where it comes from, in a sentence."""
     calibration_digest: str | None = None
     """Of the calibration that it comes from; None: of the catalogue, or there is none."""
+    caveat: str | None = None
+    """What else than the number itself a reader of the answer has to know of it."""
     not_used: tuple[str, ...] = ()
     """Why a calibration that has the task does not decide it."""
 
@@ -106,7 +108,15 @@ def _misfit(task: AnyTask, found: TaskDecision) -> str | None:
 
 def _of_catalogue(task: AnyTask, asking: Asking, not_used: tuple[str, ...]) -> DecisionRule:
     if isinstance(task, BinaryTask) and (threshold := task.threshold_for(asking.family, asking.wording)):
-        return DecisionRule(threshold=threshold.value, origin=threshold.origin, not_used=not_used)
+        caveat = _of_other_frames("the threshold was", threshold.preprocessing, asking.profile)
+        return DecisionRule(threshold=threshold.value, origin=threshold.origin, caveat=caveat, not_used=not_used)
     if isinstance(task, ClassTask) and (cut := task.cut_points_for(asking.family, asking.wording)):
-        return DecisionRule(cut_points=cut.values, origin=cut.origin, not_used=not_used)
+        caveat = _of_other_frames("the cut points were", cut.preprocessing, asking.profile)
+        return DecisionRule(cut_points=cut.values, origin=cut.origin, caveat=caveat, not_used=not_used)
     return DecisionRule(not_used=not_used)
+
+
+def _of_other_frames(what: str, measured_with: str | None, profile: str) -> str | None:
+    if measured_with in (None, profile):
+        return None
+    return f"{what} measured with another preprocessing ({measured_with}) than these clips have ({profile})"

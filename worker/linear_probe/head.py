@@ -40,6 +40,8 @@ class Training(Entry):
     catalogue_digest: Sha256
     truth_sha256: Sha256
     """Of the file of cases."""
+    studies: tuple[Sha256, ...] = ()
+    """`study_digest` of each study, ascending. A pack may be passed on, and UIDs find a patient."""
     cases: int
     patients: int
     cases_of: dict[str, int]
@@ -51,6 +53,11 @@ class Training(Entry):
     software_version: str
     metrics: dict[str, Metric]
     """Of cases that the head had not seen."""
+
+
+def study_digest(study_instance_uid: str) -> str:
+    """SHA-256 of a Study Instance UID."""
+    return hashlib.sha256(study_instance_uid.encode()).hexdigest()
 
 
 class Answers(Entry):

@@ -15,8 +15,8 @@ from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, RegressionTask
 from config.errors import ModelPackError
 from db.runs import ClipAnswer, ModelIdentity, TaskResult, Verdict
 from worker.linear_probe.answering import Decider, Said, agreement, spread
-from worker.linear_probe.head import TrainedHead, read_head
-from worker.models import EmbeddedClip, Frames, StudyModel, Surroundings
+from worker.linear_probe.head import TrainedHead, read_head, study_digest
+from worker.models import EmbeddedClip, Frames, StudyModel, Surroundings, TrainedOnCases
 from worker.packs.folder import ModelPack
 from worker.packs.installed import resolve_base
 from worker.packs.kinds import load_model
@@ -88,6 +88,7 @@ class LinearProbe:
         self.identity = identity
         self._base = base
         self._head = head
+        self._trained_on = frozenset(training.studies)
         self._task = head.require_task(catalogue.task(head.answers.task_id))
         self._asked_if_mine = {task.id: task for task in catalogue.tasks if task.asked_if == self._task.id}
         asked = {"embedder": base.embedder, "prompts_digest": head.digest, "profile": profile}
@@ -118,6 +119,12 @@ class LinearProbe:
     def wording_digest(self, task_id: str) -> str:
         """See `StudyModel`."""
         return self._head.digest if task_id == self._task.id else self._base.wording_digest(task_id)
+
+    def was_trained_on(self, study_instance_uid: str, task_id: str) -> bool:
+        """See `TrainedOnCases`."""
+        if task_id == self._task.id:
+            return study_digest(study_instance_uid) in self._trained_on
+        return isinstance(self._base, TrainedOnCases) and self._base.was_trained_on(study_instance_uid, task_id)
 
     def embed(self, clips: Sequence[Frames]) -> list[Tensor]:
         """See `StudyModel`."""

@@ -1,5 +1,7 @@
 """One answer in words, as a cardiologist would read it."""
 
+from dataclasses import replace
+
 import pytest
 
 from config.catalogue import load_catalogue
@@ -60,9 +62,18 @@ LOOKS = TaskResult(
             f"answer; {NO_WITNESSES}",
         ),
         (
+            replace(PRESENT, reason="the threshold was measured with other frames"),
+            "Similarity, clip by clip: 0.3100; the threshold is 0.298. The threshold was measured with other frames. "
+            f"83 % of the frames, each alone, give this answer; {NO_WITNESSES}",
+        ),
+        (
             GRADED,
             "1.8 on the scale from 0 (none) to 3 (severe). Clip by clip: moderate, severe. 100 % of the frames, each "
             f"alone, give this answer; {NO_WITNESSES}",
+        ),
+        (
+            replace(POSITION, reason="the cut points were measured with other frames"),
+            "Clip by clip: too deep in the left ventricle. The cut points were measured with other frames.",
         ),
         (POSITION, "Clip by clip: too deep in the left ventricle."),
         (
@@ -79,7 +90,18 @@ LOOKS = TaskResult(
             "Not answered: no clip of a view that may answer.",
         ),
     ],
-    ids=["estimate", "pressure", "finding", "grade", "position", "looks", "uncalibrated", "abstained"],
+    ids=[
+        "estimate",
+        "pressure",
+        "finding",
+        "finding of other frames",
+        "grade",
+        "position of other frames",
+        "position",
+        "looks",
+        "uncalibrated",
+        "abstained",
+    ],
 )
 def test_how_an_answer_came_about_is_said_in_plain_words(result: TaskResult, said: str) -> None:
     assert explanation(result, task(result.task_id)) == said

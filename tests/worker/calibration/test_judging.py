@@ -142,10 +142,14 @@ def test_a_measurement_is_compared_with_the_truth_and_nothing_is_put_to_use(cata
 @pytest.mark.parametrize(
     ("truths", "patients", "said"),
     [
-        ([1] * 9 + [0] * 30, 0, "device: 9 scored cases that are present: at least 10"),
-        ([1] * 30 + [0] * 9, 0, "device: 9 scored cases that are absent: at least 10"),
+        (
+            [1] * 9 + [0] * 30,
+            0,
+            "device: 9 scored cases that are present, of 9 patients: at least 10, of 5 patients, are needed",
+        ),
+        ([1] * 30 + [0] * 9, 0, "device: 9 scored cases that are absent, of 9 patients: at least 10"),
         ([1] * 30, 0, "0 scored cases that are absent"),
-        ([1, 0] * 20, 4, "are of 2 patients: 5 are needed"),
+        ([1, 0] * 20, 4, "20 scored cases that are absent, of 2 patients: at least 10, of 5 patients, are needed"),
     ],
 )
 def test_too_few_cases_give_no_threshold(catalogue: Catalogue, truths: list[int], patients: int, said: str) -> None:
@@ -153,6 +157,23 @@ def test_too_few_cases_give_no_threshold(catalogue: Catalogue, truths: list[int]
     cases = cases_of(catalogue, "device", np.array(truths), scores, patients=patients, unanswered=3)
     with pytest.raises(CalibrationError, match=f"{said}.*without a score: 3 . not scored here"):
         judge(cases, ThresholdRule(), source="cases.csv")
+
+
+@pytest.mark.parametrize(
+    ("task_id", "cases", "patients", "said"),
+    [
+        ("volume", 40, 4, "volume: 40 cases with an estimate, of 4 patients: at least 10, of 5 patients, are needed"),
+        ("volume", 9, 0, "volume: 9 cases with an estimate, of 9 patients: at least 10, of 5 patients, are needed"),
+        ("place", 40, 4, "place: 40 cases with an answer, of 4 patients: at least 10, of 5 patients, are needed"),
+    ],
+)
+def test_what_has_no_threshold_needs_as_many_cases_and_patients(
+    catalogue: Catalogue, task_id: str, cases: int, patients: int, said: str
+) -> None:
+    truths = np.arange(cases) % 2
+    few = cases_of(catalogue, task_id, truths, truths + 0.5, outcomes=truths, patients=patients)
+    with pytest.raises(CalibrationError, match=said):
+        judge(few, ThresholdRule(), source="cases.csv")
 
 
 def test_a_score_that_is_always_the_same_gives_no_threshold(catalogue: Catalogue) -> None:

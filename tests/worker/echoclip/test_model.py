@@ -1,7 +1,7 @@
 """The answers of a model to a catalogue of every kind of task, against the definitions in plain Python."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -422,6 +422,23 @@ def test_frames_of_another_profile_are_not_judged_by_the_calibration_of_todays(c
     before = EmbeddedClip(sop_instance_uid="1.1", embeddings=today.embeddings, preprocessing_profile="upstream-1")
     assert answers(model, today)["unknown"].threshold == 0.1
     assert answers(model, before)["unknown"].verdict is Verdict.UNCALIBRATED
+
+
+def test_a_threshold_of_the_catalogue_that_was_measured_with_other_frames_decides_and_the_answer_says_so(
+    tmp_path: Path,
+) -> None:
+    of_upstream = CATALOGUE.replace(FAMILY, f'{FAMILY}, preprocessing = "upstream-1"')
+    (tmp_path / "tasks.toml").write_text(of_upstream)
+    model = model_of(load_catalogue(tmp_path / "tasks.toml"))
+    fast = clip(unit_vectors(3, 1))
+    upstream = EmbeddedClip(sop_instance_uid="1.1", embeddings=fast.embeddings, preprocessing_profile="upstream-1")
+    said, as_measured = answers(model, fast), answers(model, upstream)
+    but = "measured with another preprocessing (upstream-1) than these clips have (fast-1)"
+    assert said["seen"].reason == f"the threshold was {but}"
+    assert said["size"].reason == f"the cut points were {but}"
+    for task_id, verdicts in {"seen": {Verdict.PRESENT, Verdict.ABSENT}, "size": {Verdict.CLASSIFIED}}.items():
+        assert said[task_id].verdict in verdicts
+        assert replace(said[task_id], reason=None) == as_measured[task_id]
 
 
 def test_the_wording_digest_is_that_of_prompts_values_and_classes(catalogue: Catalogue, tmp_path: Path) -> None:

@@ -18,15 +18,16 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 import worker.packs.kinds
-from config.calibration import Calibration, TaskCalibration
+from config.calibration import Calibration, TaskCalibration, load_calibration
 from config.catalogue import load_catalogue
 from config.errors import CalibrationError, ModelPackError
 from config.labels import ModelLabel
 from config.settings import load_settings
 from db.runs import ModelIdentity, TaskResult, Verdict, ViewCall
 from tests.support.labelled import CATALOGUE, PROFILE, AxisModel, Labelled, pack_kinds
-from worker.calibration.cases import CaseFile
+from worker.calibration.cases import CaseFile, asked_tasks
 from worker.calibration.judging import Findings, judge
+from worker.calibration.making import Made, calibrate
 from worker.calibration.resampling import Groups
 from worker.calibration.scored import TaskCases
 from worker.calibration.thresholds import ThresholdRule
@@ -450,6 +451,41 @@ def test_a_damaged_head_is_one_clear_error(device: tuple[Labelled, Path, MadePro
     (tmp_path / "head.json").write_text(description.replace('"threshold"', '"treshold"'))
     with pytest.raises(ModelPackError, match=r"head\.json"):
         read_head(tmp_path)
+
+
+def test_calibrating_a_head_on_patients_that_it_was_trained_on_is_said_and_written_down(
+    labelled: Labelled, tmp_path: Path
+) -> None:
+    trained(studies(labelled, "device", 40, strength=1.0), "device", tmp_path / "pack")
+    source = replace(labelled.source, model=loaded(labelled, tmp_path / "pack"))
+    of_training, labelled.lines = labelled.lines, []
+    studies(labelled, "device", 40, strength=1.0, seed=1)
+
+    def calibrated(folder: Path) -> tuple[Made, TaskCalibration]:
+        tasks = asked_tasks(labelled.catalogue, ["device"])
+        made = calibrate(source, tasks, cases=labelled.cases, rule=ThresholdRule(), folder=folder, software_version="1")
+        return made, load_calibration(folder / "calibration.json").tasks[0]
+
+    made, written = calibrated(tmp_path / "others")
+    assert not [warning for warning in made.findings[0].warnings if "trained" in warning]
+    assert written.cases_of_training == 0
+    labelled.lines.append(of_training[0])  # of the patient P0, of whom the others have two studies
+    made, written = calibrated(tmp_path / "mixed")
+    said = "3 of 41 cases are of patients whom the model itself was trained on"
+    assert made.findings[0].warnings[0] == f"{said}, so that every figure is too good"
+    assert said in (tmp_path / "mixed/report.md").read_text()
+    assert written.cases_of_training == 3
+    assert written.origin.endswith(f"; {said}")
+
+
+def test_a_head_names_no_study_that_it_was_trained_on(device: tuple[Labelled, Path, MadeProbe]) -> None:
+    labelled, folder, _ = device
+    uids = {line.split(",")[0] for line in labelled.lines}
+    probe = loaded(labelled, folder)
+    assert not [uid for uid in uids if uid in (folder / "head.json").read_text()]
+    assert all(probe.was_trained_on(uid, "device") for uid in uids)
+    assert not any(probe.was_trained_on(uid, "grade") for uid in uids)  # its base's, which has learnt from no case
+    assert not probe.was_trained_on("1.2.3", "device")
 
 
 def test_too_few_cases_train_nothing(labelled: Labelled, tmp_path: Path) -> None:
