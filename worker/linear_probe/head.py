@@ -20,6 +20,8 @@ from config.clinical_tasks import IDENTIFIER, AnyTask, ClassTask, Entry
 from config.errors import ModelPackError
 from config.whole_files import write_durably
 
+LINEAR_PROBE = "linear-probe"
+"""The kind of the packs of heads."""
 DESCRIPTION = "head.json"
 NUMBERS = "head.safetensors"
 
