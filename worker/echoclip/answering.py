@@ -15,6 +15,7 @@ from worker.echoclip.zero_shot import (
     Said,
     binary_scores,
     class_cosines,
+    leads,
     regression_estimates,
     severities,
 )
@@ -133,38 +134,44 @@ def _detected(task: BinaryTask, evidence: Evidence, rule: DecisionRule, model_na
 def _graded(task: ClassTask, evidence: Evidence, rule: DecisionRule, logit_scale: float, model_name: str) -> TaskResult:
     frames, used = evidence.frames, evidence.used
     nearness = class_cosines(frames, evidence.found, [len(outcome.prompts) for outcome in task.classes])
-    study_nearness = means_of(nearness.clips, used)
+    of_study = means_of(nearness.clips, used)
     if task.ordered:
-        severity = severities(frames, nearness, logit_scale)
-        values, score = severity.clips, mean_of(severity.clips, used)
+        said = severities(frames, nearness, logit_scale)
+        score = mean_of(said.clips, used)
     else:
-        severity = None
-        values, score = nearness.clips.max(dim=1).values, float(study_nearness.max())
-    if severity is not None and rule.cut_points is not None:
-        of_study, of = _by_cut_points(severity, score, rule.cut_points)
-        verdict, reason = Verdict.CLASSIFIED, None
-    else:
-        # argmax takes the first of classes that are equally near, as for views.
-        of_study, of = (
-            int(study_nearness.argmax()),
-            Said(frames=nearness.frames.argmax(dim=1), clips=nearness.clips.argmax(dim=1)),
-        )
-        why = (
-            f"no cut points were made with {model_name} and these prompts"
-            if task.ordered
-            else "no rule is known by which such classes could be told"
-        )
+        said = Said(frames=leads(nearness.frames), clips=leads(nearness.clips))
+        score = float(leads(of_study))
+    # argmax takes the first of classes that are equally near, as for views.
+    answer, of = (
+        int(of_study.argmax()),
+        Said(frames=nearness.frames.argmax(dim=1), clips=nearness.clips.argmax(dim=1)),
+    )
+    verdict, reason = Verdict.CLASSIFIED, None
+    if task.ordered and rule.cut_points is not None:
+        answer, of = _by_cut_points(said, score, rule.cut_points)
+    elif task.ordered or rule.threshold is None:
+        what = "cut points were" if task.ordered else "smallest lead was"
+        why = f"no {what} made with {model_name} and these prompts"
         verdict, reason = Verdict.UNCALIBRATED, _uncalibrated(why, rule)
+    elif score <= max(rule.threshold, 0.0):  # of two that are equally near, none is an answer
+        verdict, reason = (
+            Verdict.ABSTAINED,
+            (
+                f"the nearest class, {task.classes[answer].name}, leads the next by {score:.4f}: more than "
+                f"{rule.threshold:.4f} is needed to tell them"
+            ),
+        )
     return TaskResult(
         task_id=task.id,
         verdict=verdict,
         score=score,
-        outcome=task.classes[of_study].id,
-        agreement=share_of(frames, of.frames == of_study, used),
+        threshold=rule.threshold,
+        outcome=task.classes[answer].id,
+        agreement=None if verdict is Verdict.ABSTAINED else share_of(frames, of.frames == answer, used),
         reason=reason,
         method=METHOD,
         clips=evidence.answers(
-            values,
+            said.clips,
             outcomes=[task.classes[number].id for number in of.clips.tolist()],
             agreements=evidence.shares(of.frames, of.clips),
         ),

@@ -111,6 +111,12 @@ def class_cosines(frames: ClipFrames, found: Tensor, prompts_of_class: Sequence[
     return Said(frames=of_frames, clips=frames.mean_by_clip(of_frames))
 
 
+def leads(nearness: Tensor) -> Tensor:
+    """By how much the nearest class leads the next, as a cosine: [..., K] to [...], 0 or more."""
+    first, second = nearness.topk(2, dim=-1).values.unbind(dim=-1)
+    return first - second
+
+
 def severities(frames: ClipFrames, of_classes: Said, logit_scale: float) -> Said:
     """Where between the first class and the last, 0..K-1, the frames lie: for classes in order of severity.
 

@@ -32,6 +32,7 @@ class Decider:
 
     head: Head
     threshold: float | None = None
+    """Binary, and classes without an order."""
     cut_points: tuple[float, ...] | None = None
     """Without any, an ordered answer has a score, and no class."""
 
@@ -68,7 +69,7 @@ class Decider:
 
     def alike(self, one: Said, other: Said) -> bool:
         """Whether two answers come to the same."""
-        if self.threshold is not None:
+        if self.threshold is not None and self.head.answers.kind == "binary":
             return (one.value > self.threshold) == (other.value > self.threshold)
         return one.outcome == other.outcome
 

@@ -172,11 +172,19 @@ class LinearProbe:
     def _result(
         self, study: Said, *, spread: float | None, agreement: float | None, clips: tuple[ClipAnswer, ...]
     ) -> TaskResult:
-        threshold = self._decider.threshold
-        verdict = Verdict.MEASURED if isinstance(self._task, RegressionTask) else Verdict.CLASSIFIED
-        if isinstance(self._task, BinaryTask) and threshold is not None:
-            verdict = Verdict.PRESENT if study.value > threshold else Verdict.ABSENT
-        is_measured = verdict is Verdict.MEASURED
+        threshold, reason = self._decider.threshold, None
+        is_measured = isinstance(self._task, RegressionTask)
+        verdict = Verdict.MEASURED if is_measured else Verdict.CLASSIFIED
+        if threshold is not None:
+            is_above = study.value > threshold
+            if isinstance(self._task, BinaryTask):
+                verdict = Verdict.PRESENT if is_above else Verdict.ABSENT
+            elif not is_above:
+                verdict = Verdict.ABSTAINED
+                reason = (
+                    f"the most likely class, {self._class_id(study)}, has a probability of {study.value:.2f}: more "
+                    f"than {threshold:.2f} is needed"
+                )
         return TaskResult(
             task_id=self._task.id,
             verdict=verdict,
@@ -185,7 +193,8 @@ class LinearProbe:
             threshold=threshold,
             outcome=self._class_id(study),
             spread=spread,
-            agreement=agreement,
+            agreement=None if reason else agreement,
+            reason=reason,
             method=METHOD,
             clips=clips,
         )

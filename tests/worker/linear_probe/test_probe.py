@@ -186,6 +186,24 @@ def test_classes_without_an_order_get_the_most_likely(labelled: Labelled, tmp_pa
     assert 0.5 < answer.score <= 1
 
 
+@pytest.mark.parametrize(("threshold", "verdict"), [(0.4, Verdict.CLASSIFIED), (0.999, Verdict.ABSTAINED)])
+def test_classes_without_an_order_are_answered_where_they_are_likely_enough(
+    labelled: Labelled, tmp_path: Path, threshold: float, verdict: Verdict
+) -> None:
+    trained(studies(labelled, "place", 60, strength=1.5), "place", tmp_path / "pack")
+    head = read_head(tmp_path / "pack")
+    assert head.description.threshold is not None
+    found = replace(head, description=head.description.model_copy(update={"threshold": threshold}))
+    probe = LinearProbe(labelled.model, found, PROBE, labelled.catalogue, profile=PROFILE)
+    answer = result_of(probe, shown(clip(1.0, torch.Generator().manual_seed(99))), "place")
+    assert (answer.verdict, answer.outcome, answer.threshold) == (verdict, "right", threshold)
+    if verdict is Verdict.ABSTAINED:
+        assert "the most likely class, right, has a probability of 0." in str(answer.reason)
+        assert answer.agreement is None
+    else:
+        assert (answer.reason, answer.agreement) == (None, 1)
+
+
 def test_a_number_is_measured_and_the_study_takes_the_lower_middle_clip(labelled: Labelled, tmp_path: Path) -> None:
     made = trained(studies(labelled, "volume", 80, strength=2.0), "volume", tmp_path / "pack")
     assert made.findings.apparent["mean absolute error"].value < 6
