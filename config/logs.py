@@ -47,6 +47,7 @@ class Event(StrEnum):
     LEASE_LOST = "lease lost: work discarded"
     STEPS_REAPED = "overdue steps announced again"
     MODEL_LOADED = "model loaded"
+    EMBEDDINGS_REMOVED = "embeddings of a model that is not in use any more removed"
     NOT_SEARCHABLE = "study scored, but the model for retrieval failed on it: search does not have it"
     OBJECT_SENT = "object sent"
     OBJECT_NOT_SENT = "object not accepted"
