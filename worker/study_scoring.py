@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from db.runs import JudgedClip, TaskResult
+from worker.abstaining import NO_CLIP
 from worker.models import EmbeddedClip, Frames, StudyModel
 from worker.views import ViewGate, counted
-
-NO_CLIP = "no usable clip"
 
 
 @dataclass(frozen=True, kw_only=True)
