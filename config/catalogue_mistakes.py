@@ -2,27 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from config.clinical_tasks import Entry
-from config.errors import ConfigurationError
 
 _KINDS = ("regression", "binary", "class")
 _WANTED = {"tuple_type": "a list", "model_type": "a table", "model_attributes_type": "a table", "string_type": "a text"}
 _TOML = {dict: "a table", list: "a list", str: "a text", bool: "true or false", int: "a number", float: "a number"}
-
-
-class CatalogueError(ConfigurationError):
-    """A catalogue file that cannot be used, with every mistake that was found in it."""
-
-    def __init__(self, path: Path, mistakes: Sequence[str]) -> None:
-        more = f" (and {len(mistakes) - 1} more: echoworker tasks check {path})" if len(mistakes) > 1 else ""
-        super().__init__(f"task catalogue {path}: {mistakes[0]}{more}")
-        self.mistakes = tuple(mistakes)
 
 
 def mistakes_of(error: ValidationError, entries: Mapping[str, Any]) -> list[str]:

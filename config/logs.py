@@ -48,6 +48,7 @@ class Event(StrEnum):
     STEPS_REAPED = "overdue steps announced again"
     MODEL_LOADED = "model loaded"
     SEARCH_WITHOUT_MODEL = "the model for retrieval cannot be loaded: studies are scored, and search does not have them"
+    EMBEDDINGS_REMOVED = "embeddings of a model that is not in use any more removed"
     NOT_SEARCHABLE = "study scored, but the model for retrieval failed on it: search does not have it"
     OBJECT_SENT = "object sent"
     OBJECT_NOT_SENT = "object not accepted"

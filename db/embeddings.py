@@ -1,6 +1,6 @@
 """Where the frame embeddings of studies are: what re-scoring, calibration and search start from."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -71,6 +71,27 @@ def forget_earlier_embeddings(session: Session, *, study_id: int, revision: int,
     """What this embedder made of the revisions before this one serves nobody; the files that are to be removed."""
     earlier = (StudyEmbeddings.study_id == study_id) & (StudyEmbeddings.revision < revision)
     return _forget(session, earlier & (StudyEmbeddings.embedder == embedder))
+
+
+def former_embedders(session: Session, *, in_use: Collection[str], before: datetime) -> list[str]:
+    """Embedders that are not in use and have made nothing since then."""
+    newest = func.max(StudyEmbeddings.created_at)
+    query = select(StudyEmbeddings.embedder).where(StudyEmbeddings.embedder.not_in(list(in_use)))
+    return list(session.scalars(query.group_by(StudyEmbeddings.embedder).having(newest < before)))
+
+
+def made_before(session: Session, *, embedder: str, before: datetime) -> list[str]:
+    """The files of what this embedder made before then."""
+    return list(session.scalars(select(StudyEmbeddings.path).where(_made_before(embedder, before))))
+
+
+def forget_made_before(session: Session, *, embedder: str, before: datetime) -> None:
+    """What `made_before` gives is not kept any more."""
+    session.execute(delete(StudyEmbeddings).where(_made_before(embedder, before)))
+
+
+def _made_before(embedder: str, before: datetime) -> ColumnElement[bool]:
+    return (StudyEmbeddings.embedder == embedder) & (StudyEmbeddings.created_at < before)
 
 
 def _forget(session: Session, which: ColumnElement[bool]) -> list[str]:

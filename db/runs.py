@@ -93,7 +93,7 @@ class ClipAnswer:
     sop_instance_uid: str
     value: float
     """Regression: the estimate in the task's unit. Binary: a cosine, -1..1. Class: the severity score where the
-    classes are ordered, from 0 to one less than their number; else the cosine of the outcome."""
+    classes are ordered, from 0 to one less than their number; else by how much the outcome's cosine leads the next."""
     outcome: str | None = None
     spread: float | None = None
     agreement: float | None = None

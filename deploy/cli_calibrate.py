@@ -127,7 +127,7 @@ def calibrate_show() -> None:
     table = Table("Task", "Threshold", "Origin", "Holds")
     for found, why_not in active.holding(calibration, source.model, source.catalogue, profile=source.profile):
         cuts = [found.threshold] if found.threshold is not None else found.cut_points or ()
-        numbers = ", ".join(f"{cut:.4g}" for cut in cuts) or "the nearest class"
+        numbers = ", ".join(f"{cut:.4g}" for cut in cuts)
         holds = Text("yes", style="green") if why_not is None else Text(f"no: {why_not}", style="yellow")
         table.add_row(found.task_id, numbers, Text(found.origin), holds)
     console.print(table)

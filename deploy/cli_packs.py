@@ -96,14 +96,14 @@ def pull(
 @packs_commands.command("list")
 def list_packs(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
     """List the installed packs: what each is, what it brings, and what it is used for."""
-    from deploy.pack_facts import pack_facts, packs_table  # noqa: PLC0415
+    from deploy.pack_facts import pack_facts, packs_view  # noqa: PLC0415
 
     settings = start("packs")
     facts = pack_facts(settings)
     if as_json:
         typer.echo(json.dumps(facts, indent=1))
     elif facts:
-        console.print(packs_table(facts))
+        console.print(packs_view(facts))
     else:
         console.print("no pack is installed; an UNTRAINED one is made when the first study is scored")
 

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from config.catalogue import BUNDLED_CATALOGUE, load_catalogue
-from config.catalogue_mistakes import CatalogueError
-from config.errors import ConfigurationError
+from config.errors import CatalogueError, ConfigurationError
 
 CODES = """
 concept = { value = "1", scheme = "LN", meaning = "a" }

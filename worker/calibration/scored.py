@@ -13,7 +13,7 @@ from config.catalogue import Catalogue
 from config.clinical_tasks import AnyTask, ClassTask
 from config.errors import SpoolError
 from db.embeddings import StoredEmbeddings, latest_embeddings
-from db.runs import Run, TaskResult, Verdict
+from db.runs import Run, TaskResult
 from db.scored_cases import current_runs, patients_of
 from db.session import Database
 from dicom_node.spool import Spool
@@ -204,8 +204,11 @@ def _of_training(task: AnyTask, model: StudyModel, scored: Sequence[ScoredCase])
 
 
 def _number(result: TaskResult | None) -> float | None:
-    """The score, or of a regression the value; None of an answer that was not given."""
-    if result is None or result.verdict is Verdict.ABSTAINED:
+    """The score, or of a regression the value; None of a question that was not asked.
+
+    Where a class led the next by too little it was asked, and the score is there: another threshold may be chosen.
+    """
+    if result is None:
         return None
     return result.value if result.score is None else result.score
 

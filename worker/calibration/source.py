@@ -1,6 +1,6 @@
 """From the settings to where scores come from: the active model, its view gate, the registry and the spool."""
 
-from config.catalogue import load_catalogue
+from config.catalogue import Catalogue, load_catalogue
 from config.errors import ConfigurationError
 from config.labels import ModelLabel
 from config.settings import Settings
@@ -24,7 +24,7 @@ def open_source(settings: Settings, database: Database) -> Source:
     folder = chosen_folder(settings, PackUse.SCORING)
     if folder is None:
         raise ConfigurationError("no model pack is active: a model with random weights cannot learn from cases")
-    model = load_model_of(folder, settings, catalogue)
+    model = load_model_of(folder, settings, _asked_anyhow(catalogue))
     if model.identity.label is ModelLabel.UNTRAINED:
         raise ConfigurationError(
             f"the active model pack {model.identity.name} is UNTRAINED: a model with random weights cannot learn from "
@@ -38,3 +38,9 @@ def open_source(settings: Settings, database: Database) -> Source:
         catalogue=catalogue,
         profile=settings.pixels.profile,
     )
+
+
+def _asked_anyhow(catalogue: Catalogue) -> Catalogue:
+    """With tasks that need no other's answer: of a labelled case it is known that the question makes sense."""
+    tasks = tuple(task.model_copy(update={"asked_if": None}) for task in catalogue.tasks)
+    return catalogue.model_copy(update={"tasks": tasks})

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, Wording
+from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, RegressionTask, Wording
 
 
 class TaskDecision(Protocol):
@@ -17,7 +17,7 @@ class TaskDecision(Protocol):
 
     @property
     def threshold(self) -> float | None:
-        """Binary: PRESENT strictly above it."""
+        """Binary: PRESENT strictly above it. Classes without an order: CLASSIFIED strictly above it."""
 
     @property
     def cut_points(self) -> tuple[float, ...] | None:
@@ -97,11 +97,12 @@ def decision_rule(task: AnyTask, asking: Asking, calibrations: Sequence[Deciding
 
 def _misfit(task: AnyTask, found: TaskDecision) -> str | None:
     """The prompts say which classes there are, so only a damaged calibration comes to this."""
-    if found.threshold is not None and not isinstance(task, BinaryTask):
+    has_order = isinstance(task, ClassTask) and task.ordered
+    if found.threshold is not None and (has_order or isinstance(task, RegressionTask)):
         return "the calibration has a threshold, which this task cannot use"
     if found.cut_points is None:
         return None
-    if not isinstance(task, ClassTask) or not task.ordered or len(found.cut_points) != len(task.classes) - 1:
+    if not isinstance(task, ClassTask) or not has_order or len(found.cut_points) != len(task.classes) - 1:
         return "the calibration has cut points that do not fit the task's classes"
     return None
 

@@ -306,13 +306,35 @@ def test_a_long_clip_weighs_no_more_than_a_short_one(catalogue: Catalogue) -> No
     assert result.spread == pytest.approx(1, abs=1e-6)
 
 
-def test_classes_without_order_are_most_like_one_and_its_cosine_is_the_score(catalogue: Catalogue) -> None:
-    right = TextTower.vector("to the right")
-    model = model_of(catalogue, Calibrated(tasks={"seen": Decision(threshold=-1.0)}))
-    side = answers(model, clip([right, right]))["side"]
+def side_of(catalogue: Catalogue, lead: float | None, *frames: list[float]) -> TaskResult:
+    decided = {"seen": Decision(threshold=-1.0)} | ({} if lead is None else {"side": Decision(threshold=lead)})
+    return answers(model_of(catalogue, Calibrated(tasks=decided)), clip(list(frames)))["side"]
+
+
+def test_classes_without_order_are_most_like_one_and_its_lead_is_the_score(catalogue: Catalogue) -> None:
+    left, right = TextTower.vector("to the left"), TextTower.vector("to the right")
+    side = side_of(catalogue, None, right, right)
     assert (side.verdict, side.outcome, side.agreement) == (Verdict.UNCALIBRATED, "right", 1)
-    assert side.score == pytest.approx(1, abs=1e-6)
-    assert [answer.outcome for answer in side.clips] == ["right"]
+    assert side.score == pytest.approx(1 - reference.cosine(left, right), abs=1e-6)
+    assert [(answer.outcome, answer.value) for answer in side.clips] == [("right", pytest.approx(side.score))]
+    assert "no smallest lead was made with Tested and these prompts" in str(side.reason)
+
+
+def test_a_calibrated_class_without_order_is_an_answer_where_it_leads_by_enough(catalogue: Catalogue) -> None:
+    right = TextTower.vector("to the right")
+    score = side_of(catalogue, None, right).score
+    assert score is not None
+    side = side_of(catalogue, score - 0.01, right)
+    assert (side.verdict, side.outcome, side.agreement, side.reason) == (Verdict.CLASSIFIED, "right", 1, None)
+    assert (side.score, side.threshold) == (score, score - 0.01)
+
+    close = side_of(catalogue, score, right)
+    assert (close.verdict, close.score, close.threshold, close.agreement) == (Verdict.ABSTAINED, score, score, None)
+    assert f"leads the next by {score:.4f}: more than {score:.4f} is needed" in str(close.reason)
+
+
+def test_of_two_classes_that_are_equally_near_none_is_an_answer(catalogue: Catalogue) -> None:
+    assert side_of(catalogue, -0.1, [0.0] * WIDTH).verdict is Verdict.ABSTAINED
 
 
 def test_of_classes_that_are_equally_near_the_first_is_taken(catalogue: Catalogue) -> None:
@@ -413,6 +435,15 @@ def test_a_calibration_that_does_not_hold_is_not_used_and_the_answer_says_why(
     assert (unknown.verdict, unknown.threshold) == (Verdict.UNCALIBRATED, None)
     assert "no threshold was made with Tested and these prompts; " in str(unknown.reason)
     assert why in str(unknown.reason)
+    assert model.calibration_digest is None
+
+
+@pytest.mark.parametrize("task_id", ["grade", "volume"])
+def test_a_threshold_for_what_has_none_is_not_used(catalogue: Catalogue, task_id: str) -> None:
+    model = model_of(catalogue, Calibrated(tasks={task_id: Decision(threshold=0.1)}))
+    result = answers(model, clip(unit_vectors(3, 1)))[task_id]
+    assert result.threshold is None
+    assert result.verdict in (Verdict.UNCALIBRATED, Verdict.MEASURED)
     assert model.calibration_digest is None
 
 
