@@ -44,6 +44,8 @@ class Acquisition:
     """What is left of it after the machine's compensation, with depth."""
     noise_db: float = -46.0
     """Of the electronics, against the myocardium's echo near the probe."""
+    clutter_db: float = -15.0
+    """At the probe, against the myocardium: sound that went to and fro in the chest wall veils what lies near."""
     dropout: float = 0.5
     """How much of the sector the ribs and the lung take away: 0 nothing, 1 a poor window."""
     tilt_deg: float = 0.0
@@ -73,6 +75,7 @@ def sample_acquisition(random: np.random.Generator, view: PhantomView, heart: He
         "focus_cm": random.uniform(6, 12),
         "attenuation_db_per_cm": random.uniform(0.15, 0.6),
         "noise_db": random.uniform(-52, -40),
+        "clutter_db": random.uniform(-20, -7),
         "dropout": random.beta(1.5, 2.5),
         "tilt_deg": random.normal(0, 5),
         "shift_cm": (random.normal(0, 0.45), random.normal(0, 0.35)),

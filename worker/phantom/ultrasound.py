@@ -30,8 +30,8 @@ TEXEL_CM, TEXELS = 0.05, 512
 """The scatterers: one in each square of this edge; after so many of them they repeat."""
 SIDE_LOBES = 0.01
 """Of the beam, in amplitude."""
-CLUTTER_DB = -17.0
-"""Near the probe, where sound that went to and fro in the chest wall veils the cavities; less with each cm."""
+PATCHES_DB, PATCHES_AROUND_DB, AROUND_DB = 2.8, 4.5, -8.0
+"""How unevenly muscle echoes, and what echoes less than the last: the lung and fat around a heart."""
 REVERBERATION_CM, REVERBERATIONS = 0.4, 4
 """Between the ghosts below an implant, each weaker; and how many."""
 
@@ -112,8 +112,8 @@ class Machine:
         self._beam = self._beam_response(wavelength, depth[:, 0], float(angle[0, 1] - angle[0, 0]))
         self._scatterers = random.normal(size=(TEXELS, TEXELS)).astype(np.float32)
         patches = gaussian_filter(random.normal(size=(TEXELS, TEXELS)), 14, mode="wrap").astype(np.float32)
-        self.patches = 2.2 * patches / patches.std()
-        self._clutter_db = np.float32(CLUTTER_DB) - 2.2 * depth
+        self.patches = patches / patches.std()
+        self._clutter_db = np.float32(acquisition.clutter_db) - 2 * depth
         self.window = self._what_the_window_takes(depth, angle)
 
     def level(self, tissue: Slice) -> Float:
@@ -122,7 +122,8 @@ class Machine:
         column = (tissue.source_x / TEXEL_CM).astype(np.int32) & (TEXELS - 1)
         row = (tissue.source_z / TEXEL_CM).astype(np.int32) & (TEXELS - 1)
         echo_db = np.maximum(tissue.echo_db, self._clutter_db)
-        amplitude = 10 ** ((echo_db + self.patches[row, column]) / 20)
+        patchy = np.where(echo_db < AROUND_DB, PATCHES_AROUND_DB, PATCHES_DB) * self.patches[row, column]
+        amplitude = 10 ** ((echo_db + patchy) / 20)
         echoes = self._focused(self._scatterers[row, column] * amplitude * self._carrier)
         echoes += self._ghosts(tissue.device)
         noise = self._random.normal(size=(2, SAMPLES, BEAMS)).astype(np.float32)
