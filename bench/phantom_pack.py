@@ -16,7 +16,6 @@ from importlib.metadata import version
 from multiprocessing import Pool
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from bench.phantom_clips import Frames, Scan, frames_of, scan_of
@@ -32,18 +31,17 @@ from worker.calibration.scored import ScoredCase, TaskCases
 from worker.calibration.thresholds import ThresholdRule
 from worker.loading import load_scorer
 from worker.packs.manifest import CONFIGURATION, WEIGHTS, write_manifest
-from worker.phantom.acquisition import PhantomView
 from worker.phantom.captions import LEAD_TASKS, SEEN_IN
 from worker.phantom.heart import Device, Heart
+from worker.phantom.study import WANTED
 from worker.pixels.profiles import FAST
 from worker.study_scoring import ScorableClip, Scorer
 
 HEARTS, SEED = 400, 20_000
-FRAMES = 16
-"""Of a clip, as the profile samples them."""
-ALWAYS = (PhantomView.APICAL_FOUR_CHAMBER, PhantomView.APICAL_FOUR_CHAMBER, PhantomView.APICAL_FIVE_CHAMBER)
-SOMETIMES = (PhantomView.APICAL_TWO_CHAMBER, PhantomView.PARASTERNAL_LONG_AXIS, PhantomView.SUBCOSTAL)
-"""The clips of a validation study: the first ones, and each of the second ones in every other study."""
+FRAMES = 8
+"""Of a clip, evenly over a beat: half of what the profile samples, for half the time."""
+LENGTHS = (2, 3, 3, 5, 10)
+"""How many clips a study may have; they show the views that a study of so many clips has first."""
 DECIDED = (*LEAD_TASKS, Device.TAVR, Device.MITRACLIP, Device.IMPELLA, "lv_size", "rv_size", "la_size", "ra_size")
 """The tasks that get a threshold or cut points."""
 
@@ -52,8 +50,7 @@ Study = list[tuple[Scan, Frames]]
 
 def study_of(seed: int, number: int) -> Study:
     """The clips of one validation heart."""
-    random = np.random.default_rng((seed, number))
-    views = [*ALWAYS, *(view for view in SOMETIMES if random.random() < 0.5)]
+    views = WANTED[: LENGTHS[number % len(LENGTHS)]]
     scans = [scan_of(seed, number, frames=FRAMES, view=view, repeat=repeat) for repeat, view in enumerate(views)]
     return [(scan, frames_of(scan, FRAMES)) for scan in scans]
 
