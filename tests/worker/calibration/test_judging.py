@@ -183,7 +183,9 @@ def test_where_the_nearest_class_is_hardly_ever_right_nothing_is_calibrated(cata
     truths = np.arange(40) % 2
     outcomes = np.where(np.arange(40) < 4, truths, 1 - truths)
     cases = cases_of(catalogue, "place", truths, np.linspace(0, 1, 40), outcomes=outcomes)
-    with pytest.raises(CalibrationError, match="place: 4 scored cases that are of the nearest class, of 4 patients: at least 10"):
+    with pytest.raises(
+        CalibrationError, match="place: 4 scored cases that are of the nearest class, of 4 patients: at least 10"
+    ):
         judge(cases, ThresholdRule(), source="cases.csv")
 
 
@@ -220,7 +222,12 @@ def test_too_few_cases_give_no_threshold(catalogue: Catalogue, truths: list[int]
     [
         ("volume", 40, 4, "volume: 40 cases with an estimate, of 4 patients: at least 10, of 5 patients, are needed"),
         ("volume", 9, 0, "volume: 9 cases with an estimate, of 9 patients: at least 10, of 5 patients, are needed"),
-        ("place", 40, 4, "place: 40 scored cases that are of the nearest class, of 4 patients: at least 10, of 5 patients, are needed"),
+        (
+            "place",
+            40,
+            4,
+            "place: 40 scored cases that are of the nearest class, of 4 patients: at least 10, of 5 patients, are needed",
+        ),
     ],
 )
 def test_what_has_no_threshold_needs_as_many_cases_and_patients(
