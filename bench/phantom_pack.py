@@ -35,7 +35,7 @@ from worker.phantom.captions import LEAD_TASKS, SEEN_IN
 from worker.phantom.heart import Device, Heart
 from worker.phantom.study import WANTED
 from worker.pixels.profiles import FAST
-from worker.study_scoring import ScorableClip, Scorer
+from worker.study_scoring import ClipToJudge, Scorer
 
 HEARTS, SEED = 400, 20_000
 FRAMES = 8
@@ -73,8 +73,12 @@ def scorer_of(pack: Path, data: Path) -> Scorer:
 
 def results_of(scorer: Scorer, study: Study) -> Mapping[str, TaskResult]:
     """What the product says of a study, by the id of the task."""
-    clips = [ScorableClip(sop_instance_uid=f"1.{number}", frames=frames) for number, (_, frames) in enumerate(study, 1)]
-    return {result.task_id: result for result in scorer.score(clips).results}
+    embedded = scorer.model.embed([frames for _, frames in study])
+    clips = [
+        ClipToJudge(sop_instance_uid=f"1.{number}", embeddings=embeddings)
+        for number, embeddings in enumerate(embedded, 1)
+    ]
+    return {result.task_id: result for result in scorer.answer(clips).results}
 
 
 def findings_of(
