@@ -3,9 +3,11 @@
 The worker makes a `Run`, `db.results` appends it, `dicom_node.report` turns it into a Structured Report.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 from config.labels import ModelLabel
 
@@ -99,6 +101,16 @@ class ClipAnswer:
     agreement: float | None = None
 
 
+ZERO_SHOT, LINEAR_PROBE = "zero-shot", "linear probe"
+"""`TaskResult.method` of our own models."""
+ScoreKind = Literal["similarity", "probability", "score"]
+_SCORE_KINDS: Mapping[str | None, ScoreKind] = {
+    None: "similarity",
+    ZERO_SHOT: "similarity",
+    LINEAR_PROBE: "probability",
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class TaskResult:
     """The answer to one task for the whole study."""
@@ -108,7 +120,8 @@ class TaskResult:
     value: float | None = None
     """Regression only: the estimate, in the unit of the task."""
     score: float | None = None
-    """Binary: mean cosine of frames and prompts, -1..1. Class: as `ClipAnswer.value`. Not a probability."""
+    """Binary: see `score_kind`; zero-shot, the mean cosine of frames and prompts, -1..1, which is no probability.
+    Class: as `ClipAnswer.value`."""
     threshold: float | None = None
     outcome: str | None = None
     """Class only: the id of the class; of an UNCALIBRATED answer, the one that the clips are most like."""
@@ -121,8 +134,13 @@ class TaskResult:
     reason: str | None = None
     """Why there is no answer; of one that is given, what a reader has to know of it, where there is something."""
     method: str | None = None
-    """How it was answered, as "zero-shot"; None in runs from before there was a choice."""
+    """How it was answered, as `ZERO_SHOT`; None in runs from before there was a choice."""
     clips: tuple[ClipAnswer, ...] = ()
+
+    @property
+    def score_kind(self) -> ScoreKind:
+        """What the score of a finding is; that of a method which is not ours is no more than a score."""
+        return _SCORE_KINDS.get(self.method, "score")
 
 
 @dataclass(frozen=True, kw_only=True)

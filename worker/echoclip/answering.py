@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, RegressionTask
-from db.runs import ClipAnswer, TaskResult, Verdict
+from db.runs import ZERO_SHOT, ClipAnswer, TaskResult, Verdict
 from worker.abstaining import abstained, why_not_reported
 from worker.aggregation import (
     ClipFrames,
@@ -28,9 +28,6 @@ from worker.echoclip.zero_shot import (
     regression_estimates,
     severities,
 )
-
-METHOD = "zero-shot"
-"""`TaskResult.method` of what this module answers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,9 +87,11 @@ def _measured(task: RegressionTask, evidence: Evidence) -> TaskResult:
     value = median_of(said.clips, evidence.used)
     clips = evidence.answers(said.clips, spreads=spreads_of(evidence.frames, said.frames))
     if (why := why_not_reported(task, value)) is not None:
-        return abstained(task, why, method=METHOD, clips=clips)
+        return abstained(task, why, method=ZERO_SHOT, clips=clips)
     spread = spread_of(evidence.frames, said.frames, evidence.used)
-    return TaskResult(task_id=task.id, verdict=Verdict.MEASURED, value=value, spread=spread, method=METHOD, clips=clips)
+    return TaskResult(
+        task_id=task.id, verdict=Verdict.MEASURED, value=value, spread=spread, method=ZERO_SHOT, clips=clips
+    )
 
 
 def _detected(task: BinaryTask, evidence: Evidence, rule: DecisionRule, model_name: str) -> TaskResult:
@@ -109,7 +108,7 @@ def _detected(task: BinaryTask, evidence: Evidence, rule: DecisionRule, model_na
             score=score,
             spread=spread,
             reason=reason,
-            method=METHOD,
+            method=ZERO_SHOT,
             clips=clips,
         )
     of_frames, of_clips = said.frames > rule.threshold, said.clips > rule.threshold
@@ -122,7 +121,7 @@ def _detected(task: BinaryTask, evidence: Evidence, rule: DecisionRule, model_na
         spread=spread,
         agreement=share_of(frames, of_frames == is_present, used),
         reason=rule.caveat,
-        method=METHOD,
+        method=ZERO_SHOT,
         clips=evidence.answers(said.clips, spreads=spreads, agreements=shares_of(frames, of_frames, of_clips)),
     )
 
@@ -165,7 +164,7 @@ def _graded(task: ClassTask, evidence: Evidence, rule: DecisionRule, logit_scale
         outcome=task.classes[answer].id,
         agreement=None if verdict is Verdict.ABSTAINED else share_of(frames, of.frames == answer, used),
         reason=reason,
-        method=METHOD,
+        method=ZERO_SHOT,
         clips=evidence.answers(
             said.clips,
             outcomes=[task.classes[number].id for number in of.clips.tolist()],

@@ -8,6 +8,7 @@ from config.catalogue import load_catalogue
 from config.clinical_tasks import AnyTask
 from db.runs import ClipAnswer, TaskResult, Verdict
 from dicom_node.report.answers import brief, confidence, explanation, in_reading_order, most_like
+from dicom_node.report.codes import SCORES
 
 NO_WITNESSES = "frames of one clip are no independent witnesses."
 
@@ -134,3 +135,15 @@ def test_answers_are_read_before_what_has_none() -> None:
     abstained = TaskResult(task_id="tavr", verdict=Verdict.ABSTAINED, reason="none")
     ordered = in_reading_order([LOOKS, MEASURED, abstained, PRESENT])
     assert ordered == [MEASURED, PRESENT, abstained, LOOKS]
+
+
+@pytest.mark.parametrize(
+    ("method", "word"),
+    [("zero-shot", "Similarity"), (None, "Similarity"), ("linear probe", "Probability"), ("somebody's own", "Score")],
+)
+def test_a_findings_number_is_called_what_it_is(method: str | None, word: str) -> None:
+    result = TaskResult(
+        task_id="pacemaker", verdict=Verdict.PRESENT, score=0.9, threshold=0.5, method=method, clips=clips((0.9, None))
+    )
+    assert explanation(result, task("pacemaker")).startswith(f"{word}, clip by clip: 0.9000; the threshold is 0.5.")
+    assert SCORES[result.score_kind].value == word.upper()

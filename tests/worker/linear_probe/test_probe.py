@@ -23,7 +23,7 @@ from config.catalogue import load_catalogue
 from config.errors import CalibrationError, ModelPackError
 from config.labels import ModelLabel
 from config.settings import load_settings
-from db.runs import ModelIdentity, TaskResult, Verdict, ViewCall
+from db.runs import LINEAR_PROBE, ModelIdentity, TaskResult, Verdict, ViewCall
 from tests.support.labelled import CATALOGUE, PROFILE, AxisModel, Labelled, pack_kinds
 from worker.calibration.cases import CaseFile, asked_tasks
 from worker.calibration.judging import Findings, judge
@@ -34,7 +34,7 @@ from worker.calibration.thresholds import ThresholdRule
 from worker.linear_probe.fitting import fit
 from worker.linear_probe.head import read_head
 from worker.linear_probe.making import MadeProbe, make_probe
-from worker.linear_probe.model import METHOD, LinearProbe, load
+from worker.linear_probe.model import LinearProbe, load
 from worker.linear_probe.packing import label_of
 from worker.linear_probe.training import EmbeddedCase, train
 from worker.models import EmbeddedClip, StudyModel, Surroundings
@@ -126,7 +126,7 @@ def test_what_can_be_learnt_is_learnt(device: tuple[Labelled, Path, MadeProbe]) 
     for sign, verdict in ((1, Verdict.PRESENT), (-1, Verdict.ABSENT)):
         said = result_of(probe, shown(clip(2.0 * sign, generator), clip(2.0 * sign, generator)), "device")
         assert said.verdict is verdict
-        assert said.method == METHOD == "linear probe"
+        assert said.method == "linear probe"
 
 
 def test_noise_is_not_learnt(labelled: Labelled) -> None:
@@ -414,7 +414,7 @@ def test_an_installed_pack_is_loaded_by_its_kind_on_the_pack_of_its_base(
     assert model.identity == pack.identity
     generator = torch.Generator().manual_seed(3)
     clips = shown(clip(3, generator), clip(3, generator))
-    assert result_of(model, clips, "device").method == METHOD
+    assert result_of(model, clips, "device").method == LINEAR_PROBE
     assert result_of(model, clips, "grade") == result_of(labelled.model, clips, "grade")
 
 
