@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 import worker.sweeper
 from config.broker import create_celery_app
@@ -15,7 +15,6 @@ from config.catalogue import load_catalogue
 from config.errors import SpoolError
 from config.logs import configure_logs
 from config.settings import load_settings
-from db.embeddings import latest_embeddings
 from db.schema import StudyEmbeddings
 from tests.support.heads import head_pack
 from tests.support.labelled import NOW, Labelled
@@ -55,7 +54,8 @@ def embedded(labelled: Labelled, embedder: str) -> Path:
 
 def registered(labelled: Labelled, embedder: str) -> list[Path]:
     with labelled.database.read() as session:
-        return [labelled.spool.absolute(stored.path) for stored in latest_embeddings(session, embedder=embedder)]
+        rows = select(StudyEmbeddings.path).where(StudyEmbeddings.embedder == embedder).order_by(StudyEmbeddings.id)
+        return [labelled.spool.absolute(path) for path in session.scalars(rows)]
 
 
 def test_what_a_former_model_made_is_removed_after_the_days_and_what_todays_made_is_kept(labelled: Labelled) -> None:
