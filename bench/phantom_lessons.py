@@ -19,10 +19,12 @@ from torch.nn import functional
 
 from worker.phantom.captions import Answer, Sentence
 
-WIDTHS = {"lvef": 5.0, "pa_pressure": 6.0}
+WIDTHS = {"lvef": 10.0, "pa_pressure": 10.0}
 """Of the peak that the similarities of a frame are to have over the values: a standard deviation, in their unit."""
 STEPS = {"lvef": 2, "pa_pressure": 3}
 """Every which value is compared in one step; from which on changes from step to step."""
+SPREADS = {"lvef": 18.0, "pa_pressure": 15.0}
+"""About the standard deviations over synthetic hearts, in their unit."""
 AGREEMENT = 0.25
 """How far the frames of a clip are drawn to its truth, each by itself: 0 not at all, 1 only that."""
 WEIGHTS = {"lvef": 2.0, "pa_pressure": 0.7, "found": 4.0, "view": 0.7}
@@ -164,7 +166,11 @@ class Lessons(nn.Module):
             values = torch.tensor([float(self.sentences[index].answer) for index in group])
             logits = (logit_scale * of(group))[told]
             if where is None:
-                said = torch.softmax(logits.detach(), dim=-1) @ values
+                said = torch.softmax(logits, dim=-1) @ values
+                # What is asked for in the end: the mean over the beat.
+                of_beat, true = said.mean(dim=1) / SPREADS[about], wanted[:, 0] / SPREADS[about]
+                loss = loss + functional.smooth_l1_loss(of_beat, true)
+                said = said.detach()
                 # The frames keep their differences, and move together until their mean is right.
                 together = said + wanted - said.mean(dim=1, keepdim=True)
                 where = (1 - AGREEMENT) * together + AGREEMENT * wanted

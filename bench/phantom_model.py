@@ -17,8 +17,10 @@ import open_clip  # noqa: E402  needs torchvision to be importable
 
 CLIP: TypeAlias = open_clip.CLIP
 
+WIDTH = 64
+"""Of an embedding."""
 ARCHITECTURE = {
-    "embed_dim": 64,
+    "embed_dim": WIDTH,
     "vision_cfg": {"timm_model_name": "convnext_zepto_rms", "timm_pool": "", "timm_proj": "linear", "image_size": 224},
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2},
 }

@@ -6,7 +6,9 @@ Clips are made once and kept in FOLDER/clips; the model that comes of it lies in
 trained together, in one loop of plain torch on the CPU. The same seed, clips, steps and machine give the same weights;
 --minutes finds out how many steps fit, and says so.
 
-Most of the steps see frames of 112 x 112, four times as fast; the last ones see them as the pack will be used.
+For most of the steps pictures learn against anchors, and sentences to lie there (bench.phantom_anchors); then against
+each other. Most of the steps see frames of 112 x 112, four times as fast; the last ones see them as the pack will be
+used.
 """
 
 import argparse
@@ -22,9 +24,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from bench.phantom_anchors import Anchors
 from bench.phantom_clips import Frames, make_clips, scans_of
 from bench.phantom_lessons import Lessons, Truth, weighted
-from bench.phantom_model import CLIP, new_model, normalised, tokenize, write_model
+from bench.phantom_model import CLIP, WIDTH, new_model, normalised, tokenize, write_model
 from bench.phantom_variations import varied
 from config.catalogue import load_catalogue
 from worker.echoclip.texts import encode_texts
@@ -36,6 +39,9 @@ FRAMES_KEPT = 8
 SMALL, SMALL_STEPS = 112, 0.8
 """The small frames' side, and which part of the steps sees them."""
 FULL = 224
+ANCHORED_STEPS = 0.7
+"""Which part of the steps pictures learn against anchors, and sentences to lie there; then against each other."""
+SENTENCES_AT_ONCE = 192
 RATE, WARM_UP, LEAST_RATE = 2e-3, 0.03, 0.01
 DECAY = 0.05
 SAVED_EVERY = 250
@@ -55,12 +61,15 @@ class Training:
     steps: int
     seed: int
     step: int = 0
+    anchors: Anchors = field(init=False)
     optimizer: torch.optim.Optimizer = field(init=False)
 
     def __post_init__(self) -> None:
-        named = [*self.model.named_parameters(), *self.lessons.named_parameters()]
-        plain = [p for n, p in named if p.ndim < 2 or "embedding" in n]
-        decaying = [p for n, p in named if p.ndim >= 2 and "embedding" not in n]
+        self.anchors = Anchors(self.lessons.sentences, WIDTH)
+        named = [*self.model.named_parameters(), *self.lessons.named_parameters(), *self.anchors.named_parameters()]
+        spared = ("embedding", "arcs", "alone")
+        plain = [p for n, p in named if p.ndim < 2 or any(word in n for word in spared)]
+        decaying = [p for n, p in named if p.ndim >= 2 and not any(word in n for word in spared)]
         groups = [{"params": decaying, "weight_decay": DECAY}, {"params": plain, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=RATE, betas=(0.9, 0.98))
 
@@ -104,10 +113,16 @@ class Training:
         pictures = normalised(varied(seen, side, generator))
         embedded = functional.normalize(self.model.visual(pictures), dim=-1).unflatten(0, (len(clips), FRAMES_OF_EACH))
 
-        def embed(indices: Sequence[int]) -> Tensor:
+        def say(indices: Sequence[int]) -> Tensor:
             return functional.normalize(encode_texts(self.model, self.tokens[list(indices)]), dim=-1)
 
-        return self.lessons.losses(embedded, self.truth.of(clips), embed, self.model.logit_scale.exp(), random)
+        is_anchored = step < ANCHORED_STEPS * self.steps
+        embed = self.anchors if is_anchored else say
+        losses = self.lessons.losses(embedded, self.truth.of(clips), embed, self.model.logit_scale.exp(), random)
+        if is_anchored:
+            some = random.choice(len(self.tokens), SENTENCES_AT_ONCE, replace=False).tolist()
+            losses["words"] = 1 - (say(some) * self.anchors(some).detach()).sum(dim=-1).mean()
+        return losses
 
     def _clips(self, step: int) -> npt.NDArray[np.intp]:
         """Every clip once, in an order of its own each time round."""
@@ -123,6 +138,7 @@ class Training:
             "steps": self.steps,
             "model": self.model.state_dict(),
             "lessons": self.lessons.state_dict(),
+            "anchors": self.anchors.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
         torch.save(state, file.with_suffix(".new"))
@@ -134,6 +150,7 @@ class Training:
         self.step, self.steps = state["step"], state["steps"]
         self.model.load_state_dict(state["model"])
         self.lessons.load_state_dict(state["lessons"])
+        self.anchors.load_state_dict(state["anchors"])
         self.optimizer.load_state_dict(state["optimizer"])
 
     def seconds_of_a_step(self, side: int) -> float:
