@@ -2,8 +2,8 @@
 
     python -m bench.phantom_pictures [--out FILE]
 
-The real clip is the apical one that pydicom-data brings (SonoSite; `color3d_jpeg_baseline.dcm`): two frames, above left.
-All others are synthetic, of hearts and windows as they come.
+The real clip is the apical one that pydicom-data brings (SonoSite; `color3d_jpeg_baseline.dcm`): two frames, at the top
+left. All others are synthetic, of hearts and windows as they come.
 """
 
 import argparse
