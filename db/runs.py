@@ -101,13 +101,13 @@ class ClipAnswer:
     agreement: float | None = None
 
 
-ZERO_SHOT, LINEAR_PROBE = "zero-shot", "linear probe"
+ZERO_SHOT_METHOD, LINEAR_PROBE_METHOD = "zero-shot", "linear probe"
 """`TaskResult.method` of our own models."""
 ScoreKind = Literal["similarity", "probability", "score"]
 _SCORE_KINDS: Mapping[str | None, ScoreKind] = {
     None: "similarity",
-    ZERO_SHOT: "similarity",
-    LINEAR_PROBE: "probability",
+    ZERO_SHOT_METHOD: "similarity",
+    LINEAR_PROBE_METHOD: "probability",
 }
 
 
@@ -134,7 +134,7 @@ class TaskResult:
     reason: str | None = None
     """Why there is no answer; of one that is given, what a reader has to know of it, where there is something."""
     method: str | None = None
-    """How it was answered, as `ZERO_SHOT`; None in runs from before there was a choice."""
+    """How it was answered, as `ZERO_SHOT_METHOD`; None in runs from before there was a choice."""
     clips: tuple[ClipAnswer, ...] = ()
 
     @property

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, RegressionTask
-from db.runs import ZERO_SHOT, ClipAnswer, TaskResult, Verdict
+from db.runs import ZERO_SHOT_METHOD, ClipAnswer, TaskResult, Verdict
 from worker.abstaining import abstained, why_not_reported
 from worker.aggregation import (
     ClipFrames,
@@ -87,10 +87,10 @@ def _measured(task: RegressionTask, evidence: Evidence) -> TaskResult:
     value = median_of(said.clips, evidence.used)
     clips = evidence.answers(said.clips, spreads=spreads_of(evidence.frames, said.frames))
     if (why := why_not_reported(task, value)) is not None:
-        return abstained(task, why, method=ZERO_SHOT, clips=clips)
+        return abstained(task, why, method=ZERO_SHOT_METHOD, clips=clips)
     spread = spread_of(evidence.frames, said.frames, evidence.used)
     return TaskResult(
-        task_id=task.id, verdict=Verdict.MEASURED, value=value, spread=spread, method=ZERO_SHOT, clips=clips
+        task_id=task.id, verdict=Verdict.MEASURED, value=value, spread=spread, method=ZERO_SHOT_METHOD, clips=clips
     )
 
 
@@ -108,7 +108,7 @@ def _detected(task: BinaryTask, evidence: Evidence, rule: DecisionRule, model_na
             score=score,
             spread=spread,
             reason=reason,
-            method=ZERO_SHOT,
+            method=ZERO_SHOT_METHOD,
             clips=clips,
         )
     of_frames, of_clips = said.frames > rule.threshold, said.clips > rule.threshold
@@ -121,7 +121,7 @@ def _detected(task: BinaryTask, evidence: Evidence, rule: DecisionRule, model_na
         spread=spread,
         agreement=share_of(frames, of_frames == is_present, used),
         reason=rule.caveat,
-        method=ZERO_SHOT,
+        method=ZERO_SHOT_METHOD,
         clips=evidence.answers(said.clips, spreads=spreads, agreements=shares_of(frames, of_frames, of_clips)),
     )
 
@@ -164,7 +164,7 @@ def _graded(task: ClassTask, evidence: Evidence, rule: DecisionRule, logit_scale
         outcome=task.classes[answer].id,
         agreement=None if verdict is Verdict.ABSTAINED else share_of(frames, of.frames == answer, used),
         reason=reason,
-        method=ZERO_SHOT,
+        method=ZERO_SHOT_METHOD,
         clips=evidence.answers(
             said.clips,
             outcomes=[task.classes[number].id for number in of.clips.tolist()],

@@ -14,7 +14,7 @@ from torch import Tensor
 from config.calibration import load_calibration, site_calibration
 from config.catalogue import Catalogue
 from config.clinical_tasks import AnyTask
-from db.runs import ZERO_SHOT, ModelIdentity, TaskResult
+from db.runs import ZERO_SHOT_METHOD, ModelIdentity, TaskResult
 from worker.abstaining import NO_CLIP, abstained, why_unanswered
 from worker.aggregation import ClipFrames
 from worker.echoclip.answering import Evidence, answer
@@ -133,7 +133,7 @@ class EchoClipModel:
     def answer(self, clips: Sequence[EmbeddedClip]) -> tuple[TaskResult, ...]:
         """See `StudyModel`."""
         if not clips:
-            return tuple(abstained(asked.task, NO_CLIP, method=ZERO_SHOT) for asked in self._asked)
+            return tuple(abstained(asked.task, NO_CLIP, method=ZERO_SHOT_METHOD) for asked in self._asked)
         frames = ClipFrames.of([clip.embeddings for clip in clips])
         found = cosines(frames.embeddings, self._prompts)
         profile = "+".join(sorted({clip.preprocessing_profile or self._profile for clip in clips}))
@@ -141,7 +141,7 @@ class EchoClipModel:
         for asked in self._asked:
             why = why_unanswered(asked.task, clips, results, self._catalogue)
             if why is not None:
-                results[asked.task.id] = abstained(asked.task, why, method=ZERO_SHOT)
+                results[asked.task.id] = abstained(asked.task, why, method=ZERO_SHOT_METHOD)
                 continue
             results[asked.task.id] = answer(
                 asked.task,

@@ -14,7 +14,7 @@ from config.calibration import Calibration, TaskCalibration, site_calibration
 from config.catalogue import Catalogue
 from config.clinical_tasks import BinaryTask, ClassTask, RegressionTask
 from config.errors import ModelPackError
-from db.runs import LINEAR_PROBE, ClipAnswer, ModelIdentity, TaskResult, Verdict
+from db.runs import LINEAR_PROBE_METHOD, ClipAnswer, ModelIdentity, TaskResult, Verdict
 from worker.abstaining import abstained, why_not_asked, why_not_reported, why_unanswered
 from worker.aggregation import ClipFrames, share_of, shares_of, spread_of, spreads_of
 from worker.linear_probe.answering import Decider, Said
@@ -146,13 +146,13 @@ class LinearProbe:
         """The base's answer, but for a task that is asked only where this head says PRESENT."""
         task = self._asked_if_mine.get(result.task_id)
         why = None if task is None else why_not_asked(task, {mine.task_id: mine}, self._catalogue)
-        return result if task is None or why is None else abstained(task, why, method=LINEAR_PROBE)
+        return result if task is None or why is None else abstained(task, why, method=LINEAR_PROBE_METHOD)
 
     def _answer(self, clips: Sequence[EmbeddedClip], others: dict[str, TaskResult]) -> TaskResult:
         task = self._task
         why = why_unanswered(task, clips, others, self._catalogue)
         if why is not None:
-            return abstained(task, why, method=LINEAR_PROBE)
+            return abstained(task, why, method=LINEAR_PROBE_METHOD)
         used = [clip for clip in clips if clip.may_answer(task.views)]
         frames, all_of_them = ClipFrames.of([clip.embeddings for clip in used]), range(len(used))
         alone = self._decider.say(self._head(frames.embeddings))
@@ -161,7 +161,7 @@ class LinearProbe:
         verdict, why = self._verdict(study)
         is_number = isinstance(task, RegressionTask)
         if is_number and why is not None:
-            return abstained(task, why, method=LINEAR_PROBE, clips=answers)
+            return abstained(task, why, method=LINEAR_PROBE_METHOD, clips=answers)
         agree = self._decider.sides(alone) == self._decider.sides([study])
         return TaskResult(
             task_id=task.id,
@@ -173,7 +173,7 @@ class LinearProbe:
             spread=None if isinstance(task, ClassTask) else spread_of(frames, _values(alone), all_of_them),
             agreement=None if is_number or why is not None else share_of(frames, agree, all_of_them),
             reason=why,
-            method=LINEAR_PROBE,
+            method=LINEAR_PROBE_METHOD,
             clips=answers,
         )
 

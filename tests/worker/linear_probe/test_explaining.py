@@ -14,7 +14,7 @@ from config.catalogue import load_catalogue
 from config.clinical_tasks import AnyTask
 from config.errors import ConfigurationError, ModelPackError
 from config.settings import load_settings
-from db.runs import LINEAR_PROBE, Verdict
+from db.runs import LINEAR_PROBE_METHOD, Verdict
 from tests.support.clips import SMALL
 from tests.support.heads import head_pack
 from tests.support.packs import pack_of_kind
@@ -74,7 +74,7 @@ def test_weights_that_are_the_embedding_of_a_prompt_have_the_maps_of_that_prompt
     np.testing.assert_allclose(explanation.maps, heat_maps(towers, clip.frames, prompt), atol=1e-4)
     frames = towers.embed_frames(torch.from_numpy(clip.frames))
     log_odds = 7 * float(torch.nn.functional.normalize(frames.mean(dim=0), dim=0) @ prompt[0])
-    assert explanation.result.method == LINEAR_PROBE
+    assert explanation.result.method == LINEAR_PROBE_METHOD
     assert explanation.result.score == pytest.approx(1 / (1 + np.exp(-log_odds)), abs=1e-5)
     assert explanation.result.verdict is (Verdict.PRESENT if log_odds > 0 else Verdict.ABSENT)
 

@@ -23,7 +23,7 @@ from config.catalogue import load_catalogue
 from config.errors import CalibrationError, ModelPackError
 from config.labels import ModelLabel
 from config.settings import load_settings
-from db.runs import LINEAR_PROBE, ModelIdentity, TaskResult, Verdict, ViewCall
+from db.runs import LINEAR_PROBE_METHOD, ModelIdentity, TaskResult, Verdict, ViewCall
 from tests.support.labelled import CATALOGUE, PROFILE, AxisModel, Labelled, pack_kinds
 from worker.calibration.cases import CaseFile, asked_tasks
 from worker.calibration.judging import Findings, judge
@@ -414,7 +414,7 @@ def test_an_installed_pack_is_loaded_by_its_kind_on_the_pack_of_its_base(
     assert model.identity == pack.identity
     generator = torch.Generator().manual_seed(3)
     clips = shown(clip(3, generator), clip(3, generator))
-    assert result_of(model, clips, "device").method == LINEAR_PROBE
+    assert result_of(model, clips, "device").method == LINEAR_PROBE_METHOD
     assert result_of(model, clips, "grade") == result_of(labelled.model, clips, "grade")
 
 
