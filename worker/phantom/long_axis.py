@@ -206,10 +206,10 @@ def _paint_aorta(picture: Slice, moment: Moment) -> None:
     picture.stroke((outflow, root, end), 2.25, BLOOD)
     if {Device.TAVR, Device.IMPELLA} & moment.heart.devices:
         return
-    is_open = moment.heart.aortic_valve_is_open(moment.phase)
+    opening = moment.heart.aortic_opening(moment.phase)
     for side in (-1, 1):
         hinge = (root[0] + side * 1.1, root[1] + 0.2)
-        tip = (root[0] + side * (0.95 if is_open else 0.05) - 0.25, root[1] + (1.2 if is_open else 0.8))
+        tip = (root[0] + side * (0.05 + 0.9 * opening) - 0.25, root[1] + 0.8 + 0.4 * opening)
         picture.stroke((hinge, tip), 0.12, LEAFLET)
 
 
@@ -232,6 +232,7 @@ def _paint_valves(picture: Slice, moment: Moment) -> None:
         outer = -left.annulus - left.wall - moment.right_width + 0.2
         inner = min(moment.atrial_septum, -left.annulus - 0.3)
         meets = (outer + inner) / 2
+        opening = moment.heart.tricuspid_opening(moment.phase)
         for hinge_x in (outer, inner):
             side = float(np.sign(hinge_x - meets))
             tip = (meets + side * opening * 0.75 * abs(hinge_x - meets), moment.tricuspid - 0.4 - 0.9 * opening)
