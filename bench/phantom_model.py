@@ -9,7 +9,6 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from worker.echoclip.torchvision_compat import make_torchvision_importable
-from worker.echoclip.untrained import NORMALISATION
 from worker.packs.manifest import CONFIGURATION, WEIGHTS
 
 make_torchvision_importable()
@@ -21,10 +20,13 @@ WIDTH = 64
 """Of an embedding."""
 ARCHITECTURE = {
     "embed_dim": WIDTH,
-    "vision_cfg": {"timm_model_name": "convnext_zepto_rms", "timm_pool": "", "timm_proj": "linear", "image_size": 224},
+    "vision_cfg": {"timm_model_name": "convnext_zepto_rms_ols", "timm_pool": "", "timm_proj": "linear", "image_size": 224},
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2},
 }
 """The kind of EchoCLIP's towers: timm's smallest ConvNeXt, and CLIP's text transformer with its own tokens."""
+NORMALISATION = {"mean": [0.1] * 3, "std": [0.15] * 3}
+"""About that of the clips. CLIP's own is that of photographs: most of an ultrasound picture is black, and would be a
+constant with a little on it."""
 LAYER_SCALE = 0.3
 """What each block adds at first; timm's millionth is for networks of hundreds of layers and weeks."""
 
