@@ -33,7 +33,7 @@ AGREEMENT = 0.2
 """How much each frame is drawn to the clip's truth by itself, against all of them together."""
 HEIGHT = 0.1
 """How much a frame's similarity to the value at its own peak is to stand out from that to others."""
-WEIGHTS = {"lvef": 3.0, "pa_pressure": 1.0, VIEW: 0.4}
+WEIGHTS = {"lvef": 4.0, "pa_pressure": 1.0, VIEW: 0.4}
 """Of the parts of the loss: of any grade 0.3, of a finding 2.5, of one that never is there 0.05."""
 
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-LARGER, SHIFTED, TURNED = 0.04, 0.03, 0.03
+LARGER, SHIFTED, TURNED = 0.06, 0.05, 0.05
 """At most: in parts of the picture's side, and in radians."""
-GAMMA, TINT, GAIN, BLACK, NOISE = 0.2, 0.15, 0.12, 0.03, 0.02
-BLURRED = 0.15
+GAMMA, TINT, GAIN, BLACK, NOISE = 0.3, 0.2, 0.2, 0.04, 0.03
+BLURRED = 0.2
 """How many of the clips."""
 
 

@@ -5,7 +5,7 @@
 Clips are made once and kept in FOLDER/clips; the model that comes of it lies in FOLDER/pack. First the image tower
 learns what is true of a clip, then the text tower where each sentence lies (bench.phantom_meanings); both in plain
 torch on the CPU. The same seed, clips, steps and machine give the same weights; --minutes finds out how many steps fit,
-and says so. Most of the steps see frames of 112 x 112, four times as fast; the last ones see them as they will be used.
+and says so.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from bench.phantom_clips import Frames, make_clips, scans_of
 from bench.phantom_meanings import Meanings, Truth, weighted
-from bench.phantom_model import CLIP, WIDTH, new_model, normalised, tokenize, write_model
+from bench.phantom_model import CLIP, SIDE, WIDTH, new_model, normalised, tokenize, write_model
 from bench.phantom_variations import varied
 from config.catalogue import load_catalogue
 from worker.echoclip.texts import encode_texts
@@ -30,9 +30,6 @@ from worker.phantom.captions import answers, sentences
 CLIPS_AT_ONCE, FRAMES_OF_EACH = 12, 4
 FRAMES_KEPT = 8
 """Of each clip: one beat. In one step every second of them is seen."""
-SMALL, SMALL_STEPS = 112, 0.8
-"""The small frames' side, and which part of the steps sees them."""
-FULL = 224
 RATE, WARM_UP = 1.2e-3, 40
 DECAY = 0.05
 WORD_STEPS, SENTENCES_AT_ONCE, WORD_RATE = 1500, 192, 2e-3
@@ -76,18 +73,18 @@ class Training:
                 self._save(checkpoint)
 
     def _learn(self, step: int) -> dict[str, Tensor]:
-        losses = self._losses(step, SMALL if step < SMALL_STEPS * self.steps else FULL)
+        losses = self._losses(step)
         _step(self.optimizer, weighted(losses), RATE, step, self.steps)
         return {about: loss.detach() for about, loss in losses.items()}
 
-    def _losses(self, step: int, side: int) -> dict[str, Tensor]:
-        """Of the clips that this step sees, at this size."""
+    def _losses(self, step: int) -> dict[str, Tensor]:
+        """Of the clips that this step sees."""
         random = np.random.default_rng((self.seed, step))  # so that a training that goes on is the one that stopped
         clips = self._clips(step)
         first = int(random.integers(FRAMES_KEPT // FRAMES_OF_EACH))
         seen = torch.from_numpy(self.frames[clips, first :: FRAMES_KEPT // FRAMES_OF_EACH])
         generator = torch.Generator().manual_seed(int(random.integers(2**62)))
-        pictures = normalised(varied(seen, side, generator))
+        pictures = normalised(varied(seen, SIDE, generator))
         embedded = functional.normalize(self.model.visual(pictures), dim=-1).unflatten(0, seen.shape[:2])
         return self.meanings.losses(embedded, self.truth.of(torch.as_tensor(clips)), self.model.logit_scale.exp())
 
@@ -117,12 +114,12 @@ class Training:
         self.meanings.load_state_dict(state["meanings"])
         self.optimizer.load_state_dict(state["optimizer"])
 
-    def seconds_of_a_step(self, side: int) -> float:
+    def seconds_of_a_step(self) -> float:
         """Measured, without learning anything."""
         times = []
         for _ in range(4):
             began = time.monotonic()
-            weighted(self._losses(0, side)).backward()
+            weighted(self._losses(0)).backward()
             times.append(time.monotonic() - began)
         return sorted(times)[1]
 
@@ -163,7 +160,7 @@ def main() -> None:
     """Make clips, train, write the pack."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--clips", type=int, default=3600)
+    parser.add_argument("--clips", type=int, default=5400)
     parser.add_argument("--minutes", type=float, default=40)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--seed", type=int, default=1)
@@ -179,9 +176,8 @@ def main() -> None:
     if options.resume and checkpoint.exists():
         training.resume(checkpoint)
     if not training.steps:
-        small, full = (training.seconds_of_a_step(side) for side in (SMALL, FULL))
-        training.steps = int(60 * options.minutes / (SMALL_STEPS * small + (1 - SMALL_STEPS) * full))
-        print(f"a step takes {small:.2f} s, with whole frames {full:.2f} s: --steps {training.steps}")
+        training.steps = int(60 * options.minutes / training.seconds_of_a_step())
+        print(f"--steps {training.steps}")
     training.run(checkpoint)
     tokens = tokenize([sentence.text for sentence in sentences(load_catalogue())])
     teach_words(training.model, training.meanings, tokens, seed=options.seed)
