@@ -35,6 +35,8 @@ from worker.phantom.styles import HELD_OUT_STYLE
 from worker.phantom.truth import StudyTruth
 
 FIRST_SEED = 700_000
+FRAMES = 45
+"""Of a clip: as the shortest that `echoworker phantom` makes, to be done in half an hour."""
 DEMO_PACK = Path(__file__).parents[1] / "worker/phantom/demo_pack"
 
 
@@ -50,7 +52,7 @@ class Options:
 
 def made(folder: Path, clips: int, seed: int) -> StudyTruth:
     """A study of this seed in a folder of its own."""
-    return make_study(folder / str(seed), seed=seed, clips=clips, style=HELD_OUT_STYLE)
+    return make_study(folder / str(seed), seed=seed, clips=clips, style=HELD_OUT_STYLE, number_of_frames=FRAMES)
 
 
 def cases_of(options: Options, folder: Path) -> Iterator[Case]:

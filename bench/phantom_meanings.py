@@ -70,6 +70,9 @@ class Meanings(nn.Module):
                 answers.append(sentence.answer)
         self.answers: Mapping[str, Sequence[Answer]] = known
         """To each question, in their order."""
+        needed = sum(2 if _ordered(about, answers) else len(answers) for about, answers in known.items())
+        if needed > width:
+            raise ValueError(f"{needed} directions at right angles do not fit into {width} dimensions")
         random = torch.linalg.qr(torch.randn(width, width, generator=torch.Generator().manual_seed(seed)))[0]
         self._planes: dict[str, Tensor] = {}
         """Of each arc: the directions of its middle and of its last answer's side, [2, D]."""
@@ -84,12 +87,8 @@ class Meanings(nn.Module):
                 angles = torch.linspace(-HALF_ARC, HALF_ARC, len(answers))[:, None]
                 directions = torch.cos(angles) * directions[0] + torch.sin(angles) * directions[1]
             self._directions[about] = directions
-        if taken > width:
-            raise ValueError(f"{taken} directions at right angles do not fit into {width} dimensions")
-        self._findings = [about for about, answers in known.items() if isinstance(answers[0], bool)]
-        self.found_from = nn.ParameterDict(
-            {about: nn.Parameter(torch.zeros(len(known[about]))) for about in self._findings}
-        )
+        findings = {about: len(answers) for about, answers in known.items() if isinstance(answers[0], bool)}
+        self.found_from = nn.ParameterDict({about: nn.Parameter(torch.zeros(n)) for about, n in findings.items()})
         """The cosine above which each statement is true; needed to learn, and not kept."""
         self.of_sentences = torch.stack(
             [self._directions[a][known[a].index(s.answer)] for s in sentences for a in [_asked(s.about)]]
