@@ -6,12 +6,10 @@ from config.catalogue import Catalogue
 from config.errors import ModelPackError
 from config.logs import Event, emit
 from config.settings import Settings
-from worker.echoclip.untrained import make_untrained_pack
 from worker.models import StudyModel, Surroundings
-from worker.packs import kinds
+from worker.packs import installed, kinds
 from worker.packs.active import PackUse, chosen_folder
 from worker.packs.folder import ModelPack, load_pack
-from worker.packs.installed import UNTRAINED_FOLDER
 from worker.pixels.profiles import SIDE
 from worker.study_scoring import Scorer
 from worker.views import view_gate
@@ -33,7 +31,7 @@ def load_scorer(settings: Settings, catalogue: Catalogue) -> Scorer:
 
 
 def load_model(settings: Settings, catalogue: Catalogue) -> StudyModel:
-    """The model of the pack that was chosen; without one, an UNTRAINED model that is made on the spot.
+    """The model of the pack that was chosen; without one, the bundled DEMO model.
 
     Raises
     ------
@@ -73,14 +71,14 @@ def load_model_of(folder: Path, settings: Settings, catalogue: Catalogue) -> Stu
 
 
 def scoring_folder(settings: Settings) -> Path:
-    """The folder of the pack that scores: the one that was chosen, else an UNTRAINED one that is made on the spot.
+    """The folder of the pack that scores: the one that was chosen, else the bundled DEMO one.
 
     Raises
     ------
     ModelPackError
         The chosen one is not there.
     """
-    return chosen_folder(settings, PackUse.SCORING) or _untrained_pack(settings)
+    return chosen_folder(settings, PackUse.SCORING) or installed.BUNDLED_PACK
 
 
 def load_scoring_pack(folder: Path) -> ModelPack:
@@ -109,8 +107,3 @@ def require_size(folder: Path, size: int) -> None:
             f"model pack {folder}: its model takes pictures of {size} x {size}; "
             f"clips are prepared as {SIDE} x {SIDE}, and other sizes are not supported yet"
         )
-
-
-def _untrained_pack(settings: Settings) -> Path:
-    folder = settings.packs_dir / UNTRAINED_FOLDER
-    return folder if folder.exists() else make_untrained_pack(folder)

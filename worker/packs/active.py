@@ -99,7 +99,7 @@ def remove(settings: Settings, installed: InstalledPack) -> None:
 
 
 def chosen_folder(settings: Settings, use: PackUse) -> Path | None:
-    """The folder of the pack in use; None where none was chosen: scoring then takes an UNTRAINED one.
+    """The folder of the pack in use; None where none was chosen: scoring then takes the bundled DEMO one.
 
     Raises
     ------
