@@ -1,6 +1,7 @@
 """A spool, a registry and a worker in this process, that take a study from its files to its rows."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -17,6 +18,7 @@ from torch import Tensor
 from config.broker import create_celery_app
 from config.settings import load_settings
 from config.steps import Step
+from db.results import current_report
 from db.schema import Study
 from db.states import StudyState
 from db.studies import close_quiet_studies, register_instance
@@ -28,7 +30,11 @@ from worker.tasks import run_due_step
 
 QUIET = timedelta(seconds=30)
 STEPS = (Step.PREPARE, Step.SCORE)
-STATE_AFTER = {Step.PREPARE: StudyState.PREPARED, Step.SCORE: StudyState.SCORED}
+STATE_AFTER = {
+    Step.PREPARE: StudyState.PREPARED,
+    Step.SCORE: StudyState.SCORED,
+    Step.REPORT: StudyState.REPORTED,
+}
 
 
 @dataclass
@@ -54,9 +60,31 @@ class Installation:
             dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid()
             dataset.InstanceNumber = number + 1
             self._keep(dataset)
+        self._fall_quiet()
+        return str(dataset.StudyInstanceUID)
+
+    def receive_files(self, files: Iterable[Path]) -> str:
+        """A study of these instances, received and ready; its Study Instance UID."""
+        study = ""
+        for file in files:
+            dataset = pydicom.dcmread(file)
+            self._keep(dataset)
+            study = str(dataset.StudyInstanceUID)
+        self._fall_quiet()
+        return study
+
+    def report(self, study: str) -> pydicom.FileDataset:
+        """The Structured Report of a study that the step `report` was run for, as it lies in the spool."""
+        with self.context.database.read() as session:
+            study_id = session.scalars(select(Study.id).where(Study.study_instance_uid == study)).one()
+            report = current_report(session, study_id=study_id)
+            if report is None:
+                raise RuntimeError(f"study {study} has no report")
+            return pydicom.dcmread(self.context.spool.absolute(report.spool_path))
+
+    def _fall_quiet(self) -> None:
         with self.context.database.write() as session:
             close_quiet_studies(session, now=datetime.now(UTC) + 2 * QUIET)
-        return str(dataset.StudyInstanceUID)
 
     def _keep(self, dataset: pydicom.FileDataset) -> None:
         file = self.context.settings.data_dir / "sent.dcm"

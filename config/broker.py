@@ -13,7 +13,9 @@ from kombu.exceptions import KombuError, OperationalError
 from config import filesystem_broker
 from config.logs import Event, emit
 from config.settings import Settings
-from config.steps import FORWARD_QUEUE, FORWARD_TASK, MAINTENANCE_QUEUE, REAP_TASK, Step, task_name
+from config.steps import FORWARD_QUEUE, FORWARD_TASK, MAINTENANCE_QUEUE, REAP_TASK, SWEEP_TASK, Step, task_name
+
+SWEEP_EVERY_S = 3600.0
 
 
 def create_celery_app(settings: Settings) -> Celery:
@@ -26,7 +28,8 @@ def create_celery_app(settings: Settings) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,  # a broker may be away for a weekend
         task_routes={task_name(step): {"queue": step.value} for step in Step}
-        | {REAP_TASK: {"queue": MAINTENANCE_QUEUE}, FORWARD_TASK: {"queue": FORWARD_QUEUE}},
+        | {task: {"queue": MAINTENANCE_QUEUE} for task in (REAP_TASK, SWEEP_TASK)}
+        | {FORWARD_TASK: {"queue": FORWARD_QUEUE}},
         wake_up_expires_s=settings.pipeline.wake_again_after_s,  # then the reaper sends another
         task_ignore_result=True,  # the registry holds the outcome
         task_acks_late=False,  # the registry's lease, not the broker, gives a lost step to somebody else
@@ -44,7 +47,8 @@ def create_celery_app(settings: Settings) -> Celery:
                 "schedule": settings.pipeline.reap_every_s,
                 # An expired wake-up, as that of a step, does nothing; it lies in its queue until a worker takes it.
                 "options": {"expires": settings.pipeline.reap_every_s},
-            }
+            },
+            "sweep": {"task": SWEEP_TASK, "schedule": SWEEP_EVERY_S, "options": {"expires": SWEEP_EVERY_S}},
         },
         # In memory: what is due every few seconds needs no file, which a bad moment could leave damaged.
         beat_scheduler="celery.beat:Scheduler",

@@ -21,9 +21,8 @@ CALIBRATION_FILE = "calibration.json"
 """Its name where a pack brings one, and in the folder that `echoworker calibrate` writes."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Rule = Literal["f1", "sensitivity", "nearest"]
-"""How thresholds were chosen. `nearest`: there is none to choose, as classes without order are answered by the nearest
-one; that answer was compared with the truth."""
+Rule = Literal["f1", "sensitivity"]
+"""How thresholds were chosen."""
 
 
 class _Frozen(BaseModel):
@@ -48,12 +47,15 @@ class TaskCalibration(_Frozen):
     at_least: float | None = Field(default=None, gt=0, le=1)
     """The sensitivity that was asked for."""
     threshold: float | None = None
-    """Binary: a score strictly above it is PRESENT."""
+    """Binary: a score strictly above it is PRESENT. Classes without an order: strictly above it the first one is the
+    answer, and else there is none."""
     cut_points: tuple[float, ...] | None = None
     """Ordered classes: the answer is the class of so many points as the score is strictly above; ascending."""
     origin: str = Field(min_length=1)
     """In a sentence, for people."""
     cases: int = Field(ge=1)
+    cases_of_training: int = Field(default=0, ge=0)
+    """How many of them are of patients whom the model itself was trained on: its figures are then too good."""
     patients: int = Field(ge=1)
     cases_of: dict[str, int]
     """How many cases are of each truth: `present` and `absent`, or the classes by id."""
@@ -65,8 +67,8 @@ class TaskCalibration(_Frozen):
     @model_validator(mode="after")
     def _one_way_to_decide(self) -> Self:
         given = [name for name in ("threshold", "cut_points") if getattr(self, name) is not None]
-        if len(given) != (0 if self.rule == "nearest" else 1):
-            raise ValueError(f"rule {self.rule!r} and {' and '.join(given) or 'no threshold'} do not go together")
+        if len(given) != 1:
+            raise ValueError(f"a task has a threshold or cut_points, and not {'both' if given else 'neither'}")
         if self.cut_points is not None and list(self.cut_points) != sorted(self.cut_points):
             raise ValueError("cut_points must ascend")
         return self

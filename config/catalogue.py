@@ -13,9 +13,9 @@ import tomli_w
 from pydantic import Field, ValidationError, model_validator
 
 from config.catalogue_extension import EXTENDS, REMOVE, extended
-from config.catalogue_mistakes import CatalogueError, mistakes_of
+from config.catalogue_mistakes import mistakes_of
 from config.clinical_tasks import IDENTIFIER, AnyTask, BinaryTask, Entry, Prompts, Task
-from config.errors import ConfigurationError
+from config.errors import CatalogueError, ConfigurationError
 
 BUNDLED_CATALOGUE = Path(__file__).with_name("tasks.toml")
 _MADE = "# A site's task catalogue together with the bundled one that it extends, written by EchoWorker.\n\n"

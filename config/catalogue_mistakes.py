@@ -2,25 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from config.clinical_tasks import Entry
-from config.errors import ConfigurationError
 
 _KINDS = ("regression", "binary", "class")
-
-
-class CatalogueError(ConfigurationError):
-    """A catalogue file that cannot be used, with every mistake that was found in it."""
-
-    def __init__(self, path: Path, mistakes: Sequence[str]) -> None:
-        more = f" (and {len(mistakes) - 1} more: echoworker tasks check {path})" if len(mistakes) > 1 else ""
-        super().__init__(f"task catalogue {path}: {mistakes[0]}{more}")
-        self.mistakes = tuple(mistakes)
+_WANTED = {"tuple_type": "a list", "model_type": "a table", "model_attributes_type": "a table", "string_type": "a text"}
+_TOML = {dict: "a table", list: "a list", str: "a text", bool: "true or false", int: "a number", float: "a number"}
 
 
 def mistakes_of(error: ValidationError, entries: Mapping[str, Any]) -> list[str]:
@@ -68,6 +59,8 @@ def _follows_from_another(fault: ErrorDetails) -> bool:
 
 def _said(fault: ErrorDetails) -> str:
     given, limits = fault["input"], fault.get("ctx", {})
+    if fault["type"] in _WANTED:
+        return _of_another_kind(fault)
     match fault["type"]:
         case "missing":
             return "is missing"
@@ -88,6 +81,14 @@ def _said(fault: ErrorDetails) -> str:
         case "value_error":
             return str(limits["error"])
     return fault["msg"][:1].lower() + fault["msg"][1:]
+
+
+def _of_another_kind(fault: ErrorDetails) -> str:
+    """In TOML's words: its lists are tuples here, and its tables are models."""
+    wanted, given = _WANTED[fault["type"]], _TOML.get(type(fault["input"]), "a date or a time")
+    if len(fault["loc"]) == 1 and wanted == "a list":
+        return f"is {given}: begin each entry with [[{fault['loc'][0]}]]"
+    return f"must be {wanted}, not {given}"
 
 
 def _meant(key: str) -> str:

@@ -69,6 +69,9 @@ class Threshold(Entry):
     """The threshold holds for packs of this family alone; any other pack is uncalibrated."""
     wording: Wording
     """Whose prompts it was measured with: those of this catalogue, or those that the pack itself brings."""
+    preprocessing: str | None = Field(default=None, min_length=1)
+    """The profile of the frames that it was measured with; None: not known. Frames of another are decided by it all the
+    same, as there is nothing better, and the answer says so."""
 
 
 class ValueRange(Entry):
@@ -97,6 +100,7 @@ class CutPoints(Entry):
     origin: str = Field(min_length=1)
     model_family: str = Field(min_length=1)
     wording: Wording
+    preprocessing: str | None = Field(default=None, min_length=1)
     """As of a threshold."""
 
     @model_validator(mode="after")

@@ -2,6 +2,7 @@
 
     EchoWorkerError
     ├── ConfigurationError          settings, catalogue or installation: fix it and start again
+    │   └── CatalogueError          a task catalogue, with every mistake that was found in it
     ├── SpoolError
     │   ├── UnreadableInstanceError the bytes are not a DICOM data set that can be registered   (C000)
     │   ├── InstanceMismatchError   the data set is not what the C-STORE command announced      (A900)
@@ -31,6 +32,9 @@ Anything that is not in this tree is a programming error; its text may quote a d
 and place are ever logged.
 """
 
+from collections.abc import Sequence
+from pathlib import Path
+
 
 class EchoWorkerError(Exception):
     """Base of all our errors; `str()` of it is one line, free of PHI, fit to be shown to an operator."""
@@ -38,6 +42,15 @@ class EchoWorkerError(Exception):
 
 class ConfigurationError(EchoWorkerError):
     """A setting, the task catalogue or the installation is wrong; nothing was started."""
+
+
+class CatalogueError(ConfigurationError):
+    """A task catalogue cannot be used; it holds every mistake that was found, its text the first of them."""
+
+    def __init__(self, path: Path, mistakes: Sequence[str]) -> None:
+        more = f" (and {len(mistakes) - 1} more: echoworker tasks check {path})" if len(mistakes) > 1 else ""
+        super().__init__(f"task catalogue {path}: {mistakes[0]}{more}")
+        self.mistakes = tuple(mistakes)
 
 
 class SpoolError(EchoWorkerError):

@@ -47,6 +47,8 @@ class Event(StrEnum):
     LEASE_LOST = "lease lost: work discarded"
     STEPS_REAPED = "overdue steps announced again"
     MODEL_LOADED = "model loaded"
+    SEARCH_WITHOUT_MODEL = "the model for retrieval cannot be loaded: studies are scored, and search does not have them"
+    EMBEDDINGS_REMOVED = "embeddings of a model that is not in use any more removed"
     NOT_SEARCHABLE = "study scored, but the model for retrieval failed on it: search does not have it"
     OBJECT_SENT = "object sent"
     OBJECT_NOT_SENT = "object not accepted"
@@ -86,6 +88,7 @@ _WARNINGS = {
     Event.BROKER_AWAY,
     Event.STEP_FAILED,
     Event.LEASE_LOST,
+    Event.SEARCH_WITHOUT_MODEL,
     Event.NOT_SEARCHABLE,
     Event.OBJECT_NOT_SENT,
     Event.STUDY_NOT_FETCHED,

@@ -105,6 +105,12 @@ class GateSettings(_Section):
     """Of cosines, -1..1: by how much the nearest view that is no heart must beat the nearest that is one."""
 
 
+class KeepSettings(_Section):
+    """How long what can be made again is kept."""
+
+    embeddings_of_former_models_days: int = Field(ge=1)
+
+
 class PipelineSettings(_Section):
     """Leases, attempts and back-off."""
 
@@ -159,6 +165,7 @@ class Settings(BaseSettings):
     model: ModelSettings
     pixels: PixelSettings
     gate: GateSettings
+    keep: KeepSettings
     pipeline: PipelineSettings
     tls: TLSSettings
     audit: AuditSettings

@@ -13,6 +13,7 @@ class Step(StrEnum):
 
 
 REAP_TASK = "echoworker.reap"
+SWEEP_TASK = "echoworker.sweep"
 MAINTENANCE_QUEUE = "maintenance"
 FORWARD_TASK = "echoworker.forward"
 FORWARD_QUEUE = "forward"

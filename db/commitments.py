@@ -9,12 +9,10 @@ from sqlalchemy.orm import Session
 
 from config.settings import PipelineSettings
 from db.leases import Wait, fail_awaited
+from db.portions import AT_ONCE, in_portions
 from db.results import owed_deliveries
 from db.schema import Delivery, Instance, Report, Study
 from db.states import DeliveryState, StudyState
-
-ASKED_AT_ONCE = 1000
-"""Instances a statement: databases limit the number of parameters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +39,8 @@ class Applied:
 def known_instances(session: Session, sop_instance_uids: Collection[str]) -> dict[str, list[KnownInstance]]:
     """What is registered under these UIDs; under one there may be several, in studies that were split or merged."""
     found: dict[str, list[KnownInstance]] = {}
-    asked = sorted(sop_instance_uids)
-    for start in range(0, len(asked), ASKED_AT_ONCE):
-        rows = session.scalars(
-            select(Instance).where(Instance.sop_instance_uid.in_(asked[start : start + ASKED_AT_ONCE]))
-        )
-        for row in rows:
+    for some in in_portions(sorted(sop_instance_uids)):
+        for row in session.scalars(select(Instance).where(Instance.sop_instance_uid.in_(some))):
             instance = KnownInstance(
                 sop_class_uid=row.sop_class_uid, spool_path=row.spool_path, size_bytes=row.size_bytes
             )
@@ -122,7 +116,7 @@ def apply_report(
             select(Delivery)
             .join(Delivery.report)
             .where(
-                Report.sop_instance_uid.in_(sorted(committed)[:ASKED_AT_ONCE]),
+                Report.sop_instance_uid.in_(sorted(committed)[:AT_ONCE]),
                 Delivery.destination.in_(destinations),
                 Delivery.state == DeliveryState.SENT,
             )

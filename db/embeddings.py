@@ -1,12 +1,13 @@
 """Where the frame embeddings of studies are: what re-scoring, calibration and search start from."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.orm import Session
 
+from db.portions import in_portions
 from db.schema import Study, StudyEmbeddings
 
 
@@ -34,9 +35,9 @@ def record_embeddings(session: Session, *, study_id: int, stored: StoredEmbeddin
 
 
 def latest_embeddings(
-    session: Session, *, embedder: str, study_instance_uids: Iterable[str] | None = None
+    session: Session, *, embedder: str, study_instance_uids: Iterable[str]
 ) -> Iterator[StoredEmbeddings]:
-    """Of each study, or each of these, what this embedder made of its latest revision; in the order of the studies."""
+    """Of each of these studies that has any, what this embedder made of its latest revision; in no order."""
     newest = select(func.max(StudyEmbeddings.revision)).where(
         StudyEmbeddings.study_id == Study.id, StudyEmbeddings.embedder == embedder
     )
@@ -47,12 +48,10 @@ def latest_embeddings(
             StudyEmbeddings.embedder == embedder,
             StudyEmbeddings.revision == newest.correlate(Study).scalar_subquery(),
         )
-        .order_by(Study.id)
     )
-    if study_instance_uids is not None:
-        query = query.where(Study.study_instance_uid.in_(list(study_instance_uids)))
-    for row, uid in session.execute(query.execution_options(yield_per=1000)):
-        yield _stored(row, uid)
+    for some in in_portions(study_instance_uids):
+        for row, uid in session.execute(query.where(Study.study_instance_uid.in_(some))):
+            yield _stored(row, uid)
 
 
 def embeddings_of(
@@ -72,6 +71,27 @@ def forget_earlier_embeddings(session: Session, *, study_id: int, revision: int,
     """What this embedder made of the revisions before this one serves nobody; the files that are to be removed."""
     earlier = (StudyEmbeddings.study_id == study_id) & (StudyEmbeddings.revision < revision)
     return _forget(session, earlier & (StudyEmbeddings.embedder == embedder))
+
+
+def former_embedders(session: Session, *, in_use: Collection[str], before: datetime) -> list[str]:
+    """Embedders that are not in use and have made nothing since then."""
+    newest = func.max(StudyEmbeddings.created_at)
+    query = select(StudyEmbeddings.embedder).where(StudyEmbeddings.embedder.not_in(list(in_use)))
+    return list(session.scalars(query.group_by(StudyEmbeddings.embedder).having(newest < before)))
+
+
+def made_before(session: Session, *, embedder: str, before: datetime) -> list[str]:
+    """The files of what this embedder made before then."""
+    return list(session.scalars(select(StudyEmbeddings.path).where(_made_before(embedder, before))))
+
+
+def forget_made_before(session: Session, *, embedder: str, before: datetime) -> None:
+    """What `made_before` gives is not kept any more."""
+    session.execute(delete(StudyEmbeddings).where(_made_before(embedder, before)))
+
+
+def _made_before(embedder: str, before: datetime) -> ColumnElement[bool]:
+    return (StudyEmbeddings.embedder == embedder) & (StudyEmbeddings.created_at < before)
 
 
 def _forget(session: Session, which: ColumnElement[bool]) -> list[str]:

@@ -3,9 +3,11 @@
 The worker makes a `Run`, `db.results` appends it, `dicom_node.report` turns it into a Structured Report.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 from config.labels import ModelLabel
 
@@ -93,10 +95,20 @@ class ClipAnswer:
     sop_instance_uid: str
     value: float
     """Regression: the estimate in the task's unit. Binary: a cosine, -1..1. Class: the severity score where the
-    classes are ordered, from 0 to one less than their number; else the cosine of the outcome."""
+    classes are ordered, from 0 to one less than their number; else by how much the outcome's cosine leads the next."""
     outcome: str | None = None
     spread: float | None = None
     agreement: float | None = None
+
+
+ZERO_SHOT_METHOD, LINEAR_PROBE_METHOD = "zero-shot", "linear probe"
+"""`TaskResult.method` of our own models."""
+ScoreKind = Literal["similarity", "probability", "score"]
+_SCORE_KINDS: Mapping[str | None, ScoreKind] = {
+    None: "similarity",
+    ZERO_SHOT_METHOD: "similarity",
+    LINEAR_PROBE_METHOD: "probability",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +120,8 @@ class TaskResult:
     value: float | None = None
     """Regression only: the estimate, in the unit of the task."""
     score: float | None = None
-    """Binary: mean cosine of frames and prompts, -1..1. Class: as `ClipAnswer.value`. Not a probability."""
+    """Binary: see `score_kind`; zero-shot, the mean cosine of frames and prompts, -1..1, which is no probability.
+    Class: as `ClipAnswer.value`."""
     threshold: float | None = None
     outcome: str | None = None
     """Class only: the id of the class; of an UNCALIBRATED answer, the one that the clips are most like."""
@@ -119,9 +132,15 @@ class TaskResult:
     """0..1: the share of the frames, every clip weighing the same, that alone give this answer; None where no answer
     is given, and for regressions. Frames of one clip are no independent witnesses: it is no probability."""
     reason: str | None = None
+    """Why there is no answer; of one that is given, what a reader has to know of it, where there is something."""
     method: str | None = None
-    """How it was answered, as "zero-shot"; None in runs from before there was a choice."""
+    """How it was answered, as `ZERO_SHOT_METHOD`; None in runs from before there was a choice."""
     clips: tuple[ClipAnswer, ...] = ()
+
+    @property
+    def score_kind(self) -> ScoreKind:
+        """What the score of a finding is; that of a method which is not ours is no more than a score."""
+        return _SCORE_KINDS.get(self.method, "score")
 
 
 @dataclass(frozen=True, kw_only=True)

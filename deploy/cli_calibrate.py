@@ -15,6 +15,8 @@ from config.errors import ConfigurationError
 from deploy.cli_shared import console, open_registry, require_installation, start
 
 if TYPE_CHECKING:
+    from config.clinical_tasks import AnyTask
+    from config.settings import Settings
     from worker.calibration.judging import Findings
     from worker.calibration.thresholds import ThresholdRule
 
@@ -66,16 +68,17 @@ def calibrate_cases(
 ) -> None:
     """Choose thresholds, say what they are worth, and write candidate, report and pictures. The default command."""
     _require_libraries("calibrate")
-    from worker.calibration import active, making  # noqa: PLC0415  commands load what they need: --help is quick
-    from worker.calibration.source import asked_tasks, open_source  # noqa: PLC0415
-
     chosen = _rule(rule, sensitivity)
     settings = start("calibrate")
+    asked = _asked(settings, cases, tasks)
+    from worker.calibration import active, making  # noqa: PLC0415  commands load what they need: --help is quick
+    from worker.calibration.source import open_source  # noqa: PLC0415
+
     source = open_source(settings, open_registry(settings))
     folder = out or settings.calibration_dir / f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
     made = making.calibrate(
         source,
-        asked_tasks(source.catalogue, tasks),
+        asked,
         cases=cases,
         rule=chosen,
         folder=folder,
@@ -124,7 +127,7 @@ def calibrate_show() -> None:
     table = Table("Task", "Threshold", "Origin", "Holds")
     for found, why_not in active.holding(calibration, source.model, source.catalogue, profile=source.profile):
         cuts = [found.threshold] if found.threshold is not None else found.cut_points or ()
-        numbers = ", ".join(f"{cut:.4g}" for cut in cuts) or "the nearest class"
+        numbers = ", ".join(f"{cut:.4g}" for cut in cuts)
         holds = Text("yes", style="green") if why_not is None else Text(f"no: {why_not}", style="yellow")
         table.add_row(found.task_id, numbers, Text(found.origin), holds)
     console.print(table)
@@ -144,17 +147,18 @@ def probe_train(
 ) -> None:
     """Train a linear head for one task, and make it a model pack; figures are of patients that it had not seen."""
     _require_libraries("probe train")
-    from worker.calibration.source import asked_tasks, open_source  # noqa: PLC0415
-    from worker.linear_probe.making import make_probe  # noqa: PLC0415
-
     if (out is None) != install:
         raise ConfigurationError("probe train: give either --out FOLDER or --install")
     chosen = _rule(rule, sensitivity)
     settings = start("probe")
+    asked = _asked(settings, cases, [task_id])
+    from worker.calibration.source import open_source  # noqa: PLC0415
+    from worker.linear_probe.making import make_probe  # noqa: PLC0415
+
     source = open_source(settings, open_registry(settings))
     made = make_probe(
         source,
-        asked_tasks(source.catalogue, [task_id])[task_id],
+        asked[task_id],
         cases=cases,
         rule=chosen,
         name=name or f"{task_id}-probe",
@@ -177,6 +181,16 @@ def _require_libraries(command: str) -> None:
         raise ConfigurationError(
             f"echoworker {command} needs scikit-learn and matplotlib: pip install 'echoworker[calibration]'"
         )
+
+
+def _asked(settings: "Settings", cases: Path, task_ids: list[str]) -> "dict[str, AnyTask]":
+    """The tasks. A wrong id, or a wrong file of cases, is refused before torch and the model are loaded."""
+    from config.catalogue import load_catalogue  # noqa: PLC0415
+    from worker.calibration.cases import asked_tasks, read_cases  # noqa: PLC0415
+
+    tasks = asked_tasks(load_catalogue(settings.catalogue_path), task_ids)
+    read_cases(cases, list(tasks.values()))
+    return tasks
 
 
 def _rule(rule: Literal["f1"], sensitivity: float | None) -> "ThresholdRule":

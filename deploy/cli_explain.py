@@ -38,8 +38,8 @@ def explain(
     import numpy as np  # noqa: PLC0415  commands load what they need: --help is quick
 
     from config.catalogue import load_catalogue  # noqa: PLC0415
-    from worker.echoclip.explaining import explain_clip, load_explainable_pack  # noqa: PLC0415
     from worker.echoclip.heat_sheet import frames_shown, heat_sheet, stated  # noqa: PLC0415
+    from worker.explaining import explain_clip, load_explainable_pack  # noqa: PLC0415
     from worker.models import Surroundings  # noqa: PLC0415
     from worker.pixels.clip import read_clip  # noqa: PLC0415
     from worker.pixels.profiles import PROFILES  # noqa: PLC0415

@@ -42,6 +42,10 @@ Also = Annotated[
 Accept = Annotated[bool, typer.Option("--accept-licence", help="You have read the licence, and accept it.")]
 
 
+class _DeclinedError(EchoWorkerError):
+    """Somebody was asked whether they accept the licence, and did not."""
+
+
 @packs_commands.command("import")
 def import_(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A pack, or a download of an open_clip model.")],
@@ -81,21 +85,25 @@ def pull(
     settings = start("packs")
     choices = Choices(name=name, family=family, label=label, version=version, licence=licence, also=also or ())
     pulled = pull_files(model, settings.packs_dir, choices, revision=revision)
-    _import(settings, pulled.folder, pulled.choices, accept_licence=accept_licence)
+    try:
+        _import(settings, pulled.folder, pulled.choices, accept_licence=accept_licence)
+    except (_DeclinedError, typer.Abort):
+        shutil.rmtree(pulled.folder)  # whoever does not accept its terms must not have it
+        raise
     shutil.rmtree(pulled.folder)
 
 
 @packs_commands.command("list")
 def list_packs(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
     """List the installed packs: what each is, what it brings, and what it is used for."""
-    from deploy.pack_facts import pack_facts, packs_table  # noqa: PLC0415
+    from deploy.pack_facts import pack_facts, packs_view  # noqa: PLC0415
 
     settings = start("packs")
     facts = pack_facts(settings)
     if as_json:
         typer.echo(json.dumps(facts, indent=1))
     elif facts:
-        console.print(packs_table(facts))
+        console.print(packs_view(facts))
     else:
         console.print("no pack is installed; the bundled DEMO model scores")
 
@@ -193,7 +201,7 @@ def _accepted(terms: "Terms", *, already: bool) -> "Acceptance":
             "with --accept-licence; nothing was installed"
         )
     if typer.prompt("Do you accept it? Type yes", default="no").strip().lower() != "yes":
-        raise EchoWorkerError("the licence was not accepted; nothing was installed")
+        raise _DeclinedError("the licence was not accepted; nothing was installed")
     return accept(terms)
 
 

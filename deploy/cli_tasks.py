@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from config.errors import ConfigurationError
+from config.errors import CatalogueError, ConfigurationError
 from deploy.cli_shared import console, start
 
 if TYPE_CHECKING:
@@ -49,7 +49,6 @@ def check_tasks(
 ) -> None:
     """Say every mistake of a catalogue file, or what it changes. Nothing is scored, and no setting is touched."""
     from config.catalogue import load_catalogue  # noqa: PLC0415
-    from config.catalogue_mistakes import CatalogueError  # noqa: PLC0415
 
     try:
         catalogue = load_catalogue(file)

@@ -23,10 +23,6 @@ def scoring_pack(settings: Settings) -> str:
             "then packs activate"
         )
     pack = _usable(settings, folder)
-    if pack.manifest.kind == OPEN_CLIP:
-        from worker.loading import require_size  # noqa: PLC0415  torch costs a second
-
-        require_size(folder, pack.image_size)
     named = _named(pack)
     if pack.identity.label in (ModelLabel.UNTRAINED, ModelLabel.DEMO):
         raise Doubt(f"{named}: its numbers say nothing about a patient")
@@ -68,6 +64,10 @@ def _usable(settings: Settings, folder: Path) -> ModelPack:
     require_kind(pack)
     if pack.manifest.base is not None:
         resolve_base(pack, settings.packs_dir)
+    if pack.manifest.kind == OPEN_CLIP:
+        from worker.loading import require_size  # noqa: PLC0415  torch costs a second
+
+        require_size(folder, pack.image_size)
     if not is_accepted(pack):
         raise Doubt(
             f"{_named(pack)}: nobody has accepted its licence here, {pack.manifest.licence.name!r}: "

@@ -28,6 +28,9 @@ from worker.catalogues import catalogue_of_run
 _STATE_STYLE = {"DELIVERED": "green", "FAILED": "bold red", "SKIPPED": "yellow"}
 _LABEL_STYLE = {ModelLabel.UNTRAINED: "bold red", ModelLabel.DEMO: "bold red"}
 
+_UNIT = {"similarity": "cosine", "probability": "probability", "score": "score"}
+"""Of a finding's score."""
+
 WIDE = 140
 """Columns of a terminal that has room for whole UIDs; a narrower one folds them, for half a UID finds nothing."""
 FOLDED_UID = 22
@@ -153,7 +156,7 @@ def _value(result: TaskResult, task: AnyTask | None) -> tuple[str, str]:
     value = result.value if result.value is not None else result.score
     if value is None:
         return "", ""
-    unit = "" if task is None else task.unit.meaning if isinstance(task, RegressionTask) else "cosine"
+    unit = "" if task is None else task.unit.meaning if isinstance(task, RegressionTask) else _UNIT[result.score_kind]
     return f"{value:.3g}", unit
 
 

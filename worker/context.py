@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from celery import Celery
 
 from config.catalogue import Catalogue, load_catalogue
-from config.errors import SpoolAwayError
+from config.errors import ModelPackError, SpoolAwayError
 from config.labels import ModelLabel
 from config.peers import PeerSettings, Role
 from config.settings import Settings
@@ -38,8 +38,9 @@ class WorkerContext:
         self.spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
         self.catalogue: Catalogue = load_catalogue(settings.catalogue_path)
         self.software_version = version("echoworker")
-        self._chosen = [ChosenPack(settings, use) for use in PackUse]
-        self._scorer: tuple[list[Path | None], Scorer] | None = None
+        self._scoring = ChosenPack(settings, PackUse.SCORING)
+        self._retrieval = ChosenPack(settings, PackUse.RETRIEVAL)
+        self._scorer: tuple[tuple[Path | None, Path | str | None], Scorer] | None = None
 
     @property
     def scorer(self) -> "Scorer":
@@ -50,15 +51,22 @@ class WorkerContext:
         Raises
         ------
         ModelPackError
-            The pack cannot be loaded. The one before is not used in its place: somebody wanted another.
+            The pack that scores cannot be loaded. The one before is not used in its place: somebody wanted another.
         """
         from worker.loading import load_scorer  # noqa: PLC0415  torch costs a second and 300 MB
 
-        folders = [chosen.folder() for chosen in self._chosen]
-        if self._scorer is None or self._scorer[0] != folders:
+        chosen = (self._scoring.folder(), self._chosen_for_retrieval())
+        if self._scorer is None or self._scorer[0] != chosen:
             self._scorer = None  # there may be no room for two
-            self._scorer = (folders, load_scorer(self.settings, self.catalogue))
+            self._scorer = (chosen, load_scorer(self.settings, self.catalogue))
         return self._scorer[1]
+
+    def _chosen_for_retrieval(self) -> Path | str | None:
+        """The folder; or why there is none, which stops no scoring: once that is mended, it is another choice."""
+        try:
+            return self._retrieval.folder()
+        except ModelPackError as error:
+            return str(error)
 
     @cached_property
     def profile(self) -> "Profile":

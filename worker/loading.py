@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from config.catalogue import Catalogue
-from config.errors import ModelPackError
-from config.logs import Event, emit
+from config.errors import EchoWorkerError, ModelPackError
+from config.logs import Event, emit, place_of
 from config.settings import Settings
 from worker.models import StudyModel, Surroundings
 from worker.packs import installed, kinds
@@ -18,16 +18,28 @@ from worker.views import view_gate
 def load_scorer(settings: Settings, catalogue: Catalogue) -> Scorer:
     """The model that scores, with its view gate; and beside it the one for retrieval, where that is another.
 
+    Where the one for retrieval cannot be loaded, an event says so, and studies are scored without it.
+
     Raises
     ------
     ConfigurationError, ModelPackError
         As `load_model`.
     """
     model = load_model(settings, catalogue)
-    retrieval = load_retrieval_model(settings, catalogue)
-    if retrieval is not None and retrieval.embedder == model.embedder:
-        retrieval = None
+    retrieval = _retrieval_model_beside(model, settings, catalogue)
     return Scorer(model=model, gate=view_gate(settings.gate, model), retrieval=retrieval)
+
+
+def _retrieval_model_beside(model: StudyModel, settings: Settings, catalogue: Catalogue) -> StudyModel | None:
+    try:
+        retrieval = load_retrieval_model(settings, catalogue)
+    except EchoWorkerError as error:
+        emit(Event.SEARCH_WITHOUT_MODEL, reason=str(error))
+        return None
+    except Exception as error:  # noqa: BLE001  a pack's own loader, or no memory for two: answers do not need it
+        emit(Event.SEARCH_WITHOUT_MODEL, error=place_of(error))
+        return None
+    return None if retrieval is None or retrieval.embedder == model.embedder else retrieval
 
 
 def load_model(settings: Settings, catalogue: Catalogue) -> StudyModel:

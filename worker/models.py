@@ -8,7 +8,7 @@ pack; the pipeline goes on as it is: clips -> `embed` -> (kept) -> view gate -> 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -84,6 +84,14 @@ class StudyModel(Protocol):
 
     def answer(self, clips: Sequence[EmbeddedClip]) -> tuple[TaskResult, ...]:
         """One result for each task of the catalogue, in its order; without a clip, all of them ABSTAINED."""
+
+
+@runtime_checkable
+class TrainedOnCases(Protocol):
+    """A `StudyModel` that learned from labelled cases of this site: on those it is better than on any other patient."""
+
+    def was_trained_on(self, study_instance_uid: str, task_id: str) -> bool:
+        """Whether this study was among them, for this task."""
 
 
 @dataclass(frozen=True, kw_only=True)

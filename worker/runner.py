@@ -65,7 +65,12 @@ def _run_if_due(context: WorkerContext, step: Step, study_id: int, work: Togethe
     def further() -> Claim | None:
         if held.attempt > 1:  # it may be what the worker died of: alone this time
             return None
-        claimed = _claim_next(context, step, [each.study_id for each in claims])
+        try:
+            claimed = _claim_next(context, step, [each.study_id for each in claims])
+        except SQLAlchemyError as error:
+            # Those that are claimed already need no company. Of one whose claim was not confirmed the lease runs out.
+            emit(Event.REGISTRY_AWAY, step=step, error=place_of(error))
+            return None
         if claimed is not None:
             emit(Event.STEP_STARTED, **_facts(claimed))
             claims.append(claimed)

@@ -1,4 +1,4 @@
-"""The scoring of one study, on one screen: clips -> frame embeddings -> view gate -> every task of the catalogue.
+"""The scoring of one study, on one screen: frame embeddings of its clips -> view gate -> every task of the catalogue.
 
 Of the model it knows what `worker.models.StudyModel` says, and no more.
 """
@@ -9,18 +9,9 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from db.runs import JudgedClip, TaskResult
-from worker.models import EmbeddedClip, Frames, StudyModel
+from worker.abstaining import NO_CLIP
+from worker.models import EmbeddedClip, StudyModel
 from worker.views import ViewGate, counted
-
-NO_CLIP = "no usable clip"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScorableClip:
-    """The prepared frames of one instance: uint8 [T, 224, 224, 3], RGB."""
-
-    sop_instance_uid: str
-    frames: Frames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,18 +45,11 @@ class Scorer:
     retrieval: StudyModel | None = None
     """A second model, which answers nothing here: its embeddings are kept for search."""
 
-    def score(self, clips: Sequence[ScorableClip]) -> StudyScore:
-        """Answer every task of the catalogue for one study, from the clips that show a heart."""
-        embedded = self.model.embed([clip.frames for clip in clips])
-        return self.answer(
-            [
-                ClipToJudge(sop_instance_uid=clip.sop_instance_uid, embeddings=embeddings)
-                for clip, embeddings in zip(clips, embedded, strict=True)
-            ]
-        )
-
     def answer(self, clips: Sequence[ClipToJudge]) -> StudyScore:
-        """The same, of clips that were embedded before: just now, or long ago."""
+        """Answer every task of the catalogue for one study, from the clips that show a heart.
+
+        They were embedded before: just now, or long ago.
+        """
         judged = tuple(self.gate.judge(clip.sop_instance_uid, clip.embeddings) for clip in clips)
         left_out = [clip.skip_reason for clip in judged if clip.skip_reason is not None]
         shown = [

@@ -1,14 +1,16 @@
 """The Celery tasks: each names its step and the function that does it."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pkgutil import resolve_name
 
 from celery import Celery
 
-from config.steps import FORWARD_TASK, REAP_TASK, Step, task_name
+from config.steps import FORWARD_TASK, REAP_TASK, SWEEP_TASK, Step, task_name
 from worker.context import WorkerContext
 from worker.reaper import announce_overdue_steps
 from worker.runner import run_step, run_step_together
+from worker.sweeper import sweep_former_embeddings
 
 STEPS: dict[Step, str] = {
     Step.PREPARE: "worker.steps.prepare:prepare_study",
@@ -33,7 +35,7 @@ def run_due_step(context: WorkerContext, step: Step, study_id: int) -> None:
 
 
 def register_tasks(app: Celery, context: WorkerContext) -> None:
-    """Give a Celery app one task for each step, the one that forwards, and the reaper."""
+    """Give a Celery app one task for each step, the one that forwards, the reaper and the sweeper."""
     for step in STEPS:
         app.task(name=task_name(step))(_step_task(context, step))
 
@@ -46,6 +48,10 @@ def register_tasks(app: Celery, context: WorkerContext) -> None:
     @app.task(name=REAP_TASK)  # type: ignore[untyped-decorator]
     def reap() -> None:
         announce_overdue_steps(context)
+
+    @app.task(name=SWEEP_TASK)  # type: ignore[untyped-decorator]
+    def sweep() -> None:
+        sweep_former_embeddings(context, now=datetime.now(UTC))
 
 
 def _step_task(context: WorkerContext, step: Step) -> Callable[[int], None]:

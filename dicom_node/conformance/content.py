@@ -15,7 +15,7 @@ _TERMS = (
     codes.COMMENT,
     codes.MEDIAN,
     codes.MEAN,
-    codes.SIMILARITY,
+    *codes.SCORES.values(),
 )
 
 

@@ -42,7 +42,7 @@ def confidence(result: TaskResult, task: AnyTask) -> str | None:
     if isinstance(task, RegressionTask):
         unit = "points" if task.unit.value == "%" else task.unit.meaning
         return f"the frames differ by {result.spread:.1f} {unit} (standard deviation)"
-    return f"the similarity of the frames differs by {result.spread:.4f} (standard deviation)"
+    return f"the {result.score_kind} of the frames differs by {result.spread:.4f} (standard deviation)"
 
 
 def most_like(result: TaskResult, task: AnyTask) -> str | None:
@@ -58,10 +58,11 @@ def explanation(result: TaskResult, task: AnyTask) -> str:
         case Verdict.MEASURED:
             return _origin_of_estimate(result, task) + _confidence(result, task)
         case Verdict.PRESENT | Verdict.ABSENT:
-            said = f"Similarity, clip by clip: {_listed(result, task)}; the threshold is {result.threshold:g}."
-            return said + _confidence(result, task)
+            score = result.score_kind.capitalize()
+            said = f"{score}, clip by clip: {_listed(result, task)}; the threshold is {result.threshold:g}."
+            return said + _caveat(result) + _confidence(result, task)
         case Verdict.CLASSIFIED:
-            return _origin_of_class(result, task) + _confidence(result, task)
+            return _origin_of_class(result, task) + _caveat(result) + _confidence(result, task)
         case Verdict.UNCALIBRATED:
             return _uncalibrated(result, task)
         case Verdict.ABSTAINED:
@@ -91,13 +92,21 @@ def _on_the_scale(result: TaskResult, task: AnyTask) -> str:
 def _uncalibrated(result: TaskResult, task: AnyTask) -> str:
     """What the clips look like is said as what it is: nobody has found out how often such a look is right."""
     if isinstance(task, BinaryTask):
-        looks = "" if result.score is None else f" Similarity {result.score:.4f}, which is not calibrated."
+        looks = (
+            ""
+            if result.score is None
+            else f" {result.score_kind.capitalize()} {result.score:.4f}, which is not calibrated."
+        )
         return f"Neither present nor absent can be said: {result.reason}.{looks}"
     like, scale = most_like(result, task), _on_the_scale(result, task)
     looks = (
         f" The clips are {like}{f', {scale}' if scale else ''}: that is not calibrated, and no answer." if like else ""
     )
     return f"No class can be said: {result.reason}.{looks}"
+
+
+def _caveat(result: TaskResult) -> str:
+    return f" {result.reason[:1].upper()}{result.reason[1:]}." if result.reason else ""
 
 
 def _confidence(result: TaskResult, task: AnyTask) -> str:

@@ -4,7 +4,7 @@ from highdicom.sr import CodedConcept
 from pydicom.sr.coding import Code
 
 import config.clinical_tasks
-from db.runs import Verdict
+from db.runs import ScoreKind, Verdict
 
 OUR_SCHEME = "99ECHOWORKER"
 OUR_SCHEME_NAME = "EchoWorker local codes"
@@ -17,8 +17,12 @@ QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
 MEDIAN = Code("373099004", "SCT", "Median")
 MEAN = Code("373098007", "SCT", "Mean")
 NO_UNITS = Code("1", "UCUM", "no units")
-SIMILARITY = Code("SIMILARITY", OUR_SCHEME, "Cosine similarity of frames and prompts")
-"""Not a probability (DCM 122157): a cosine has no such meaning before it is calibrated."""
+SCORES: dict[ScoreKind, Code] = {
+    "similarity": Code("SIMILARITY", OUR_SCHEME, "Cosine similarity of frames and prompts"),
+    "probability": Code("PROBABILITY", OUR_SCHEME, "Probability of the finding, by a trained head"),
+    "score": Code("SCORE", OUR_SCHEME, "Score of the model"),
+}
+"""What the number beside a finding is. A cosine is no probability (as DCM 122157 is) before it is calibrated."""
 
 UNDETERMINED = Code("373068000", "SCT", "Undetermined")
 """CID 240, and the answer to any question that has none."""

@@ -41,7 +41,7 @@ from dicom_node.report.codes import (
     NO_UNITS,
     PRESENCE,
     QUALITATIVE_EVALUATIONS,
-    SIMILARITY,
+    SCORES,
     UNDETERMINED,
     coded,
 )
@@ -56,7 +56,7 @@ from dicom_node.report.wording import (
 )
 
 ESTIMATE_DECIMALS = 1
-SIMILARITY_DECIMALS = 4
+SCORE_DECIMALS = 4
 """Digits that the report shows; the registry holds the numbers in full."""
 
 
@@ -140,8 +140,8 @@ def _measurements(task: AnyTask, result: TaskResult) -> list[Measurement]:
     if isinstance(task, BinaryTask) and result.score is not None:
         return [
             Measurement(
-                name=SIMILARITY,
-                value=round(result.score, SIMILARITY_DECIMALS),
+                name=SCORES[result.score_kind],
+                value=round(result.score, SCORE_DECIMALS),
                 unit=NO_UNITS,
                 derivation=MEAN if several else None,
             )

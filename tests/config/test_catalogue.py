@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from config.catalogue import BUNDLED_CATALOGUE, load_catalogue
-from config.catalogue_mistakes import CatalogueError
-from config.errors import ConfigurationError
+from config.errors import CatalogueError, ConfigurationError
 
 CODES = """
 concept = { value = "1", scheme = "LN", meaning = "a" }
@@ -54,6 +53,12 @@ def test_a_catalogue_may_have_no_views(tmp_path: Path) -> None:
         (BINARY.replace("a lead", " "), "task 'lead', prompts 1: is blank"),
         (BINARY.replace('kind = "binary"', 'kind = "ternary"'), "task 'lead': kind must be one of .*, not 'ternary'"),
         (BINARY.replace('kind = "binary"', ""), "task 'lead': kind is missing"),
+        ("task = [3]\n", "task 1: must be a table, not a number"),
+        (BINARY.replace("[[task]]", "[task]"), r"task: is a table: begin each entry with \[\[task\]\]"),
+        ("view = 1979-05-27\n" + BINARY, r"view: is a date or a time: begin each entry with \[\[view\]\]"),
+        (BINARY.replace('["a lead"]', '"a lead"'), "task 'lead', prompts: must be a list, not a text"),
+        (BINARY.replace('"Lead"', "true"), "task 'lead', name: must be a text, not true or false"),
+        (BINARY + "thresholds = [[0.3]]\n", "task 'lead', thresholds 1: must be a table, not a list"),
         (BINARY.replace('["a lead"]', "[]"), "task 'lead', prompts: has 0, and needs at least 1"),
         (BINARY.replace('name = "Lead"', ""), "task 'lead', name: is missing"),
         (BINARY.replace('id = "lead"', 'id = "Lead!"'), "task 'Lead!', id: .*small letters"),
@@ -89,7 +94,7 @@ def test_a_catalogue_may_have_no_views(tmp_path: Path) -> None:
         (f"{CLASS}cut_points = [{{ values = [2.0, 1.0], {CUT} }}]\n{GRADES}", "cut_points 1: values must ascend"),
         (f"{CLASS}ordered = false\ncut_points = [{{ values = [1.0], {CUT} }}]\n{GRADES}", "classes that are ordered"),
         (BINARY + "[[tasks]]\nid = 1\n", "tasks: unknown key"),
-        ("task = 3", "task: input should be"),
+        ("task = 3", r"task: is a number: begin each entry with \[\[task\]\]"),
         ("", "task: is missing"),
         ("[[task", "not valid TOML"),
         ('remove = ["lvef"]', 'extends: must be "bundled"'),
@@ -101,7 +106,7 @@ def test_a_catalogue_may_have_no_views(tmp_path: Path) -> None:
         (f'extends = "bundled"\n{BINARY}{BINARY}', "task id used more than once: lead"),
         ('extends = "bundled"\n[[task]]\nid = "lvef"\nvalue = 3', "task 'lvef', value: unknown key"),
         ('extends = "bundled"\n[[task]]\nid = "lvfe"\nprompts = ["x"]', "task 'lvfe': kind is missing"),
-        ('extends = "bundled"\ntask = 3', "task: input should be"),
+        ('extends = "bundled"\ntask = 3', r"task: is a number: begin each entry with \[\[task\]\]"),
     ],
 )
 def test_a_mistake_is_a_message_that_names_the_file_and_the_entry(tmp_path: Path, content: str, said: str) -> None:

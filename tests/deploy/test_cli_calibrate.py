@@ -90,6 +90,20 @@ def test_a_task_that_the_catalogue_does_not_have_is_named(labelled: Labelled) ->
     assert "device, grade, place, volume" in str(made.exception)
 
 
+@pytest.mark.parametrize("command", [("calibrate",), ("probe", "train", "--install")])
+@pytest.mark.parametrize("fault", ["task", "file"])
+def test_a_wrong_task_or_file_is_refused_before_the_model_is_loaded(
+    labelled: Labelled, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], fault: str
+) -> None:
+    monkeypatch.setattr(worker.calibration.source, "load_model_of", lambda *_: pytest.fail("the model was loaded"))
+    with_devices(labelled, 2)
+    if fault == "file":
+        labelled.label("1.2.3", "perhaps")
+    made = echoworker(labelled, *command, labelled.cases, "--task", "devise" if fault == "task" else "device")
+    assert isinstance(made.exception, CalibrationError if fault == "file" else ConfigurationError)
+    assert ("line 4: truth 'perhaps'" if fault == "file" else "--task devise") in str(made.exception)
+
+
 def test_too_few_cases_are_said(labelled: Labelled) -> None:
     made = echoworker(labelled, "calibrate", with_devices(labelled, 6).cases, "--task", "device")
     assert isinstance(made.exception, CalibrationError)
@@ -136,3 +150,28 @@ def test_a_probe_goes_somewhere(labelled: Labelled, tmp_path: Path) -> None:
         made = echoworker(labelled, "probe", "train", labelled.cases, "--task", "device", *where)
         assert isinstance(made.exception, ConfigurationError)
         assert "either --out FOLDER or --install" in str(made.exception)
+
+
+def test_a_class_without_an_order_is_calibrated_though_it_is_asked_only_below_a_finding(
+    labelled: Labelled, tmp_path: Path
+) -> None:
+    """Who labelled where a device is knows that it is there, whatever the model says of that."""
+    labelled.catalogue_file.write_text(
+        labelled.catalogue_file.read_text().replace('id = "place"', 'id = "place"\nasked_if = "device"')
+    )
+    generator = np.random.default_rng(0)
+    for case in range(60):
+        place = 0.3 + 0.1 * generator.random()
+        labelled.label(
+            labelled.embedded([torch.tensor([[0, 0, place, *[0.0] * 12, 0.9]]).float()]),
+            ["left", "right"][case % 3 > 0],
+        )
+    made = echoworker(labelled, "calibrate", labelled.cases, "--task", "place", "--out", tmp_path / "out")
+    assert made.exit_code == 0, made.output
+    assert "share answered" in made.output
+    (found,) = load_calibration(tmp_path / "out/calibration.json").tasks
+    assert found.threshold is not None
+    assert found.cases == 60
+    activated = echoworker(labelled, "calibrate", "activate", tmp_path / "out")
+    assert activated.exit_code == 0, activated.output
+    assert "place" in echoworker(labelled, "calibrate", "show").output

@@ -6,10 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from config.catalogue import load_catalogue
 from tests.support.clips import SMALL, made_clip
+from tests.support.heads import head_pack
 from tests.support.installation import ECHOWORKER
+from worker.echoclip.untrained import SMALL as SMALL_MODEL
+from worker.echoclip.untrained import make_untrained_pack
+from worker.packs.folder import load_pack
 
 
 @pytest.fixture(scope="module")
@@ -17,8 +23,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("installation") / "data"
 
 
-def explain(data: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "ECHOWORKER_DATA_DIR": str(data)}
+def explain(data: Path, *arguments: object, pack: str = "") -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "ECHOWORKER_DATA_DIR": str(data), "ECHOWORKER_MODEL__PACK": pack}
     command = [ECHOWORKER, "explain", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
@@ -70,3 +76,34 @@ def test_a_mistake_is_one_clear_line(data: Path, tmp_path: Path, arguments: tupl
     assert run.stderr.count("\n") == 1
     assert fault in run.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_no_dicom_file_says_which(data: Path, tmp_path: Path) -> None:
+    text = tmp_path / "letter.dcm"
+    text.write_text("Dear colleague,")
+    run = explain(data, text, "--task", "lvef", "--out", tmp_path / "heat.png")
+    assert run.returncode == 1
+    assert run.stderr.count("\n") == 1
+    assert "letter.dcm" in run.stderr
+    assert not (tmp_path / "heat.png").exists()
+
+
+def test_a_pack_whose_tower_has_no_maps_is_one_clear_line(data: Path, tmp_path: Path) -> None:
+    without_stages = {**SMALL_MODEL, "vision_cfg": {"layers": 1, "width": 64, "patch_size": 32, "image_size": 224}}
+    make_untrained_pack(data / "packs/transformer", architecture=without_stages)
+    run = explain(data, SMALL, "--task", "lvef", "--out", tmp_path / "heat.png", pack="transformer")
+    assert run.returncode == 1
+    assert run.stderr.count("\n") == 1
+    assert "no convolutional stages" in run.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_trained_head_is_explained_by_its_weights(data: Path, tmp_path: Path) -> None:
+    base = load_pack(make_untrained_pack(data / "packs/base"))
+    task = load_catalogue().task("pacemaker")
+    assert task is not None
+    head_pack(data / "packs/head", base, task, torch.linspace(-1, 1, 64)[None])
+    run = explain(data, SMALL, "--task", "pacemaker", "--arrays", tmp_path / "heat.npy", pack="head")
+    assert run.returncode == 0, run.stderr
+    assert "answered by a trained head" in run.stdout
+    assert np.load(tmp_path / "heat.npy").max() == 1

@@ -4,18 +4,27 @@ import json
 import os
 import pty
 import subprocess
+from io import StringIO
 from pathlib import Path
 
 import pytest
+import torch
+from rich.console import Console
 
+from config.catalogue import load_catalogue
+from config.clinical_tasks import AnyTask
 from config.labels import ModelLabel
 from config.settings import Settings, load_settings
 from deploy.doctor_packs import packs_that_lie_there, retrieval_pack, scoring_pack
 from deploy.findings import Doubt, FaultError
+from deploy.pack_facts import pack_facts, packs_view
+from tests.support.heads import head_pack
+from tests.support.hub import NAME, Hub
 from tests.support.installation import ECHOWORKER
 from tests.support.packs import LICENCE_TEXT, installed, plain_download
 from worker.echoclip.untrained import make_untrained_pack
 from worker.packs.active import PackUse, activate
+from worker.packs.folder import load_pack
 from worker.packs.installed import installed_packs
 from worker.packs.manifest import ACCEPTED, CONFIGURATION, MANIFEST, WEIGHTS
 
@@ -34,6 +43,12 @@ def download(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def packs(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([ECHOWORKER, "packs", *arguments], capture_output=True, text=True, check=False)
+
+
+def pacemaker() -> AnyTask:
+    task = load_catalogue().task("pacemaker")
+    assert task is not None
+    return task
 
 
 def packs_at_a_terminal(*arguments: str | Path, typed: str) -> tuple[int, str]:
@@ -81,6 +96,27 @@ def test_at_a_terminal_the_licence_is_shown_and_yes_is_typed(settings: Settings,
     assert [found.accepted for found in installed_packs(settings.packs_dir)] == [True]
 
 
+def test_a_download_whose_licence_is_declined_is_not_kept(
+    settings: Settings, download: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"HF_HUB_DISABLE_XET": "1", "HF_HOME": str(tmp_path / "hub"), "NO_PROXY": "127.0.0.1"}.items():
+        monkeypatch.setenv(name, value)
+    with Hub.serving(download) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        status, shown = packs_at_a_terminal("pull", NAME, typed="no")
+    assert status == 1
+    assert "Use it as you like, on Sundays." in shown
+    assert "the licence was not accepted; nothing was installed" in shown
+    assert [path for path in settings.packs_dir.rglob("*") if path.is_file()] == []
+
+
+def test_a_wrong_option_is_named_and_said_before_the_licence(settings: Settings, download: Path) -> None:
+    refused = packs("import", download, "--accept-licence", "--family", "Echo CLIP")
+    assert refused.returncode == 1
+    assert "--family 'Echo CLIP': must be 1 to 32 small letters, digits and hyphens" in refused.stderr
+    assert refused.stdout == ""
+
+
 def test_a_licence_that_we_may_not_pass_on_is_named_with_the_place_where_it_is(
     settings: Settings, download: Path, tmp_path: Path
 ) -> None:
@@ -100,7 +136,7 @@ def test_packs_are_listed_activated_verified_and_removed(settings: Settings, dow
     assert "active for retrieval" in packs("activate", "one", "--for", "retrieval").stdout
     table = packs("list").stdout
     assert "RESEARCH" in table
-    assert "scoring, retrieval" in " ".join(table.split()).replace("│ ", "")
+    assert f"{one.name}  scoring, retrieval" in table.splitlines()
     facts = {pack["pack"]: pack for pack in json.loads(packs("list", "--json").stdout)}
     assert (facts[one.name]["used_for"], facts[two.name]["used_for"]) == (["scoring", "retrieval"], [])
     assert facts[one.name]["licence"] == "The Invented Licence"
@@ -122,9 +158,27 @@ def test_packs_are_listed_activated_verified_and_removed(settings: Settings, dow
     assert [found.name for found in installed_packs(settings.packs_dir)] == [one.name]
 
 
-def test_a_long_name_is_listed_whole_since_it_is_to_be_typed(settings: Settings, download: Path) -> None:
-    long = installed(download, settings.packs_dir, name="EchoCLIP northern hospitals")
-    assert long.name in packs("list").stdout
+def test_a_terminal_of_80_columns_shows_a_list_whole(settings: Settings, download: Path) -> None:
+    """Names above all: they are to be typed."""
+    whole = installed(download, settings.packs_dir, name="EchoCLIP of the northern hospitals", family="echo-clip")
+    head = head_pack(settings.packs_dir / "head", load_pack(whole.folder), pacemaker(), torch.ones(1, 64))
+    damaged = installed(download, settings.packs_dir, name="Damaged")
+    (damaged.folder / WEIGHTS).unlink()
+    activate(settings.packs_dir, whole, PackUse.SCORING)
+    (whole.folder / ACCEPTED).unlink()
+    shown = StringIO()
+    Console(width=80, file=shown).print(packs_view(pack_facts(settings)))
+    lines = shown.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert f"{whole.name}  scoring" in lines
+    assert {whole.name, head.name, damaged.name} == {line.split()[0] for line in lines if line[0] != " "}
+    said = " ".join(shown.getvalue().split())
+    assert whole.pack is not None
+    assert f"RESEARCH: EchoCLIP of the northern hospitals, {whole.pack.identity.version}; kind open-clip" in said
+    assert "family echo-clip digest" in said
+    assert "; on EchoCLIP of the northern hospitals" in said
+    assert f"has no {WEIGHTS}" in said
+    assert said.count("licence not accepted") == 1
 
 
 def test_what_stands_in_the_way_of_an_activation_is_said(

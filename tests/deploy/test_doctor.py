@@ -21,6 +21,8 @@ from dicom_node.spool import Spool
 from tests.support.clips import SMALL
 from tests.support.servers import StoreSCP, free_port
 from tests.worker.pipeline import Pipeline
+from worker.echoclip.untrained import SMALL as SMALL_MODEL
+from worker.echoclip.untrained import make_untrained_pack
 
 
 @pytest.fixture
@@ -67,6 +69,17 @@ def test_a_catalogue_without_views_is_a_warning_unless_the_gate_is_off(
     assert "clips that show no heart are scored" in found.said
     monkeypatch.setenv("ECHOWORKER_GATE__VIEWS", "off")
     assert findings(load_settings())["task catalogue"].level is Level.OK
+
+
+def test_a_pack_for_retrieval_that_no_worker_can_load_is_a_fault(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vision = {**SMALL_MODEL["vision_cfg"], "image_size": 256}
+    pack = make_untrained_pack(tmp_path / "pack", architecture={**SMALL_MODEL, "vision_cfg": vision})
+    monkeypatch.setenv("ECHOWORKER_MODEL__RETRIEVAL_PACK", str(pack))
+    found = findings(load_settings())["retrieval pack"]
+    assert found.level is Level.FAULT
+    assert "256 x 256" in found.said
 
 
 def test_a_node_that_rejects_the_doctor_runs(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,6 +88,12 @@ def test_a_reason_that_many_share_is_said_once(run: Run, catalogue: Catalogue) -
     assert rows(shown(alone, catalogue))["Transcatheter aortic valve"][-1] == NO_THRESHOLD
 
 
+def test_what_has_to_be_known_of_an_answer_stands_beside_it(run: Run, catalogue: Catalogue) -> None:
+    doubted = replace(run, results=(replace(run.results[5], reason="the threshold was measured with other frames"),))
+    note = rows(shown(doubted, catalogue, width=250))["Pacemaker or defibrillator lead"][-1]
+    assert note.endswith("give this answer; the threshold was measured with other frames")
+
+
 def test_without_the_catalogue_of_the_run_ids_stand_for_names_and_nothing_is_guessed(run: Run) -> None:
     lines = shown(run, None)
     found = rows(lines)

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from torch import Tensor
 
 from config.catalogue import Catalogue, load_catalogue
+from config.clinical_tasks import AnyTask
 from config.labels import ModelLabel
 from db.embeddings import StoredEmbeddings, record_embeddings
 from db.received import Identity, ReceivedInstance
@@ -109,11 +110,13 @@ class AxisModel:
         return None
 
     def answer(self, clips: Sequence[EmbeddedClip]) -> tuple[TaskResult, ...]:
-        return tuple(self._answer(number, task.id, clips) for number, task in enumerate(self.catalogue.tasks))
+        return tuple(self._answer(number, task, clips) for number, task in enumerate(self.catalogue.tasks))
 
-    def _answer(self, number: int, task_id: str, clips: Sequence[EmbeddedClip]) -> TaskResult:
-        if not clips:
-            return TaskResult(task_id=task_id, verdict=Verdict.ABSTAINED, reason="no usable clip")
+    def _answer(self, number: int, task: AnyTask, clips: Sequence[EmbeddedClip]) -> TaskResult:
+        task_id = task.id
+        if not clips or task.asked_if:  # without a threshold nothing is PRESENT
+            why = f"asked only where {task.asked_if} is PRESENT" if clips else "no usable clip"
+            return TaskResult(task_id=task_id, verdict=Verdict.ABSTAINED, reason=why)
         answers = tuple(
             ClipAnswer(sop_instance_uid=clip.sop_instance_uid, value=float(clip.embeddings[:, number].mean()))
             for clip in clips

@@ -7,6 +7,7 @@ import pytest
 
 from config.broker import create_celery_app
 from config.errors import ModelPackError
+from config.logs import Event, configure_logs
 from config.settings import load_settings
 from tests.support.packs import installed
 from worker.context import WorkerContext
@@ -37,3 +38,20 @@ def test_an_activated_pack_is_taken_up_and_kept(
     shutil.move(third.folder, tmp_path / "away")
     with pytest.raises(ModelPackError, match="not there any more"):
         _ = context.scorer
+
+
+def test_a_pack_for_retrieval_that_is_gone_stops_no_scoring_and_is_taken_up_once_it_is_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = load_settings(data_dir=tmp_path / "data")
+    pack = installed(make_untrained_pack(tmp_path / "retrieval", seed=7), settings.packs_dir)
+    activate(settings.packs_dir, pack, PackUse.RETRIEVAL)
+    shutil.move(pack.folder, tmp_path / "away")
+    configure_logs(process="worker")
+    context = WorkerContext(settings, create_celery_app(settings))
+    without = context.scorer
+    assert without.retrieval is None
+    assert str(Event.SEARCH_WITHOUT_MODEL) in capsys.readouterr().err
+    assert context.scorer is without
+    shutil.move(tmp_path / "away", pack.folder)
+    assert context.scorer.retrieval is not None

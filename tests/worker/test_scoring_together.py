@@ -1,18 +1,26 @@
 """A study that leaves the device idle takes others along: embedded together, each scored and ended by itself."""
 
+import errno
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
 from torch import Tensor
 
+import worker.runner
+import worker.steps.embedding
 from config.settings import load_settings
 from config.steps import Step
-from db.leases import claim
+from db.leases import Claim, claim
 from db.schema import Study
 from db.studies import requeue
+from db.taking_along import claim_next
 from tests.support.clips import SMALL, as_study_of_its_own
 from tests.worker.pipeline import Pipeline
 from tests.worker.scripted import ScriptedTowers, scripted_model
@@ -135,12 +143,31 @@ def test_one_whose_frames_are_lost_fails_alone(pipeline: Pipeline) -> None:
     assert states(pipeline) == ["SCORED", "SCORED", "SCORED", "FAILED"]
 
 
-def test_a_damaged_one_fails_alone(pipeline: Pipeline) -> None:
+@pytest.mark.parametrize("content", [b"", b"no tensor"])
+def test_a_damaged_one_fails_alone(pipeline: Pipeline, content: bytes) -> None:
     model_in(pipeline, frames_at_once=10_000)
     (clip,) = pipeline.detail(STUDIES[0]).clips
-    pipeline.context.spool.absolute(str(clip.tensor_path)).write_bytes(b"no tensor")
+    pipeline.context.spool.absolute(str(clip.tensor_path)).write_bytes(content)
     pipeline.run(STUDIES[0], [Step.SCORE])
     assert states(pipeline) == ["FAILED", "SCORED", "SCORED", "SCORED"]
+
+
+@pytest.mark.parametrize("fault", [errno.EMFILE, errno.ESTALE, errno.EIO])
+def test_a_share_that_does_not_answer_costs_no_attempt_and_no_frames(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, fault: int
+) -> None:
+    model_in(pipeline, frames_at_once=1)
+
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(fault, os.strerror(fault))
+
+    with monkeypatch.context() as away:
+        away.setattr(worker.steps.embedding.np, "load", fails)
+        study = pipeline.run(STUDIES[0], [Step.SCORE]).study
+    assert (study.state, study.attempts) == ("PREPARED", 0)
+    with pipeline.context.database.write() as session:
+        session.execute(update(Study).values(next_attempt_at=None))  # its time has come
+    assert pipeline.run(STUDIES[0], [Step.SCORE]).study.state == "SCORED"
 
 
 def test_one_of_which_the_model_makes_no_numbers_gets_no_answers_and_keeps_its_attempts(pipeline: Pipeline) -> None:
@@ -195,6 +222,25 @@ def test_one_that_a_late_instance_reopened_meanwhile_is_discarded_alone(pipeline
     pipeline.run(STUDIES[0], [Step.SCORE])
     assert states(pipeline) == ["SCORED", "RECEIVING", "SCORED", "SCORED"]
     assert pipeline.detail(STUDIES[1]).run is None
+
+
+def test_a_registry_that_fails_while_one_more_is_claimed_costs_those_that_are_nothing(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = model_in(pipeline, frames_at_once=10_000)
+    claims = 0
+
+    def away_at_the_second(*args: Any, **chosen: Any) -> Claim | None:
+        nonlocal claims
+        claims += 1
+        if claims == 2:
+            raise OperationalError("SELECT", {}, Exception("the connection was lost"))
+        return claim_next(*args, **chosen)
+
+    monkeypatch.setattr(worker.runner, "claim_next", away_at_the_second)
+    pipeline.run(STUDIES[0], [Step.SCORE])
+    assert states(pipeline) == ["SCORED", "SCORED", "PREPARED", "PREPARED"]
+    assert model.batches == [2]
 
 
 def test_an_answer_is_the_same_alone_and_in_company(pipeline: Pipeline) -> None:

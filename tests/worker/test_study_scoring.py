@@ -14,12 +14,13 @@ from config.labels import ModelLabel
 from config.settings import GateSettings, load_settings
 from db.runs import ModelIdentity, TaskResult, Verdict
 from tests.support.clips import LARGE, SMALL
+from tests.support.scoring import score_of
 from tests.worker.scripted import ScriptedTowers, scripted_scorer
 from worker.echoclip.model import EchoClipModel, load
-from worker.models import Surroundings
+from worker.models import Frames, Surroundings
 from worker.packs.folder import ModelPack
 from worker.pixels.clip import read_clip
-from worker.study_scoring import ScorableClip, Scorer, StudyScore
+from worker.study_scoring import Scorer, StudyScore
 from worker.views import ViewGate
 
 CODES = """
@@ -60,8 +61,9 @@ def _directions(degrees: Sequence[float]) -> Tensor:
     return torch.stack([radians.cos(), radians.sin()], dim=1)
 
 
-def showing(sop_instance_uid: str, degrees: int) -> ScorableClip:
-    return ScorableClip(sop_instance_uid=sop_instance_uid, frames=np.full((5, 224, 224, 3), degrees, np.uint8))
+def showing(*degrees: int) -> dict[str, Frames]:
+    """A clip for each, with UIDs from 1.1 on."""
+    return {f"1.{number}": np.full((5, 224, 224, 3), angle, np.uint8) for number, angle in enumerate(degrees, 1)}
 
 
 @pytest.fixture
@@ -93,8 +95,7 @@ def by_task(score: StudyScore) -> dict[str, TaskResult]:
 def test_a_study_measures_the_median_of_its_clips_so_that_one_off_its_view_does_not_move_it(
     catalogue: Catalogue,
 ) -> None:
-    clips = [showing("1.1", 50), showing("1.2", 52), showing("1.3", 5)]
-    angle = by_task(scorer(catalogue).score(clips))["angle"]
+    angle = by_task(score_of(scorer(catalogue), showing(50, 52, 5)))["angle"]
     assert angle.verdict is Verdict.MEASURED
     assert angle.value == pytest.approx(50, abs=1)
     assert [clip.sop_instance_uid for clip in angle.clips] == ["1.1", "1.2", "1.3"]
@@ -103,20 +104,20 @@ def test_a_study_measures_the_median_of_its_clips_so_that_one_off_its_view_does_
 
 @pytest.mark.parametrize(("degrees", "verdict"), [(31, Verdict.PRESENT), (29, Verdict.ABSENT)])
 def test_a_finding_is_present_above_its_threshold(catalogue: Catalogue, degrees: int, verdict: Verdict) -> None:
-    upright = by_task(scorer(catalogue).score([showing("1.1", degrees)]))["upright"]
+    upright = by_task(score_of(scorer(catalogue), showing(degrees)))["upright"]
     assert upright.verdict is verdict
     assert upright.threshold == 0.5
     assert upright.score == pytest.approx(np.sin(np.deg2rad(degrees)), abs=1e-6)
 
 
 def test_a_study_scores_the_mean_of_its_clips(catalogue: Catalogue) -> None:
-    upright = by_task(scorer(catalogue).score([showing("1.1", 90), showing("1.2", 0)]))["upright"]
+    upright = by_task(score_of(scorer(catalogue), showing(90, 0)))["upright"]
     assert upright.score == pytest.approx(0.5)
     assert upright.verdict is Verdict.ABSENT  # at the threshold is not above it
 
 
 def test_without_a_threshold_of_its_own_family_a_model_calls_nothing(catalogue: Catalogue) -> None:
-    upright = by_task(scorer(catalogue, family="sextant").score([showing("1.1", 90)]))["upright"]
+    upright = by_task(score_of(scorer(catalogue, family="sextant"), showing(90)))["upright"]
     assert upright.verdict is Verdict.UNCALIBRATED
     assert upright.threshold is None
     assert upright.score == pytest.approx(1)
@@ -124,7 +125,7 @@ def test_without_a_threshold_of_its_own_family_a_model_calls_nothing(catalogue: 
 
 
 def test_without_a_clip_every_task_abstains(catalogue: Catalogue) -> None:
-    for result in scorer(catalogue).score([]).results:
+    for result in score_of(scorer(catalogue), {}).results:
         assert (result.verdict, result.value, result.score) == (Verdict.ABSTAINED, None, None)
         assert result.reason
 
@@ -147,18 +148,16 @@ def test_real_clips_answer_the_whole_catalogue_the_same_each_time(untrained_pack
     surroundings = Surroundings(
         settings=load_settings(data_dir=tmp_path), catalogue=catalogue, cache=tmp_path / "cache"
     )
-    clips = [
-        ScorableClip(sop_instance_uid=str(n), frames=read_clip(file).frames) for n, file in enumerate([SMALL, LARGE])
-    ]
+    clips = {str(number): read_clip(file).frames for number, file in enumerate([SMALL, LARGE])}
     cold, warm = (Scorer(model=load(untrained_pack, surroundings), gate=NO_GATE) for _ in range(2))
-    score = cold.score(clips)
+    score = score_of(cold, clips)
     assert [result.task_id for result in score.results] == [task.id for task in catalogue.tasks]
     assert {result.method for result in score.results} == {"zero-shot"}
     answered = {result.verdict for result in score.results} - {Verdict.ABSTAINED}
     assert answered <= {Verdict.MEASURED, Verdict.UNCALIBRATED}
     assert answered
     assert list((tmp_path / "cache").rglob("*.safetensors"))
-    assert warm.score(clips) == score
+    assert score_of(warm, clips) == score
 
 
 def judging(catalogue: Catalogue, *shows: str, label: ModelLabel = ModelLabel.RESEARCH) -> Scorer:
@@ -169,8 +168,8 @@ def judging(catalogue: Catalogue, *shows: str, label: ModelLabel = ModelLabel.RE
 
 
 def test_a_clip_without_a_heart_gives_no_answer_and_says_what_it_is() -> None:
-    clips = [showing("1.1", 0), showing("1.2", 0), showing("1.3", 0)]
-    score = judging(load_catalogue(), "apical_four_chamber", "lung", "apical_four_chamber").score(clips)
+    sees = judging(load_catalogue(), "apical_four_chamber", "lung", "apical_four_chamber")
+    score = score_of(sees, showing(0, 0, 0))
     assert score.why_unanswered is None
     answered = [result for result in score.results if result.clips]
     assert answered
@@ -184,8 +183,7 @@ def test_a_clip_without_a_heart_gives_no_answer_and_says_what_it_is() -> None:
 
 
 def test_where_no_clip_shows_a_heart_every_task_abstains_with_the_reasons() -> None:
-    clips = [showing("1.1", 0), showing("1.2", 0), showing("1.3", 0)]
-    score = judging(load_catalogue(), "lung", "abdomen", "abdomen").score(clips)
+    score = score_of(judging(load_catalogue(), "lung", "abdomen", "abdomen"), showing(0, 0, 0))
     said = (
         "no usable clip: 2 × the model sees no heart: most like abdomen; "  # noqa: RUF001
         "1 × the model sees no heart: most like lung or pleura"  # noqa: RUF001
@@ -197,7 +195,7 @@ def test_where_no_clip_shows_a_heart_every_task_abstains_with_the_reasons() -> N
 
 
 def test_an_untrained_model_leaves_no_clip_out_for_its_view() -> None:
-    score = judging(load_catalogue(), "abdomen", label=ModelLabel.UNTRAINED).score([showing("1.1", 0)])
+    score = score_of(judging(load_catalogue(), "abdomen", label=ModelLabel.UNTRAINED), showing(0))
     assert {len(result.clips) for result in score.results if result.verdict is not Verdict.ABSTAINED} == {1}
     (clip,) = score.clips
     assert (clip.call, clip.skip_reason, clip.note) == (None, None, "not judged: untrained model")

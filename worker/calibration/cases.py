@@ -17,8 +17,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from config.catalogue import Catalogue
 from config.clinical_tasks import AnyTask, BinaryTask, ClassTask
-from config.errors import CalibrationError
+from config.errors import CalibrationError, ConfigurationError
 
 COLUMNS = ("study_instance_uid", "truth", "task", "group")
 _WORDS = {"absent": 0.0, "no": 0.0, "false": 0.0, "present": 1.0, "yes": 1.0, "true": 1.0}
@@ -88,6 +89,24 @@ def read_cases(path: Path, tasks: Sequence[AnyTask]) -> CaseFile:
     }
     notes = tuple(f"{count} lines {which} were left out" for which, count in counts.items() if count)
     return CaseFile(sha256=hashlib.sha256(content).hexdigest(), cases=tuple(cases.values()), notes=notes)
+
+
+def asked_tasks(catalogue: Catalogue, task_ids: list[str]) -> dict[str, AnyTask]:
+    """These tasks of the catalogue, each once, in their order.
+
+    Raises
+    ------
+    ConfigurationError
+        The catalogue does not have one of them.
+    """
+    asked = {}
+    for task_id in task_ids:
+        task = catalogue.task(task_id)
+        if task is None:
+            known = ", ".join(task.id for task in catalogue.tasks)
+            raise ConfigurationError(f"--task {task_id}: the task catalogue does not have it; it has {known}")
+        asked[task_id] = task
+    return asked
 
 
 def _content(path: Path) -> bytes:

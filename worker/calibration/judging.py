@@ -4,31 +4,26 @@ A threshold judged on the cases that it was chosen on looks too good. So the who
 threshold is chosen on four fifths of the patients and judged on the others, in turn, with ten different divisions.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 import numpy.typing as npt
 
 from config.calibration import Metric, TaskCalibration
-from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, RegressionTask
+from config.clinical_tasks import BinaryTask, ClassTask, RegressionTask
 from config.errors import CalibrationError
-from worker.calibration.metrics import (
-    Classes,
-    agreement_metrics,
-    area_under_curve,
-    binary_metrics,
-    class_metrics,
-    confusion,
-)
+from worker.calibration.metrics import Classes, agreement_metrics, area_under_curve
 from worker.calibration.probabilities import Reliability, reliability
 from worker.calibration.resampling import FOLDS, Groups, Split, bootstrap
+from worker.calibration.scales import Scale, labels_of, scale_of
 from worker.calibration.scored import TaskCases
 from worker.calibration.thresholds import Floats, ThresholdRule, Truths
 from worker.views import counted
 
 MINIMUM_CASES = 10
-"""Of each side of a threshold."""
+"""Of each side of a threshold; of what has none, in all. They are of `FOLDS` patients at least."""
 FEW_CASES = 50
 """Of a side: below it, a report says that intervals are wide and luck is large."""
 
@@ -77,16 +72,17 @@ def judge(cases: TaskCases, rule: ThresholdRule, *, source: str) -> Findings:
     try:
         if isinstance(task, RegressionTask):
             return _judge_regression(cases)
-        if isinstance(task, ClassTask) and not task.ordered:
-            return _judge_nearest(cases, task, source)
-        return _judge_thresholds(cases, task, rule, source)
+        scale = scale_of(cases)
+        if isinstance(task, ClassTask) and not task.ordered and (scale.truth == 0).sum() < MINIMUM_CASES:
+            return _judge_all_answered(cases, scale, rule, source)
+        return _judge_thresholds(cases, scale, rule, source)
     except CalibrationError as error:
         why = counted((case.reason for case in cases.unanswered), most=3)
         raise CalibrationError(f"task {task.id}: {error}{f'; without a score: {why}' if why else ''}") from error
 
 
 def _judge_regression(cases: TaskCases) -> Findings:
-    _require(len(cases.scored), "cases with an estimate")
+    _require(cases.groups, "cases with an estimate")
     truth, estimate = cases.truths, cases.scores
     apparent = bootstrap(Groups(cases.groups), lambda weights: agreement_metrics(weights, truth, estimate))
     return Findings(
@@ -94,81 +90,64 @@ def _judge_regression(cases: TaskCases) -> Findings:
     )
 
 
-def _judge_nearest(cases: TaskCases, task: ClassTask, source: str) -> Findings:
-    """Classes without an order: the nearest one is the answer; nothing is chosen, it is compared with the truth."""
-    _require(len(cases.scored), "cases with an answer")
-    truth, number = cases.truths.astype(np.intp), len(task.classes)
-    called = np.array([-1 if case.outcome is None else case.outcome for case in cases.scored], dtype=np.intp)
-    if (called < 0).any():
-        raise CalibrationError("the kept results do not say which class is the nearest: requeue the studies")
-    apparent = bootstrap(
-        Groups(cases.groups), lambda weights: class_metrics(weights, truth, called, number, ordered=False)
-    )
-    sides = np.bincount(truth, minlength=number).tolist()
+def _judge_all_answered(cases: TaskCases, scale: Scale, rule: ThresholdRule, source: str) -> Findings:
+    """Classes without an order of which hardly one was wrong: nothing tells the wrong ones, and all are answered."""
+    _require(list(compress(cases.groups, scale.truth == 1)), f"scored cases that are {scale.parts[1]}")
+    called = np.ones(len(scale.truth), dtype=np.intp)
+    apparent = bootstrap(Groups(cases.groups), lambda weights: scale.metrics(weights, called))
+    wrong = int((scale.truth == 0).sum())
+    origin = f"every one, since {wrong} of {len(called)} cases were wrong; {source}"
     return Findings(
         cases=cases,
-        calibration=_calibration(
-            cases, ThresholdRule(), f"the nearest class, compared with {source}", sides, apparent, {}, np.array([])
-        ),
+        calibration=_calibration(cases, rule, origin, apparent, {}, np.array([0.0])),
         cross_validated={},
         apparent=apparent,
-        labels=_labels(task),
-        confusion=confusion(truth, called, number),
-        warnings=_warnings(cases, sides),
+        labels=labels_of(cases.task),
+        confusion=scale.confusion(called),
+        warnings=_warnings(cases, [len(called)]),
     )
 
 
-def _judge_thresholds(cases: TaskCases, task: AnyTask, rule: ThresholdRule, source: str) -> Findings:
-    labels = _labels(task)
-    number, groups = len(labels), Groups(cases.groups)
-    scores, truth = cases.scores, cases.truths.astype(np.intp)
-    sides = _require_sides(truth, groups, labels)
-    folds = groups.folds(truth)
-    cuts = rule.cut_points(scores, truth, number)
-    called = _called(scores, cuts)
-    ordered_metrics = _metrics_of(scores, truth, number)
-    apparent = bootstrap(groups, lambda weights: ordered_metrics(weights, called))
-    each = [_out_of_fold(scores, truth, number, rule, splits) for splits in folds]
+def _judge_thresholds(cases: TaskCases, scale: Scale, rule: ThresholdRule, source: str) -> Findings:
+    task, groups = cases.task, Groups(cases.groups)
+    sides = _require_sides(scale, cases.groups)
+    folds = groups.folds(scale.truth)
+    cuts = rule.cut_points(scale.scores, scale.truth, len(scale.parts))
+    called = _called(scale.scores, cuts)
+    apparent = bootstrap(groups, lambda weights: scale.metrics(weights, called))
+    each = [_out_of_fold(scale, rule, splits) for splits in folds]
 
     def averaged(weights: Floats) -> dict[str, Floats]:
-        repeats = [ordered_metrics(weights, calls) for calls in each]
+        repeats = [scale.metrics(weights, calls) for calls in each]
         return {name: np.mean([metrics[name] for metrics in repeats], axis=0) for name in repeats[0]}
 
     cross_validated = bootstrap(groups, averaged)
     questions = tuple(
-        _question(name, scores, truth > boundary, rule, groups, folds[0], float(cuts[boundary]))
-        for boundary, name in enumerate(_question_names(task))
+        _question(name, scale.scores, scale.truth > boundary, rule, groups, folds[0], float(cuts[boundary]))
+        for boundary, name in enumerate(scale.questions)
     )
     if isinstance(task, BinaryTask):  # nothing is chosen for it, so it is as good on either side
         area = {"AUC": questions[0].area_under_curve}
         cross_validated, apparent = cross_validated | area, apparent | area
-    origin = f"{rule} on {len(truth)} cases of {len(set(cases.groups))} patients; {source}"
+    origin = f"{rule} on {len(called)} cases of {len(set(cases.groups))} patients; {source}"
     return Findings(
         cases=cases,
-        calibration=_calibration(
-            cases, rule, origin, np.bincount(truth, minlength=number).tolist(), cross_validated, apparent, cuts
-        ),
+        calibration=_calibration(cases, rule, origin, cross_validated, apparent, cuts),
         cross_validated=cross_validated,
         apparent=apparent,
-        labels=labels,
-        confusion=confusion(truth, called, number),
+        labels=labels_of(task),
+        confusion=scale.confusion(called),
         questions=questions,
-        warnings=(*_warnings(cases, sides), *_useless(questions)),
+        warnings=(*_warnings(cases, sides), *_useless(questions), *_no_better_than_chance(cross_validated)),
     )
 
 
-def _metrics_of(scores: Floats, truth: Classes, number: int) -> Callable[[Floats, Classes], dict[str, Floats]]:
-    if number > 2:
-        return lambda weights, called: class_metrics(weights, truth, called, number, ordered=True)
-    present = truth > 0
-    return lambda weights, called: binary_metrics(weights, present, called > 0)
-
-
-def _out_of_fold(scores: Floats, truth: Classes, number: int, rule: ThresholdRule, splits: Sequence[Split]) -> Classes:
+def _out_of_fold(scale: Scale, rule: ThresholdRule, splits: Sequence[Split]) -> Classes:
     """What each case is called by thresholds that were chosen without its patient."""
-    called = np.empty(len(truth), dtype=np.intp)
+    called = np.empty(len(scale.truth), dtype=np.intp)
     for train, test in splits:
-        called[test] = _called(scores[test], rule.cut_points(scores[train], truth[train], number))
+        cuts = rule.cut_points(scale.scores[train], scale.truth[train], len(scale.parts))
+        called[test] = _called(scale.scores[test], cuts)
     return called
 
 
@@ -206,62 +185,54 @@ def _calibration(
     cases: TaskCases,
     rule: ThresholdRule,
     origin: str,
-    counts: Sequence[int],
     metrics: dict[str, Metric],
     apparent: dict[str, Metric],
     cuts: Floats,
 ) -> TaskCalibration:
-    task = cases.task
-    is_binary = isinstance(task, BinaryTask)
+    labels, has_cut_points = labels_of(cases.task), isinstance(cases.task, ClassTask) and cases.task.ordered
+    counts = np.bincount(cases.truths.astype(np.intp), minlength=len(labels)).tolist()
     return TaskCalibration(
-        task_id=task.id,
+        task_id=cases.task.id,
         prompts_digest=cases.wording_digest,
-        rule=rule.name if len(cuts) else "nearest",
-        at_least=rule.at_least if len(cuts) else None,
-        threshold=float(cuts[0]) if is_binary else None,
-        cut_points=tuple(cuts.tolist()) if len(cuts) and not is_binary else None,
-        origin=origin,
+        rule=rule.name,
+        at_least=rule.at_least,
+        threshold=None if has_cut_points else float(cuts[0]),
+        cut_points=tuple(cuts.tolist()) if has_cut_points else None,
+        origin=f"{origin}; {_of_training(cases)}" if cases.of_training else origin,
         cases=len(cases.scored),
+        cases_of_training=cases.of_training,
         patients=len(set(cases.groups)),
-        cases_of=dict(zip(_labels(task), counts, strict=True)),
+        cases_of=dict(zip(labels, counts, strict=True)),
         metrics=metrics,
         apparent_metrics=apparent,
     )
 
 
-def _labels(task: AnyTask) -> tuple[str, ...]:
-    return tuple(outcome.id for outcome in task.classes) if isinstance(task, ClassTask) else ("absent", "present")
+def _require(groups: Sequence[str], what: str) -> None:
+    """Of fewer patients no interval means anything: resampled, they are the same few again."""
+    patients = len(set(groups))
+    if len(groups) < MINIMUM_CASES or patients < FOLDS:
+        raise CalibrationError(
+            f"{len(groups)} {what}, of {patients} patients: at least {MINIMUM_CASES}, of {FOLDS} patients, are needed"
+        )
 
 
-def _question_names(task: AnyTask) -> tuple[str, ...]:
-    if isinstance(task, ClassTask):
-        return tuple(f"worse than {outcome.name}" for outcome in task.classes[:-1])
-    return ("present",)
-
-
-def _require(count: int, what: str) -> None:
-    if count < MINIMUM_CASES:
-        raise CalibrationError(f"{count} {what}: at least {MINIMUM_CASES} are needed")
-
-
-def _require_sides(truth: Classes, groups: Groups, labels: Sequence[str]) -> list[int]:
-    """How many cases are on each side of each boundary, where there are enough of them."""
+def _require_sides(scale: Scale, groups: Sequence[str]) -> list[int]:
+    """How many cases are on each side of each threshold, where there are enough of them."""
     sides = []
-    for boundary in range(len(labels) - 1):
+    for boundary in range(len(scale.parts) - 1):
         for is_above in (False, True):
-            inside = (truth > boundary) == is_above
-            which = f"{labels[boundary + 1]}" if is_above else f"{labels[boundary]}"
-            if len(labels) > 2:
+            inside = (scale.truth > boundary) == is_above
+            which = scale.parts[boundary + is_above]
+            if len(scale.parts) > 2:
                 which += " or worse" if is_above else " or better"
-            _require(int(inside.sum()), f"scored cases that are {which}")
-            if (patients := len(set(groups.numbers[inside].tolist()))) < FOLDS:
-                raise CalibrationError(f"the cases that are {which} are of {patients} patients: {FOLDS} are needed")
+            _require(list(compress(groups, inside)), f"scored cases that are {which}")
             sides.append(int(inside.sum()))
     return sides
 
 
 def _warnings(cases: TaskCases, sides: Sequence[int]) -> tuple[str, ...]:
-    warnings = []
+    warnings = [f"{_of_training(cases)}, so that every figure is too good"] if cases.of_training else []
     if min(sides) < FEW_CASES:
         warnings.append(f"only {min(sides)} cases on one side: below {FEW_CASES}, do not rely on it")
     if not cases.known_patients:
@@ -270,6 +241,10 @@ def _warnings(cases: TaskCases, sides: Sequence[int]) -> tuple[str, ...]:
         total = len(cases.scored) + len(cases.unanswered)
         warnings.append(f"{len(cases.unanswered)} of {total} labelled studies have no score, and are in no figure")
     return tuple(warnings)
+
+
+def _of_training(cases: TaskCases) -> str:
+    return f"{cases.of_training} of {len(cases.scored)} cases are of patients whom the model itself was trained on"
 
 
 def _useless(questions: Sequence[Question]) -> tuple[str, ...]:
@@ -285,3 +260,9 @@ def _useless(questions: Sequence[Question]) -> tuple[str, ...]:
         if question.threshold.value < question.scores.min()
     ]
     return tuple(warnings)
+
+
+def _no_better_than_chance(cross_validated: dict[str, Metric]) -> tuple[str, ...]:
+    """Of classes without an order: how good the first class is was not chosen, so that nothing else would show it."""
+    kappa = cross_validated.get("kappa")
+    return ("what is answered may be right no more often than by chance",) if kappa and kappa.low <= 0 else ()

@@ -14,6 +14,7 @@ from worker.calibration.judging import Findings, judge
 from worker.calibration.report import report
 from worker.calibration.scored import Source, scored_cases
 from worker.calibration.thresholds import ThresholdRule
+from worker.models import StudyModel
 
 REPORT_FILE = "report.md"
 
@@ -52,7 +53,14 @@ def calibrate(
     origin = f"{cases.name}, {model.name} {model.version}"
     scored = scored_cases(source, tasks, read.cases)
     findings = tuple(judge(of_task, rule, source=origin) for of_task in scored)
-    calibration = _calibration(source, read, findings, software_version)
+    calibration = calibration_of(
+        findings,
+        source.model,
+        profile=source.profile,
+        catalogue_digest=source.catalogue.digest,
+        truth_sha256=read.sha256,
+        software_version=software_version,
+    )
     folder.mkdir(parents=True, exist_ok=True)
     files = write_findings(
         folder,
@@ -93,24 +101,38 @@ def provenance(source: Source, read: CaseFile, rule: ThresholdRule, software_ver
     }
 
 
-def _calibration(
-    source: Source, read: CaseFile, findings: Sequence[Findings], software_version: str
+def calibration_of(
+    findings: Sequence[Findings],
+    model: StudyModel,
+    *,
+    profile: str,
+    catalogue_digest: str,
+    truth_sha256: str,
+    software_version: str,
 ) -> Calibration | None:
+    """What of the findings decides, as a calibration of this model; None where none of them does.
+
+    Parameters
+    ----------
+    profile
+        Of the frames that were scored.
+    truth_sha256
+        Of what told the truth, as the file of cases.
+    """
     tasks = tuple(found.calibration for found in findings if found.calibration is not None)
     if not tasks:
         return None
-    model = source.model.identity
     unsigned = Calibration(
         format=1,
-        model_name=model.name,
-        model_digest=model.digest,
-        model_label=model.label,
-        embedder=source.model.embedder,
-        preprocessing_profile=source.profile,
-        catalogue_digest=source.catalogue.digest,
+        model_name=model.identity.name,
+        model_digest=model.identity.digest,
+        model_label=model.identity.label,
+        embedder=model.embedder,
+        preprocessing_profile=profile,
+        catalogue_digest=catalogue_digest,
         software_version=software_version,
         made_at=datetime.now(UTC),
-        truth_sha256=read.sha256,
+        truth_sha256=truth_sha256,
         tasks=tasks,
         digest="0" * 64,
     )

@@ -43,16 +43,24 @@ def class_metrics(weights: Floats, truth: Classes, called: Classes, number: int,
     total = table.sum(axis=(1, 2))
     apart = np.abs(np.subtract.outer(np.arange(number), np.arange(number)))
     cost = apart**2 if ordered else (apart > 0).astype(np.float64)
-    by_chance = table.sum(axis=2)[:, :, None] * table.sum(axis=1)[:, None, :] / total[:, None, None]
     with np.errstate(invalid="ignore", divide="ignore"):
+        by_chance = table.sum(axis=2)[:, :, None] * table.sum(axis=1)[:, None, :] / total[:, None, None]
         kappa = 1 - (cost * table).sum(axis=(1, 2)) / (cost * by_chance).sum(axis=(1, 2))
-    metrics = {
-        "quadratic weighted kappa" if ordered else "kappa": kappa,
-        "accuracy": (table * (apart == 0)).sum(axis=(1, 2)) / total,
-    }
-    if ordered:
-        metrics["accuracy within one class"] = (table * (apart <= 1)).sum(axis=(1, 2)) / total
+        metrics = {
+            "quadratic weighted kappa" if ordered else "kappa": kappa,
+            "accuracy": (table * (apart == 0)).sum(axis=(1, 2)) / total,
+        }
+        if ordered:
+            metrics["accuracy within one class"] = (table * (apart <= 1)).sum(axis=(1, 2)) / total
     return metrics
+
+
+def metrics_of_answered(
+    weights: Floats, truth: Classes, called: Classes, answered: Truths, number: int
+) -> dict[str, Floats]:
+    """Of classes without an order: kappa and accuracy of the cases that were answered [N], and their share of all."""
+    metrics = class_metrics(weights * answered, truth, called, number, ordered=False)
+    return metrics | {"share answered": weights @ answered.astype(np.float64) / weights.sum(axis=1)}
 
 
 def confusion(truth: Classes, called: Classes, number: int) -> npt.NDArray[np.intp]:

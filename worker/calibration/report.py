@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from config.calibration import Metric
-from config.clinical_tasks import ClassTask, RegressionTask
+from config.clinical_tasks import RegressionTask
 from worker.calibration.judging import Findings, Question
 from worker.calibration.resampling import FOLDS, REPEATS, RESAMPLES, SEED
 
@@ -77,9 +77,9 @@ def _metrics(found: Findings, unit: str) -> str:
 
 
 def _confusion(found: Findings) -> str:
-    answer = "nearest class" if isinstance(found.cases.task, ClassTask) and not found.questions else "apparent"
-    heading = (f"truth \\ answer ({answer})", *found.labels)
     table = [] if found.confusion is None else found.confusion.tolist()
+    without = ["no answer"] if table and len(table[0]) > len(found.labels) else []
+    heading = ("truth \\ answer (apparent)", *found.labels, *without)
     return _table(heading, ((label, *map(str, row)) for label, row in zip(found.labels, table, strict=True)))
 
 

@@ -13,13 +13,13 @@ from config.catalogue import Catalogue
 from config.clinical_tasks import AnyTask, ClassTask
 from config.errors import SpoolError
 from db.embeddings import StoredEmbeddings, latest_embeddings
-from db.runs import Run, TaskResult, Verdict
+from db.runs import Run, TaskResult
 from db.scored_cases import current_runs, patients_of
 from db.session import Database
 from dicom_node.spool import Spool
 from worker.calibration.cases import LabelledCase
 from worker.embeddings import ClipEmbeddings, read_embeddings
-from worker.models import EmbeddedClip, StudyModel
+from worker.models import EmbeddedClip, StudyModel, TrainedOnCases
 from worker.views import ViewGate
 
 Results = Mapping[str, TaskResult]
@@ -58,6 +58,8 @@ class TaskCases:
     unanswered: tuple[UnansweredCase, ...] = ()
     known_patients: bool = True
     """False where no patient was known of any study, so that each counted as one of its own."""
+    of_training: int = 0
+    """How many of the scored ones are of patients whom the model was trained on, for this task."""
 
     @property
     def scores(self) -> npt.NDArray[np.float64]:
@@ -147,7 +149,7 @@ def scored_cases(source: Source, tasks: Mapping[str, AnyTask], cases: Sequence[L
     return tuple(
         _of_task(
             task,
-            source.model.wording_digest(task_id),
+            source.model,
             [case for case in cases if case.task_id == task_id],
             answers,
             patients,
@@ -166,7 +168,7 @@ def patients_by_study(database: Database, cases: Sequence[LabelledCase]) -> dict
 
 def _of_task(
     task: AnyTask,
-    wording_digest: str,
+    model: StudyModel,
     cases: Sequence[LabelledCase],
     answers: Mapping[str, Results | str],
     patients: Mapping[str, str],
@@ -186,16 +188,27 @@ def _of_task(
         scored.append(ScoredCase(study_instance_uid=uid, group=group, truth=case.truth, score=number, outcome=outcome))
     return TaskCases(
         task=task,
-        wording_digest=wording_digest,
+        wording_digest=model.wording_digest(task.id),
         scored=tuple(scored),
         unanswered=tuple(unanswered),
         known_patients=any(not case.group.startswith("study:") for case in scored),
+        of_training=_of_training(task, model, scored),
     )
 
 
+def _of_training(task: AnyTask, model: StudyModel, scored: Sequence[ScoredCase]) -> int:
+    if not isinstance(model, TrainedOnCases):
+        return 0
+    seen = {case.group for case in scored if model.was_trained_on(case.study_instance_uid, task.id)}
+    return sum(case.group in seen for case in scored)
+
+
 def _number(result: TaskResult | None) -> float | None:
-    """The score, or of a regression the value; None of an answer that was not given."""
-    if result is None or result.verdict is Verdict.ABSTAINED:
+    """The score, or of a regression the value; None of a question that was not asked.
+
+    Where a class led the next by too little it was asked, and the score is there: another threshold may be chosen.
+    """
+    if result is None:
         return None
     return result.value if result.score is None else result.score
 

@@ -1,7 +1,6 @@
 """From the settings to where scores come from: the active model, its view gate, the registry and the spool."""
 
 from config.catalogue import Catalogue, load_catalogue
-from config.clinical_tasks import AnyTask
 from config.errors import ConfigurationError
 from config.labels import ModelLabel
 from config.settings import Settings
@@ -25,7 +24,7 @@ def open_source(settings: Settings, database: Database) -> Source:
     folder = chosen_folder(settings, PackUse.SCORING)
     if folder is None:
         raise ConfigurationError("no model pack is active: a model with random weights cannot learn from cases")
-    model = load_model_of(folder, settings, catalogue)
+    model = load_model_of(folder, settings, _asked_anyhow(catalogue))
     if model.identity.label is ModelLabel.UNTRAINED:
         raise ConfigurationError(
             f"the active model pack {model.identity.name} is UNTRAINED: a model with random weights cannot learn from "
@@ -41,19 +40,7 @@ def open_source(settings: Settings, database: Database) -> Source:
     )
 
 
-def asked_tasks(catalogue: Catalogue, task_ids: list[str]) -> dict[str, AnyTask]:
-    """These tasks of the catalogue, each once, in their order.
-
-    Raises
-    ------
-    ConfigurationError
-        The catalogue does not have one of them.
-    """
-    asked = {}
-    for task_id in task_ids:
-        task = catalogue.task(task_id)
-        if task is None:
-            known = ", ".join(task.id for task in catalogue.tasks)
-            raise ConfigurationError(f"--task {task_id}: the task catalogue does not have it; it has {known}")
-        asked[task_id] = task
-    return asked
+def _asked_anyhow(catalogue: Catalogue) -> Catalogue:
+    """With tasks that need no other's answer: of a labelled case it is known that the question makes sense."""
+    tasks = tuple(task.model_copy(update={"asked_if": None}) for task in catalogue.tasks)
+    return catalogue.model_copy(update={"tasks": tasks})

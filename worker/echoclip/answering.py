@@ -7,20 +7,27 @@ import torch
 from torch import Tensor
 
 from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, RegressionTask
-from db.runs import ClipAnswer, TaskResult, Verdict
-from worker.echoclip.aggregation import mean_of, means_of, median_of, share_of, spread_of
+from db.runs import ZERO_SHOT_METHOD, ClipAnswer, TaskResult, Verdict
+from worker.abstaining import abstained, why_not_reported
+from worker.aggregation import (
+    ClipFrames,
+    mean_of,
+    means_of,
+    median_of,
+    share_of,
+    shares_of,
+    spread_of,
+    spreads_of,
+)
 from worker.echoclip.decisions import DecisionRule
 from worker.echoclip.zero_shot import (
-    ClipFrames,
     Said,
     binary_scores,
     class_cosines,
+    leads,
     regression_estimates,
     severities,
 )
-
-METHOD = "zero-shot"
-"""`TaskResult.method` of what this module answers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,15 +62,6 @@ class Evidence:
             for clip in self.used
         )
 
-    def spreads(self, said: Tensor) -> Tensor:
-        """The standard deviation of what the frames of each clip say [F]: [C]."""
-        centres = self.frames.mean_by_clip(said)
-        return self.frames.mean_by_clip((said - centres[self.frames.clip]) ** 2).sqrt()
-
-    def shares(self, of_frames: Tensor, of_clips: Tensor) -> Tensor:
-        """The share of each clip's frames [F] that say what the clip says [C]: [C]."""
-        return self.frames.mean_by_clip(of_frames == of_clips[self.frames.clip])
-
 
 def answer(task: AnyTask, evidence: Evidence, rule: DecisionRule, *, logit_scale: float, model_name: str) -> TaskResult:
     """The zero-shot answer to a task, of whichever kind.
@@ -87,23 +85,20 @@ def answer(task: AnyTask, evidence: Evidence, rule: DecisionRule, *, logit_scale
 def _measured(task: RegressionTask, evidence: Evidence) -> TaskResult:
     said = regression_estimates(evidence.frames, evidence.found, torch.tensor(task.filled_values()))
     value = median_of(said.clips, evidence.used)
-    clips = evidence.answers(said.clips, spreads=evidence.spreads(said.frames))
-    given = task.reportable
-    if given is not None and not given.first <= value <= given.last:
-        reason = (
-            f"the estimate, {value:.3g} {task.unit.value}, is outside of {given.first} to {given.last}, which is what "
-            "can be reported"
-        )
-        return TaskResult(task_id=task.id, verdict=Verdict.ABSTAINED, reason=reason, method=METHOD, clips=clips)
+    clips = evidence.answers(said.clips, spreads=spreads_of(evidence.frames, said.frames))
+    if (why := why_not_reported(task, value)) is not None:
+        return abstained(task, why, method=ZERO_SHOT_METHOD, clips=clips)
     spread = spread_of(evidence.frames, said.frames, evidence.used)
-    return TaskResult(task_id=task.id, verdict=Verdict.MEASURED, value=value, spread=spread, method=METHOD, clips=clips)
+    return TaskResult(
+        task_id=task.id, verdict=Verdict.MEASURED, value=value, spread=spread, method=ZERO_SHOT_METHOD, clips=clips
+    )
 
 
 def _detected(task: BinaryTask, evidence: Evidence, rule: DecisionRule, model_name: str) -> TaskResult:
     frames, used = evidence.frames, evidence.used
     said = binary_scores(frames, evidence.found)
     score, spread = mean_of(said.clips, used), spread_of(frames, said.frames, used)
-    spreads = evidence.spreads(said.frames)
+    spreads = spreads_of(frames, said.frames)
     if rule.threshold is None:
         reason = _uncalibrated(f"no threshold was made with {model_name} and these prompts", rule)
         clips = evidence.answers(said.clips, spreads=spreads)
@@ -113,7 +108,7 @@ def _detected(task: BinaryTask, evidence: Evidence, rule: DecisionRule, model_na
             score=score,
             spread=spread,
             reason=reason,
-            method=METHOD,
+            method=ZERO_SHOT_METHOD,
             clips=clips,
         )
     of_frames, of_clips = said.frames > rule.threshold, said.clips > rule.threshold
@@ -125,48 +120,55 @@ def _detected(task: BinaryTask, evidence: Evidence, rule: DecisionRule, model_na
         threshold=rule.threshold,
         spread=spread,
         agreement=share_of(frames, of_frames == is_present, used),
-        method=METHOD,
-        clips=evidence.answers(said.clips, spreads=spreads, agreements=evidence.shares(of_frames, of_clips)),
+        reason=rule.caveat,
+        method=ZERO_SHOT_METHOD,
+        clips=evidence.answers(said.clips, spreads=spreads, agreements=shares_of(frames, of_frames, of_clips)),
     )
 
 
 def _graded(task: ClassTask, evidence: Evidence, rule: DecisionRule, logit_scale: float, model_name: str) -> TaskResult:
     frames, used = evidence.frames, evidence.used
     nearness = class_cosines(frames, evidence.found, [len(outcome.prompts) for outcome in task.classes])
-    study_nearness = means_of(nearness.clips, used)
+    of_study = means_of(nearness.clips, used)
     if task.ordered:
-        severity = severities(frames, nearness, logit_scale)
-        values, score = severity.clips, mean_of(severity.clips, used)
+        said = severities(frames, nearness, logit_scale)
+        score = mean_of(said.clips, used)
     else:
-        severity = None
-        values, score = nearness.clips.max(dim=1).values, float(study_nearness.max())
-    if severity is not None and rule.cut_points is not None:
-        of_study, of = _by_cut_points(severity, score, rule.cut_points)
-        verdict, reason = Verdict.CLASSIFIED, None
-    else:
-        # argmax takes the first of classes that are equally near, as for views.
-        of_study, of = (
-            int(study_nearness.argmax()),
-            Said(frames=nearness.frames.argmax(dim=1), clips=nearness.clips.argmax(dim=1)),
-        )
-        why = (
-            f"no cut points were made with {model_name} and these prompts"
-            if task.ordered
-            else "no rule is known by which such classes could be told"
-        )
+        said = Said(frames=leads(nearness.frames), clips=leads(nearness.clips))
+        score = float(leads(of_study))
+    # argmax takes the first of classes that are equally near, as for views.
+    answer, of = (
+        int(of_study.argmax()),
+        Said(frames=nearness.frames.argmax(dim=1), clips=nearness.clips.argmax(dim=1)),
+    )
+    verdict, reason = Verdict.CLASSIFIED, rule.caveat
+    if task.ordered and rule.cut_points is not None:
+        answer, of = _by_cut_points(said, score, rule.cut_points)
+    elif task.ordered or rule.threshold is None:
+        what = "cut points were" if task.ordered else "smallest lead was"
+        why = f"no {what} made with {model_name} and these prompts"
         verdict, reason = Verdict.UNCALIBRATED, _uncalibrated(why, rule)
+    elif score <= max(rule.threshold, 0.0):  # of two that are equally near, none is an answer
+        verdict, reason = (
+            Verdict.ABSTAINED,
+            (
+                f"the nearest class, {task.classes[answer].name}, leads the next by {score:.4f}: more than "
+                f"{rule.threshold:.4f} is needed to tell them"
+            ),
+        )
     return TaskResult(
         task_id=task.id,
         verdict=verdict,
         score=score,
-        outcome=task.classes[of_study].id,
-        agreement=share_of(frames, of.frames == of_study, used),
+        threshold=rule.threshold,
+        outcome=task.classes[answer].id,
+        agreement=None if verdict is Verdict.ABSTAINED else share_of(frames, of.frames == answer, used),
         reason=reason,
-        method=METHOD,
+        method=ZERO_SHOT_METHOD,
         clips=evidence.answers(
-            values,
+            said.clips,
             outcomes=[task.classes[number].id for number in of.clips.tolist()],
-            agreements=evidence.shares(of.frames, of.clips),
+            agreements=shares_of(frames, of.frames, of.clips),
         ),
     )
 

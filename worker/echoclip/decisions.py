@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, Wording
+from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, RegressionTask, Wording
 
 
 class TaskDecision(Protocol):
@@ -17,7 +17,7 @@ class TaskDecision(Protocol):
 
     @property
     def threshold(self) -> float | None:
-        """Binary: PRESENT strictly above it."""
+        """Binary: PRESENT strictly above it. Classes without an order: CLASSIFIED strictly above it."""
 
     @property
     def cut_points(self) -> tuple[float, ...] | None:
@@ -63,6 +63,8 @@ class DecisionRule:
     """Where it comes from, in a sentence."""
     calibration_digest: str | None = None
     """Of the calibration that it comes from; None: of the catalogue, or there is none."""
+    caveat: str | None = None
+    """What else than the number itself a reader of the answer has to know of it."""
     not_used: tuple[str, ...] = ()
     """Why a calibration that has the task does not decide it."""
 
@@ -95,18 +97,27 @@ def decision_rule(task: AnyTask, asking: Asking, calibrations: Sequence[Deciding
 
 def _misfit(task: AnyTask, found: TaskDecision) -> str | None:
     """The prompts say which classes there are, so only a damaged calibration comes to this."""
-    if found.threshold is not None and not isinstance(task, BinaryTask):
+    has_order = isinstance(task, ClassTask) and task.ordered
+    if found.threshold is not None and (has_order or isinstance(task, RegressionTask)):
         return "the calibration has a threshold, which this task cannot use"
     if found.cut_points is None:
         return None
-    if not isinstance(task, ClassTask) or not task.ordered or len(found.cut_points) != len(task.classes) - 1:
+    if not isinstance(task, ClassTask) or not has_order or len(found.cut_points) != len(task.classes) - 1:
         return "the calibration has cut points that do not fit the task's classes"
     return None
 
 
 def _of_catalogue(task: AnyTask, asking: Asking, not_used: tuple[str, ...]) -> DecisionRule:
     if isinstance(task, BinaryTask) and (threshold := task.threshold_for(asking.family, asking.wording)):
-        return DecisionRule(threshold=threshold.value, origin=threshold.origin, not_used=not_used)
+        caveat = _of_other_frames("the threshold was", threshold.preprocessing, asking.profile)
+        return DecisionRule(threshold=threshold.value, origin=threshold.origin, caveat=caveat, not_used=not_used)
     if isinstance(task, ClassTask) and (cut := task.cut_points_for(asking.family, asking.wording)):
-        return DecisionRule(cut_points=cut.values, origin=cut.origin, not_used=not_used)
+        caveat = _of_other_frames("the cut points were", cut.preprocessing, asking.profile)
+        return DecisionRule(cut_points=cut.values, origin=cut.origin, caveat=caveat, not_used=not_used)
     return DecisionRule(not_used=not_used)
+
+
+def _of_other_frames(what: str, measured_with: str | None, profile: str) -> str | None:
+    if measured_with in (None, profile):
+        return None
+    return f"{what} measured with another preprocessing ({measured_with}) than these clips have ({profile})"

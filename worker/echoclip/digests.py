@@ -10,6 +10,9 @@ def embedder_of(pack: ModelPack) -> str:
     """SHA-256 of what decides the embeddings of frames: configuration and weights, as the manifest of a pack has them.
 
     A pack that is imported anew, with prompts or a calibration beside the same weights, has the same one.
+
+    The precision is left out on purpose: what float32 and bfloat16 make of a frame has a cosine of about 0.9999
+    with random weights (docs/performance.md), and counts as the same.
     """
     return _together(pack, CONFIGURATION, WEIGHTS)
 

@@ -3,18 +3,14 @@
 from dataclasses import dataclass, replace
 from statistics import median_low
 
-from config.catalogue import Catalogue
 from config.clinical_tasks import PLACEHOLDER, AnyTask, BinaryTask, ClassTask, RegressionTask, Wording
-from config.errors import ConfigurationError, ModelPackError
-from config.settings import Settings
+from config.errors import ConfigurationError
 from db.runs import ModelIdentity, TaskResult
 from worker.echoclip.grad_cam import Maps, on_one_scale, support_maps
 from worker.echoclip.model import model_of
 from worker.echoclip.towers import Towers
-from worker.loading import load_scoring_pack, scoring_folder
-from worker.models import EmbeddedClip, Surroundings
-from worker.packs.folder import ModelPack, look_into_pack
-from worker.packs.manifest import OPEN_CLIP
+from worker.models import EmbeddedClip, StudyModel, Surroundings
+from worker.packs.folder import ModelPack
 from worker.pixels.clip import Clip
 
 
@@ -25,14 +21,14 @@ class Explanation:
     model: ModelIdentity
     task: AnyTask
     """With the prompts that the model is asked with."""
-    wording: Wording
-    """Whose words these are."""
+    wording: Wording | None
+    """Whose words these are; None: a trained head answers, without any."""
     result: TaskResult
     """The model's answer from this clip alone."""
     explained: TaskResult
     """The answer that the maps are for: the model's, or another that was asked about."""
     prompts: tuple[str, ...]
-    """Of that answer, as the text tower reads them."""
+    """Of that answer, as the text tower reads them; none where the maps are for a head's weights."""
     clip: Clip
     support: float
     """The largest value of all maps before they were scaled; 0: nothing in the clip speaks for the answer."""
@@ -79,24 +75,6 @@ def estimate_of(result: TaskResult) -> float | None:
     return median_low(clip.value for clip in result.clips) if result.clips else None
 
 
-def load_explainable_pack(settings: Settings) -> ModelPack:
-    """The pack that scores.
-
-    Raises
-    ------
-    ModelPackError
-        As `load_scoring_pack`; or its model answers without prompts, of which there is no heat map.
-    """
-    folder = scoring_folder(settings)
-    kind = look_into_pack(folder).manifest.kind
-    if kind != OPEN_CLIP:
-        raise ModelPackError(
-            f"model pack {folder}: a heat map is of a prompt, and a model of kind {kind!r} answers without any; name a "
-            f"pack of kind {OPEN_CLIP!r} in model.pack, as the one that it builds on"
-        )
-    return load_scoring_pack(folder)
-
-
 def explain_clip(
     pack: ModelPack,
     surroundings: Surroundings,
@@ -114,7 +92,7 @@ def explain_clip(
     Parameters
     ----------
     pack
-        Of kind open-clip: `load_explainable_pack`.
+        Of kind open-clip.
     value
         Regression: explain this number instead of the estimate.
     outcome
@@ -127,18 +105,13 @@ def explain_clip(
     ModelPackError
         Its weights do not fit its configuration, or its image tower has no convolutional stages.
     """
-    alone = replace(surroundings, catalogue=_alone(surroundings.catalogue, task_id))
+    alone = with_task_alone(surroundings, task_id)
     settings = surroundings.settings
     towers = Towers(pack, device=settings.model.device, precision=settings.model.precision)
     model = model_of(pack, towers, alone)
     asked = model.asked(task_id)
-    _require_choice(asked.task, value, outcome)
-    (embeddings,) = model.embed([clip.frames])
-    shown = EmbeddedClip(
-        sop_instance_uid=clip.sop_instance_uid, embeddings=embeddings, preprocessing_profile=clip.profile
-    )
-    (result,) = model.answer([shown])
-    explained = result
+    require_choice(asked.task, value, outcome)
+    explained = result = answer_of(model, clip)
     if value is not None:
         explained = replace(result, value=float(value))
     if outcome is not None:
@@ -158,16 +131,40 @@ def explain_clip(
     )
 
 
-def _alone(catalogue: Catalogue, task_id: str) -> Catalogue:
-    """A catalogue of this task alone, to be asked of any clip."""
+def with_task_alone(surroundings: Surroundings, task_id: str) -> Surroundings:
+    """With a catalogue of this task alone, to be asked of any clip.
+
+    Raises
+    ------
+    ConfigurationError
+        The catalogue has no such task.
+    """
+    catalogue = surroundings.catalogue
     task = catalogue.task(task_id)
     if task is None:
         raise ConfigurationError(f"the catalogue has no task {task_id!r}: echoworker tasks list shows those it has")
     unconditional = task.model_copy(update={"asked_if": None, "views": ()})
-    return catalogue.model_copy(update={"tasks": (unconditional,), "views": ()})
+    return replace(surroundings, catalogue=catalogue.model_copy(update={"tasks": (unconditional,), "views": ()}))
 
 
-def _require_choice(task: AnyTask, value: int | None, outcome: str | None) -> None:
+def answer_of(model: StudyModel, clip: Clip) -> TaskResult:
+    """What a model answers from one clip to the only task of its catalogue."""
+    (embeddings,) = model.embed([clip.frames])
+    shown = EmbeddedClip(
+        sop_instance_uid=clip.sop_instance_uid, embeddings=embeddings, preprocessing_profile=clip.profile
+    )
+    (result,) = model.answer([shown])
+    return result
+
+
+def require_choice(task: AnyTask, value: int | None, outcome: str | None) -> None:
+    """The task has this value, or this class, where one is to be explained.
+
+    Raises
+    ------
+    ConfigurationError
+        It has not; the message says which it has.
+    """
     if value is not None:
         if not isinstance(task, RegressionTask):
             raise ConfigurationError(f"task {task.id!r} is a {task.kind} and has no values to explain")

@@ -64,9 +64,9 @@ def stated(explanation: Explanation) -> list[tuple[str, str]]:
     return [
         ("Model", f"{model.name}, {model.version}: {model.label}"),
         ("Use", _use(model.label)),
-        ("Task", f"{task.name} ({task.id}), in {_whose_words(explanation)}"),
+        ("Task", f"{task.name} ({task.id}), {_how_asked(explanation)}"),
         ("This clip", f"{result.verdict}. {in_words(result, task)}"),
-        ("Map of", f"{_explained(explanation)} ({_counted(len(explanation.prompts), 'prompt')})"),
+        ("Map of", f"{_explained(explanation)} ({_target(explanation)})"),
         ("Scale", _scale(explanation)),
         ("Clip", f"{clip.sop_instance_uid}, {_counted(len(clip.frame_numbers), 'frame')} by profile {clip.profile}"),
         ("Note", "where the model finds what speaks for this answer: no outline of a structure, and no proof"),
@@ -114,19 +114,27 @@ def _draw_bar(sheet: Image.Image, draw: ImageDraw.ImageDraw, *, top: int) -> Non
     draw.text((at[0] + columns + GAP, top), "0 to 1, as opaque as it is hot", FAINT, font(SMALL))
 
 
-def _whose_words(explanation: Explanation) -> str:
+def _how_asked(explanation: Explanation) -> str:
     match explanation.wording:
         case "pack":
-            return "the words that the model was published with"
+            return "in the words that the model was published with"
         case "catalogue+pack":
-            return "words of the catalogue and words that the model was published with"
+            return "in words of the catalogue and words that the model was published with"
         case "catalogue":
-            return "the words of the catalogue"
+            return "in the words of the catalogue"
+        case None:
+            return "answered by a trained head, without words"
+
+
+def _target(explanation: Explanation) -> str:
+    return _counted(len(explanation.prompts), "prompt") if explanation.wording else "the weights of the head"
 
 
 def _explained(explanation: Explanation) -> str:
     explained = explanation.explained
     match explanation.task:
+        case RegressionTask() as task if explanation.wording is None:
+            return f"{task.name}: what raises the estimate"
         case RegressionTask() as task:
             value = nearest_value(task, estimate_of(explained) or 0.0)
             return f"{task.name} of {value} {task.unit.meaning}"

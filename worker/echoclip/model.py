@@ -14,18 +14,20 @@ from torch import Tensor
 from config.calibration import load_calibration, site_calibration
 from config.catalogue import Catalogue
 from config.clinical_tasks import AnyTask
-from db.runs import ModelIdentity, TaskResult, Verdict
-from worker.echoclip.answering import METHOD, Evidence, answer
+from db.runs import ZERO_SHOT_METHOD, ModelIdentity, TaskResult
+from worker.abstaining import NO_CLIP, abstained, why_unanswered
+from worker.aggregation import ClipFrames
+from worker.echoclip.answering import Evidence, answer
 from worker.echoclip.decisions import Asking, DecidingCalibration, DecisionRule, decision_rule
 from worker.echoclip.digests import embedder_of, text_tower_of
 from worker.echoclip.prompt_cache import EmbedTexts, PromptCache
 from worker.echoclip.towers import Towers
 from worker.echoclip.wording import worded
-from worker.echoclip.zero_shot import ClipFrames, cosines
+from worker.echoclip.zero_shot import cosines
 from worker.models import EmbeddedClip, Frames, Surroundings
 from worker.packs.folder import ModelPack
 from worker.packs.published import PublishedTask
-from worker.views import PromptViewClassifier, ViewClassifier, counted
+from worker.views import PromptViewClassifier, ViewClassifier
 
 FILLS_A_GPU = 256
 """Frames at once: further waiting studies are taken along up to here."""
@@ -131,18 +133,15 @@ class EchoClipModel:
     def answer(self, clips: Sequence[EmbeddedClip]) -> tuple[TaskResult, ...]:
         """See `StudyModel`."""
         if not clips:
-            return tuple(_abstained(asked.task, "no usable clip") for asked in self._asked)
+            return tuple(abstained(asked.task, NO_CLIP, method=ZERO_SHOT_METHOD) for asked in self._asked)
         frames = ClipFrames.of([clip.embeddings for clip in clips])
         found = cosines(frames.embeddings, self._prompts)
         profile = "+".join(sorted({clip.preprocessing_profile or self._profile for clip in clips}))
         results: dict[str, TaskResult] = {}
         for asked in self._asked:
-            why = self._why_not_asked(asked.task, results)
-            used = [number for number, clip in enumerate(clips) if clip.may_answer(asked.task.views)]
-            if why is None and not used:
-                why = self._why_no_clip(asked.task, clips)
+            why = why_unanswered(asked.task, clips, results, self._catalogue)
             if why is not None:
-                results[asked.task.id] = _abstained(asked.task, why)
+                results[asked.task.id] = abstained(asked.task, why, method=ZERO_SHOT_METHOD)
                 continue
             results[asked.task.id] = answer(
                 asked.task,
@@ -150,7 +149,7 @@ class EchoClipModel:
                     uids=[clip.sop_instance_uid for clip in clips],
                     frames=frames,
                     found=found[:, asked.prompts],
-                    used=used,
+                    used=[number for number, clip in enumerate(clips) if clip.may_answer(asked.task.views)],
                 ),
                 self._rule(asked, profile),
                 logit_scale=self._logit_scale,
@@ -179,21 +178,6 @@ class EchoClipModel:
         # Clips that were prepared before the profile was changed must not be judged by a calibration of the new one.
         asking = Asking(**{**vars(asked.asking), "profile": profile})
         return decision_rule(asked.task, asking, self._calibrations)
-
-    def _why_not_asked(self, task: AnyTask, results: Mapping[str, TaskResult]) -> str | None:
-        if task.asked_if is None:
-            return None
-        earlier = results[task.asked_if]
-        if earlier.verdict is Verdict.PRESENT:
-            return None
-        named = self._catalogue.task(task.asked_if)
-        return f"asked only where {named.name if named else task.asked_if} is PRESENT; it is {earlier.verdict}"
-
-    def _why_no_clip(self, task: AnyTask, clips: Sequence[EmbeddedClip]) -> str:
-        views = [self._catalogue.view(view_id) for view_id in task.views]
-        wanted = ", ".join(view.name for view in views if view is not None)
-        seen = counted((clip.view.name for clip in clips if clip.view is not None), most=5)
-        return f"no clip shows a view that may answer this: {wanted}; seen: {seen}"
 
 
 def load(pack: ModelPack, surroundings: Surroundings) -> EchoClipModel:
@@ -251,7 +235,3 @@ def _text_embedder(pack: ModelPack, towers: Towers) -> str:
     """What decides every bit of a prompt's embedding but for torch's own kernels, whose differences mean nothing."""
     parts = (text_tower_of(pack), str(towers.precision), towers.device.type, version("open_clip_torch"))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def _abstained(task: AnyTask, reason: str) -> TaskResult:
-    return TaskResult(task_id=task.id, verdict=Verdict.ABSTAINED, reason=reason, method=METHOD)

@@ -70,7 +70,8 @@ class PromptCache:
                 known |= _read_file(file)
                 os.utime(file)  # it is in use
             except (SafetensorError, KeyError, ValueError):
-                file.unlink(missing_ok=True)
+                with suppress(OSError):  # of a folder that is only to be read, it stays
+                    file.unlink()
             except OSError:  # another process has just removed it, or it is not ours to read
                 continue
         return known

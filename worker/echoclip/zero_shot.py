@@ -1,7 +1,6 @@
 """How cosines of frames and prompts become a score, a number or a class (Christensen et al., Nature Medicine 2024).
 
-All clips of a study at once: their frames lie one after the other, and `ClipFrames.clip` says whose each is, so that
-clips of any lengths are one matrix and no frame is padded.
+All clips of a study at once, as `worker.aggregation.ClipFrames` has them.
 
 Cosines are computed in float64 and rounded to float32. So the same embeddings have the same cosines on every machine,
 and whatever else is in the batch; and the same prompt twice has the same cosine twice, which a product in float32 does
@@ -13,39 +12,14 @@ published how EchoCLIP grades.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 from torch import Tensor
 
+from worker.aggregation import ClipFrames
+
 TOP_FRACTION = 0.2
 """The part of the averaged ranking whose median is the estimate (the published evaluation code)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClipFrames:
-    """The frames of several clips, one after the other."""
-
-    embeddings: Tensor
-    """float32 [F, D], L2-normalised."""
-    clip: Tensor
-    """int64 [F]: the number of the clip, from 0, that each frame is of."""
-    counts: Tensor
-    """int64 [C]: how many frames each clip has, at least 1."""
-
-    @classmethod
-    def of(cls, clips: Sequence[Tensor]) -> Self:
-        """From the frame embeddings of each clip, float32 [T, D]; at least one clip, T at least 1 and its own."""
-        counts = torch.tensor([len(clip) for clip in clips])
-        return cls(
-            embeddings=torch.cat(list(clips)), clip=torch.arange(len(clips)).repeat_interleave(counts), counts=counts
-        )
-
-    def mean_by_clip(self, of_frames: Tensor) -> Tensor:
-        """The mean of each clip's frames: [F, ...] of any type to float64 [C, ...]."""
-        sums = torch.zeros(len(self.counts), *of_frames.shape[1:], dtype=torch.float64)
-        sums.index_add_(0, self.clip, of_frames.to(torch.float64))
-        return sums / self.counts.reshape(-1, *[1] * (of_frames.dim() - 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +83,12 @@ def class_cosines(frames: ClipFrames, found: Tensor, prompts_of_class: Sequence[
     of_classes = found.to(torch.float64).split(list(prompts_of_class), dim=1)
     of_frames = torch.stack([of_class.mean(dim=1) for of_class in of_classes], dim=1)
     return Said(frames=of_frames, clips=frames.mean_by_clip(of_frames))
+
+
+def leads(nearness: Tensor) -> Tensor:
+    """By how much the nearest class leads the next, as a cosine: [..., K] to [...], 0 or more."""
+    first, second = nearness.topk(2, dim=-1).values.unbind(dim=-1)
+    return first - second
 
 
 def severities(frames: ClipFrames, of_classes: Said, logit_scale: float) -> Said:

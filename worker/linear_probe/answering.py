@@ -1,4 +1,4 @@
-"""What a head says of the clips of a study: of each clip, of each frame, and of them all.
+"""What a head says of the clips of a study: of each frame, of each clip, and of them all.
 
 Binary: a head gives log-odds. The study's are the mean of its clips'; the score is the probability that the logistic
 map of the head makes of them, 0..1. Classes: the mean of the clips' log-odds gives probabilities; of ordered classes
@@ -8,11 +8,11 @@ Regression: each clip gives a number, the study's is their lower median, as in z
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median_low
 
 import torch
 from torch import Tensor
 
+from worker.aggregation import median_of
 from worker.linear_probe.head import Head
 
 
@@ -32,6 +32,7 @@ class Decider:
 
     head: Head
     threshold: float | None = None
+    """Binary, and classes without an order."""
     cut_points: tuple[float, ...] | None = None
     """Without any, an ordered answer has a score, and no class."""
 
@@ -63,14 +64,15 @@ class Decider:
         """What it says of a study with these clips: each [T, D]."""
         decisions = self.decisions(clips)
         if self.head.answers.kind == "regression":
-            return Said(value=median_low(decisions[:, 0].tolist()))
+            return Said(value=median_of(decisions[:, 0], range(len(decisions))))
         return self.say(decisions.mean(dim=0, keepdim=True))[0]
 
-    def alike(self, one: Said, other: Said) -> bool:
-        """Whether two answers come to the same."""
-        if self.threshold is not None:
-            return (one.value > self.threshold) == (other.value > self.threshold)
-        return one.outcome == other.outcome
+    def sides(self, said: Sequence[Said]) -> Tensor:
+        """What each answer comes to, int64 [N]: the side of the threshold, or the class; -1 where there is neither."""
+        if self.head.answers.kind == "binary":
+            above = [-1 if self.threshold is None else int(one.value > self.threshold) for one in said]
+            return torch.tensor(above)
+        return torch.tensor([-1 if one.outcome is None else one.outcome for one in said])
 
 
 def clip_embeddings(clips: Sequence[Tensor]) -> Tensor:
@@ -82,16 +84,3 @@ def clip_embeddings(clips: Sequence[Tensor]) -> Tensor:
 def study_embedding(clips: Sequence[Tensor]) -> Tensor:
     """The mean of the clips, every clip weighing the same, of length 1: [D]. What a head is trained on."""
     return torch.nn.functional.normalize(torch.stack([frames.mean(dim=0) for frames in clips]).mean(dim=0), dim=0)
-
-
-def spread(of_clips: Sequence[Sequence[Said]]) -> float:
-    """The standard deviation of what the frames say, every clip weighing the same."""
-    values = [torch.tensor([said.value for said in frames], dtype=torch.float64) for frames in of_clips]
-    mean = torch.stack([frames.mean() for frames in values]).mean()
-    return float(torch.stack([((frames - mean) ** 2).mean() for frames in values]).mean().sqrt())
-
-
-def agreement(decider: Decider, answer: Said, of_clips: Sequence[Sequence[Said]]) -> float:
-    """The share of frames that alone give the answer, every clip weighing the same: 0..1."""
-    shares = [sum(decider.alike(answer, said) for said in frames) / len(frames) for frames in of_clips]
-    return sum(shares) / len(shares)

@@ -20,6 +20,8 @@ from config.clinical_tasks import IDENTIFIER, AnyTask, ClassTask, Entry
 from config.errors import ModelPackError
 from config.whole_files import write_durably
 
+LINEAR_PROBE = "linear-probe"
+"""The kind of the packs of heads."""
 DESCRIPTION = "head.json"
 NUMBERS = "head.safetensors"
 
@@ -40,6 +42,8 @@ class Training(Entry):
     catalogue_digest: Sha256
     truth_sha256: Sha256
     """Of the file of cases."""
+    studies: tuple[Sha256, ...] = ()
+    """`study_digest` of each study, ascending. A pack may be passed on, and UIDs find a patient."""
     cases: int
     patients: int
     cases_of: dict[str, int]
@@ -51,6 +55,11 @@ class Training(Entry):
     software_version: str
     metrics: dict[str, Metric]
     """Of cases that the head had not seen."""
+
+
+def study_digest(study_instance_uid: str) -> str:
+    """SHA-256 of a Study Instance UID."""
+    return hashlib.sha256(study_instance_uid.encode()).hexdigest()
 
 
 class Answers(Entry):
@@ -74,7 +83,8 @@ class HeadDescription(Entry):
     format: Literal[1]
     answers: Answers
     threshold: Annotated[float, Field(ge=0, le=1)] | None = None
-    """Binary: a probability strictly above it is PRESENT."""
+    """Binary: a probability strictly above it is PRESENT. Classes without an order: strictly above it the most likely
+    one is the answer, and else there is none."""
     cut_points: tuple[float, ...] | None = None
     """Ordered classes: on the severity score."""
     training: Training
@@ -82,8 +92,10 @@ class HeadDescription(Entry):
     @model_validator(mode="after")
     def _can_answer(self) -> Self:
         kind, classes = self.answers.kind, len(self.answers.classes)
-        if (kind == "binary") != (self.threshold is not None and self.answers.probability is not None):
-            raise ValueError("threshold and probability go with the kind binary, and with no other")
+        if (kind == "binary") != (self.answers.probability is not None):
+            raise ValueError("probability goes with the kind binary, and with no other")
+        if (kind == "binary" or (kind == "class" and not self.answers.ordered)) != (self.threshold is not None):
+            raise ValueError("a threshold goes with the kind binary and with classes without an order, and no other")
         if (kind == "class") != (classes > 1):
             raise ValueError("two classes or more go with the kind class, and with no other")
         if (len(self.cut_points) if self.cut_points else 0) != (classes - 1 if self.answers.ordered else 0):

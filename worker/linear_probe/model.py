@@ -7,23 +7,23 @@ and the views, to its base. It shows that another kind of model is a pack, and n
 from collections.abc import Sequence
 from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from config.calibration import Calibration, TaskCalibration, site_calibration
 from config.catalogue import Catalogue
-from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, RegressionTask
+from config.clinical_tasks import BinaryTask, ClassTask, RegressionTask
 from config.errors import ModelPackError
-from db.runs import ClipAnswer, ModelIdentity, TaskResult, Verdict
-from worker.linear_probe.answering import Decider, Said, agreement, spread
-from worker.linear_probe.head import TrainedHead, read_head
-from worker.models import EmbeddedClip, Frames, StudyModel, Surroundings
+from db.runs import LINEAR_PROBE_METHOD, ClipAnswer, ModelIdentity, TaskResult, Verdict
+from worker.abstaining import abstained, why_not_asked, why_not_reported, why_unanswered
+from worker.aggregation import ClipFrames, share_of, shares_of, spread_of, spreads_of
+from worker.linear_probe.answering import Decider, Said
+from worker.linear_probe.head import TrainedHead, read_head, study_digest
+from worker.models import EmbeddedClip, Frames, StudyModel, Surroundings, TrainedOnCases
 from worker.packs.folder import ModelPack
 from worker.packs.installed import resolve_base
 from worker.packs.kinds import load_model
 from worker.views import ViewClassifier
-
-METHOD = "linear probe"
-"""`TaskResult.method`: the score of a finding is then a probability, and no cosine."""
 
 
 def load(pack: ModelPack, surroundings: Surroundings) -> StudyModel:
@@ -88,10 +88,13 @@ class LinearProbe:
         self.identity = identity
         self._base = base
         self._head = head
-        self._task = head.require_task(catalogue.task(head.answers.task_id))
+        self._trained_on = frozenset(training.studies)
+        self._catalogue = catalogue
+        asked = head.require_task(catalogue.task(head.answers.task_id))
+        self._task = asked.model_copy(update={"views": head.answers.views})  # whose clips it was trained on
         self._asked_if_mine = {task.id: task for task in catalogue.tasks if task.asked_if == self._task.id}
-        asked = {"embedder": base.embedder, "prompts_digest": head.digest, "profile": profile}
-        found = None if calibration is None else calibration.holding_for(self._task.id, **asked)
+        made_with = {"embedder": base.embedder, "prompts_digest": head.digest, "profile": profile}
+        found = None if calibration is None else calibration.holding_for(self._task.id, **made_with)
         self._decider = _decider(trained, found)
         self._decided_by = calibration.digest if calibration is not None and found is not None else None
 
@@ -119,6 +122,12 @@ class LinearProbe:
         """See `StudyModel`."""
         return self._head.digest if task_id == self._task.id else self._base.wording_digest(task_id)
 
+    def was_trained_on(self, study_instance_uid: str, task_id: str) -> bool:
+        """See `TrainedOnCases`."""
+        if task_id == self._task.id:
+            return study_digest(study_instance_uid) in self._trained_on
+        return isinstance(self._base, TrainedOnCases) and self._base.was_trained_on(study_instance_uid, task_id)
+
     def embed(self, clips: Sequence[Frames]) -> list[Tensor]:
         """See `StudyModel`."""
         return self._base.embed(clips)
@@ -136,62 +145,80 @@ class LinearProbe:
     def _below(self, mine: TaskResult, result: TaskResult) -> TaskResult:
         """The base's answer, but for a task that is asked only where this head says PRESENT."""
         task = self._asked_if_mine.get(result.task_id)
-        if task is None or mine.verdict is Verdict.PRESENT:
-            return result
-        return _abstained(task, f"asked only where {self._task.name} is PRESENT; it is {mine.verdict}")
+        why = None if task is None else why_not_asked(task, {mine.task_id: mine}, self._catalogue)
+        return result if task is None or why is None else abstained(task, why, method=LINEAR_PROBE_METHOD)
 
     def _answer(self, clips: Sequence[EmbeddedClip], others: dict[str, TaskResult]) -> TaskResult:
         task = self._task
-        above = others.get(task.asked_if or "")
-        if above is not None and above.verdict is not Verdict.PRESENT:
-            return _abstained(task, f"asked only where {above.task_id} is PRESENT: it is {above.verdict}")
-        used = [clip for clip in clips if clip.may_answer(self._head.answers.views)]
-        if not used:
-            return _abstained(task, "no usable clip" if not clips else "no clip shows a view that may answer this")
-        frames = [self._decider.say(self._head(clip.embeddings)) for clip in used]
+        why = why_unanswered(task, clips, others, self._catalogue)
+        if why is not None:
+            return abstained(task, why, method=LINEAR_PROBE_METHOD)
+        used = [clip for clip in clips if clip.may_answer(task.views)]
+        frames, all_of_them = ClipFrames.of([clip.embeddings for clip in used]), range(len(used))
+        alone = self._decider.say(self._head(frames.embeddings))
+        answers = self._clip_answers(used, frames, alone)
         study = self._decider.study([clip.embeddings for clip in used])
-        if isinstance(task, RegressionTask) and not _is_reportable(task, study.value):
-            return _abstained(task, f"the estimate {study.value:.4g} is outside of what is reported")
-        return self._result(
-            study,
-            spread=None if isinstance(task, ClassTask) else spread(frames),
-            agreement=None if isinstance(task, RegressionTask) else agreement(self._decider, study, frames),
-            clips=tuple(self._clip_answer(clip, said) for clip, said in zip(used, frames, strict=True)),
-        )
-
-    def _clip_answer(self, clip: EmbeddedClip, frames: Sequence[Said]) -> ClipAnswer:
-        said = self._decider.study([clip.embeddings])
-        return ClipAnswer(
-            sop_instance_uid=clip.sop_instance_uid,
-            value=said.value,
-            outcome=self._class_id(said),
-            spread=None if isinstance(self._task, ClassTask) else spread([frames]),
-            agreement=None if isinstance(self._task, RegressionTask) else agreement(self._decider, said, [frames]),
-        )
-
-    def _result(
-        self, study: Said, *, spread: float | None, agreement: float | None, clips: tuple[ClipAnswer, ...]
-    ) -> TaskResult:
-        threshold = self._decider.threshold
-        verdict = Verdict.MEASURED if isinstance(self._task, RegressionTask) else Verdict.CLASSIFIED
-        if isinstance(self._task, BinaryTask) and threshold is not None:
-            verdict = Verdict.PRESENT if study.value > threshold else Verdict.ABSENT
-        is_measured = verdict is Verdict.MEASURED
+        verdict, why = self._verdict(study)
+        is_number = isinstance(task, RegressionTask)
+        if is_number and why is not None:
+            return abstained(task, why, method=LINEAR_PROBE_METHOD, clips=answers)
+        agree = self._decider.sides(alone) == self._decider.sides([study])
         return TaskResult(
-            task_id=self._task.id,
+            task_id=task.id,
             verdict=verdict,
-            value=study.value if is_measured else None,
-            score=None if is_measured else study.value,
-            threshold=threshold,
+            value=study.value if is_number else None,
+            score=None if is_number else study.value,
+            threshold=self._decider.threshold,
             outcome=self._class_id(study),
-            spread=spread,
-            agreement=agreement,
-            method=METHOD,
-            clips=clips,
+            spread=None if isinstance(task, ClassTask) else spread_of(frames, _values(alone), all_of_them),
+            agreement=None if is_number or why is not None else share_of(frames, agree, all_of_them),
+            reason=why,
+            method=LINEAR_PROBE_METHOD,
+            clips=answers,
+        )
+
+    def _clip_answers(
+        self, used: Sequence[EmbeddedClip], frames: ClipFrames, alone: Sequence[Said]
+    ) -> tuple[ClipAnswer, ...]:
+        """What it says of each clip by itself, from what it says of each frame."""
+        of_clips = [self._decider.study([clip.embeddings]) for clip in used]
+        spreads = None if isinstance(self._task, ClassTask) else spreads_of(frames, _values(alone))
+        shares = None
+        if not isinstance(self._task, RegressionTask):
+            shares = shares_of(frames, self._decider.sides(alone), self._decider.sides(of_clips))
+        return tuple(
+            ClipAnswer(
+                sop_instance_uid=clip.sop_instance_uid,
+                value=said.value,
+                outcome=self._class_id(said),
+                spread=None if spreads is None else float(spreads[number]),
+                agreement=None if shares is None else float(shares[number]),
+            )
+            for number, (clip, said) in enumerate(zip(used, of_clips, strict=True))
+        )
+
+    def _verdict(self, study: Said) -> tuple[Verdict, str | None]:
+        """What comes of what the head says of the study; and why, where it is no answer."""
+        task, threshold = self._task, self._decider.threshold
+        if isinstance(task, RegressionTask):
+            why = why_not_reported(task, study.value)
+            return (Verdict.MEASURED if why is None else Verdict.ABSTAINED), why
+        is_above = threshold is None or study.value > threshold
+        if isinstance(task, BinaryTask):
+            return (Verdict.PRESENT if is_above else Verdict.ABSENT), None
+        if is_above:
+            return Verdict.CLASSIFIED, None
+        return Verdict.ABSTAINED, (
+            f"the most likely class, {self._class_id(study)}, has a probability of {study.value:.2f}: more than "
+            f"{threshold:.2f} is needed"
         )
 
     def _class_id(self, said: Said) -> str | None:
         return None if said.outcome is None else self._head.answers.classes[said.outcome]
+
+
+def _values(said: Sequence[Said]) -> Tensor:
+    return torch.tensor([one.value for one in said], dtype=torch.float64)
 
 
 def _asked_anyhow(catalogue: Catalogue, task_id: str) -> Catalogue:
@@ -206,11 +233,3 @@ def _decider(trained: TrainedHead, found: TaskCalibration | None) -> Decider:
     threshold = found.threshold if found and found.threshold is not None else trained.description.threshold
     cut_points = found.cut_points if found and found.cut_points else trained.description.cut_points
     return Decider(head=trained.head, threshold=threshold, cut_points=cut_points)
-
-
-def _is_reportable(task: RegressionTask, value: float) -> bool:
-    return task.reportable is None or task.reportable.first <= value <= task.reportable.last
-
-
-def _abstained(task: AnyTask, reason: str) -> TaskResult:
-    return TaskResult(task_id=task.id, verdict=Verdict.ABSTAINED, reason=reason, method=METHOD)

@@ -12,10 +12,9 @@ from pathlib import Path
 from config.labels import ModelLabel, weakest
 from db.runs import ModelIdentity
 from worker.calibration.making import write_findings
+from worker.linear_probe.head import LINEAR_PROBE
 from worker.linear_probe.training import Trained
 from worker.packs.manifest import Base, Licence, write_manifest
-
-KIND = "linear-probe"
 
 
 def label_of(base: ModelIdentity) -> ModelLabel:
@@ -44,7 +43,7 @@ def write_pack(
     write_findings(folder, [trained.findings], title=title, facts=facts, notes=notes)
     write_manifest(
         folder,
-        kind=KIND,
+        kind=LINEAR_PROBE,
         name=name,
         version=f"{trained.head.description.training.trained_at:%Y-%m-%d}",
         family=base.family,

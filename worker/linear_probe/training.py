@@ -25,7 +25,15 @@ from worker.calibration.thresholds import Floats, ThresholdRule
 from worker.embeddings import read_embeddings
 from worker.linear_probe.answering import Decider, study_embedding
 from worker.linear_probe.fitting import LinearModel, fit, strata
-from worker.linear_probe.head import Head, HeadDescription, LogisticMap, TrainedHead, Training, answers_of
+from worker.linear_probe.head import (
+    Head,
+    HeadDescription,
+    LogisticMap,
+    TrainedHead,
+    Training,
+    answers_of,
+    study_digest,
+)
 from worker.views import counted
 
 _LEAST_SLOPE = 1e-3
@@ -206,6 +214,7 @@ def _training(
         preprocessing_profile=source.profile,
         catalogue_digest=source.catalogue.digest,
         truth_sha256=read.sha256,
+        studies=tuple(sorted(study_digest(case.study_instance_uid) for case in findings.cases.scored)),
         cases=len(findings.cases.scored),
         patients=len(set(findings.cases.groups)),
         cases_of=dict(chosen),

@@ -3,6 +3,7 @@
 A download's files have several names in the wild; here they get those of a pack (`worker.packs.manifest`).
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,12 @@ from worker.packs.manifest import (
 DOWNLOADED_WEIGHTS = (WEIGHTS, "model.safetensors", "open_clip_pytorch_model.bin", "pytorch_model.bin")
 """In the order of preference."""
 OPTIONAL = (PROMPTS, VOCABULARY, WORDPIECE, RULES, CALIBRATION)
+_OPTIONS = {
+    "name": (r"(?s).{1,64}", "1 to 64 characters"),
+    "version": (r"(?s).{1,64}", "1 to 64 characters"),
+    "family": (r"[a-z0-9-]{1,32}", "1 to 32 small letters, digits and hyphens"),
+}
+"""What a manifest takes of what the options say."""
 LICENCE_PATTERNS = ("LICENSE*", "LICENCE*", "COPYING*")
 
 
@@ -84,7 +91,8 @@ class Source:
         Raises
         ------
         ModelPackError
-            What was chosen is not as a manifest has it.
+            What was chosen, or follows from the folder's name, is not as a manifest has it; the message names the
+            option.
         """
         licence = {"name": self.terms.name, "file": self._licence_file}
         if self.ready is not None:
@@ -101,7 +109,18 @@ class Source:
                 **self.choices.said(),
                 "files": digests,
             }
+        self._require_options(fields)
         return valid_manifest(fields, self.folder / MANIFEST)
+
+    def _require_options(self, fields: Mapping[str, object]) -> None:
+        """Before the manifest is validated: the operator has not written one, and knows the options."""
+        for option, (pattern, what) in _OPTIONS.items():
+            value = str(fields[option])
+            if re.fullmatch(pattern, value):
+                continue
+            if option in self.choices.said():
+                raise ModelPackError(f"--{option} {value!r}: must be {what}")
+            raise ModelPackError(f"{self.folder}: its {option} would be {value!r}, and must be {what}: give --{option}")
 
     @property
     def _licence_file(self) -> str | None:
@@ -115,7 +134,8 @@ def look_at_source(folder: Path, choices: Choices) -> Source:
     Raises
     ------
     ModelPackError
-        The folder is neither a pack nor a download of open_clip's files, or a download whose licence is not known.
+        The folder is neither a pack nor a download of open_clip's files, or a download whose licence is not known; or
+        an option is not as a pack has it.
     """
     if not folder.is_dir():
         raise ModelPackError(f"{folder}: no such folder")
@@ -128,7 +148,9 @@ def look_at_source(folder: Path, choices: Choices) -> Source:
         files[ready.licence.file if ready is not None and ready.licence.file else LICENCE] = choices.licence
     with_code = (each for each in (*choices.also, *([] if ready else [folder])) if _has_published_code(each))
     rules_from = None if RULES in files else next(with_code, None)
-    return Source(folder=folder, files=files, ready=ready, choices=choices, rules_from=rules_from)
+    source = Source(folder=folder, files=files, ready=ready, choices=choices, rules_from=rules_from)
+    source.manifest_for(dict.fromkeys(files, "0" * 64))  # a wrong option is said before a licence is read
+    return source
 
 
 def require_undamaged(source: Source) -> None:

@@ -9,6 +9,13 @@ import numpy as np
 from worker.phantom.heart import Heart
 from worker.phantom.ventricle import LeftVentricle
 
+APEX_CM = 2.7
+"""How far from the probe the apex of a heart of usual size is, in the apical views."""
+USUAL_RADIUS_CM = 2.4
+FURTHER_AWAY = 1.2
+"""The larger the left ventricle, the further from its apex the probe is held, so that the fan takes in the whole heart:
+cm for each of its excess radius."""
+
 
 class PhantomView(StrEnum):
     """What a synthetic clip shows; the values are view ids of the catalogue."""
@@ -91,4 +98,5 @@ def _needed_depth(heart: Heart, view: PhantomView) -> float:
         return 15.0
     atrium = max(2 * 1.12 * (heart.la_volume_ml / 4.69) ** (1 / 3), 2.2 * (heart.ra_area_cm2 / 3.46) ** 0.5)
     ventricle = LeftVentricle.of(heart, 0.0)
-    return float(max(14.5, 2.7 + 1.2 * max(0.0, ventricle.radius - 2.4) + ventricle.length + 0.9 * atrium))
+    apex = APEX_CM + FURTHER_AWAY * max(0.0, ventricle.radius - USUAL_RADIUS_CM)
+    return float(max(14.5, apex + ventricle.length + 0.9 * atrium))

@@ -2,7 +2,10 @@
 
 Sizes and their grades follow the recommendations for chamber quantification (Lang et al., J Am Soc Echocardiogr 2015;
 28:1-39, values of men, with a body surface area of 1.9 m2 where they are indexed). How the numbers go together, such as
-a large ventricle with a low ejection fraction, is plausible and made up: nothing here was fitted to patients.
+a large, round, thin-walled ventricle with a low ejection fraction, and leaflets that open less the less flows through
+them (the E point's separation from the septum; Massie et al., Am J Cardiol 1977; 39:21-26), is plausible and made up:
+nothing here was fitted to patients. A frame by itself is to tell of function, as it does in patients: EchoCLIP embeds
+single frames.
 """
 
 from bisect import bisect_right
@@ -50,6 +53,9 @@ EARLY_FILLING_S = 0.19
 ATRIAL_KICK_S = 0.12
 KICK = 0.2
 """The part of the stroke volume that atrial contraction adds."""
+NORMAL_FUNCTION = 60.0
+"""The ejection fraction, in percent, from which on leaflets open fully and nothing has remodelled."""
+LEAST_REACH = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,12 +138,22 @@ class Heart:
             return KICK
         return KICK * (1 - _rise((at - kick_begins) / ATRIAL_KICK_S))
 
-    def aortic_valve_is_open(self, phase: float) -> bool:
-        """During ejection."""
-        return PRE_EJECTION_S < (phase % 1.0) * self.beat_s < self.end_systole_s
+    @property
+    def leaflets_reach(self) -> float:
+        """How far the left heart's leaflets open, 0..1: as the flow through them lets them."""
+        return float(np.clip(self.ejection_fraction / NORMAL_FUNCTION, LEAST_REACH, 1.0))
+
+    def aortic_opening(self, phase: float) -> float:
+        """How far the aortic valve is open, 0..1: during ejection."""
+        is_open = PRE_EJECTION_S < (phase % 1.0) * self.beat_s < self.end_systole_s
+        return self.leaflets_reach if is_open else 0.0
 
     def mitral_opening(self, phase: float) -> float:
-        """How far the mitral valve is open, 0..1: wide in early filling, half closed, wide in atrial contraction."""
+        """How far the mitral valve is open, 0..1."""
+        return self.leaflets_reach * self.tricuspid_opening(phase)
+
+    def tricuspid_opening(self, phase: float) -> float:
+        """How far the valves of filling would open, 0..1: wide early, half closed, wide in atrial contraction."""
         at = (phase % 1.0) * self.beat_s
         since, until = at - self.end_systole_s, self.beat_s - at
         if since < 0 or until < 0.03:
@@ -163,14 +179,14 @@ def sample_heart(random: np.random.Generator, **fixed: Any) -> Heart:
         return float(fixed[name]) if name in fixed else float(value)
 
     ejection_fraction = drawn("ejection_fraction", random.uniform(12, 76))
-    stretched = 95 + 1.5 * max(0.0, 62 - ejection_fraction)
-    volume = drawn("end_diastolic_volume_ml", _between("lv", random.normal(stretched, 32)))
+    lost = max(0.0, NORMAL_FUNCTION - ejection_fraction)
+    volume = drawn("end_diastolic_volume_ml", _between("lv", random.normal(98 + 1.5 * lost, 28)))
     pressure = drawn("pa_pressure", 18 + random.gamma(1.7, 14))
     pressure = min(pressure, 92.0)
     rv = drawn("rv_diameter_mm", _between("rv", random.normal(34 + 0.2 * max(0.0, pressure - 25), 5.5)))
-    la = drawn("la_volume_ml", _between("la", random.normal(50 + 0.5 * max(0.0, 60 - ejection_fraction), 19)))
+    la = drawn("la_volume_ml", _between("la", random.normal(50 + 0.5 * lost, 19)))
     ra = drawn("ra_area_cm2", _between("ra", random.normal(14 + 0.6 * (rv - 34), 3.5)))
-    wider = 0.52 + 0.0011 * (volume - 110)
+    rounder = 0.5 + 0.0011 * (volume - 110) + 0.002 * lost
     return Heart(
         ejection_fraction=ejection_fraction,
         end_diastolic_volume_ml=volume,
@@ -179,8 +195,8 @@ def sample_heart(random: np.random.Generator, **fixed: Any) -> Heart:
         rv_diameter_mm=rv,
         la_volume_ml=la,
         ra_area_cm2=ra,
-        sphericity=drawn("sphericity", np.clip(random.normal(wider, 0.04), 0.45, 0.78)),
-        wall_cm=drawn("wall_cm", np.clip(random.normal(0.95, 0.12), 0.65, 1.4)),
+        sphericity=drawn("sphericity", np.clip(random.normal(rounder, 0.03), 0.42, 0.8)),
+        wall_cm=drawn("wall_cm", np.clip(random.normal(0.98 - 0.003 * lost, 0.09), 0.6, 1.4)),
         devices=frozenset(fixed["devices"]) if "devices" in fixed else _sample_devices(random),
     )
 

@@ -58,10 +58,35 @@ class Moment:
         self.la_width = (self.heart.la_volume_ml / (4 / 3 * np.pi * 1.12)) ** (1 / 3)
         self.ra_width = float(np.sqrt(self.heart.ra_area_cm2 / (np.pi * 1.1)))
         self.la_roof = systolic.length - 0.5 + 2 * 1.12 * self.la_width
+        self.la_centre = (self.left.length - 0.5 + self.la_roof) / 2
         self.ra_roof = self.tricuspid + 1.2 * self.contraction - 0.9 + 2 * 1.1 * self.ra_width
         self.la_x = max(0.0, self.la_width - self.left.annulus - 0.1)
         self.atrial_septum = min(self.la_x - self.la_width - 0.12, -self.left.annulus - 0.1)
         self.ra_x = self.atrial_septum - 0.15 - self.ra_width
+
+    @property
+    def aortic_root(self) -> tuple[float, float]:
+        """The middle of the aortic annulus."""
+        return 1.1 - self.left.annulus, self.left.length - 0.1
+
+    @property
+    def septal_hinge(self) -> float:
+        """Of the mitral valve, at its annulus: x."""
+        return 2.1 - self.left.annulus if self.plane.aorta else -self.left.annulus
+
+    @property
+    def coaptation(self) -> float:
+        """Where the mitral leaflets meet: x."""
+        return self.septal_hinge + 0.62 * (self.left.annulus - self.septal_hinge)
+
+    def left_atrium(self, picture: Slice) -> Grid:
+        """As `Slice.ellipse`."""
+        return picture.ellipse((self.la_x, self.la_centre), (self.la_width, self.la_roof - self.la_centre))
+
+    def right_atrium(self, picture: Slice) -> Grid:
+        """As `Slice.ellipse`."""
+        centre = (self.tricuspid - 0.4 + self.ra_roof) / 2
+        return picture.ellipse((self.ra_x, centre), (self.ra_width, self.ra_roof - centre))
 
     def axis(self, z: Grid) -> Grid:
         """The middle of the left ventricle's discs: x."""
@@ -118,14 +143,14 @@ def _move(picture: Slice, moment: Moment) -> None:
 
 def _paint_walls(picture: Slice, moment: Moment) -> None:
     x, z, left = picture.x, picture.z, moment.left
-    la_centre = (left.length - 0.5 + moment.la_roof) / 2
-    la = picture.ellipse((moment.la_x, la_centre), (moment.la_width, moment.la_roof - la_centre))
+    la = moment.left_atrium(picture)
     picture.paint(la < 1 + 0.2 / moment.la_width, THIN_WALL)
-    picture.paint((la >= 1 + 0.2 / moment.la_width) & (la < 1 + 0.34 / moment.la_width) & (z > la_centre), FIBROUS - 4)
+    picture.paint(
+        (la >= 1 + 0.2 / moment.la_width) & (la < 1 + 0.34 / moment.la_width) & (z > moment.la_centre), FIBROUS - 4
+    )
     if moment.plane.right_heart:
         if moment.plane.right_atrium:
-            ra_centre = (moment.tricuspid - 0.4 + moment.ra_roof) / 2
-            ra = picture.ellipse((moment.ra_x, ra_centre), (moment.ra_width, moment.ra_roof - ra_centre))
+            ra = moment.right_atrium(picture)
             picture.paint((ra < 1 + 0.2 / moment.ra_width) & (la >= 1), THIN_WALL - 1)
         free = moment.septum(z) - moment.right_depth(z)
         beside = (z > moment.right_apex - 0.4) & (z < moment.tricuspid + 0.1)
@@ -147,16 +172,14 @@ def _paint_walls(picture: Slice, moment: Moment) -> None:
 
 def _paint_cavities(picture: Slice, moment: Moment) -> None:
     x, z, left = picture.x, picture.z, moment.left
-    la_centre = (left.length - 0.5 + moment.la_roof) / 2
-    la = picture.ellipse((moment.la_x, la_centre), (moment.la_width, moment.la_roof - la_centre))
+    la = moment.left_atrium(picture)
     picture.paint((la < 1) & (z > left.length - 0.2), BLOOD)
     if moment.plane.right_heart:
         depth, septum = moment.right_depth(z), moment.septum(z)
         cavity = (x < septum) & (x > septum - depth) & (z > moment.right_apex) & (z < moment.tricuspid + 0.1)
         picture.paint(cavity, BLOOD)
         if moment.plane.right_atrium:
-            ra_centre = (moment.tricuspid - 0.4 + moment.ra_roof) / 2
-            ra = picture.ellipse((moment.ra_x, ra_centre), (moment.ra_width, moment.ra_roof - ra_centre))
+            ra = moment.right_atrium(picture)
             picture.paint((ra < 1) & (z > moment.tricuspid - 0.1) & (x < moment.atrial_septum - 0.12), BLOOD)
             apart = (x < septum - 0.3) & (x > septum - moment.right_width + 0.25)
             picture.paint(apart & (np.abs(z - moment.tricuspid) < 0.7) & (x < moment.atrial_septum - 0.15), BLOOD)
@@ -176,27 +199,24 @@ def _paint_cavities(picture: Slice, moment: Moment) -> None:
 
 
 def _paint_aorta(picture: Slice, moment: Moment) -> None:
-    left = moment.left
-    root = (1.1 - left.annulus, left.length - 0.1)
+    root = moment.aortic_root
     end = (root[0] - 0.9, root[1] + 3.6)
     picture.stroke((root, end), 2.9, MUSCLE + 5)
     outflow = (root[0] + 0.3, root[1] - 1.2)
     picture.stroke((outflow, root, end), 2.25, BLOOD)
     if {Device.TAVR, Device.IMPELLA} & moment.heart.devices:
         return
-    is_open = moment.heart.aortic_valve_is_open(moment.phase)
+    opening = moment.heart.aortic_opening(moment.phase)
     for side in (-1, 1):
         hinge = (root[0] + side * 1.1, root[1] + 0.2)
-        tip = (root[0] + side * (0.95 if is_open else 0.05) - 0.25, root[1] + (1.2 if is_open else 0.8))
+        tip = (root[0] + side * (0.05 + 0.9 * opening) - 0.25, root[1] + 0.8 + 0.4 * opening)
         picture.stroke((hinge, tip), 0.12, LEAFLET)
 
 
 def _paint_valves(picture: Slice, moment: Moment) -> None:
     left, opening = moment.left, moment.heart.mitral_opening(moment.phase)
-    septal = 2.1 - left.annulus if moment.plane.aorta else -left.annulus
-    hinges = ((septal, left.length), (left.annulus, left.length))
-    width = hinges[1][0] - hinges[0][0]
-    meets = hinges[0][0] + 0.62 * width
+    hinges = ((moment.septal_hinge, left.length), (left.annulus, left.length))
+    width, meets = left.annulus - moment.septal_hinge, moment.coaptation
     if Device.MITRACLIP in moment.heart.devices:
         # The clip holds the leaflets' edges together: two openings remain beside it.
         tip = (meets, left.length - 0.85)
@@ -212,6 +232,7 @@ def _paint_valves(picture: Slice, moment: Moment) -> None:
         outer = -left.annulus - left.wall - moment.right_width + 0.2
         inner = min(moment.atrial_septum, -left.annulus - 0.3)
         meets = (outer + inner) / 2
+        opening = moment.heart.tricuspid_opening(moment.phase)
         for hinge_x in (outer, inner):
             side = float(np.sign(hinge_x - meets))
             tip = (meets + side * opening * 0.75 * abs(hinge_x - meets), moment.tricuspid - 0.4 - 0.9 * opening)
@@ -231,9 +252,8 @@ def _paint_devices(picture: Slice, moment: Moment) -> None:
             tip=(apex_x, apex_z),
         )
     if Device.MITRACLIP in devices:
-        septal = 2.1 - left.annulus if plane.aorta else -left.annulus
-        draw_clip(picture, (septal + 0.62 * (left.annulus - septal), left.length - 0.8))
-    root = (1.1 - left.annulus, left.length - 0.1)
+        draw_clip(picture, (moment.coaptation, left.length - 0.8))
+    root = moment.aortic_root
     if Device.TAVR in devices and plane.aorta:
         draw_stent(picture, root, (root[0] - 0.42, root[1] + 1.7))
     if Device.IMPELLA in devices:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from worker.phantom.acquisition import Acquisition, PhantomView
+from worker.phantom.acquisition import APEX_CM, FURTHER_AWAY, USUAL_RADIUS_CM, Acquisition, PhantomView
 from worker.phantom.heart import Heart
 from worker.phantom.long_axis import Plane, paint_long_axis
 from worker.phantom.other_slices import paint_abdomen, paint_short_axis
@@ -31,8 +31,8 @@ class Placement:
 
 
 PLACEMENTS = {
-    PhantomView.APICAL_FOUR_CHAMBER: Placement(plane=Plane(), apex=(-0.1, 2.7), turn_deg=7),
-    PhantomView.APICAL_FIVE_CHAMBER: Placement(plane=Plane(aorta=True), apex=(-0.2, 2.7), turn_deg=9),
+    PhantomView.APICAL_FOUR_CHAMBER: Placement(plane=Plane(), apex=(-0.1, APEX_CM), turn_deg=7),
+    PhantomView.APICAL_FIVE_CHAMBER: Placement(plane=Plane(aorta=True), apex=(-0.2, APEX_CM), turn_deg=9),
     PhantomView.APICAL_TWO_CHAMBER: Placement(plane=Plane(right_heart=False), apex=(-0.2, 2.6), turn_deg=3),
     PhantomView.PARASTERNAL_LONG_AXIS: Placement(
         plane=Plane(right_atrium=False, right_width=0.65, aorta=True), apex=(-6.2, 6.6), turn_deg=82, mirrored=True
@@ -40,11 +40,8 @@ PLACEMENTS = {
     PhantomView.SUBCOSTAL: Placement(plane=Plane(), apex=(4.6, 8.6), turn_deg=-68, around=LIVER),
 }
 
-USUAL_RADIUS_CM = 2.4
 CENTRING = 0.29
 """The larger the heart, the further right a sonographer puts the left ventricle: cm for each of its excess width."""
-FURTHER_AWAY = 1.2
-"""And the further from its apex the probe is held, so that the fan takes in both: likewise."""
 
 
 def slice_at(heart: Heart, acquisition: Acquisition, phase: float, x: Grid, z: Grid) -> Slice:

@@ -189,10 +189,12 @@ def _require_numbers(model: StudyModel, study: StudyClips, embeddings: Sequence[
 
 
 def _load(context: WorkerContext, clip: PreparedClip) -> Frames:
+    """Only a file that is missing or damaged is a fault that stays; another OSError, as of a share, may pass."""
     try:
         frames: Frames = np.load(context.spool.absolute(clip.tensor_path or ""), mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (FileNotFoundError, ValueError, EOFError) as error:
+        what = "missing" if isinstance(error, FileNotFoundError) else "damaged"
         raise ClipError(
-            f"the prepared frames of instance {clip.sop_instance_uid} are gone: requeue the study with --step prepare"
+            f"the prepared frames of instance {clip.sop_instance_uid} are {what}: requeue the study with --step prepare"
         ) from error
     return frames

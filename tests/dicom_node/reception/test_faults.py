@@ -80,6 +80,8 @@ def test_killed_at_random_moments_nothing_acknowledged_is_missing(
         receiver.kill()
         sender.join(30)
         assert not sender.is_alive()
+    # What was written to a moment ago may be another process': only what is older is swept.
+    wait_until(lambda: _all_older_than(data / "spool/incoming", 0.5), 10, "the halves to be old enough")
     receiver.start()
     receiver.stop()
     assert KILLS < len(acknowledged) < KILLS * 6, "the kills were to fall into the transfers"
@@ -90,6 +92,10 @@ def test_killed_at_random_moments_nothing_acknowledged_is_missing(
     studies = register_all(data, monkeypatch)
     assert set(studies.values()) == {1}
     assert len(studies) == len(kept)
+
+
+def _all_older_than(folder: Path, seconds: float) -> bool:
+    return all(time.time() - file.stat().st_mtime > seconds for file in folder.iterdir())
 
 
 def _send(port: int, files: list[Path], acknowledged: list[Path]) -> None:

@@ -1,11 +1,14 @@
 """One answer in words, as a cardiologist would read it."""
 
+from dataclasses import replace
+
 import pytest
 
 from config.catalogue import load_catalogue
 from config.clinical_tasks import AnyTask
 from db.runs import ClipAnswer, TaskResult, Verdict
 from dicom_node.report.answers import brief, confidence, explanation, in_reading_order, most_like
+from dicom_node.report.codes import SCORES
 
 NO_WITNESSES = "frames of one clip are no independent witnesses."
 
@@ -60,9 +63,18 @@ LOOKS = TaskResult(
             f"answer; {NO_WITNESSES}",
         ),
         (
+            replace(PRESENT, reason="the threshold was measured with other frames"),
+            "Similarity, clip by clip: 0.3100; the threshold is 0.298. The threshold was measured with other frames. "
+            f"83 % of the frames, each alone, give this answer; {NO_WITNESSES}",
+        ),
+        (
             GRADED,
             "1.8 on the scale from 0 (none) to 3 (severe). Clip by clip: moderate, severe. 100 % of the frames, each "
             f"alone, give this answer; {NO_WITNESSES}",
+        ),
+        (
+            replace(POSITION, reason="the cut points were measured with other frames"),
+            "Clip by clip: too deep in the left ventricle. The cut points were measured with other frames.",
         ),
         (POSITION, "Clip by clip: too deep in the left ventricle."),
         (
@@ -79,7 +91,18 @@ LOOKS = TaskResult(
             "Not answered: no clip of a view that may answer.",
         ),
     ],
-    ids=["estimate", "pressure", "finding", "grade", "position", "looks", "uncalibrated", "abstained"],
+    ids=[
+        "estimate",
+        "pressure",
+        "finding",
+        "finding of other frames",
+        "grade",
+        "position of other frames",
+        "position",
+        "looks",
+        "uncalibrated",
+        "abstained",
+    ],
 )
 def test_how_an_answer_came_about_is_said_in_plain_words(result: TaskResult, said: str) -> None:
     assert explanation(result, task(result.task_id)) == said
@@ -112,3 +135,15 @@ def test_answers_are_read_before_what_has_none() -> None:
     abstained = TaskResult(task_id="tavr", verdict=Verdict.ABSTAINED, reason="none")
     ordered = in_reading_order([LOOKS, MEASURED, abstained, PRESENT])
     assert ordered == [MEASURED, PRESENT, abstained, LOOKS]
+
+
+@pytest.mark.parametrize(
+    ("method", "word"),
+    [("zero-shot", "Similarity"), (None, "Similarity"), ("linear probe", "Probability"), ("somebody's own", "Score")],
+)
+def test_a_findings_number_is_called_what_it_is(method: str | None, word: str) -> None:
+    result = TaskResult(
+        task_id="pacemaker", verdict=Verdict.PRESENT, score=0.9, threshold=0.5, method=method, clips=clips((0.9, None))
+    )
+    assert explanation(result, task("pacemaker")).startswith(f"{word}, clip by clip: 0.9000; the threshold is 0.5.")
+    assert SCORES[result.score_kind].value == word.upper()

@@ -116,19 +116,77 @@ def test_ordered_classes_get_cut_points(catalogue: Catalogue) -> None:
     assert [question.name for question in found.questions] == ["worse than none", "worse than mild"]
 
 
-def test_classes_without_an_order_are_only_compared_with_the_truth(catalogue: Catalogue) -> None:
+def places(number: int, share_right: float, apart: float, seed: int = 0) -> dict[str, np.ndarray]:
+    """Cases of two classes: the nearest is right in this share of them, and leads by so much more where it is."""
+    generator = np.random.default_rng(seed)
+    truths = np.arange(number) % 2
+    right = generator.random(number) < share_right
+    leads = np.abs(generator.normal(0.01, 0.004, number)) + apart * right
+    return {"truths": truths, "scores": leads, "outcomes": np.where(right, truths, 1 - truths)}
+
+
+def test_classes_without_an_order_get_the_lead_above_which_the_nearest_is_to_be_believed(catalogue: Catalogue) -> None:
+    given = places(200, 0.6, apart=0.03)
+    found = judge(cases_of(catalogue, "place", **given), ThresholdRule(), source="cases.csv")
+    made = found.calibration
+    assert made is not None
+    assert (made.rule, made.cut_points) == ("f1", None)
+    assert made.threshold == pytest.approx(0.025, abs=0.008)
+    assert made.cases_of == {"left": 100, "right": 100}
+    assert made.metrics["accuracy"].value > 0.97
+    assert made.metrics["share answered"].value == pytest.approx(0.6, abs=0.1)
+    (question,) = found.questions
+    assert question.name == "the nearest class is right"
+    assert question.area_under_curve.value > 0.98
+    table = found.confusion
+    assert table is not None
+    answered = given["scores"] > made.threshold
+    assert table[:, 2].sum() == (~answered).sum()
+    assert table[0, 0] + table[1, 1] == (answered & (given["truths"] == given["outcomes"])).sum()
+    text = report([found], title="Calibration", facts={})
+    assert "| truth \\ answer (apparent) | left | right | no answer |" in text
+
+
+def test_a_lead_that_keeps_a_share_of_the_right_answers_can_be_asked_for(catalogue: Catalogue) -> None:
+    given = places(200, 0.6, apart=0.005)
+    found = judge(cases_of(catalogue, "place", **given), ThresholdRule(name="sensitivity", at_least=0.8), source="x")
+    assert found.calibration is not None
+    right = given["truths"] == given["outcomes"]
+    kept = (given["scores"] > found.calibration.threshold)[right].mean()
+    assert 0.8 <= kept < 0.82
+
+
+def test_a_lead_that_tells_nothing_does_not_flatter(catalogue: Catalogue) -> None:
+    """Of two classes the nearest one is right by chance in half: no lead makes that better."""
+    for seed in range(3):
+        found = judge(cases_of(catalogue, "place", **places(120, 0.5, 0.0, seed)), ThresholdRule(), source="x")
+        assert found.cross_validated["accuracy"].value < 0.6
+        assert "what is answered may be right no more often than by chance" in found.warnings
+        assert "the nearest class is right: the AUC may be 0.5, as of a score that tells nothing" in found.warnings
+
+
+def test_where_the_nearest_class_is_hardly_ever_wrong_every_one_is_an_answer(catalogue: Catalogue) -> None:
     truths = np.arange(40) % 2
     outcomes = np.where(np.arange(40) < 4, 1 - truths, truths)
     cases = cases_of(catalogue, "place", truths, np.ones(40), outcomes=outcomes)
     found = judge(cases, ThresholdRule(), source="cases.csv")
     assert found.calibration is not None
-    assert (found.calibration.rule, found.calibration.threshold, found.calibration.cut_points) == (
-        "nearest",
-        None,
-        None,
-    )
+    assert found.calibration.threshold == 0
+    assert "4 of 40 cases were wrong" in found.calibration.origin
+    assert (found.cross_validated, found.questions) == ({}, ())
     assert found.apparent["accuracy"].value == pytest.approx(0.9)
     assert found.apparent["kappa"].value == pytest.approx(0.8)
+    assert found.apparent["share answered"].value == 1
+
+
+def test_where_the_nearest_class_is_hardly_ever_right_nothing_is_calibrated(catalogue: Catalogue) -> None:
+    truths = np.arange(40) % 2
+    outcomes = np.where(np.arange(40) < 4, truths, 1 - truths)
+    cases = cases_of(catalogue, "place", truths, np.linspace(0, 1, 40), outcomes=outcomes)
+    with pytest.raises(
+        CalibrationError, match="place: 4 scored cases that are of the nearest class, of 4 patients: at least 10"
+    ):
+        judge(cases, ThresholdRule(), source="cases.csv")
 
 
 def test_a_measurement_is_compared_with_the_truth_and_nothing_is_put_to_use(catalogue: Catalogue) -> None:
@@ -142,10 +200,14 @@ def test_a_measurement_is_compared_with_the_truth_and_nothing_is_put_to_use(cata
 @pytest.mark.parametrize(
     ("truths", "patients", "said"),
     [
-        ([1] * 9 + [0] * 30, 0, "device: 9 scored cases that are present: at least 10"),
-        ([1] * 30 + [0] * 9, 0, "device: 9 scored cases that are absent: at least 10"),
+        (
+            [1] * 9 + [0] * 30,
+            0,
+            "device: 9 scored cases that are present, of 9 patients: at least 10, of 5 patients, are needed",
+        ),
+        ([1] * 30 + [0] * 9, 0, "device: 9 scored cases that are absent, of 9 patients: at least 10"),
         ([1] * 30, 0, "0 scored cases that are absent"),
-        ([1, 0] * 20, 4, "are of 2 patients: 5 are needed"),
+        ([1, 0] * 20, 4, "20 scored cases that are absent, of 2 patients: at least 10, of 5 patients, are needed"),
     ],
 )
 def test_too_few_cases_give_no_threshold(catalogue: Catalogue, truths: list[int], patients: int, said: str) -> None:
@@ -153,6 +215,23 @@ def test_too_few_cases_give_no_threshold(catalogue: Catalogue, truths: list[int]
     cases = cases_of(catalogue, "device", np.array(truths), scores, patients=patients, unanswered=3)
     with pytest.raises(CalibrationError, match=f"{said}.*without a score: 3 . not scored here"):
         judge(cases, ThresholdRule(), source="cases.csv")
+
+
+@pytest.mark.parametrize(
+    ("task_id", "cases", "patients", "said"),
+    [
+        ("volume", 40, 4, "volume: 40 cases with an estimate, of 4 patients: at least 10, of 5 patients, are needed"),
+        ("volume", 9, 0, "volume: 9 cases with an estimate, of 9 patients: at least 10, of 5 patients, are needed"),
+        ("place", 40, 4, "place: 40 scored cases that are of the nearest class, of 4 patients: at least 10, of 5"),
+    ],
+)
+def test_what_has_no_threshold_needs_as_many_cases_and_patients(
+    catalogue: Catalogue, task_id: str, cases: int, patients: int, said: str
+) -> None:
+    truths = np.arange(cases) % 2
+    few = cases_of(catalogue, task_id, truths, truths + 0.5, outcomes=truths, patients=patients)
+    with pytest.raises(CalibrationError, match=said):
+        judge(few, ThresholdRule(), source="cases.csv")
 
 
 def test_a_score_that_is_always_the_same_gives_no_threshold(catalogue: Catalogue) -> None:

@@ -10,7 +10,7 @@ import torch
 from config.calibration import load_calibration
 from config.errors import CalibrationError, ConfigurationError
 from config.settings import load_settings
-from db.runs import ModelIdentity
+from db.runs import ModelIdentity, TaskResult, Verdict
 from tests.support.labelled import Labelled
 from worker.calibration.active import activate, holding
 from worker.calibration.cases import read_cases
@@ -44,6 +44,17 @@ def test_a_kept_result_of_the_active_model_is_taken(labelled: Labelled) -> None:
     labelled.label(labelled.scored({"device": 0.4}), 1)
     (case,) = device_cases(labelled).scored
     assert (case.score, case.truth) == (0.4, 1)
+
+
+def test_a_class_that_was_no_answer_since_it_led_by_too_little_is_a_case_like_others(labelled: Labelled) -> None:
+    """Else a calibration that is made anew would judge itself by what the one before let through."""
+    close = TaskResult(task_id="place", verdict=Verdict.ABSTAINED, score=0.01, threshold=0.02, outcome="right")
+    labelled.label(labelled.scored({}, results=(close,)), "left")
+    task = labelled.catalogue.task("place")
+    assert task is not None
+    read = read_cases(labelled.cases, [task])
+    ((case,),) = [cases.scored for cases in scored_cases(labelled.source, {"place": task}, read.cases)]
+    assert (case.score, case.outcome, case.truth) == (0.01, 1, 0)
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,11 @@ import torch
 
 from config.catalogue import Catalogue, load_catalogue
 from config.clinical_tasks import BinaryTask, ClassTask, RegressionTask
-from config.errors import ConfigurationError, ModelPackError
+from config.errors import ConfigurationError
 from config.settings import Settings, load_settings
 from db.runs import ClipAnswer, TaskResult, Verdict
 from tests.support.clips import SMALL
-from tests.support.packs import pack_of_kind
-from worker.echoclip.explaining import Explanation, explain_clip, load_explainable_pack, prompts_to_explain
+from worker.echoclip.explaining import Explanation, explain_clip, prompts_to_explain
 from worker.echoclip.grad_cam import heat_maps
 from worker.echoclip.towers import Towers
 from worker.models import Surroundings
@@ -182,15 +181,6 @@ def test_what_a_task_does_not_have_is_a_clear_error(
 ) -> None:
     with pytest.raises(ConfigurationError, match=fault):
         explained(untrained_pack, settings, clip, task_id, **choice)
-
-
-def test_a_model_that_answers_without_prompts_is_told_from_others(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = pack_of_kind(settings.packs_dir / "head", "linear-probe")
-    monkeypatch.setenv("ECHOWORKER_MODEL__PACK", str(folder))
-    with pytest.raises(ModelPackError, match="kind 'linear-probe' answers without any"):
-        load_explainable_pack(load_settings())
 
 
 def catalogue_task(catalogue: Catalogue, task_id: str) -> RegressionTask | BinaryTask | ClassTask:

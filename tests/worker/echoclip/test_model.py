@@ -1,7 +1,7 @@
 """The answers of a model to a catalogue of every kind of task, against the definitions in plain Python."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -306,13 +306,35 @@ def test_a_long_clip_weighs_no_more_than_a_short_one(catalogue: Catalogue) -> No
     assert result.spread == pytest.approx(1, abs=1e-6)
 
 
-def test_classes_without_order_are_most_like_one_and_its_cosine_is_the_score(catalogue: Catalogue) -> None:
-    right = TextTower.vector("to the right")
-    model = model_of(catalogue, Calibrated(tasks={"seen": Decision(threshold=-1.0)}))
-    side = answers(model, clip([right, right]))["side"]
+def side_of(catalogue: Catalogue, lead: float | None, *frames: list[float]) -> TaskResult:
+    decided = {"seen": Decision(threshold=-1.0)} | ({} if lead is None else {"side": Decision(threshold=lead)})
+    return answers(model_of(catalogue, Calibrated(tasks=decided)), clip(list(frames)))["side"]
+
+
+def test_classes_without_order_are_most_like_one_and_its_lead_is_the_score(catalogue: Catalogue) -> None:
+    left, right = TextTower.vector("to the left"), TextTower.vector("to the right")
+    side = side_of(catalogue, None, right, right)
     assert (side.verdict, side.outcome, side.agreement) == (Verdict.UNCALIBRATED, "right", 1)
-    assert side.score == pytest.approx(1, abs=1e-6)
-    assert [answer.outcome for answer in side.clips] == ["right"]
+    assert side.score == pytest.approx(1 - reference.cosine(left, right), abs=1e-6)
+    assert [(answer.outcome, answer.value) for answer in side.clips] == [("right", pytest.approx(side.score))]
+    assert "no smallest lead was made with Tested and these prompts" in str(side.reason)
+
+
+def test_a_calibrated_class_without_order_is_an_answer_where_it_leads_by_enough(catalogue: Catalogue) -> None:
+    right = TextTower.vector("to the right")
+    score = side_of(catalogue, None, right).score
+    assert score is not None
+    side = side_of(catalogue, score - 0.01, right)
+    assert (side.verdict, side.outcome, side.agreement, side.reason) == (Verdict.CLASSIFIED, "right", 1, None)
+    assert (side.score, side.threshold) == (score, score - 0.01)
+
+    close = side_of(catalogue, score, right)
+    assert (close.verdict, close.score, close.threshold, close.agreement) == (Verdict.ABSTAINED, score, score, None)
+    assert f"leads the next by {score:.4f}: more than {score:.4f} is needed" in str(close.reason)
+
+
+def test_of_two_classes_that_are_equally_near_none_is_an_answer(catalogue: Catalogue) -> None:
+    assert side_of(catalogue, -0.1, [0.0] * WIDTH).verdict is Verdict.ABSTAINED
 
 
 def test_of_classes_that_are_equally_near_the_first_is_taken(catalogue: Catalogue) -> None:
@@ -416,12 +438,38 @@ def test_a_calibration_that_does_not_hold_is_not_used_and_the_answer_says_why(
     assert model.calibration_digest is None
 
 
+@pytest.mark.parametrize("task_id", ["grade", "volume"])
+def test_a_threshold_for_what_has_none_is_not_used(catalogue: Catalogue, task_id: str) -> None:
+    model = model_of(catalogue, Calibrated(tasks={task_id: Decision(threshold=0.1)}))
+    result = answers(model, clip(unit_vectors(3, 1)))[task_id]
+    assert result.threshold is None
+    assert result.verdict in (Verdict.UNCALIBRATED, Verdict.MEASURED)
+    assert model.calibration_digest is None
+
+
 def test_frames_of_another_profile_are_not_judged_by_the_calibration_of_todays(catalogue: Catalogue) -> None:
     model = model_of(catalogue, Calibrated(tasks={"unknown": Decision(threshold=0.1)}))
     today = clip(unit_vectors(3, 1))
     before = EmbeddedClip(sop_instance_uid="1.1", embeddings=today.embeddings, preprocessing_profile="upstream-1")
     assert answers(model, today)["unknown"].threshold == 0.1
     assert answers(model, before)["unknown"].verdict is Verdict.UNCALIBRATED
+
+
+def test_a_threshold_of_the_catalogue_that_was_measured_with_other_frames_decides_and_the_answer_says_so(
+    tmp_path: Path,
+) -> None:
+    of_upstream = CATALOGUE.replace(FAMILY, f'{FAMILY}, preprocessing = "upstream-1"')
+    (tmp_path / "tasks.toml").write_text(of_upstream)
+    model = model_of(load_catalogue(tmp_path / "tasks.toml"))
+    fast = clip(unit_vectors(3, 1))
+    upstream = EmbeddedClip(sop_instance_uid="1.1", embeddings=fast.embeddings, preprocessing_profile="upstream-1")
+    said, as_measured = answers(model, fast), answers(model, upstream)
+    but = "measured with another preprocessing (upstream-1) than these clips have (fast-1)"
+    assert said["seen"].reason == f"the threshold was {but}"
+    assert said["size"].reason == f"the cut points were {but}"
+    for task_id, verdicts in {"seen": {Verdict.PRESENT, Verdict.ABSENT}, "size": {Verdict.CLASSIFIED}}.items():
+        assert said[task_id].verdict in verdicts
+        assert replace(said[task_id], reason=None) == as_measured[task_id]
 
 
 def test_the_wording_digest_is_that_of_prompts_values_and_classes(catalogue: Catalogue, tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import os
 import time
@@ -87,6 +88,22 @@ def test_a_folder_that_cannot_be_written_costs_time_and_no_answer(tmp_path: Path
     (tmp_path / "prompts").write_text("a file in the way")
     embeddings = cache(tmp_path, tower)(TEXTS[:5])
     assert torch.equal(embeddings, Counting()(TEXTS[:5]))
+
+
+def test_a_damaged_file_in_a_folder_that_is_only_to_be_read_costs_time_and_no_answer(
+    tmp_path: Path, tower: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cold = cache(tmp_path, tower)(TEXTS[:5])
+    (file,) = files_in(tmp_path)
+    file.write_bytes(b"no safetensors")
+
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    for change in ("unlink", "rename", "replace", "mkdir"):
+        monkeypatch.setattr(Path, change, read_only)
+    assert torch.equal(cache(tmp_path, tower)(TEXTS[:5]), cold)
+    assert file.read_bytes() == b"no safetensors"
 
 
 def test_many_may_write_at_once(tmp_path: Path) -> None:

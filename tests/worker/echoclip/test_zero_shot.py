@@ -8,8 +8,8 @@ from torch import Tensor
 
 from tests.support import zero_shot_reference as reference
 from tests.support.zero_shot_reference import unit_vectors
+from worker.aggregation import ClipFrames
 from worker.echoclip.zero_shot import (
-    ClipFrames,
     Said,
     binary_scores,
     class_cosines,

@@ -18,22 +18,23 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 import worker.packs.kinds
-from config.calibration import Calibration, TaskCalibration
+from config.calibration import Calibration, TaskCalibration, load_calibration
 from config.catalogue import load_catalogue
 from config.errors import CalibrationError, ModelPackError
 from config.labels import ModelLabel
 from config.settings import load_settings
-from db.runs import ModelIdentity, TaskResult, Verdict, ViewCall
+from db.runs import LINEAR_PROBE_METHOD, ModelIdentity, TaskResult, Verdict, ViewCall
 from tests.support.labelled import CATALOGUE, PROFILE, AxisModel, Labelled, pack_kinds
-from worker.calibration.cases import CaseFile
+from worker.calibration.cases import CaseFile, asked_tasks
 from worker.calibration.judging import Findings, judge
+from worker.calibration.making import Made, calibrate
 from worker.calibration.resampling import Groups
 from worker.calibration.scored import TaskCases
 from worker.calibration.thresholds import ThresholdRule
 from worker.linear_probe.fitting import fit
 from worker.linear_probe.head import read_head
 from worker.linear_probe.making import MadeProbe, make_probe
-from worker.linear_probe.model import METHOD, LinearProbe, load
+from worker.linear_probe.model import LinearProbe, load
 from worker.linear_probe.packing import label_of
 from worker.linear_probe.training import EmbeddedCase, train
 from worker.models import EmbeddedClip, StudyModel, Surroundings
@@ -125,7 +126,7 @@ def test_what_can_be_learnt_is_learnt(device: tuple[Labelled, Path, MadeProbe]) 
     for sign, verdict in ((1, Verdict.PRESENT), (-1, Verdict.ABSENT)):
         said = result_of(probe, shown(clip(2.0 * sign, generator), clip(2.0 * sign, generator)), "device")
         assert said.verdict is verdict
-        assert said.method == METHOD == "linear probe"
+        assert said.method == "linear probe"
 
 
 def test_noise_is_not_learnt(labelled: Labelled) -> None:
@@ -186,6 +187,24 @@ def test_classes_without_an_order_get_the_most_likely(labelled: Labelled, tmp_pa
     assert 0.5 < answer.score <= 1
 
 
+@pytest.mark.parametrize(("threshold", "verdict"), [(0.4, Verdict.CLASSIFIED), (0.999, Verdict.ABSTAINED)])
+def test_classes_without_an_order_are_answered_where_they_are_likely_enough(
+    labelled: Labelled, tmp_path: Path, threshold: float, verdict: Verdict
+) -> None:
+    trained(studies(labelled, "place", 60, strength=1.5), "place", tmp_path / "pack")
+    head = read_head(tmp_path / "pack")
+    assert head.description.threshold is not None
+    found = replace(head, description=head.description.model_copy(update={"threshold": threshold}))
+    probe = LinearProbe(labelled.model, found, PROBE, labelled.catalogue, profile=PROFILE)
+    answer = result_of(probe, shown(clip(1.0, torch.Generator().manual_seed(99))), "place")
+    assert (answer.verdict, answer.outcome, answer.threshold) == (verdict, "right", threshold)
+    if verdict is Verdict.ABSTAINED:
+        assert "the most likely class, right, has a probability of 0." in str(answer.reason)
+        assert answer.agreement is None
+    else:
+        assert (answer.reason, answer.agreement) == (None, 1)
+
+
 def test_a_number_is_measured_and_the_study_takes_the_lower_middle_clip(labelled: Labelled, tmp_path: Path) -> None:
     made = trained(studies(labelled, "volume", 80, strength=2.0), "volume", tmp_path / "pack")
     assert made.findings.apparent["mean absolute error"].value < 6
@@ -206,7 +225,8 @@ def test_a_number_outside_of_what_is_reported_is_not_given(labelled: Labelled, t
     probe = LinearProbe(labelled.model, read_head(tmp_path / "pack"), PROBE, narrow, profile=PROFILE)
     said = result_of(probe, shown(clip(0, torch.Generator())), "volume")
     assert (said.verdict, said.value) == (Verdict.ABSTAINED, None)
-    assert "outside" in str(said.reason)
+    assert "ml, is outside of 0 to 1, which is what can be reported" in str(said.reason)
+    assert len(said.clips) == 1  # what the clip says by itself is kept, as of zero-shot answers
 
 
 def test_score_spread_and_agreement_are_as_their_definitions_say(device: tuple[Labelled, Path, MadeProbe]) -> None:
@@ -303,7 +323,7 @@ def test_without_a_clip_of_its_views_it_abstains(device: tuple[Labelled, Path, M
     assert result_of(probe, [], "device").reason == "no usable clip"
     said = result_of(probe, shown(frames, view="subcostal"), "device")
     assert (said.verdict, said.score) == (Verdict.ABSTAINED, None)
-    assert "no clip shows a view" in str(said.reason)
+    assert said.reason == "no clip shows a view that may answer this: apical; seen: 1 × subcostal"  # noqa: RUF001
     assert result_of(probe, shown(frames, view="apical"), "device").score is not None
     assert result_of(probe, shown(frames), "device").score is not None  # not judged: it may be any view
 
@@ -394,7 +414,7 @@ def test_an_installed_pack_is_loaded_by_its_kind_on_the_pack_of_its_base(
     assert model.identity == pack.identity
     generator = torch.Generator().manual_seed(3)
     clips = shown(clip(3, generator), clip(3, generator))
-    assert result_of(model, clips, "device").method == METHOD
+    assert result_of(model, clips, "device").method == LINEAR_PROBE_METHOD
     assert result_of(model, clips, "grade") == result_of(labelled.model, clips, "grade")
 
 
@@ -450,6 +470,41 @@ def test_a_damaged_head_is_one_clear_error(device: tuple[Labelled, Path, MadePro
     (tmp_path / "head.json").write_text(description.replace('"threshold"', '"treshold"'))
     with pytest.raises(ModelPackError, match=r"head\.json"):
         read_head(tmp_path)
+
+
+def test_calibrating_a_head_on_patients_that_it_was_trained_on_is_said_and_written_down(
+    labelled: Labelled, tmp_path: Path
+) -> None:
+    trained(studies(labelled, "device", 40, strength=1.0), "device", tmp_path / "pack")
+    source = replace(labelled.source, model=loaded(labelled, tmp_path / "pack"))
+    of_training, labelled.lines = labelled.lines, []
+    studies(labelled, "device", 40, strength=1.0, seed=1)
+
+    def calibrated(folder: Path) -> tuple[Made, TaskCalibration]:
+        tasks = asked_tasks(labelled.catalogue, ["device"])
+        made = calibrate(source, tasks, cases=labelled.cases, rule=ThresholdRule(), folder=folder, software_version="1")
+        return made, load_calibration(folder / "calibration.json").tasks[0]
+
+    made, written = calibrated(tmp_path / "others")
+    assert not [warning for warning in made.findings[0].warnings if "trained" in warning]
+    assert written.cases_of_training == 0
+    labelled.lines.append(of_training[0])  # of the patient P0, of whom the others have two studies
+    made, written = calibrated(tmp_path / "mixed")
+    said = "3 of 41 cases are of patients whom the model itself was trained on"
+    assert made.findings[0].warnings[0] == f"{said}, so that every figure is too good"
+    assert said in (tmp_path / "mixed/report.md").read_text()
+    assert written.cases_of_training == 3
+    assert written.origin.endswith(f"; {said}")
+
+
+def test_a_head_names_no_study_that_it_was_trained_on(device: tuple[Labelled, Path, MadeProbe]) -> None:
+    labelled, folder, _ = device
+    uids = {line.split(",")[0] for line in labelled.lines}
+    probe = loaded(labelled, folder)
+    assert not [uid for uid in uids if uid in (folder / "head.json").read_text()]
+    assert all(probe.was_trained_on(uid, "device") for uid in uids)
+    assert not any(probe.was_trained_on(uid, "grade") for uid in uids)  # its base's, which has learnt from no case
+    assert not probe.was_trained_on("1.2.3", "device")
 
 
 def test_too_few_cases_train_nothing(labelled: Labelled, tmp_path: Path) -> None:

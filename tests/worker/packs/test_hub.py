@@ -1,88 +1,29 @@
 """Pulling from a hub, played by a server of our own: the files come, or the message says what to do."""
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import huggingface_hub.constants
 import pytest
 
 from config.errors import ModelPackError
+from tests.support.hub import COMMIT, NAME, Hub
 from tests.support.packs import plain_download
 from tests.support.servers import free_port
 from worker.packs.hub import pull
 from worker.packs.manifest import CONFIGURATION, LICENCE, WEIGHTS
 from worker.packs.source import Choices, look_at_source
 
-COMMIT = "c0ffee" + "0" * 34
-NAME = "someone/some-model"
-
-
-class Hub(ThreadingHTTPServer):
-    """As much of the hub's interface as its client asks for one model."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(("127.0.0.1", 0), _Request)
-        self.folder = folder
-        self.refusal: tuple[int, str] | None = None
-        """Status and error code of every answer; or of those for files alone, where the code is GatedRepo."""
-        self.asked: list[str] = []
-        self.url = f"http://127.0.0.1:{self.server_port}"
-
-
-class _Request(BaseHTTPRequestHandler):
-    server: Hub
-
-    def do_HEAD(self) -> None:
-        self._answer()
-
-    def do_GET(self) -> None:
-        self._answer()
-
-    def _answer(self) -> None:
-        path = urlsplit(self.path).path
-        self.server.asked.append(path)
-        is_file = "/resolve/" in path
-        if self.server.refusal is not None and (is_file or self.server.refusal[1] != "GatedRepo"):
-            status, code = self.server.refusal
-            self._send(status, b"", {"X-Error-Code": code, "X-Error-Message": "no"} if code else {})
-        elif is_file:
-            file = self.server.folder / path.rpartition("/")[2]
-            self._send(200, file.read_bytes(), {"ETag": f'"{file.name}"', "X-Repo-Commit": COMMIT})
-        elif "/tree/" in path:
-            files = sorted(self.server.folder.iterdir())
-            listed = [{"type": "file", "path": f.name, "size": f.stat().st_size, "oid": "0" * 40} for f in files]
-            self._send(200, json.dumps(listed).encode(), {"Content-Type": "application/json"})
-        else:
-            model = {"id": NAME, "modelId": NAME, "sha": COMMIT, "siblings": [], "tags": [], "private": False}
-            self._send(200, json.dumps(model).encode(), {"Content-Type": "application/json"})
-
-    def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(body))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None: ...
-
 
 @pytest.fixture
 def hub(untrained_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     folder = plain_download(untrained_folder, tmp_path / "published")
     (folder / "training_log.txt").write_text("not wanted")
-    server = Hub(folder)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    yield server
-    server.shutdown()
-    server.server_close()
+    with Hub.serving(folder) as serving:
+        yield serving
 
 
 def test_a_model_comes_with_the_files_of_a_pack_and_no_others(hub: Hub, tmp_path: Path) -> None:

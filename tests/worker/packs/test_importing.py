@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -316,9 +317,25 @@ def test_a_killed_import_leaves_nothing_that_counts_as_a_pack(download: Path, pa
     assert [each.name for each in installed_packs(packs_dir)] == what_lies_in(packs_dir)[1:]
 
 
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        ({"family": "Echo CLIP"}, "^--family 'Echo CLIP': must be 1 to 32 small letters"),
+        ({"name": "x" * 65}, f"^--name '{'x' * 65}': must be 1 to 64 characters"),
+        ({"version": ""}, "^--version '': must be 1 to 64 characters"),
+        ({"name": "a name that makes a family that is too long"}, "Some Model: its family would be .*: give --family"),
+    ],
+)
+def test_an_option_that_no_pack_may_have_is_named(
+    download: Path, packs_dir: Path, chosen: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ModelPackError, match=said) as raised:
+        installed(download, packs_dir, **chosen)
+    assert MANIFEST not in str(raised.value)
+    assert what_lies_in(packs_dir) == []
+
+
 def test_a_manifest_with_an_impossible_field_is_not_written(download: Path, packs_dir: Path) -> None:
-    with pytest.raises(ModelPackError, match="family"):
-        installed(download, packs_dir, family="Echo CLIP")
     with pytest.raises(ModelPackError, match="name"):
         write_manifest(download, name="", version="1", family="x", label=ModelLabel.DEMO, licence="none")
     assert what_lies_in(packs_dir) == []

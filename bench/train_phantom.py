@@ -1,0 +1,193 @@
+"""Train the DEMO model: a small CLIP, from nothing, on synthetic hearts alone.
+
+    python -m bench.train_phantom --out FOLDER [--clips N] [--minutes M | --steps S] [--seed S] [--resume]
+
+Clips are made once and kept in FOLDER/clips; the model that comes of it lies in FOLDER/pack. First the image tower
+learns what is true of a clip, then the text tower where each sentence lies (bench.phantom_meanings); both in plain
+torch on the CPU. The same seed, clips, steps and machine give the same weights; --minutes finds out how many steps fit,
+and says so. Most of the steps see frames of 112 x 112, four times as fast; the last ones see them as they will be used.
+"""
+
+import argparse
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from bench.phantom_clips import Frames, make_clips, scans_of
+from bench.phantom_meanings import Meanings, Truth, weighted
+from bench.phantom_model import CLIP, WIDTH, new_model, normalised, tokenize, write_model
+from bench.phantom_variations import varied
+from config.catalogue import load_catalogue
+from worker.echoclip.texts import encode_texts
+from worker.phantom.captions import answers, sentences
+
+CLIPS_AT_ONCE, FRAMES_OF_EACH = 12, 4
+FRAMES_KEPT = 8
+"""Of each clip: one beat. In one step every second of them is seen."""
+SMALL, SMALL_STEPS = 112, 0.8
+"""The small frames' side, and which part of the steps sees them."""
+FULL = 224
+RATE, WARM_UP = 1.2e-3, 40
+DECAY = 0.05
+WORD_STEPS, SENTENCES_AT_ONCE, WORD_RATE = 1500, 192, 2e-3
+SAVED_EVERY = 250
+TOLD_EVERY = 100
+
+
+@dataclass(kw_only=True)
+class Training:
+    """An image tower that learns, and all that decides what it sees next."""
+
+    model: CLIP
+    meanings: Meanings
+    frames: Frames
+    truth: Truth
+    steps: int
+    seed: int
+    step: int = 0
+    optimizer: torch.optim.Optimizer = field(init=False)
+
+    def __post_init__(self) -> None:
+        learning = [*self.model.visual.parameters(), *self.meanings.parameters(), self.model.logit_scale]
+        decaying = [p for p in learning if p.ndim >= 2]
+        plain = [p for p in learning if p.ndim < 2]
+        groups = [{"params": decaying, "weight_decay": DECAY}, {"params": plain, "weight_decay": 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98))
+
+    def run(self, checkpoint: Path) -> None:
+        """To the last step; what is there is kept from time to time."""
+        began = time.monotonic()
+        told: dict[str, float] = {}
+        for step in range(self.step, self.steps):
+            losses = self._learn(step)
+            for about, loss in losses.items():
+                told[about] = 0.97 * told.get(about, float(loss)) + 0.03 * float(loss)
+            if (step + 1) % TOLD_EVERY == 0:
+                each = "  ".join(f"{about} {loss:.3f}" for about, loss in told.items())
+                print(f"{step + 1:6} {time.monotonic() - began:6.0f} s  {each}", flush=True)
+            if (step + 1) % SAVED_EVERY == 0 or step + 1 == self.steps:
+                self.step = step + 1
+                self._save(checkpoint)
+
+    def _learn(self, step: int) -> dict[str, Tensor]:
+        losses = self._losses(step, SMALL if step < SMALL_STEPS * self.steps else FULL)
+        _step(self.optimizer, weighted(losses), RATE, step, self.steps)
+        return {about: loss.detach() for about, loss in losses.items()}
+
+    def _losses(self, step: int, side: int) -> dict[str, Tensor]:
+        """Of the clips that this step sees, at this size."""
+        random = np.random.default_rng((self.seed, step))  # so that a training that goes on is the one that stopped
+        clips = self._clips(step)
+        first = int(random.integers(FRAMES_KEPT // FRAMES_OF_EACH))
+        seen = torch.from_numpy(self.frames[clips, first :: FRAMES_KEPT // FRAMES_OF_EACH])
+        generator = torch.Generator().manual_seed(int(random.integers(2**62)))
+        pictures = normalised(varied(seen, side, generator))
+        embedded = functional.normalize(self.model.visual(pictures), dim=-1).unflatten(0, seen.shape[:2])
+        return self.meanings.losses(embedded, self.truth.of(torch.as_tensor(clips)), self.model.logit_scale.exp())
+
+    def _clips(self, step: int) -> npt.NDArray[np.intp]:
+        """Every clip once, in an order of its own each time round."""
+        a_round = len(self.frames) // CLIPS_AT_ONCE
+        order = np.random.default_rng((self.seed, 1, step // a_round)).permutation(len(self.frames))
+        at = step % a_round * CLIPS_AT_ONCE
+        return np.sort(order[at : at + CLIPS_AT_ONCE])
+
+    def _save(self, file: Path) -> None:
+        state = {
+            "step": self.step,
+            "steps": self.steps,
+            "model": self.model.state_dict(),
+            "meanings": self.meanings.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+        torch.save(state, file.with_suffix(".new"))
+        file.with_suffix(".new").replace(file)
+
+    def resume(self, file: Path) -> None:
+        """Go on where it was kept."""
+        state = torch.load(file, weights_only=True)
+        self.step, self.steps = state["step"], state["steps"]
+        self.model.load_state_dict(state["model"])
+        self.meanings.load_state_dict(state["meanings"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def seconds_of_a_step(self, side: int) -> float:
+        """Measured, without learning anything."""
+        times = []
+        for _ in range(4):
+            began = time.monotonic()
+            weighted(self._losses(0, side)).backward()
+            times.append(time.monotonic() - began)
+        return sorted(times)[1]
+
+
+def teach_words(model: CLIP, meanings: Meanings, tokens: Tensor, *, seed: int) -> None:
+    """The text tower learns where each sentence lies; what the image tower knows stays as it is."""
+    tower = [p for name, p in model.named_parameters() if not name.startswith("visual.") and name != "logit_scale"]
+    optimizer = torch.optim.AdamW(tower, weight_decay=0.0, betas=(0.9, 0.98))
+    generator = torch.Generator().manual_seed(seed)
+    for step in range(WORD_STEPS):
+        some = torch.randperm(len(tokens), generator=generator)[:SENTENCES_AT_ONCE]
+        said = functional.normalize(encode_texts(model, tokens[some]), dim=-1)
+        apart = (said - meanings.of_sentences[some]).square().sum(dim=-1)
+        _step(optimizer, apart.mean(), WORD_RATE, step, WORD_STEPS)
+        if (step + 1) % TOLD_EVERY == 0:
+            print(f"{step + 1:6} sentences are {float(apart.detach().sqrt().mean()):.3f} away", flush=True)
+
+
+def _step(optimizer: torch.optim.Optimizer, loss: Tensor, rate: float, step: int, steps: int) -> None:
+    """Learn, at a rate that rises for a while and then falls to nothing."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * min((step + 1) / WARM_UP, 1 - step / steps)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], 1.0)
+    optimizer.step()
+
+
+def prepared(frames: Frames, *, seed: int, steps: int) -> Training:
+    """A training that has not begun, with the clips of this seed."""
+    meanings = Meanings(sentences(load_catalogue()), WIDTH, seed)
+    scans = scans_of(seed=seed, clips=len(frames), frames=FRAMES_KEPT)
+    truth = meanings.truth([answers(scan.view, scan.heart) for scan in scans])
+    return Training(model=new_model(seed), meanings=meanings, frames=frames, truth=truth, steps=steps, seed=seed)
+
+
+def main() -> None:
+    """Make clips, train, write the pack."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--clips", type=int, default=3600)
+    parser.add_argument("--minutes", type=float, default=40)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--resume", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    frames = make_clips(
+        options.out / "clips", seed=options.seed, clips=options.clips, frames=FRAMES_KEPT, processes=options.threads
+    )
+    training = prepared(frames, seed=options.seed, steps=options.steps or 0)
+    checkpoint = options.out / "checkpoint.pt"
+    if options.resume and checkpoint.exists():
+        training.resume(checkpoint)
+    if not training.steps:
+        small, full = (training.seconds_of_a_step(side) for side in (SMALL, FULL))
+        training.steps = int(60 * options.minutes / (SMALL_STEPS * small + (1 - SMALL_STEPS) * full))
+        print(f"a step takes {small:.2f} s, with whole frames {full:.2f} s: --steps {training.steps}")
+    training.run(checkpoint)
+    tokens = tokenize([sentence.text for sentence in sentences(load_catalogue())])
+    teach_words(training.model, training.meanings, tokens, seed=options.seed)
+    (options.out / "pack").mkdir(exist_ok=True)
+    write_model(training.model, tokens, options.out / "pack")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""What beat wakes once an hour: what models made that are no longer in use is removed after a while.
+
+It can be made again: `requeue --step prepare` embeds a study with the model of today.
+"""
+
+import shutil
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from config.errors import EchoWorkerError
+from config.logs import Event, emit, place_of
+from config.settings import Settings
+from db.embeddings import forget_made_before, former_embedders, made_before
+from worker.context import WorkerContext
+from worker.echoclip.digests import embedder_of
+from worker.packs.active import PackUse, chosen_folder
+from worker.packs.folder import ModelPack, look_into_pack
+from worker.packs.installed import UNTRAINED_FOLDER, resolve_base
+from worker.packs.manifest import OPEN_CLIP
+
+
+def sweep_former_embeddings(context: WorkerContext, *, now: datetime) -> None:
+    """Remove the embeddings of models that neither score nor search, `keep.embeddings_of_former_models_days` after
+    the last that they made; tried again in an hour where it fails.
+
+    A model that scores in another process, by other settings, has made some since then.
+    """
+    try:
+        context.require_spool()
+        in_use = embedders_in_use(context.settings)
+        if in_use is not None:
+            before = now - timedelta(days=context.settings.keep.embeddings_of_former_models_days)
+            _sweep(context, in_use, before)
+    except SQLAlchemyError as error:
+        emit(Event.REGISTRY_AWAY, error=place_of(error))
+    except (EchoWorkerError, OSError) as error:
+        reason = str(error) if isinstance(error, EchoWorkerError) else place_of(error)
+        emit(Event.DUTY_FAILS, step="sweep", reason=reason)
+
+
+def embedders_in_use(settings: Settings) -> set[str] | None:
+    """Of the packs that score and search; None where the kind of one says nothing of it without being loaded.
+
+    Raises
+    ------
+    ModelPackError
+        One of them is not there, or damaged.
+    """
+    folders = [chosen_folder(settings, use) for use in PackUse]
+    if folders[0] is None and (settings.packs_dir / UNTRAINED_FOLDER).is_dir():
+        folders[0] = settings.packs_dir / UNTRAINED_FOLDER
+    found = {_embedder(look_into_pack(folder), settings) for folder in folders if folder is not None}
+    return None if None in found else {embedder for embedder in found if embedder is not None}
+
+
+def _embedder(pack: ModelPack, settings: Settings) -> str | None:
+    if pack.manifest.kind == OPEN_CLIP:
+        return embedder_of(pack)
+    return None if pack.manifest.base is None else _embedder(resolve_base(pack, settings.packs_dir), settings)
+
+
+def _sweep(context: WorkerContext, in_use: set[str], before: datetime) -> None:
+    with context.database.read() as session:
+        former = former_embedders(session, in_use=in_use, before=before)
+    for embedder in former:
+        with context.database.read() as session:
+            paths = made_before(session, embedder=embedder, before=before)
+        # The files first: after a crash between the two, the rows still say what is to be removed.
+        for path in paths:
+            _remove(context.spool.absolute(path), context.spool.root / "embeddings")
+        with context.database.write() as session:
+            forget_made_before(session, embedder=embedder, before=before)
+        shutil.rmtree(context.settings.data_dir / "cache" / "retrieval" / embedder[:16], ignore_errors=True)
+        emit(Event.EMBEDDINGS_REMOVED, model=embedder[:16], count=len(paths))
+
+
+def _remove(file: Path, root: Path) -> None:
+    """A file, and the folders below the root that it leaves empty."""
+    file.unlink(missing_ok=True)
+    with suppress(OSError):  # another file is in it
+        for folder in file.relative_to(root).parents[:-1]:
+            (root / folder).rmdir()
