@@ -7,8 +7,8 @@ from config.errors import EchoWorkerError, ModelPackError
 from config.logs import Event, emit, place_of
 from config.settings import Settings
 from worker.models import StudyModel, Surroundings
-from worker.packs import installed, kinds
-from worker.packs.active import PackUse, chosen_folder
+from worker.packs import kinds
+from worker.packs.active import PackUse, chosen_folder, scoring_folder
 from worker.packs.folder import ModelPack, load_pack
 from worker.pixels.profiles import SIDE
 from worker.study_scoring import Scorer
@@ -80,17 +80,6 @@ def load_model_of(folder: Path, settings: Settings, catalogue: Catalogue) -> Stu
     require_size(folder, model.image_size)
     emit(Event.MODEL_LOADED, model=model.identity.name, label=model.identity.label)
     return model
-
-
-def scoring_folder(settings: Settings) -> Path:
-    """The folder of the pack that scores: the one that was chosen, else the bundled DEMO one.
-
-    Raises
-    ------
-    ModelPackError
-        The chosen one is not there.
-    """
-    return chosen_folder(settings, PackUse.SCORING) or installed.BUNDLED_PACK
 
 
 def load_scoring_pack(folder: Path) -> ModelPack:

@@ -14,7 +14,7 @@ from config.errors import ModelPackError
 from config.settings import Settings
 from config.whole_files import write_durably
 from worker.packs.folder import load_pack
-from worker.packs.installed import InstalledPack, builders_on, delete_folder, find_pack, resolve_base
+from worker.packs.installed import BUNDLED_PACK, InstalledPack, builders_on, delete_folder, find_pack, resolve_base
 from worker.packs.kinds import require_kind
 from worker.packs.licences import is_accepted
 from worker.packs.manifest import parsed, read
@@ -120,6 +120,17 @@ def chosen_folder(settings: Settings, use: PackUse) -> Path | None:
             "another one: echoworker packs list"
         )
     return folder
+
+
+def scoring_folder(settings: Settings) -> Path:
+    """The folder of the pack that scores: the one that was chosen, else the bundled DEMO one.
+
+    Raises
+    ------
+    ModelPackError
+        The chosen one is not there.
+    """
+    return chosen_folder(settings, PackUse.SCORING) or BUNDLED_PACK
 
 
 class ChosenPack:

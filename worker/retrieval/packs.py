@@ -7,8 +7,7 @@ from config.errors import SearchError
 from config.settings import Settings
 from db.runs import ModelIdentity
 from worker.echoclip.digests import embedder_of
-from worker.packs import installed
-from worker.packs.active import PackUse, chosen_folder
+from worker.packs.active import PackUse, chosen_folder, scoring_folder
 from worker.packs.folder import ModelPack, look_into_pack
 from worker.packs.installed import resolve_base
 from worker.packs.manifest import OPEN_CLIP
@@ -37,8 +36,7 @@ def retrieval_pack(settings: Settings) -> RetrievalPack:
         It has no text tower.
     """
     chosen = chosen_folder(settings, PackUse.RETRIEVAL)
-    folder = chosen or chosen_folder(settings, PackUse.SCORING) or installed.BUNDLED_PACK
-    pack = _with_towers(look_into_pack(folder), settings)
+    pack = _with_towers(look_into_pack(chosen or scoring_folder(settings)), settings)
     return RetrievalPack(
         folder=pack.folder,
         identity=pack.identity,
