@@ -96,15 +96,15 @@ def load_scoring_pack(folder: Path) -> ModelPack:
 
 
 def require_size(folder: Path, size: int) -> None:
-    """The model of this pack takes pictures of the edge, in pixels, that `prepare` makes.
+    """The model of this pack takes pictures of the edge, in pixels, that `prepare` makes, or of a whole part of it.
 
     Raises
     ------
     ModelPackError
         They are of another size.
     """
-    if size != SIDE:
+    if SIDE % size:
         raise ModelPackError(
-            f"model pack {folder}: its model takes pictures of {size} x {size}; "
-            f"clips are prepared as {SIDE} x {SIDE}, and other sizes are not supported yet"
+            f"model pack {folder}: its model takes pictures of {size} x {size}; clips are prepared as {SIDE} x {SIDE}, "
+            "which are averaged down to whole parts of that and to no other size"
         )
