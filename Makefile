@@ -29,7 +29,7 @@ $(VENV)/installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable ".[test]"
 	@touch $@
 
-demo: install ## Send real ultrasound clips through the whole system and show what a PACS gets back
+demo: install ## Send synthetic studies through the whole system and show what a PACS gets back
 	$(BIN)/echoworker demo
 
 test: install ## Run all tests; those whose servers are not installed are skipped

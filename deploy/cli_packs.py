@@ -105,7 +105,7 @@ def list_packs(as_json: Annotated[bool, typer.Option("--json", help="For program
     elif facts:
         console.print(packs_view(facts))
     else:
-        console.print("no pack is installed; an UNTRAINED one is made when the first study is scored")
+        console.print("no pack is installed; the bundled DEMO model scores")
 
 
 @packs_commands.command("verify")

@@ -1,4 +1,4 @@
-"""`echoworker demo`: a real ultrasound clip through the whole live system, and what a PACS gets back."""
+"""`echoworker demo`: synthetic echo studies through the whole live system, what it saw, and what a PACS gets back."""
 
 import json
 import os
@@ -13,8 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pydicom
-from pydicom.data import get_testdata_file
-from pydicom.uid import generate_uid
+from pydicom.dataset import FileDataset
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -25,16 +24,21 @@ from db.queries import study_detail
 from db.session import Database
 from db.states import StudyState
 from deploy.demo_pacs import AE_TITLE, HOST, DemoPacs, demo_pacs, free_port
+from deploy.demo_studies import DEMO_STUDIES, make_demo_studies
+from deploy.demo_view import truth_table
 from deploy.sr_view import sr_tree
 from deploy.stopping import PARENT_VARIABLE, stop_on_signals
 from deploy.tables import study_view
 from dicom_node.calling import Peer, echo
 from dicom_node.send import send_files
+from worker.phantom.truth import StudyKind, StudyTruth
 
 MARKER = ".echoworker-demo"
 """Only a folder with this file in it is emptied."""
 START_TIMEOUT_S = 60
 STUDY_TIMEOUT_S = 180
+SHOWN = 1
+"""The study that is shown whole, counted from 0; of the others, only how they compare with the truth."""
 ENDED = {StudyState.DELIVERED, StudyState.FAILED, StudyState.SKIPPED}
 
 _CONFIGURATION = """\
@@ -53,12 +57,12 @@ name = "demo-pacs"
 host = "127.0.0.1"
 port = {pacs_port}
 ae_title = "{pacs_ae_title}"
-accept_models = ["UNTRAINED"]   # never so for a real PACS
+accept_models = ["DEMO"]   # never so for a real PACS
 """
 
 
 def run_demo(folder: Path, console: Console) -> None:
-    """Start the embedded default beside a small PACS, send real clips, and show what became of them.
+    """Start the embedded default beside a small PACS, send synthetic studies, and show what became of them.
 
     Ctrl-C, or SIGTERM, stops it all and leaves nothing running.
 
@@ -73,11 +77,17 @@ def run_demo(folder: Path, console: Console) -> None:
         settings = _configure(folder, pacs)
         console.print(f"PACS: a small receiver on this machine, AE title {AE_TITLE}, port {pacs.port}")
         with _system(folder, settings, console, stop):
-            studies = _send_clips(folder, settings, console)
-            states = _wait(settings, studies, console, stop)
-        _show(settings, studies, pacs, console)
-    if undelivered := [uid for uid in studies if states[uid] is not StudyState.DELIVERED]:
-        raise EchoWorkerError(f"{len(undelivered)} studies were not delivered; the log is {folder / 'system.log'}")
+            with console.status("making synthetic studies"):
+                made = make_demo_studies(folder / "studies")
+            _send(made, settings, console)
+            states = _wait(settings, [truth.study_instance_uid for _, truth in made], console, stop)
+        _show(settings, [truth for _, truth in made], pacs, console)
+    expected = {
+        truth.study_instance_uid: StudyState.SKIPPED if truth.kind is StudyKind.NO_VIEW else StudyState.DELIVERED
+        for _, truth in made
+    }
+    if amiss := [f"{uid} is {states[uid]}" for uid, state in expected.items() if states[uid] is not state]:
+        raise EchoWorkerError(f"not as expected: {', '.join(amiss)}; the log is {folder / 'system.log'}")
 
 
 def _empty(folder: Path) -> None:
@@ -99,6 +109,11 @@ def _configure(folder: Path, pacs: DemoPacs) -> Settings:
         del os.environ[variable]  # the demo is the same whatever this shell is set up for
     os.environ[CONFIG_VARIABLE] = str(file)
     return load_settings()
+
+
+def _received(pacs: DemoPacs) -> Iterator[tuple[Path, FileDataset]]:
+    for path in pacs.received():
+        yield path, pydicom.dcmread(path, force=True)
 
 
 def _toml_string(path: Path) -> str:
@@ -142,36 +157,14 @@ def _node(settings: Settings) -> Peer:
     return Peer(host=HOST, port=settings.node.port, ae_title=settings.node.ae_title, calling_ae_title="ECHOMACHINE")
 
 
-def _send_clips(folder: Path, settings: Settings, console: Console) -> list[str]:
-    """Send each clip as a study of its own; their Study Instance UIDs."""
-    files = _clips(folder)
-    if len(files) > 1:
-        console.print("The two clips are one acquisition at two sizes; the second is sent as a study of its own.")
-    for answer in send_files(files, _node(settings)):
-        console.print(f"C-STORE {answer.path.name}: {answer}", markup=False)
-        if not answer.accepted:
-            raise EchoWorkerError(f"{answer.path.name} was not accepted")
-    return [str(pydicom.dcmread(file, specific_tags=["StudyInstanceUID"]).StudyInstanceUID) for file in files]
-
-
-def _clips(folder: Path) -> list[Path]:
-    """The real apical clip that pydicom brings, and the larger one of pydicom-data where that is installed."""
-    small = get_testdata_file("examples_ybr_color.dcm", download=False)
-    large = get_testdata_file("color3d_jpeg_baseline.dcm", download=False)
-    if small is None:
-        raise EchoWorkerError("pydicom came without its example files: reinstall it")
-    return [Path(small)] + ([_as_study_of_its_own(Path(large), folder)] if large is not None else [])
-
-
-def _as_study_of_its_own(clip: Path, folder: Path) -> Path:
-    # The two files are one acquisition at two sizes, and carry the same UIDs: sent as they are, the second would
-    # be other bytes under a known SOP Instance UID.
-    dataset = pydicom.dcmread(clip)
-    dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.SOPInstanceUID = (generate_uid() for _ in range(3))
-    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    copy = folder / clip.name
-    dataset.save_as(copy)
-    return copy
+def _send(made: Sequence[tuple[Path, StudyTruth]], settings: Settings, console: Console) -> None:
+    """Send every instance of the studies, study by study."""
+    for number, ((folder, _), study) in enumerate(zip(made, DEMO_STUDIES, strict=True), 1):
+        files = sorted(folder.glob("*.dcm"))
+        refused = [answer for answer in send_files(files, _node(settings)) if not answer.accepted]
+        if refused:
+            raise EchoWorkerError(f"{refused[0].path.name} was not accepted: {refused[0]}")
+        console.print(f"C-STORE of {len(files)} instances, study {number}: {study.about}", markup=False)
 
 
 def _wait(settings: Settings, studies: Sequence[str], console: Console, stop: threading.Event) -> dict[str, StudyState]:
@@ -204,18 +197,22 @@ def _state(registry: Database, uid: str) -> StudyState:
             return StudyState.RECEIVING  # stored, and about to be registered
 
 
-def _show(settings: Settings, studies: Sequence[str], pacs: DemoPacs, console: Console) -> None:
+def _show(settings: Settings, studies: Sequence[StudyTruth], pacs: DemoPacs, console: Console) -> None:
     catalogue = load_catalogue()
+    uids = [truth.study_instance_uid for truth in studies]
+    reports = {str(report.StudyInstanceUID): (path, report) for path, report in _received(pacs)}
     with Database(settings.database_url).read() as session:
-        for uid in studies:
-            console.rule()
-            console.print(study_view(study_detail(session, uid), catalogue, width=console.width))
-    reports = {path: pydicom.dcmread(path, force=True) for path in pacs.received()}
-    for path, report in sorted(reports.items(), key=lambda item: studies.index(item[1].StudyInstanceUID)):
-        console.rule("The report as the PACS received it")
-        console.print(f"of study {report.StudyInstanceUID}", highlight=False, soft_wrap=True)
+        details = {uid: study_detail(session, uid) for uid in uids}
+        shown = uids[SHOWN]
+        console.rule(f"All about study {SHOWN + 1}")
+        console.print(study_view(details[shown], catalogue, width=console.width))
+        console.rule("Its report as the PACS received it")
+        path, report = reports[shown]
+        console.print(f"of study {shown}", highlight=False, soft_wrap=True)
         console.print(sr_tree(report))
         console.print(f"file: {path}", highlight=False, markup=False, soft_wrap=True)
+        console.rule()
+        console.print(truth_table(list(zip(DEMO_STUDIES, studies, strict=True)), details, catalogue))
     console.rule()
     file = os.environ[CONFIG_VARIABLE]
     command = shlex.join([sys.argv[0], "--config", file])
@@ -226,7 +223,7 @@ def _show(settings: Settings, studies: Sequence[str], pacs: DemoPacs, console: C
         f"PACS      {pacs.folder}",
         f"settings  {file}",
         "",
-        f"Look again:  {command} study {studies[0]}",
+        f"Look again:  {command} study {shown}",
         f"Run it:      {command} up",
         f"Its PACS is gone with the demo: until one listens on port {pacs.port}, reports wait. Another one:",
         f"             {again} -od {shlex.quote(str(pacs.folder))}",

@@ -198,8 +198,8 @@ def _destinations(settings: Settings) -> str:
     destinations = settings.peers_in(Role.DESTINATION)
     if not destinations:
         raise Doubt("none configured: reports stay in the spool; add a [[peers]] entry with this role")
-    if not has_scoring_pack(settings) and not any(ModelLabel.UNTRAINED in peer.accept_models for peer in destinations):
-        raise Doubt("none takes the results of an UNTRAINED model, as it should be: reports stay in the spool")
+    if not has_scoring_pack(settings) and not any(ModelLabel.DEMO in peer.accept_models for peer in destinations):
+        raise Doubt("none takes the results of a DEMO model, as it should be: reports stay in the spool")
     return ", ".join(f"{peer.name} takes {', '.join(peer.accept_models)}" for peer in destinations)
 
 

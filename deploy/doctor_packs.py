@@ -19,7 +19,7 @@ def scoring_pack(settings: Settings) -> str:
     folder = chosen_folder(settings, PackUse.SCORING)
     if folder is None:
         raise Doubt(
-            "none chosen: an UNTRAINED model is used, whose numbers mean nothing; echoworker packs import FOLDER, "
+            "none chosen: the bundled DEMO model is used, which has seen no patient; echoworker packs import FOLDER, "
             "then packs activate"
         )
     pack = _usable(settings, folder)

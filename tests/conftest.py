@@ -29,6 +29,22 @@ def _no_settings_of_this_shell(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
+def untrained_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One UNTRAINED pack for all tests; making it is fast, loading torch is not."""
+    from worker.echoclip.untrained import make_untrained_pack  # noqa: PLC0415  not for tests that need no torch
+
+    return make_untrained_pack(tmp_path_factory.mktemp("packs") / "untrained")
+
+
+@pytest.fixture
+def scored_by_untrained(untrained_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a test says nothing else, the UNTRAINED model scores, and answers whatever it is shown; the DEMO model
+    knows a heart when it sees one, and most real clips of the tests show none that it knows.
+    """
+    monkeypatch.setenv("ECHOWORKER_MODEL__PACK", str(untrained_folder))
+
+
+@pytest.fixture(scope="session")
 def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.PostgreSQL]:
     with servers.postgresql(tmp_path_factory.mktemp("postgresql")) as server:
         yield server

@@ -8,8 +8,9 @@ from worker.echoclip import explaining as by_prompts
 from worker.echoclip.explaining import Explanation
 from worker.linear_probe import explaining as by_weights
 from worker.linear_probe.head import LINEAR_PROBE
-from worker.loading import load_scoring_pack, scoring_folder
+from worker.loading import load_scoring_pack
 from worker.models import Surroundings
+from worker.packs.active import scoring_folder
 from worker.packs.folder import ModelPack, load_pack, look_into_pack
 from worker.packs.manifest import OPEN_CLIP
 from worker.pixels.clip import Clip

@@ -6,12 +6,10 @@ from config.catalogue import Catalogue
 from config.errors import EchoWorkerError, ModelPackError
 from config.logs import Event, emit, place_of
 from config.settings import Settings
-from worker.echoclip.untrained import make_untrained_pack
 from worker.models import StudyModel, Surroundings
 from worker.packs import kinds
-from worker.packs.active import PackUse, chosen_folder
+from worker.packs.active import PackUse, chosen_folder, scoring_folder
 from worker.packs.folder import ModelPack, load_pack
-from worker.packs.installed import UNTRAINED_FOLDER
 from worker.pixels.profiles import SIDE
 from worker.study_scoring import Scorer
 from worker.views import view_gate
@@ -45,7 +43,7 @@ def _retrieval_model_beside(model: StudyModel, settings: Settings, catalogue: Ca
 
 
 def load_model(settings: Settings, catalogue: Catalogue) -> StudyModel:
-    """The model of the pack that was chosen; without one, an UNTRAINED model that is made on the spot.
+    """The model of the pack that was chosen; without one, the bundled DEMO model.
 
     Raises
     ------
@@ -84,17 +82,6 @@ def load_model_of(folder: Path, settings: Settings, catalogue: Catalogue) -> Stu
     return model
 
 
-def scoring_folder(settings: Settings) -> Path:
-    """The folder of the pack that scores: the one that was chosen, else an UNTRAINED one that is made on the spot.
-
-    Raises
-    ------
-    ModelPackError
-        The chosen one is not there.
-    """
-    return chosen_folder(settings, PackUse.SCORING) or _untrained_pack(settings)
-
-
 def load_scoring_pack(folder: Path) -> ModelPack:
     """A pack of kind open-clip whose model takes what `prepare` makes; the model itself is not loaded.
 
@@ -109,20 +96,15 @@ def load_scoring_pack(folder: Path) -> ModelPack:
 
 
 def require_size(folder: Path, size: int) -> None:
-    """The model of this pack takes pictures of the edge, in pixels, that `prepare` makes.
+    """The model of this pack takes pictures of the edge, in pixels, that `prepare` makes, or of a whole part of it.
 
     Raises
     ------
     ModelPackError
         They are of another size.
     """
-    if size != SIDE:
+    if SIDE % size:
         raise ModelPackError(
-            f"model pack {folder}: its model takes pictures of {size} x {size}; "
-            f"clips are prepared as {SIDE} x {SIDE}, and other sizes are not supported yet"
+            f"model pack {folder}: its model takes pictures of {size} x {size}; clips are prepared as {SIDE} x {SIDE}, "
+            "which are averaged down to whole parts of that and to no other size"
         )
-
-
-def _untrained_pack(settings: Settings) -> Path:
-    folder = settings.packs_dir / UNTRAINED_FOLDER
-    return folder if folder.exists() else make_untrained_pack(folder)

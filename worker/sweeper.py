@@ -16,9 +16,9 @@ from config.settings import Settings
 from db.embeddings import forget_made_before, former_embedders, made_before
 from worker.context import WorkerContext
 from worker.echoclip.digests import embedder_of
-from worker.packs.active import PackUse, chosen_folder
+from worker.packs.active import PackUse, chosen_folder, scoring_folder
 from worker.packs.folder import ModelPack, look_into_pack
-from worker.packs.installed import UNTRAINED_FOLDER, resolve_base
+from worker.packs.installed import resolve_base
 from worker.packs.manifest import OPEN_CLIP
 
 
@@ -49,10 +49,10 @@ def embedders_in_use(settings: Settings) -> set[str] | None:
     ModelPackError
         One of them is not there, or damaged.
     """
-    folders = [chosen_folder(settings, use) for use in PackUse]
-    if folders[0] is None and (settings.packs_dir / UNTRAINED_FOLDER).is_dir():
-        folders[0] = settings.packs_dir / UNTRAINED_FOLDER
-    found = {_embedder(look_into_pack(folder), settings) for folder in folders if folder is not None}
+    folders = [scoring_folder(settings)]
+    if (retrieval := chosen_folder(settings, PackUse.RETRIEVAL)) is not None:
+        folders.append(retrieval)
+    found = {_embedder(look_into_pack(folder), settings) for folder in folders}
     return None if None in found else {embedder for embedder in found if embedder is not None}
 
 

@@ -31,6 +31,7 @@ from worker.packs.manifest import ACCEPTED, CONFIGURATION, MANIFEST, WEIGHTS
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.delenv("ECHOWORKER_MODEL__PACK")  # these tests activate packs
     monkeypatch.setenv("ECHOWORKER_DATA_DIR", str(tmp_path / "data"))
     return load_settings()
 
@@ -207,7 +208,7 @@ def test_a_model_for_pictures_of_another_size_is_not_activated(
 
 
 def test_the_doctor_tells_of_the_packs_in_use(settings: Settings, download: Path) -> None:
-    with pytest.raises(Doubt, match="none chosen: an UNTRAINED model is used"):
+    with pytest.raises(Doubt, match="none chosen: the bundled DEMO model is used"):
         scoring_pack(settings)
     assert retrieval_pack(settings).startswith("none chosen")
     assert packs_that_lie_there(settings) == "none"

@@ -28,7 +28,7 @@ from worker.context import WorkerContext
 from worker.echoclip.untrained import make_untrained_pack
 from worker.embeddings import ClipEmbeddings, embeddings_path, write_embeddings
 from worker.packs.active import PackUse, activate
-from worker.packs.installed import UNTRAINED_FOLDER, find_pack
+from worker.packs.installed import find_pack
 from worker.retrieval.packs import retrieval_pack
 
 PHI = ("SECRET-ID", "SECRET^NAME", "19500101", "SECRET-ACCESSION")
@@ -65,9 +65,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Scored:
     for name in [name for name in os.environ if name.startswith("ECHOWORKER_")]:
         del os.environ[name]  # of a test before; the fixture that does so is for single tests
     folder = tmp_path_factory.mktemp("scored")
-    pipeline = Pipeline.create(load_settings(data_dir=folder / "data"))
-    # Where this process has the model already, the pipeline does not make its pack.
-    make_untrained_pack(pipeline.context.settings.packs_dir / UNTRAINED_FOLDER)
+    settings = load_settings(data_dir=folder / "data")
+    make_untrained_pack(settings.packs_dir / "untrained")
+    activate(settings.packs_dir, find_pack(settings.packs_dir, "untrained"), PackUse.SCORING)
+    pipeline = Pipeline.create(settings)
     small, large = (
         pipeline.receive(as_study_of_its_own(file, folder, PatientID="SECRET-ID", PatientName="SECRET^NAME",
                                              PatientBirthDate="19500101", AccessionNumber="SECRET-ACCESSION"))
@@ -137,7 +138,6 @@ def test_every_answer_says_its_model_and_label_and_nothing_of_the_patient(
 
 def test_a_pack_for_retrieval_answers_with_embeddings_of_its_own_beside_those_that_score(tmp_path: Path) -> None:
     settings = load_settings(data_dir=tmp_path / "data")
-    make_untrained_pack(settings.packs_dir / UNTRAINED_FOLDER)
     make_untrained_pack(settings.packs_dir / "other", seed=1)
     activate(settings.packs_dir, find_pack(settings.packs_dir, "other"), PackUse.RETRIEVAL)
     pipeline = Pipeline(WorkerContext(settings, create_celery_app(settings)))

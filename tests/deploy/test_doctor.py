@@ -47,12 +47,15 @@ def node(settings: Settings) -> Iterator[Receiver]:
     running.stop()
 
 
-def test_what_is_left_undone_is_a_warning_and_no_fault(settings: Settings, node: Receiver) -> None:
-    found = findings(settings)
+def test_what_is_left_undone_is_a_warning_and_no_fault(
+    settings: Settings, node: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ECHOWORKER_MODEL__PACK")
+    found = findings(load_settings())
     warned = {subject for subject, finding in found.items() if finding.level is Level.WARN}
     assert warned == {"model pack", "destinations"}
     assert not [finding for finding in found.values() if finding.level is Level.FAULT]
-    assert "UNTRAINED" in found["model pack"].said
+    assert "the bundled DEMO model is used, which has seen no patient" in found["model pack"].said
     assert "reports stay in the spool" in found["destinations"].said
     assert found["node"].said.endswith("answers C-ECHO")
 

@@ -7,6 +7,11 @@ from tests.support.installation import Installation
 from tests.support.servers import Orthanc
 
 
+@pytest.fixture(autouse=True)
+def _scored_by_untrained(scored_by_untrained: None) -> None:
+    """Where a test says nothing else."""
+
+
 @pytest.fixture(params=["embedded", "servers"])
 def installation(request: pytest.FixtureRequest, tmp_path: Path, orthanc: Orthanc) -> Installation:
     """The same product: on SQLite and files, and on PostgreSQL and Redis."""

@@ -1,4 +1,4 @@
-"""One UNTRAINED pack for all tests of the worker; making it is fast, loading torch is not."""
+"""The UNTRAINED pack and its towers, for all tests of the worker."""
 
 import socket
 from pathlib import Path
@@ -6,13 +6,12 @@ from pathlib import Path
 import pytest
 
 from worker.echoclip.towers import Towers
-from worker.echoclip.untrained import make_untrained_pack
 from worker.packs.folder import ModelPack, load_pack
 
 
-@pytest.fixture(scope="session")
-def untrained_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_untrained_pack(tmp_path_factory.mktemp("packs") / "untrained")
+@pytest.fixture(autouse=True)
+def _scored_by_untrained(scored_by_untrained: None) -> None:
+    """Where a test says nothing else."""
 
 
 @pytest.fixture(scope="session")

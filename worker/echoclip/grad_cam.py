@@ -32,7 +32,7 @@ BLUR = 0.02
 """Standard deviation of the blur, as a part of the map's larger side (the published example)."""
 
 Maps = npt.NDArray[np.float32]
-"""[T, S, S], S the edge of what the image tower takes, in pixels."""
+"""[T, S, S], S the edge of the frames, in pixels."""
 
 
 class ExplainedTowers(Protocol):
@@ -47,7 +47,7 @@ class ExplainedTowers(Protocol):
         """Where the model is."""
 
     def images(self, frames: Tensor) -> Tensor:
-        """What the image tower is given: uint8 [T, H, W, 3] to float32 [T, 3, S, S], normalised, on the device."""
+        """What the image tower is given: uint8 [T, S, S, 3] to float32 [T, 3, s, s], normalised, on the device."""
 
 
 def heat_maps(towers: ExplainedTowers, frames: Frames, prompt_embeddings: Tensor, *, is_blurred: bool = False) -> Maps:
@@ -99,7 +99,7 @@ def support_maps(
         target = prompt_embeddings.to(towers.device, torch.float32).mean(dim=0)
 
         def of_batch(batch: Tensor) -> Tensor:
-            return _support(visual, stage, weights, towers.images(batch).float(), target).cpu()
+            return _support(visual, stage, weights, towers.images(batch).float(), target, batch.shape[1]).cpu()
 
         given = torch.from_numpy(np.array(frames))  # a copy: the file behind it may be mapped, and read-only
         maps: Maps = Batches(FRAMES_AT_ONCE).run(of_batch, [given]).numpy()
@@ -128,17 +128,16 @@ def last_stage(model: nn.Module) -> nn.Module:
 
 
 def _support(
-    visual: nn.Module, stage: nn.Module, weights: Mapping[str, Tensor], images: Tensor, target: Tensor
+    visual: nn.Module, stage: nn.Module, weights: Mapping[str, Tensor], images: Tensor, target: Tensor, edge: int
 ) -> Tensor:
-    """float32 [T, S, S] of images [T, 3, S, S]."""
+    """float32 [T, S, S], S the edge, of images [T, 3, s, s]."""
     features, embeddings = _features_and_embeddings(visual, stage, weights, images)
     # Each frame's embedding depends on its own features alone: one gradient serves the whole batch.
     (gradients,) = torch.autograd.grad(embeddings, features, target.expand_as(embeddings))
     channel_weights = gradients.mean(dim=(2, 3), keepdim=True)
     with torch.no_grad():
         coarse = (channel_weights * features).sum(dim=1, keepdim=True).relu()
-        size = (images.shape[-2], images.shape[-1])
-        fine = nn.functional.interpolate(coarse, size, mode="bicubic", align_corners=False)
+        fine = nn.functional.interpolate(coarse, (edge, edge), mode="bicubic", align_corners=False)
         return fine[:, 0].clamp(min=0)  # the interpolation overshoots, below zero as well
 
 

@@ -5,6 +5,7 @@ from functools import partial
 
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from config.errors import ModelPackError
 from worker.echoclip.batches import Batches
@@ -53,6 +54,7 @@ class Towers:
         # Folded into one multiplication and one addition over samples in 0..255.
         mean, std = (torch.tensor(v, device=self.device) for v in (pack.normalisation.mean, pack.normalisation.std))
         self._scale, self._shift = 1 / (255 * std), -mean / std
+        self._size = pack.image_size
         self._frames_at_once = Batches(FRAMES_AT_ONCE[self.device.type])
         self._prompts_at_once = Batches(PROMPTS_AT_ONCE)
         self._image_tower = self.model.visual
@@ -84,11 +86,13 @@ class Towers:
         return torch.as_tensor(self._tokenizer(list(prompts)))
 
     def images(self, frames: Tensor) -> Tensor:
-        """What the image tower is given, but for the precision: frames uint8 [T, H, W, 3] -> float32 [T, 3, H, W].
+        """What the image tower is given, but for the precision: frames uint8 [T, H, W, 3] -> float32 [T, 3, h, w].
 
-        Normalised, on the device, in channels-last order.
+        Normalised, on the device, in channels-last order; averaged down to the model's own size where that is a whole
+        part of the frames'.
         """
-        return (frames.to(self.device).float() * self._scale + self._shift).permute(0, 3, 1, 2)
+        images = (frames.to(self.device).float() * self._scale + self._shift).permute(0, 3, 1, 2)
+        return avg_pool2d(images, images.shape[-1] // self._size) if images.shape[-1] > self._size else images
 
     def _embed_tokens(self, tokens: Tensor) -> Tensor:
         return encode_texts(self.model, tokens.to(self.device))

@@ -14,7 +14,7 @@ from config.errors import ModelPackError
 from config.settings import Settings
 from config.whole_files import write_durably
 from worker.packs.folder import load_pack
-from worker.packs.installed import InstalledPack, builders_on, delete_folder, find_pack, resolve_base
+from worker.packs.installed import BUNDLED_PACK, InstalledPack, builders_on, delete_folder, find_pack, resolve_base
 from worker.packs.kinds import require_kind
 from worker.packs.licences import is_accepted
 from worker.packs.manifest import parsed, read
@@ -99,7 +99,7 @@ def remove(settings: Settings, installed: InstalledPack) -> None:
 
 
 def chosen_folder(settings: Settings, use: PackUse) -> Path | None:
-    """The folder of the pack in use; None where none was chosen: scoring then takes an UNTRAINED one.
+    """The folder of the pack in use; None where none was chosen: scoring then takes the bundled DEMO one.
 
     Raises
     ------
@@ -120,6 +120,17 @@ def chosen_folder(settings: Settings, use: PackUse) -> Path | None:
             "another one: echoworker packs list"
         )
     return folder
+
+
+def scoring_folder(settings: Settings) -> Path:
+    """The folder of the pack that scores: the one that was chosen, else the bundled DEMO one.
+
+    Raises
+    ------
+    ModelPackError
+        The chosen one is not there.
+    """
+    return chosen_folder(settings, PackUse.SCORING) or BUNDLED_PACK
 
 
 class ChosenPack:

@@ -12,8 +12,9 @@ from worker.packs.licences import is_accepted
 from worker.packs.manifest import Manifest
 
 SHORT_DIGEST = 12
-UNTRAINED_FOLDER = "untrained-demo"
-"""Where the UNTRAINED model is made that is used while no pack is active."""
+BUNDLED_PACK = Path(__file__).parents[1] / "phantom" / "demo_pack"
+"""The DEMO model that comes with this software, trained on synthetic hearts (docs/phantom.md): used while no pack is
+active."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,9 @@ from config.errors import SearchError
 from config.settings import Settings
 from db.runs import ModelIdentity
 from worker.echoclip.digests import embedder_of
-from worker.packs.active import PackUse, chosen_folder
+from worker.packs.active import PackUse, chosen_folder, scoring_folder
 from worker.packs.folder import ModelPack, look_into_pack
-from worker.packs.installed import UNTRAINED_FOLDER, resolve_base
+from worker.packs.installed import resolve_base
 from worker.packs.manifest import OPEN_CLIP
 
 
@@ -33,15 +33,10 @@ def retrieval_pack(settings: Settings) -> RetrievalPack:
     ModelPackError
         The pack is missing or incomplete.
     SearchError
-        None is in use, and nothing was scored yet, even by the UNTRAINED model; or it has no text tower.
+        It has no text tower.
     """
     chosen = chosen_folder(settings, PackUse.RETRIEVAL)
-    folder = chosen or chosen_folder(settings, PackUse.SCORING)
-    if folder is None:
-        folder = settings.packs_dir / UNTRAINED_FOLDER
-        if not folder.is_dir():
-            raise SearchError("no model pack is in use, and no study has been scored yet: there is nothing to search")
-    pack = _with_towers(look_into_pack(folder), settings)
+    pack = _with_towers(look_into_pack(chosen or scoring_folder(settings)), settings)
     return RetrievalPack(
         folder=pack.folder,
         identity=pack.identity,

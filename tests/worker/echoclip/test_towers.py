@@ -11,8 +11,9 @@ from safetensors.torch import load_file
 from config.errors import ConfigurationError
 from tests.support.clips import LARGE
 from tests.worker.echoclip.rewritten import rewrite
+from worker.echoclip.grad_cam import support_maps
 from worker.echoclip.towers import Towers
-from worker.echoclip.untrained import make_untrained_pack
+from worker.echoclip.untrained import NORMALISATION, SMALL, make_untrained_pack
 from worker.packs.folder import ModelPack, load_pack
 from worker.packs.manifest import WEIGHTS
 from worker.pixels.clip import read_clip
@@ -38,6 +39,18 @@ def test_embeddings_are_those_of_open_clip(towers: Towers, untrained_folder: Pat
         by_text = model.encode_text(tokenizer(PROMPTS), normalize=True)
     torch.testing.assert_close(towers.embed_frames(frames), by_image, atol=1e-6, rtol=0)
     torch.testing.assert_close(towers.embed_prompts(PROMPTS), by_text, atol=1e-6, rtol=0)
+
+
+def test_a_model_for_smaller_pictures_sees_the_frames_averaged_down(tmp_path: Path, frames: torch.Tensor) -> None:
+    half = {**SMALL, "vision_cfg": {**SMALL["vision_cfg"], "image_size": 112}}
+    towers = Towers(load_pack(make_untrained_pack(tmp_path / "half", architecture=half)), device="cpu")
+    images = towers.images(frames)
+    assert images.shape == (len(frames), 3, 112, 112)
+    whole = towers.images(frames[:1])[0, :, :2, :3] * torch.tensor(NORMALISATION["std"])[:, None, None]
+    seen = whole + torch.tensor(NORMALISATION["mean"])[:, None, None]
+    blocks = frames[0, :4, :6].float().reshape(2, 2, 3, 2, 3).mean(dim=(1, 3)) / 255
+    torch.testing.assert_close(seen, blocks.permute(2, 0, 1), atol=1e-5, rtol=0)
+    assert support_maps(towers, frames[:2].numpy(), towers.embed_prompts(PROMPTS)).shape == (2, 224, 224)
 
 
 def test_embeddings_have_unit_length(towers: Towers, frames: torch.Tensor) -> None:

@@ -13,13 +13,23 @@ from config.labels import ModelLabel
 from config.settings import Settings, load_settings
 from tests.support.packs import installed, pack_of_kind
 from worker.packs import kinds
-from worker.packs.active import ACTIVE, ChosenPack, PackUse, activate, chosen_folder, read_active, remove
-from worker.packs.installed import InstalledPack, find_pack, installed_packs, resolve_base
+from worker.packs.active import (
+    ACTIVE,
+    ChosenPack,
+    PackUse,
+    activate,
+    chosen_folder,
+    read_active,
+    remove,
+    scoring_folder,
+)
+from worker.packs.installed import BUNDLED_PACK, InstalledPack, find_pack, installed_packs, resolve_base
 from worker.packs.manifest import ACCEPTED, Base, write_manifest
 
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.delenv("ECHOWORKER_MODEL__PACK")
     monkeypatch.setenv("ECHOWORKER_DATA_DIR", str(tmp_path / "data"))
     return load_settings()
 
@@ -41,8 +51,9 @@ def test_nothing_is_in_use_until_something_is_activated(settings: Settings, tmp_
     assert installed_packs(settings.packs_dir) == []
     one = make(settings, tmp_path, "one")
     assert chosen_folder(settings, PackUse.SCORING) is None
+    assert scoring_folder(settings) == BUNDLED_PACK
     activate(settings.packs_dir, one, PackUse.SCORING)
-    assert chosen_folder(settings, PackUse.SCORING) == one.folder
+    assert chosen_folder(settings, PackUse.SCORING) == scoring_folder(settings) == one.folder
     assert chosen_folder(settings, PackUse.RETRIEVAL) is None
     activate(settings.packs_dir, make(settings, tmp_path, "two"), PackUse.RETRIEVAL)
     assert read_active(settings.packs_dir).uses(one.name) == [PackUse.SCORING]

@@ -1,0 +1,69 @@
+"""The demo's table: what is true of each synthetic heart, and what the model made of its pictures."""
+
+from collections.abc import Mapping, Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from config.catalogue import Catalogue
+from config.clinical_tasks import AnyTask, ClassTask, RegressionTask
+from db.queries import StudyDetail
+from db.runs import TaskResult, Verdict
+from deploy.demo_studies import DemoStudy
+from dicom_node.report.answers import brief, outcome_name
+from worker.phantom.truth import HeartTruth, StudyKind, StudyTruth
+
+MEASURED = {"lvef": "ejection_fraction", "pa_pressure": "pa_pressure"}
+"""The catalogue's measurements of what a synthetic heart has, and where its truth has them."""
+CLASSED = ("lv_size", "rv_size", "la_size", "ra_size")
+FOUND = ("pacemaker", "tavr", "mitraclip", "impella")
+TOLERANCE = {"lvef": 10.0, "pa_pressure": 15.0}
+"""Further off than this, an estimate is shown in red: our judgement of what a reader would call wrong."""
+
+
+def truth_table(
+    studies: Sequence[tuple[DemoStudy, StudyTruth]], details: Mapping[str, StudyDetail], catalogue: Catalogue
+) -> Table:
+    """One row for each question of each study that has an answer, or a device to be found."""
+    table = Table("Study", "Question", "Truth", "Answer", title="What is true, and what the DEMO model saw")
+    for number, (study, truth) in enumerate(studies, 1):
+        table.add_section()
+        detail = details[truth.study_instance_uid]
+        name = Text(f"{number}  {study.about}")
+        if truth.kind is StudyKind.NO_VIEW or detail.run is None:
+            table.add_row(name, "", "nothing to see", Text(f"{detail.study.state}: {detail.study.reason or ''}"))
+            continue
+        results = {result.task_id: result for result in detail.run.results}
+        for row, task in enumerate(task for task in catalogue.tasks if task.id in (*MEASURED, *CLASSED, *FOUND)):
+            result = results.get(task.id)
+            said = "" if result is None else brief(result, task)
+            right = result is not None and _is_right(result, truth.heart, task)
+            table.add_row(
+                name if row == 0 else "", task.name, _true(truth.heart, task), Text(said, "green" if right else "red")
+            )
+        for contradiction in truth.contradictions:
+            where = contradiction.said_in.replace("_", " ")
+            table.add_row(
+                "", Text(f"its {where} says", "bold"), "", f"{contradiction.task}: {_short(contradiction.said)}"
+            )
+    return table
+
+
+def _true(heart: HeartTruth, task: AnyTask) -> str:
+    if isinstance(task, RegressionTask):
+        return f"{getattr(heart, MEASURED[task.id]):.1f} {'%' if task.unit.value == '%' else task.unit.meaning}"
+    if isinstance(task, ClassTask):
+        return outcome_name(getattr(heart, task.id), task)
+    return "present" if task.id in heart.devices else "absent"
+
+
+def _is_right(result: TaskResult, heart: HeartTruth, task: AnyTask) -> bool:
+    if result.verdict is Verdict.MEASURED and result.value is not None:
+        return abs(result.value - float(getattr(heart, MEASURED[task.id]))) <= TOLERANCE[task.id]
+    if result.verdict is Verdict.CLASSIFIED:
+        return result.outcome == getattr(heart, task.id)
+    return result.verdict is (Verdict.PRESENT if task.id in heart.devices else Verdict.ABSENT)
+
+
+def _short(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.0f}"
