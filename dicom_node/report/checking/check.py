@@ -11,7 +11,7 @@ from pydicom.filereader import dcmread
 from pydicom.uid import UID
 
 from dicom_node.report.checking import coding, header, structure, template
-from dicom_node.report.checking.document import HEADER, Document
+from dicom_node.report.checking.document import HEADER, Document, in_a_line
 from dicom_node.report.checking.findings import Finding, Rule
 from dicom_node.report.checking.reading import read_document
 
@@ -100,7 +100,7 @@ def _kind(document: Document) -> str:
     if document.is_measurement_report:
         return f"{title}, TID 1500"
     _, identifier = document.template
-    other = f"TID {identifier[:16]}" if identifier else "no template named"
+    other = f"TID {in_a_line(identifier)[:16]}" if identifier else "no template named"
     return f"{title}, {other}: not TID 1500, so that only the rules for every Structured Report were applied"
 
 

@@ -12,6 +12,11 @@ MEASUREMENT_REPORT = "1500"
 TITLES_OF_MEASUREMENT_REPORTS = tuple(Collection("CID7021").concepts.values())
 
 
+def in_a_line(text: str) -> str:
+    """Text of a document as it may stand in a line for a terminal: damage can hold anything."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
 @dataclass(frozen=True)
 class Coded:
     """A coded entry (PS3.3 section 8.8); what it lacks is empty."""

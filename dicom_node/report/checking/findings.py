@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from dicom_node.report.checking.document import Document
+from dicom_node.report.checking.document import Document, in_a_line
 
 
 class Level(StrEnum):
@@ -46,7 +46,7 @@ class Rule:
         if self.measurement_reports_alone and not document.is_measurement_report:
             return
         for finding in self.look(document):
-            yield replace(finding, rule=self.name, source=self.source)
+            yield replace(finding, said=in_a_line(finding.said), rule=self.name, source=self.source)
 
 
 def rule(source: str, *, measurement_reports_alone: bool = False) -> Callable[[Look], Rule]:

@@ -1,6 +1,5 @@
 """From a data set, however damaged, to the plain data that the rules look at: one walk, in which nothing is trusted."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -10,7 +9,17 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 
-from dicom_node.report.checking.document import HEADER, Coded, CodeInPlace, Document, Evidence, Item, Reference, Text
+from dicom_node.report.checking.document import (
+    HEADER,
+    Coded,
+    CodeInPlace,
+    Document,
+    Evidence,
+    Item,
+    Reference,
+    Text,
+    in_a_line,
+)
 
 DEEPEST = 60
 """No template nests so far; deeper than this is damage, or meant to exhaust whoever reads it."""
@@ -18,7 +27,6 @@ LONGEST_NAME = 64
 _VRS_OF_TEXT = {
     "AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT",
 }  # fmt: skip
-_NOT_FOR_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _TARGET = "ReferencedContentItemIdentifier"
 _CODE_VALUES = ("CodeValue", "LongCodeValue", "URNCodeValue")
 
@@ -119,16 +127,13 @@ def _name(item: Dataset) -> str:
     name = _code(item, "ConceptNameCodeSequence")
     called = (name.meaning or name.value) if name is not None else ""
     kind = _text(item, "ValueType") or ("item by reference" if _values(item, _TARGET) else "item without value type")
-    return _in_a_line(called or kind)
+    return in_a_line(called or kind)[:LONGEST_NAME]
 
 
 def _title(dataset: Dataset) -> str:
     title = _code(dataset, "ConceptNameCodeSequence")
-    return _in_a_line(title.meaning if title is not None and title.meaning else "document without title")
-
-
-def _in_a_line(text: str) -> str:
-    return _NOT_FOR_A_LINE.sub(" ", text)[:LONGEST_NAME]
+    called = title.meaning if title is not None and title.meaning else "document without title"
+    return in_a_line(called)[:LONGEST_NAME]
 
 
 def _evidence(dataset: Dataset, keyword: str) -> Iterator[tuple[str, Evidence]]:
@@ -162,7 +167,7 @@ def _coded(dataset: Dataset) -> Coded | None:
     scheme, meaning = _text(dataset, "CodingSchemeDesignator"), _text(dataset, "CodeMeaning")
     if not (value or scheme or meaning):
         return None
-    return Coded(_in_a_line(value), _in_a_line(scheme), _in_a_line(meaning))
+    return Coded(value, scheme, meaning)
 
 
 def _text(dataset: Dataset, keyword: str) -> str:
