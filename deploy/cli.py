@@ -25,6 +25,7 @@ from deploy.cli_retrieval import rank, same_patient, search, similar
 from deploy.cli_rules import rules_commands
 from deploy.cli_run import beat, demo, node, up, worker
 from deploy.cli_spool import spool_commands
+from deploy.cli_sr import sr_commands
 from deploy.cli_studies import close, requeue, send, studies, study
 from deploy.cli_tasks import tasks_commands
 from deploy.data_folder import PRIVATE
@@ -53,6 +54,7 @@ app.add_typer(probe_commands, name="probe", rich_help_panel="Model")
 app.add_typer(database_commands, name="db", rich_help_panel="Operate")
 app.add_typer(spool_commands, name="spool", rich_help_panel="Operate")
 app.add_typer(rules_commands, name="rules", rich_help_panel="Operate")
+app.add_typer(sr_commands, name="sr", rich_help_panel="Operate")
 
 
 def _print_version(asked: bool) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import func, select
 from config.steps import Step
 from db.runs import Verdict
 from db.schema import Report, RunRow, Study
+from dicom_node.report.checking.check import check_file
 from dicom_node.send import send_files
 from tests.support.associating import refuses_associations
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own, study_of
@@ -75,6 +76,7 @@ def assert_valid(report: Path, *, source: Path) -> None:
     dump = subprocess.run([require_tool("dsrdump"), report], capture_output=True, text=True, check=False)
     assert dump.returncode == 0, dump.stderr
     assert "error" not in dump.stderr.lower(), dump.stderr
+    assert check_file(report).findings == ()
 
 
 def test_a_worker_killed_while_it_scores_costs_nothing_and_doubles_nothing(

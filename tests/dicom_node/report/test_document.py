@@ -26,6 +26,7 @@ from config.labels import ModelLabel
 from db.runs import ClipAnswer, ClipEvidence, LeftOutClip, ModelIdentity, Run, TaskResult, Verdict, ViewCall
 from dicom_node.header import read_image_header
 from dicom_node.report import codes as our_codes
+from dicom_node.report.checking.check import check_file
 from dicom_node.report.document import build_structured_report
 from dicom_node.report.uids import derived_uid
 from tests.support.clips import LARGE, as_study_of_its_own
@@ -281,6 +282,7 @@ def test_every_verdict_on_every_question_of_the_catalogue_is_a_valid_report(
     unexpected = [line for line in judged.splitlines()[1:] if not any(word in line for word in expected)]
     assert unexpected == []
     assert "error" not in said_by("dsrdump", file).lower()  # it knows the relationships, which dciodvfy does not
+    assert check_file(file).findings == ()
     groups = groups_of(document)
     assert list(groups) == [task.name for task in asked]
     for task in asked:
@@ -324,6 +326,7 @@ def test_the_validators_find_no_error(
         dump = said_by("dsrdump", report)
         assert "error" not in dump.lower(), dump
         assert "Left Ventricular Ejection Fraction" in dump
+        assert check_file(report).findings == ()
     consistent = said_by("dcentvfy", source, first, second)
     assert "Error" not in consistent, consistent
 
@@ -411,8 +414,10 @@ def test_images_that_lack_or_garble_what_an_sr_needs_are_reported_on_all_the_sam
     for keyword in ("AccessionNumber", "StudyID", "ReferringPhysicianName", "PatientBirthDate", "Manufacturer"):
         if keyword in damaged:
             delattr(damaged, keyword)
-    judged = said_by("dciodvfy", "-new", write(build_structured_report(run, catalogue, [damaged])))
+    file = write(build_structured_report(run, catalogue, [damaged]))
+    judged = said_by("dciodvfy", "-new", file)
     assert "Error" not in judged, judged
+    assert check_file(file).findings == ()
     assert damaged.PatientSex == "X", "the evidence itself is left as it is"
 
 

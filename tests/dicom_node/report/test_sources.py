@@ -23,6 +23,7 @@ from config.errors import ReportError
 from config.labels import ModelLabel
 from db.runs import ClipAnswer, ClipEvidence, ModelIdentity, Run, TaskResult, Verdict
 from dicom_node.header import read_image_header
+from dicom_node.report.checking.check import check_file
 from dicom_node.report.document import build_structured_report
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
 from tests.support.tools import require_tool
@@ -51,6 +52,7 @@ def build(catalogue: Catalogue, tmp_path: Path) -> Build:
         build_structured_report(run, catalogue, headers).save_as(file, enforce_file_format=True)
         judged = subprocess.run([require_tool("dciodvfy"), "-new", file], capture_output=True, text=True, check=False)
         assert "Error" not in judged.stdout + judged.stderr, judged.stdout + judged.stderr
+        assert check_file(file).findings == ()
         return pydicom.dcmread(file)
 
     return build
