@@ -19,6 +19,7 @@ from pydantic_settings import (
 
 from config.catalogue import BUNDLED_CATALOGUE
 from config.errors import ConfigurationError
+from config.languages import Language
 from config.peers import AETitle, PeerSettings, Port, Role, TLSSettings, UnknownPeers
 from config.rules import RuleSettings, check_rules
 
@@ -105,6 +106,13 @@ class GateSettings(_Section):
     """Of cosines, -1..1: by how much the nearest view that is no heart must beat the nearest that is one."""
 
 
+class ReportSettings(_Section):
+    """What goes back to the PACS."""
+
+    language: Language
+    """Of the sentences of a report; meanings of codes are in English, as DICOM has them."""
+
+
 class KeepSettings(_Section):
     """How long what can be made again is kept."""
 
@@ -165,6 +173,7 @@ class Settings(BaseSettings):
     model: ModelSettings
     pixels: PixelSettings
     gate: GateSettings
+    report: ReportSettings
     keep: KeepSettings
     pipeline: PipelineSettings
     tls: TLSSettings
