@@ -27,7 +27,7 @@ class View(Entry):
     id: str = Field(pattern=IDENTIFIER, max_length=32)
     name: str = Field(min_length=1, max_length=64)
     """In lower case: it stands within a sentence."""
-    names: Names = {}
+    names: Names = Field(default_factory=dict)
     """As they stand within a sentence."""
     heart: bool
     prompts: Prompts

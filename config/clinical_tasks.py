@@ -36,12 +36,20 @@ def _template(prompt: str) -> str:
     return prompt
 
 
+def _of_other_languages(names: dict[Language, str]) -> dict[Language, str]:
+    if Language.ENGLISH in names:
+        raise ValueError("the English name is name")
+    return names
+
+
 Prompts = Annotated[tuple[Annotated[str, AfterValidator(_plain)], ...], Field(min_length=1)]
 """Sentences that go to the text tower as they are."""
 Templates = Annotated[tuple[Annotated[str, AfterValidator(_template)], ...], Field(min_length=1)]
 """Sentences in which a number is filled in."""
 Indices = tuple[Annotated[int, Field(ge=0)], ...]
-Names = dict[Language, Annotated[str, Field(min_length=1, max_length=64)]]
+Names = Annotated[
+    dict[Language, Annotated[str, Field(min_length=1, max_length=64)]], AfterValidator(_of_other_languages)
+]
 """Names in other languages than English, for reports in them; the English one stands in for those that are missing."""
 
 
@@ -117,7 +125,7 @@ class CutPoints(Entry):
 class _Task(Entry):
     id: str = Field(pattern=IDENTIFIER, max_length=32)
     name: str = Field(min_length=1, max_length=64)
-    names: Names = {}
+    names: Names = Field(default_factory=dict)
     concept: CodedConcept
     """What is measured (regression), looked for (binary) or graded (class)."""
     finding_site: CodedConcept
@@ -207,7 +215,7 @@ class OutcomeClass(Entry):
 
     id: str = Field(pattern=IDENTIFIER, max_length=32)
     name: str = Field(min_length=1, max_length=64)
-    names: Names = {}
+    names: Names = Field(default_factory=dict)
     """As they stand within a sentence."""
     concept: CodedConcept
     prompts: Prompts

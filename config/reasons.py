@@ -59,6 +59,7 @@ class ReasonKind(StrEnum):
 
     # What others are put together from.
     TOGETHER = "{reasons}"
+    ALONE = "{what}"
     BOTH = "{one} and {other}"
     COUNTED = "{count} × {what}"  # noqa: RUF001
 

@@ -37,9 +37,9 @@ from dicom_node.report.answers import brief, explanation, in_reading_order
 from dicom_node.report.codes import (
     COMMENT,
     ECHOCARDIOGRAPHY,
+    LANGUAGE_SCHEME,
     MEAN,
     MEDIAN,
-    LANGUAGE_SCHEME,
     NO_UNITS,
     PRESENCE,
     QUALITATIVE_EVALUATIONS,

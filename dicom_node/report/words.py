@@ -55,10 +55,7 @@ class Words:
             There is no such sentence, or something that it needs is not given.
         """
         return self.texts[key].format_map(
-            {
-                name: _Number(what, self.decimal) if isinstance(what, float) else what
-                for name, what in filled.items()
-            }
+            {name: _Number(what, self.decimal) if isinstance(what, float) else what for name, what in filled.items()}
         )
 
     def number(self, value: float, spec: str) -> str:

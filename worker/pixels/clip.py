@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, UltrasoundImageStorage, UltrasoundMultiFrameImageStorage
 
 from config.errors import ClipError, UnreadableInstanceError
+from config.reasons import Reason, ReasonKind
 from dicom_node.contexts import RETIRED_ULTRASOUND
 from worker.pixels.colour import Frame
 from worker.pixels.frames import Frames, frames_of
@@ -124,17 +125,17 @@ def first_picture(location: Path | str) -> Frame:
 def _require_ultrasound(header: Dataset) -> None:
     sop_class = UID(header.SOPClassUID)
     if sop_class not in ULTRASOUND_IMAGES:
-        raise ClipError(f"not an ultrasound clip: {sop_class.name}")
+        raise ClipError(Reason(ReasonKind.NOT_ULTRASOUND, sop_class=sop_class.name))
 
 
 def _require_size(frames: Frames) -> None:
     if frames.count == 1:
-        raise ClipError("a still image")
+        raise ClipError(Reason(ReasonKind.STILL_IMAGE))
     if frames.count < MINIMUM_FRAMES:
-        raise ClipError(f"too short: {frames.count} frames, {MINIMUM_FRAMES} are needed")
+        raise ClipError(Reason(ReasonKind.TOO_SHORT, frames=frames.count, needed=MINIMUM_FRAMES))
     rows, columns = frames.format.rows, frames.format.columns
     if min(rows, columns) < MINIMUM_SIDE:
-        raise ClipError(f"too small: {columns} x {rows} pixels")
+        raise ClipError(Reason(ReasonKind.TOO_SMALL, columns=columns, rows=rows))
 
 
 def _require_sample(sample: Sample) -> None:
