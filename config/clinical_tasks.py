@@ -38,7 +38,7 @@ def _template(prompt: str) -> str:
 
 def _of_other_languages(names: dict[Language, str]) -> dict[Language, str]:
     if Language.ENGLISH in names:
-        raise ValueError("the English name is name")
+        raise ValueError("has en: the English name is `name` itself")
     return names
 
 
