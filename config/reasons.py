@@ -44,6 +44,7 @@ class ReasonKind(StrEnum):
     NO_HEART = "the model sees no heart: most like {view}"
     STILL_IMAGE = "a still image"
     TOO_SHORT = "too short: {frames} frames, {needed} are needed"
+    TOO_SLOW = "too slow: {frames} frames within what is sampled, {needed} are needed"
     TOO_SMALL = "too small: {columns} x {rows} pixels"
     NOT_ULTRASOUND = "not an ultrasound clip: {sop_class}"
     NO_PIXELS = "holds no pixels"
@@ -54,6 +55,8 @@ class ReasonKind(StrEnum):
     NO_SECTOR_EMPTY = "no ultrasound sector: the picture is empty"
     NO_SECTOR_STILL = "no ultrasound sector: nothing moves, and only text or graphics show"
     NO_SECTOR_GRAPHICS = "no ultrasound sector: nothing but text, lines or traces"
+    TOO_FEW_WHOLE = "cannot be decoded: {whole} of {sampled} frames are whole"
+    NOT_DECODED = "cannot be decoded ({error})"
     PICTURE_CUT_OFF = "the compressed picture is cut off"
     PICTURE_DAMAGED = "the compressed picture is damaged"
 

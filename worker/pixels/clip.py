@@ -140,7 +140,7 @@ def _require_size(frames: Frames) -> None:
 
 def _require_sample(sample: Sample) -> None:
     if len(sample.indices) < MINIMUM_SAMPLED:
-        raise ClipError(f"too slow: {len(sample.indices)} frames within what is sampled, {MINIMUM_SAMPLED} are needed")
+        raise ClipError(Reason(ReasonKind.TOO_SLOW, frames=len(sample.indices), needed=MINIMUM_SAMPLED))
 
 
 def _layout(frames: Frames, indices: Sequence[int]) -> tuple[Layout, Iterator[Frame | None]]:
@@ -173,8 +173,8 @@ def _model_frames(
     return shown[: len(whole)], whole
 
 
-def _too_few(whole: int, sampled: int) -> str:
-    return f"cannot be decoded: {whole} of {sampled} frames are whole"
+def _too_few(whole: int, sampled: int) -> Reason:
+    return Reason(ReasonKind.TOO_FEW_WHOLE, whole=whole, sampled=sampled)
 
 
 def _left_out(sampled: Sequence[int], whole: Sequence[int]) -> tuple[str, ...]:
@@ -191,4 +191,4 @@ def _faults_named() -> Iterator[None]:
     except UnreadableInstanceError as error:
         raise ClipError(str(error)) from error
     except Exception as error:  # damaged bytes lead pydicom to any error; its texts quote the data set
-        raise ClipError(f"cannot be decoded ({type(error).__name__})") from error
+        raise ClipError(Reason(ReasonKind.NOT_DECODED, error=type(error).__name__)) from error

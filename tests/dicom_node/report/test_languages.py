@@ -270,5 +270,7 @@ def test_a_group_that_is_read_alone_says_what_was_asked_and_answered_in_its_lang
     document = build_structured_report(run, catalogue, [evidence], language=Language.GERMAN)
     comments = [text for concept, text in texts_of(document) if concept == "121106"]
     warning = "MODELL DEMO, NICHT FÜR DEN KLINISCHEN GEBRAUCH."
-    assert any(text.startswith(f"{warning} Linksventrikuläre Ejektionsfraktion: 50,2\u00a0%. Median") for text in comments)
+    assert any(
+        text.startswith(f"{warning} Linksventrikuläre Ejektionsfraktion: 50,2\u00a0%. Median") for text in comments
+    )
     assert any(text.startswith(f"{warning} Mitralklappeninsuffizienz: ") for text in comments)

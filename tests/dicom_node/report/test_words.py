@@ -12,8 +12,8 @@ from config.languages import Language
 from config.reasons import Named, Reason, ReasonKind
 from db.runs import ClipAnswer, TaskResult, Verdict
 from dicom_node.report.answers import brief, explanation
-from dicom_node.report.words import words_of
 from dicom_node.report.wording import series_description
+from dicom_node.report.words import words_of
 
 ENGLISH = words_of(Language.ENGLISH)
 OTHERS = [language for language in Language if language is not Language.ENGLISH]
