@@ -46,8 +46,8 @@ def test_no_sentence_was_left_in_english(language: Language) -> None:
     texts = words_of(language).texts
     same = {key for key, text in texts.items() if text == ENGLISH.texts[key]}
     without_words = {
-        "form.sentence", "form.counted", "form.named", "answer.number", "unit.percent_sign", "class.most_like_on_the_scale",
-        "reason.TOGETHER", "reason.ALONE", "reason.COUNTED",
+        "form.sentence", "form.counted", "form.named", "answer.number", "unit.percent_sign",
+        "class.most_like_on_the_scale", "reason.TOGETHER", "reason.ALONE", "reason.COUNTED",
     }  # fmt: skip
     loans = {
         Language.GERMAN: {"content.M_MODE"},
@@ -122,7 +122,7 @@ def test_parts_of_a_reason_are_said_in_the_language_too(catalogue: Catalogue) ->
     )
     wanted = (Named("view", "subcostal", "subcostal view"), Named("view", "of_a_site", "the site's own view"))
     said = words_of(Language.CHINESE, catalogue).reason(Reason(ReasonKind.NO_VIEW, views=wanted, seen=seen))
-    assert "剑突下切面、the site's own view；" in said
+    assert "剑突下切面、the site's own view；" in said  # noqa: RUF001
     assert "2 × 腹部；1 × 肺或胸膜" in said  # noqa: RUF001
     outcome = Named("outcome", "deep", "Too deep in the left ventricle", within="impella_position")
     near = Reason(ReasonKind.CLASSES_TOO_NEAR, outcome=outcome, lead=0.01234, needed=0.5)
