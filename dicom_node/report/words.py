@@ -33,9 +33,6 @@ class _Number(float):
 class Words:
     """A language with all its sentences, by table and key of its file: `summary.answers`."""
 
-    catalogue: Catalogue | None = None
-    """What knows the names of tasks, outcomes and views in it; without, they are in English."""
-
     language: Language
     code: str
     """RFC 5646, with the country, as TID 1204 has it."""
@@ -45,6 +42,8 @@ class Words:
     between: Mapping[str, str]
     """What stands between values, clauses and sentences."""
     texts: Mapping[str, str]
+    catalogue: Catalogue | None = None
+    """What knows the names of views, and of tasks and outcomes that reasons name; without, these are in English."""
 
     def say(self, key: str, **filled: object) -> str:
         """A sentence, filled in; numbers that the sentence rounds are given as float.

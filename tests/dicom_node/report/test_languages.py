@@ -189,7 +189,7 @@ def test_other_programs_read_the_same_whatever_the_language(
     english = build_structured_report(run, catalogue, [evidence])
     document = build_structured_report(run, catalogue, [evidence], language=language)
     assert read_back(document) == read_back(english)
-    assert list(read_back(document)) == [group.tracking_identifier for group in groups_of(english)]
+    assert set(read_back(document)) == {task.name for task in catalogue.tasks}
     (said,) = [
         item.ConceptCodeSequence[0]
         for item in items_of(document)
@@ -202,10 +202,6 @@ def test_other_programs_read_the_same_whatever_the_language(
     assert not different & {text for concept, text in texts_of(english) if concept in SENTENCES}
     assert document.SOPInstanceUID != english.SOPInstanceUID, "other bytes are another object"
     assert document.SeriesInstanceUID != english.SeriesInstanceUID, "a series has one description"
-
-
-def groups_of(document: Dataset) -> list[highdicom.sr.MeasurementsAndQualitativeEvaluations]:
-    return list(document.content.get_image_measurement_groups())
 
 
 @pytest.mark.parametrize("language", Language)
