@@ -15,6 +15,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from config.clinical_tasks import IDENTIFIER
 from config.errors import ConfigurationError
 from config.labels import ModelLabel
+from config.reasons import Reason, ReasonKind
 from config.settings import Settings
 
 CALIBRATION_FILE = "calibration.json"
@@ -110,13 +111,13 @@ class Calibration(_Frozen):
         """Why this file says nothing of a task that is asked in this way; None where it holds."""
         found = self.task(task_id)
         if found is None:
-            return "the calibration does not have the task"
+            return Reason(ReasonKind.CALIBRATION_LACKS_TASK)
         if embedder != self.embedder:
-            return f"the calibration was made with another model ({self.model_name})"
+            return Reason(ReasonKind.CALIBRATION_OF_OTHER_MODEL, model=self.model_name)
         if profile != self.preprocessing_profile:
-            return f"the calibration was made with frames of profile {self.preprocessing_profile}"
+            return Reason(ReasonKind.CALIBRATION_OF_OTHER_FRAMES, profile=self.preprocessing_profile)
         if prompts_digest != found.prompts_digest:
-            return "the calibration was made with other prompts"
+            return Reason(ReasonKind.CALIBRATION_OF_OTHER_PROMPTS)
         return None
 
     def holding_for(self, task_id: str, *, embedder: str, prompts_digest: str, profile: str) -> TaskCalibration | None:

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from config.catalogue_extension import EXTENDS, REMOVE, extended
 from config.catalogue_mistakes import mistakes_of
-from config.clinical_tasks import IDENTIFIER, AnyTask, BinaryTask, Entry, Prompts, Task
+from config.clinical_tasks import IDENTIFIER, AnyTask, BinaryTask, Entry, Names, Prompts, Task
 from config.errors import CatalogueError, ConfigurationError
 
 BUNDLED_CATALOGUE = Path(__file__).with_name("tasks.toml")
@@ -27,6 +27,8 @@ class View(Entry):
     id: str = Field(pattern=IDENTIFIER, max_length=32)
     name: str = Field(min_length=1, max_length=64)
     """In lower case: it stands within a sentence."""
+    names: Names = Field(default_factory=dict)
+    """As they stand within a sentence."""
     heart: bool
     prompts: Prompts
 

@@ -33,6 +33,8 @@ def _where(fault: ErrorDetails, entries: Mapping[str, Any]) -> str:
             named = at.get("id") if isinstance(at, dict) else None
             path[-1] += f" {named!r}" if named is not None else f" {step + 1}"
             continue
+        if step == "[key]":
+            continue  # not the value of a table, but its key, which stands before
         if isinstance(at, dict) and step in _KINDS and step not in at:
             continue  # which kind of task it took the entry for
         at = at.get(step) if isinstance(at, dict) else None

@@ -10,6 +10,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from config.languages import Language
+
 PLACEHOLDER = "{value}"
 MINIMUM_FILLED_PROMPTS = 5
 """Of a regression: its estimate is the median of the first fifth of their ranking, which must not be empty."""
@@ -34,11 +36,21 @@ def _template(prompt: str) -> str:
     return prompt
 
 
+def _of_other_languages(names: dict[Language, str]) -> dict[Language, str]:
+    if Language.ENGLISH in names:
+        raise ValueError("has en: the English name is `name` itself")
+    return names
+
+
 Prompts = Annotated[tuple[Annotated[str, AfterValidator(_plain)], ...], Field(min_length=1)]
 """Sentences that go to the text tower as they are."""
 Templates = Annotated[tuple[Annotated[str, AfterValidator(_template)], ...], Field(min_length=1)]
 """Sentences in which a number is filled in."""
 Indices = tuple[Annotated[int, Field(ge=0)], ...]
+Names = Annotated[
+    dict[Language, Annotated[str, Field(min_length=1, max_length=64)]], AfterValidator(_of_other_languages)
+]
+"""Names in other languages than English, for reports in them; the English one stands in for those that are missing."""
 
 
 class Entry(BaseModel):
@@ -113,6 +125,7 @@ class CutPoints(Entry):
 class _Task(Entry):
     id: str = Field(pattern=IDENTIFIER, max_length=32)
     name: str = Field(min_length=1, max_length=64)
+    names: Names = Field(default_factory=dict)
     concept: CodedConcept
     """What is measured (regression), looked for (binary) or graded (class)."""
     finding_site: CodedConcept
@@ -202,6 +215,8 @@ class OutcomeClass(Entry):
 
     id: str = Field(pattern=IDENTIFIER, max_length=32)
     name: str = Field(min_length=1, max_length=64)
+    names: Names = Field(default_factory=dict)
+    """As they stand within a sentence."""
     concept: CodedConcept
     prompts: Prompts
     published_values: tuple[int, ...] = ()

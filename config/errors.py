@@ -100,6 +100,11 @@ class LeaseLostError(RegistryError):
 class ClipError(EchoWorkerError):
     """An instance gives no clip to score; the message is the reason that report and dashboard show."""
 
+    @property
+    def reason(self) -> str:
+        """The message as it was given: a `config.reasons.Reason` where it is one, which `str()` would make plain."""
+        return self.args[0] if self.args and isinstance(self.args[0], str) else str(self)
+
 
 class ModelPackError(EchoWorkerError):
     """A model pack cannot be loaded; the message names the file or field at fault."""

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal, Self
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -19,14 +18,13 @@ from pydantic_settings import (
 
 from config.catalogue import BUNDLED_CATALOGUE
 from config.errors import ConfigurationError
+from config.languages import Language
 from config.peers import AETitle, PeerSettings, Port, Role, TLSSettings, UnknownPeers
 from config.rules import RuleSettings, check_rules
+from config.setting_mistakes import PREFIX, described, require_known_variables
 
 DEFAULTS = Path(__file__).with_name("defaults.toml")
-CONFIG_VARIABLE = "ECHOWORKER_CONFIG"
-_PREFIX = "ECHOWORKER_"
-_OTHER_VARIABLES = {"CONFIG", "PARENT_PID"}
-"""Read elsewhere: the site's file, and by a child of `up` whose child it is (deploy.stopping)."""
+CONFIG_VARIABLE = f"{PREFIX}CONFIG"
 
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -105,6 +103,13 @@ class GateSettings(_Section):
     """Of cosines, -1..1: by how much the nearest view that is no heart must beat the nearest that is one."""
 
 
+class ReportSettings(_Section):
+    """What goes back to the PACS."""
+
+    language: Language
+    """Of the sentences of a report; meanings of codes are in English, as DICOM has them."""
+
+
 class KeepSettings(_Section):
     """How long what can be made again is kept."""
 
@@ -155,7 +160,7 @@ class CallersSettings(_Section):
 class Settings(BaseSettings):
     """All settings of one installation; frozen."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix=_PREFIX, env_nested_delimiter="__")
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix=PREFIX, env_nested_delimiter="__")
 
     data_dir: Path = Field(default_factory=lambda: platformdirs.user_data_path("echoworker"))
     node: NodeSettings
@@ -165,6 +170,7 @@ class Settings(BaseSettings):
     model: ModelSettings
     pixels: PixelSettings
     gate: GateSettings
+    report: ReportSettings
     keep: KeepSettings
     pipeline: PipelineSettings
     tls: TLSSettings
@@ -256,39 +262,14 @@ def load_settings(**overrides: Any) -> Settings:
         The site's file cannot be read, or a setting is unknown or has a value that is not allowed; the
         message names the key.
     """
-    _require_known_variables()
+    require_known_variables(Settings.model_fields)
     site_file = os.environ.get(CONFIG_VARIABLE)
     if site_file and not Path(site_file).is_file():
         raise ConfigurationError(f"configuration file {site_file}: no such file")
     try:
         settings = Settings(**overrides)
     except ValidationError as error:
-        raise ConfigurationError(_described(error.errors()[0])) from error
+        raise ConfigurationError(described(error.errors()[0])) from error
     except ValueError as error:  # TOML syntax, with its line
         raise ConfigurationError(f"configuration file {site_file}: {error}") from error
     return settings.model_copy(update={"data_dir": settings.data_dir.expanduser().absolute()})
-
-
-def _require_known_variables() -> None:
-    """pydantic-settings looks for the variables that it knows; a misspelt one would be a setting without effect."""
-    known = {field.upper() for field in Settings.model_fields} | _OTHER_VARIABLES
-    for variable in os.environ:
-        name = variable.upper().removeprefix(_PREFIX)
-        if variable.upper().startswith(_PREFIX) and name.split("__")[0] not in known:
-            sections = ", ".join(sorted(field for field in known - _OTHER_VARIABLES))
-            raise ConfigurationError(
-                f"environment variable {variable}: no such setting; after {_PREFIX} comes {sections}"
-            )
-
-
-def _described(fault: ErrorDetails) -> str:
-    """One fault that pydantic found, in words for who wrote the setting."""
-    key = ".".join(str(part) for part in fault["loc"]) or "settings"
-    match fault["type"]:
-        case "extra_forbidden":
-            return f"setting {key}: unknown setting"
-        case "missing":
-            return f"setting {key}: is missing"
-        case "string_pattern_mismatch" if "ae_title" in key:
-            return f"setting {key}: an AE title has 1 to 16 characters of ASCII, and no backslash"
-    return f"setting {key}: {fault['msg'].removeprefix('Value error, ')}"

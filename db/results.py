@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from config.reasons import reason_of, terms_of
 from db.run_rows import row_of, run_of
 from db.runs import JudgedClip, Run
 from db.schema import Clip, CurrentRun, Delivery, Report, RunRow
@@ -53,6 +54,8 @@ class BuiltReport:
     spool_path: str
     sha256: str
     created_at: datetime
+    language: str = "en"
+    """Of its sentences, as `config.languages.Language` has it."""
 
 
 def replace_clips(session: Session, *, study_id: int, revision: int, clips: Iterable[PreparedClip]) -> None:
@@ -60,6 +63,7 @@ def replace_clips(session: Session, *, study_id: int, revision: int, clips: Iter
     session.execute(delete(Clip).where(Clip.study_id == study_id, Clip.revision == revision))
     for clip in clips:
         columns = {name: list(fact) if isinstance(fact, tuple) else fact for name, fact in vars(clip).items()}
+        columns["skip_reason_terms"] = terms_of(clip.skip_reason)
         session.add(Clip(study_id=study_id, revision=revision, **columns))
 
 
@@ -75,7 +79,7 @@ def prepared_clips(session: Session, *, study_id: int, revision: int) -> list[Pr
             frame_numbers=tuple(row.frame_numbers),
             preprocessing_profile=row.preprocessing_profile,
             notes=tuple(row.notes),
-            skip_reason=row.skip_reason if row.tensor_path is None else None,
+            skip_reason=reason_of(row.skip_reason, row.skip_reason_terms) if row.tensor_path is None else None,
             frame_times_ms=_tuple(row.frame_times_ms),
             time_origin=row.time_origin,
             heart_rate=row.heart_rate,

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from config.labels import ModelLabel
+from config.reasons import reason_of, terms_of
 from db.runs import ClipAnswer, ClipEvidence, LeftOutClip, ModelIdentity, Run, TaskResult, Verdict, ViewCall
 from db.schema import ResultRow, RunRow
 
@@ -25,7 +26,7 @@ def row_of(run: Run, *, study_id: int, units: Mapping[str, str]) -> RunRow:
         preprocessing_profile=run.preprocessing_profile,
         finished_at=run.finished_at,
         clips=[{**asdict(clip), "frame_numbers": list(clip.frame_numbers)} for clip in run.clips],
-        left_out=[asdict(clip) for clip in run.left_out],
+        left_out=[{**asdict(clip), "reason_terms": terms_of(clip.reason)} for clip in run.left_out],
         view_gate=run.view_gate,
         calibration_digest=run.calibration_digest,
         results=[_result_row(result, units) for result in run.results],
@@ -50,7 +51,7 @@ def run_of(row: RunRow, study_instance_uid: str) -> Run:
         preprocessing_profile=row.preprocessing_profile,
         finished_at=row.finished_at,
         clips=tuple(_evidence(clip) for clip in row.clips),
-        left_out=tuple(LeftOutClip(**{**clip, "view": _view(clip["view"])}) for clip in row.left_out or ()),
+        left_out=tuple(_left_out(clip) for clip in row.left_out or ()),
         view_gate=row.view_gate,
         calibration_digest=row.calibration_digest,
         results=tuple(
@@ -64,7 +65,7 @@ def run_of(row: RunRow, study_instance_uid: str) -> Run:
                 spread=result.spread,
                 agreement=result.agreement,
                 method=result.method,
-                reason=result.reason,
+                reason=reason_of(result.reason, result.reason_terms),
                 clips=tuple(ClipAnswer(**answer) for answer in result.clips),
             )
             for result in row.results
@@ -84,7 +85,8 @@ def _result_row(result: TaskResult, units: Mapping[str, str]) -> ResultRow:
         spread=result.spread,
         agreement=result.agreement,
         method=result.method,
-        reason=result.reason,
+        reason=None if result.reason is None else str(result.reason),
+        reason_terms=terms_of(result.reason),
         clips=[vars(answer) for answer in result.clips],
     )
 
@@ -95,6 +97,11 @@ def _evidence(clip: Mapping[str, Any]) -> ClipEvidence:
         frame_numbers=tuple(clip["frame_numbers"]),
         view=_view(clip.get("view")),  # runs from before there was a gate have none
     )
+
+
+def _left_out(clip: Mapping[str, Any]) -> LeftOutClip:
+    reason = reason_of(clip["reason"], clip.get("reason_terms"))  # earlier runs have no terms
+    return LeftOutClip(sop_instance_uid=clip["sop_instance_uid"], reason=reason or "", view=_view(clip["view"]))
 
 
 def _view(call: Mapping[str, Any] | None) -> ViewCall | None:

@@ -117,6 +117,8 @@ class Clip(Base):
     notes: Mapped[list[Any]]
     skip_reason: Mapped[str | None]
     """Why it is left out of the scoring: by `prepare`, or, where there is a tensor, by the view gate of `score`."""
+    skip_reason_terms: Mapped[dict[str, Any] | None] = mapped_column(JSON_OR_NULL)
+    """What `prepare` made its reason of (config.reasons), so that a report may say it in another language."""
     frame_times_ms: Mapped[list[Any] | None] = mapped_column(JSON_OR_NULL)
     """When each of `frame_numbers` was taken, in milliseconds from the first frame of the instance."""
     time_origin: Mapped[str | None] = mapped_column(String(64))
@@ -199,6 +201,9 @@ class ResultRow(Base):
     """See `db.runs.TaskResult`."""
     method: Mapped[str | None] = mapped_column(String(32))
     reason: Mapped[str | None]
+    reason_terms: Mapped[dict[str, Any] | None] = mapped_column(JSON_OR_NULL)
+    """What the reason is made of (config.reasons), so that a report may say it in another language; NULL where it is a
+    text alone."""
     clips: Mapped[list[Any]]
     """[{"sop_instance_uid", "value", "outcome", "spread", "agreement"}]: what each clip says by itself."""
 
@@ -238,6 +243,8 @@ class Report(Base):
     spool_path: Mapped[str]
     sha256: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime]
+    language: Mapped[str] = mapped_column(String(8), server_default="en")
+    """Of its sentences: a report that is lost is built again in the language that it had."""
 
     deliveries: Mapped[list["Delivery"]] = relationship(back_populates="report", order_by="Delivery.id")
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from config.catalogue import View
 from config.labels import ModelLabel
+from config.reasons import Named, Reason, ReasonKind
 from config.settings import GateSettings
 from db.runs import JudgedClip, ViewCall
 from worker.echoclip.zero_shot import cosines
@@ -111,7 +112,7 @@ class ViewGate:
         said = {
             True: None,
             None: f"the model is not sure to see a heart: most like {call.name}",
-            False: f"the model sees no heart: most like {call.name}",
+            False: Reason(ReasonKind.NO_HEART, view=Named("view", call.view, call.name)),
         }[call.is_heart]
         if call.is_heart is False and self.leaves_out:
             return JudgedClip(sop_instance_uid=sop_instance_uid, call=call, skip_reason=said)

@@ -5,9 +5,11 @@ from pydicom.sr.coding import Code
 
 from config.catalogue import Catalogue
 from config.clinical_tasks import AnyTask, ClassTask, CodedConcept, RegressionTask
+from config.languages import Language
 from dicom_node.conformance.markdown import document, table
 from dicom_node.report import codes
 from dicom_node.report.sources import TYPE_2
+from dicom_node.report.words import words_of
 
 _TERMS = (
     codes.ECHOCARDIOGRAPHY,
@@ -52,6 +54,9 @@ def report_section(catalogue: Catalogue) -> str:
         "judged, the views of the instances used; how many instances of the study were left out, for which reasons; "
         "and what made the results. Instances that were left out are not referenced. A study of which no "
         "instance is used gets no report.",
+        "The language of all comments, of algorithm parameters and of Series Description is a setting, and named by TID "
+        f"1204: {_languages()}. Meanings of codes and Tracking Identifiers are in English in each. A report in another "
+        "language than English names in each comment what was asked and answered.",
         "### Tasks of the catalogue",
         table(("task", "concept", "value", "finding site"), tasks),
         "### Classes",
@@ -66,6 +71,10 @@ def report_section(catalogue: Catalogue) -> str:
         f"Coding scheme designator `{codes.OUR_SCHEME}` ({codes.OUR_SCHEME_NAME}), where DICOM PS3.16 has no code:",
         table(("code", "meaning"), _private(catalogue)),
     )
+
+
+def _languages() -> str:
+    return ", ".join(f"({words.code}, {codes.LANGUAGE_SCHEME})" for words in map(words_of, Language))
 
 
 def _kind_of_value(task: AnyTask) -> str:

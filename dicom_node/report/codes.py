@@ -9,6 +9,8 @@ from db.runs import ScoreKind, Verdict
 OUR_SCHEME = "99ECHOWORKER"
 OUR_SCHEME_NAME = "EchoWorker local codes"
 
+LANGUAGE_SCHEME = "RFC5646"
+"""TID 1204; with the country where a language is written in several ways."""
 ECHOCARDIOGRAPHY = Code("40701008", "SCT", "Echocardiography")
 """Transthoracic or not is for the modality to say; CID 100."""
 COMMENT = Code("121106", "DCM", "Comment")

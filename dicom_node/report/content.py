@@ -12,6 +12,7 @@ from highdicom.sr import (
     ContentSequence,
     DeviceObserverIdentifyingAttributes,
     FindingSite,
+    LanguageOfContentItemAndDescendants,
     Measurement,
     MeasurementReport,
     MeasurementsAndQualitativeEvaluations,
@@ -32,10 +33,11 @@ from config.catalogue import Catalogue
 from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, RegressionTask
 from config.errors import ReportError
 from db.runs import Run, TaskResult, Verdict
-from dicom_node.report.answers import explanation, in_reading_order
+from dicom_node.report.answers import brief, explanation, in_reading_order
 from dicom_node.report.codes import (
     COMMENT,
     ECHOCARDIOGRAPHY,
+    LANGUAGE_SCHEME,
     MEAN,
     MEDIAN,
     NO_UNITS,
@@ -50,18 +52,23 @@ from dicom_node.report.wording import (
     answers_in_short,
     left_out,
     limits_of_use,
+    provenance,
+    provenance_of_all,
     uncalibrated_in_short,
     views_seen,
     with_warning,
 )
+from dicom_node.report.words import ENGLISH, Words
 
 ESTIMATE_DECIMALS = 1
 SCORE_DECIMALS = 4
 """Digits that the report shows; the registry holds the numbers in full."""
 
 
-def report_content(run: Run, catalogue: Catalogue, evidence: Sequence[Dataset]) -> MeasurementReport:
-    """The whole tree. `evidence` are the headers of the instances that the run used.
+def report_content(
+    run: Run, catalogue: Catalogue, evidence: Sequence[Dataset], words: Words = ENGLISH
+) -> MeasurementReport:
+    """The whole tree. `evidence` are the headers of the instances that the run used, `words` say its sentences.
 
     Raises
     ------
@@ -71,17 +78,22 @@ def report_content(run: Run, catalogue: Catalogue, evidence: Sequence[Dataset]) 
     content = MeasurementReport(
         observation_context=ObservationContext(observer_device_context=_observer(run)),
         procedure_reported=ECHOCARDIOGRAPHY,
-        imaging_measurements=[_group(run, result, catalogue, evidence) for result in in_reading_order(run.results)],
+        imaging_measurements=[
+            _group(run, result, catalogue, evidence, words) for result in in_reading_order(run.results)
+        ],
         referenced_images=evidence,
+        language_of_content_item_and_descendants=LanguageOfContentItemAndDescendants(
+            CodedConcept(value=words.code, scheme_designator=LANGUAGE_SCHEME, meaning=words.name)
+        ),
     )
     evaluations = ContainerContentItem(name=QUALITATIVE_EVALUATIONS, relationship_type=RelationshipTypeValues.CONTAINS)
     comments = (
-        limits_of_use(run),
-        answers_in_short(run, catalogue),
-        uncalibrated_in_short(run, catalogue),
-        views_seen(run),
-        left_out(run),
-        _provenance_of_all(run),
+        limits_of_use(run, words),
+        answers_in_short(run, catalogue, words),
+        uncalibrated_in_short(run, catalogue, words),
+        views_seen(run, words),
+        left_out(run, words),
+        provenance_of_all(run, words),
     )
     evaluations.ContentSequence = ContentSequence([_comment(text) for text in comments if text is not None])
     content[0].ContentSequence.append(evaluations)
@@ -107,22 +119,35 @@ def _observer(run: Run) -> ObserverContext:
 
 
 def _group(
-    run: Run, result: TaskResult, catalogue: Catalogue, evidence: Sequence[Dataset]
+    run: Run, result: TaskResult, catalogue: Catalogue, evidence: Sequence[Dataset], words: Words
 ) -> MeasurementsAndQualitativeEvaluations:
     task = catalogue.task(result.task_id)
     if task is None:
         raise ReportError(f"run {run.run_uid} answers task {result.task_id}, which the catalogue does not have")
     answered = result.verdict not in (Verdict.ABSTAINED, Verdict.UNCALIBRATED)
     group = MeasurementsAndQualitativeEvaluations(
+        # In English whatever the language: other programs find a task by it.
         tracking_identifier=TrackingIdentifier(uid=derived_uid("task", run.run_uid, task.id), identifier=task.name),
-        algorithm_id=_algorithm(run, result) if answered else None,
+        algorithm_id=_algorithm(run, result, words) if answered else None,
         finding_sites=[FindingSite(anatomic_location=coded(task.finding_site))],
         measurements=_measurements(task, result) if answered else [],
         qualitative_evaluations=_evaluations(task, result),
         source_images=_sources(run, result, evidence) if answered else None,
     )
-    group[0].ContentSequence.append(_comment(with_warning(explanation(result, task), run.model.label)))
+    said = with_warning(_said_of(result, task, answered=answered, words=words), run.model.label, words)
+    group[0].ContentSequence.append(_comment(said))
     return group
+
+
+def _said_of(result: TaskResult, task: AnyTask, *, answered: bool, words: Words) -> str:
+    """How the answer came about; what was asked and answered as well where the codes do not say it in the language."""
+    explained = explanation(result, task, words)
+    if words.language is ENGLISH.language:
+        return explained
+    if not answered:
+        return words.say("form.named", name=words.task(task), answer=explained)
+    named = words.say("form.named", name=words.task(task), answer=brief(result, task, words))
+    return words.sentences(words.say("form.sentence", text=named), explained)
 
 
 def _measurements(task: AnyTask, result: TaskResult) -> list[Measurement]:
@@ -164,30 +189,13 @@ def _answer(task: AnyTask, result: TaskResult) -> Code | CodedConcept:
     return coded(outcome.concept)
 
 
-def _algorithm(run: Run, result: TaskResult) -> AlgorithmIdentification:
-    method = [] if result.method is None else [f"method {result.method}"]
+def _algorithm(run: Run, result: TaskResult, words: Words) -> AlgorithmIdentification:
+    method = [] if result.method is None else [words.say("made_with.method", method=result.method)]
     return AlgorithmIdentification(
         name=run.model.name,
         version=f"{run.model.version} ({run.model.label})",
-        parameters=[*method, *_provenance(run)],
+        parameters=[*method, *provenance(run, words)],
     )
-
-
-def _provenance(run: Run) -> list[str]:
-    return [
-        f"model pack SHA-256 {run.model.digest}",
-        f"task catalogue SHA-256 {run.catalogue_digest}",
-        f"calibration {f'SHA-256 {run.calibration_digest}' if run.calibration_digest else 'none of the site'}",
-        f"preprocessing {run.preprocessing_profile}",
-        f"view gate {run.view_gate or 'none'}",
-        f"run {run.run_uid}",
-    ]
-
-
-def _provenance_of_all(run: Run) -> str:
-    """The same once for the whole report, whose groups without an answer do not repeat it."""
-    model = f"{run.model.name} {run.model.version} ({run.model.label})"
-    return f"Every answer, and every question without one: {'; '.join([model, *_provenance(run)])}."
 
 
 def _sources(run: Run, result: TaskResult, evidence: Sequence[Dataset]) -> list[SourceImageForMeasurementGroup]:

@@ -13,6 +13,7 @@ from pydicom.uid import UID
 
 from config.catalogue import Catalogue
 from config.errors import ReportError
+from config.languages import Language
 from db.runs import Run
 from dicom_node.contexts import RETIRED_ULTRASOUND
 from dicom_node.header import MANUFACTURER
@@ -21,6 +22,7 @@ from dicom_node.report.content import device_uid, report_content
 from dicom_node.report.sources import UNICODE, report_sources
 from dicom_node.report.uids import derived_uid
 from dicom_node.report.wording import series_description
+from dicom_node.report.words import Words, words_of
 
 SERIES_NUMBER = 900
 """Behind the modality's own series in a viewer's list."""
@@ -33,6 +35,7 @@ def build_structured_report(
     *,
     sop_class: type[Comprehensive3DSR] | type[ComprehensiveSR] = Comprehensive3DSR,
     predecessor: Dataset | None = None,
+    language: Language = Language.ENGLISH,
 ) -> Comprehensive3DSR | ComprehensiveSR:
     """Build the report of a run: TID 1500, preliminary, not verified by a person.
 
@@ -47,6 +50,8 @@ def build_structured_report(
         Comprehensive 3D SR as IHE AIR asks for, or Comprehensive SR for a PACS that does not take it.
     predecessor
         The header of the study's previous report, which this one supersedes.
+    language
+        Of its sentences. The same run in another language is another object, in another series.
 
     Raises
     ------
@@ -56,24 +61,30 @@ def build_structured_report(
     """
     if not evidence:
         raise ReportError(f"run {run.run_uid} used no instance: there is nothing to report on")
-    headers = report_sources(evidence)
+    headers, words = report_sources(evidence), words_of(language, catalogue)
+    # None for English: what was sent before there were others keeps its UIDs.
+    in_language = () if language is Language.ENGLISH else (str(language),)
     try:
         document = sop_class(
             evidence=headers,
-            content=report_content(run, catalogue, headers),
+            content=report_content(run, catalogue, headers, words),
             # One series for each kind of model: a series has one description.
-            series_instance_uid=derived_uid("series", run.study_instance_uid, run.model.label, sop_class.__name__),
+            series_instance_uid=derived_uid(
+                "series", run.study_instance_uid, run.model.label, sop_class.__name__, *in_language
+            ),
             series_number=SERIES_NUMBER,
-            sop_instance_uid=derived_uid("report", run.study_instance_uid, run.run_uid, sop_class.__name__),
+            sop_instance_uid=derived_uid(
+                "report", run.study_instance_uid, run.run_uid, sop_class.__name__, *in_language
+            ),
             instance_number=run.revision,
             previous_versions=[predecessor] if predecessor is not None else None,
             is_complete=True,
-            contributing_equipment=[_algorithm_as_equipment(run)],
+            contributing_equipment=[_algorithm_as_equipment(run, words)],
             manufacturer=MANUFACTURER,
             manufacturer_model_name="EchoWorker",
             software_versions=run.software_version,
             device_serial_number=run.model.digest[:12],
-            series_description=series_description(run.model.label),
+            series_description=series_description(run.model.label, words),
             coding_schemes=[CodingSchemeIdentificationItem(designator=OUR_SCHEME, name=OUR_SCHEME_NAME)],
         )
     except (ValueError, TypeError, AttributeError, KeyError) as error:
@@ -84,13 +95,13 @@ def build_structured_report(
     return document
 
 
-def _algorithm_as_equipment(run: Run) -> ContributingEquipment:
+def _algorithm_as_equipment(run: Run, words: Words) -> ContributingEquipment:
     equipment = ContributingEquipment(
         manufacturer="EchoWorker",
         purpose_of_reference=codes.DCM.ProcessingEquipment,
         manufacturer_model_name=run.model.name,
         software_versions=run.model.version,
-        contribution_description=series_description(run.model.label),
+        contribution_description=series_description(run.model.label, words),
     )
     equipment.DeviceUID = device_uid(run)
     return equipment

@@ -1,100 +1,97 @@
 """What a report says in words; a reader who knows nothing of the model must not be misled by it."""
 
 from collections import Counter
+from collections.abc import Mapping
 
 from config.catalogue import Catalogue
 from config.labels import ModelLabel
 from db.runs import Run, Verdict
 from dicom_node.report.answers import brief, in_reading_order
+from dicom_node.report.words import ENGLISH, Words
 
-LIMITS_OF_USE: dict[ModelLabel, str] = {
-    ModelLabel.UNTRAINED: (
-        "NOT FOR CLINICAL USE. Made by an UNTRAINED model with random weights: the numbers mean nothing "
-        "and only show that the connection works."
-    ),
-    ModelLabel.DEMO: (
-        "NOT FOR CLINICAL USE. Made by a DEMO model trained on synthetic hearts alone: the numbers say nothing "
-        "about a patient."
-    ),
-    ModelLabel.RESEARCH: (
-        "RESEARCH USE ONLY. Made by a model that is not cleared as a medical device and not validated for this site."
-    ),
-    ModelLabel.CLINICAL: "Made by a model that this site has validated, on its own responsibility.",
-}
+LIMITS_OF_USE: Mapping[ModelLabel, str] = {label: ENGLISH.say(f"limits.{label}") for label in ModelLabel}
 """What results of a model so labelled may be taken for; said with every one of them."""
-_HOW_MADE = (
-    "Computed without a human reader from the frames that are referenced. Cosine similarities are not probabilities. "
-    "The published model was evaluated on apical four-chamber views; "
-)
-_VIEWS_UNJUDGED = "no check of the view was made."
-_VIEWS_JUDGED = "the model itself named the view of each clip, which nobody has calibrated."
 
 
-def series_description(label: ModelLabel) -> str:
+def series_description(label: ModelLabel, words: Words = ENGLISH) -> str:
     """At most 64 characters: many viewers show this line and no other."""
-    use = "clinical" if label is ModelLabel.CLINICAL else "not for clinical use"
-    return f"EchoWorker {label} model: {use}"
+    use = "clinical" if label is ModelLabel.CLINICAL else "not_clinical"
+    return words.say(f"series.{use}", label=label)
 
 
-def limits_of_use(run: Run) -> str:
+def limits_of_use(run: Run, words: Words = ENGLISH) -> str:
     """What these results may be taken for."""
-    judged = any(clip.view for clip in run.clips)
-    return f"{LIMITS_OF_USE[run.model.label]} {_HOW_MADE}{_VIEWS_JUDGED if judged else _VIEWS_UNJUDGED}"
+    views = words.say(f"limits.{'views_judged' if any(clip.view for clip in run.clips) else 'views_unjudged'}")
+    return words.sentences(words.say(f"limits.{run.model.label}"), words.say("limits.how_made", views=views))
 
 
-def answers_in_short(run: Run, catalogue: Catalogue) -> str | None:
+def answers_in_short(run: Run, catalogue: Catalogue, words: Words = ENGLISH) -> str | None:
     """All that was answered, in one paragraph; None where nothing was."""
     answered = [
-        f"{task.name}: {brief(result, task)}"
+        words.say("form.named", name=words.task(task), answer=brief(result, task, words))
         for result in in_reading_order(run.results)
         if (task := catalogue.task(result.task_id)) and result.verdict not in (Verdict.ABSTAINED, Verdict.UNCALIBRATED)
     ]
-    return f"{_warning(run.model.label)}Answers: {'; '.join(answered)}." if answered else None
+    said = words.say("summary.answers", answers=words.clauses(answered))
+    return with_warning(said, run.model.label, words) if answered else None
 
 
-def uncalibrated_in_short(run: Run, catalogue: Catalogue) -> str | None:
+def uncalibrated_in_short(run: Run, catalogue: Catalogue, words: Words = ENGLISH) -> str | None:
     """Which questions the model has no calibration for, in one paragraph; None where it has one for each."""
     names = [
-        task.name
+        words.task(task)
         for result in run.results
         if result.verdict is Verdict.UNCALIBRATED and (task := catalogue.task(result.task_id))
     ]
-    if not names:
-        return None
-    return (
-        f"Not calibrated, so that no answer can be given, neither that a finding is there nor that it is not "
-        f"({len(names)}): {'; '.join(names)}."
-    )
+    return words.say("summary.uncalibrated", count=len(names), names=words.clauses(names)) if names else None
 
 
-def views_seen(run: Run) -> str | None:
+def views_seen(run: Run, words: Words = ENGLISH) -> str | None:
     """Which views the answers come from, as far as the model can tell; None where it was not asked."""
-    calls = [clip.view for clip in run.clips if clip.view is not None]
-    if not calls:
-        return None
-    doubts = {True: "", None: ", in doubt", False: ", no heart"}
-    names = Counter(f"{call.name}{doubts[call.is_heart]}" for call in calls)
-    return f"Views of the clips used, as the model sees them: {_counted(names)}."
+    doubts = {None: "summary.view_in_doubt", False: "summary.view_no_heart"}
+    names: Counter[str] = Counter()
+    for call in (clip.view for clip in run.clips if clip.view is not None):
+        name = words.view(call.view, call.name)
+        names[name if call.is_heart else words.say(doubts[call.is_heart], view=name)] += 1
+    return words.say("summary.views", views=_counted(names, words)) if names else None
 
 
-def left_out(run: Run) -> str | None:
+def left_out(run: Run, words: Words = ENGLISH) -> str | None:
     """Which instances of the study gave no answer, and why; None where all did."""
     if not run.left_out:
         return None
-    instances = len(run.clips) + len(run.left_out)
-    reasons = Counter(clip.reason for clip in run.left_out)
-    return f"Left out, {len(run.left_out)} of {instances} instances: {_counted(reasons)}."
+    count = len(run.left_out)
+    reasons = Counter(words.reason(clip.reason) for clip in run.left_out)
+    return words.say(
+        "summary.left_out", left_out=count, instances=len(run.clips) + count, reasons=_counted(reasons, words)
+    )
 
 
-def with_warning(text: str, label: ModelLabel) -> str:
+def provenance(run: Run, words: Words = ENGLISH) -> list[str]:
+    """What the answers were made with; identifiers and names of settings are as they are, in every language."""
+    calibration = "made_with.calibration" if run.calibration_digest else "made_with.no_calibration"
+    return [
+        words.say("made_with.model_pack", digest=run.model.digest),
+        words.say("made_with.catalogue", digest=run.catalogue_digest),
+        words.say(calibration, digest=run.calibration_digest),
+        words.say("made_with.preprocessing", profile=run.preprocessing_profile),
+        words.say(f"made_with.{'view_gate' if run.view_gate else 'no_view_gate'}", gate=run.view_gate),
+        words.say("made_with.run", run=run.run_uid),
+    ]
+
+
+def provenance_of_all(run: Run, words: Words = ENGLISH) -> str:
+    """The same once for the whole report, whose groups without an answer do not repeat it."""
+    model = f"{run.model.name} {run.model.version} ({run.model.label})"
+    return words.say("made_with.of_all", parts=words.clauses([model, *provenance(run, words)]))
+
+
+def with_warning(text: str, label: ModelLabel, words: Words = ENGLISH) -> str:
     """A reader may copy one group out of its report: one of a model that knows no patients says so itself."""
-    return _warning(label) + text
+    knows_no_patients = label in (ModelLabel.UNTRAINED, ModelLabel.DEMO)
+    return words.sentences(words.say("limits.warning", label=label) if knows_no_patients else "", text)
 
 
-def _warning(label: ModelLabel) -> str:
-    return f"{label} MODEL, NOT FOR CLINICAL USE. " if label in (ModelLabel.UNTRAINED, ModelLabel.DEMO) else ""
-
-
-def _counted(said: Counter[str]) -> str:
+def _counted(said: Counter[str], words: Words) -> str:
     """The commonest first; what is as common, in the order in which it came."""
-    return "; ".join(f"{text} ({count})" for text, count in said.most_common())
+    return words.clauses(words.say("form.counted", what=text, count=count) for text, count in said.most_common())

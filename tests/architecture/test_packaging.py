@@ -88,5 +88,10 @@ def test_the_wheel_holds_our_packages_with_their_data_and_nothing_else(tmp_path:
     (wheel,) = tmp_path.glob("echoworker-*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == PACKAGES
-    assert {"config/defaults.toml", "config/tasks.toml", "db/migrations/script.py.mako"} <= set(names)
+    assert {
+        "config/defaults.toml",
+        "config/tasks.toml",
+        "db/migrations/script.py.mako",
+        "dicom_node/report/languages/zh.toml",
+    } <= set(names)
     assert not [name for name in names if "test" in name or name.endswith((".safetensors", ".bin"))]

@@ -8,9 +8,10 @@ import sqlalchemy as sa
 from alembic import command
 
 from config.labels import ModelLabel
+from config.reasons import Named, Reason, ReasonKind
 from db.migrating import alembic_config
 from db.results import PreparedClip, append_run, current_run, prepared_clips, record_views, replace_clips
-from db.runs import ClipEvidence, JudgedClip, LeftOutClip, ModelIdentity, Run, ViewCall
+from db.runs import ClipEvidence, JudgedClip, LeftOutClip, ModelIdentity, Run, TaskResult, Verdict, ViewCall
 from db.schema import Clip
 from db.session import Database
 
@@ -29,6 +30,7 @@ PREPARED = PreparedClip(
     contents=("COLOUR_DOPPLER", "TISSUE"),
 )
 SKIPPED = PreparedClip(sop_instance_uid="1.2", skip_reason="a still image")
+LUNG = Reason(ReasonKind.NO_HEART, view=Named("view", "lung", "lung or pleura"))
 CALL = ViewCall(view="lung", name="lung or pleura", is_heart=False, score=0.3, margin=0.1)
 
 
@@ -109,6 +111,30 @@ def test_a_run_keeps_what_it_left_out_and_how_it_judged(registry: Database, read
         append_run(session, study_id=ready_study, run=run, units={})
     with registry.read() as session:
         assert current_run(session, study_id=ready_study, study_instance_uid="1.2.1") == run
+
+
+def test_reasons_keep_what_they_are_made_of(registry: Database, ready_study: int, run: Run) -> None:
+    """A report in another language is made from it; SQL shows the sentence."""
+    skipped = replace(SKIPPED, skip_reason=Reason(ReasonKind.TOO_SHORT, frames=3, needed=8))
+    result = TaskResult(task_id="lvef", verdict=Verdict.ABSTAINED, reason=Reason(ReasonKind.NO_CLIP))
+    left_out = (LeftOutClip(sop_instance_uid="1.4", reason=LUNG, view=CALL),)
+    with registry.write() as session:
+        replace_clips(session, study_id=ready_study, revision=1, clips=[skipped])
+        append_run(session, study_id=ready_study, run=replace(run, results=(result,), left_out=left_out), units={})
+    with registry.read() as session:
+        (clip,) = prepared_clips(session, study_id=ready_study, revision=1)
+        kept = current_run(session, study_id=ready_study, study_instance_uid="1.2.1")
+        assert session.scalars(sa.text("SELECT skip_reason FROM clips")).one().startswith("too short: 3 frames")
+        assert session.scalars(sa.text("SELECT reason FROM results")).one() == "no usable clip"
+    assert kept is not None
+    for reason, made in (
+        (clip.skip_reason, skipped.skip_reason),
+        (kept.results[0].reason, result.reason),
+        (kept.left_out[0].reason, LUNG),
+    ):
+        assert isinstance(reason, Reason)
+        assert isinstance(made, Reason)
+        assert (reason.kind, reason.filled) == (made.kind, made.filled)
 
 
 def test_runs_and_clips_from_before_the_gate_are_kept_without_its_columns(

@@ -19,6 +19,8 @@ from tests.support.servers import StoreSCP
 from tests.worker.pipeline import TO_REPORT, Pipeline, pipeline_to, ready
 from worker.pixels.clip import read_clip
 
+STILL = Path(str(get_testdata_file("examples_palette.dcm", download=False)))
+
 
 @pytest.fixture
 def pipeline(tmp_path: Path) -> Pipeline:
@@ -99,6 +101,25 @@ def test_a_report_is_built_once_and_stays_here_without_a_destination(pipeline: P
     assert again.report.sop_instance_uid == detail.report.sop_instance_uid
     assert file.read_bytes() == before
     assert len(list(file.parent.iterdir())) == 1
+
+
+def test_a_report_is_in_the_language_of_the_site_and_stays_in_it_when_it_is_built_again(tmp_path: Path) -> None:
+    german = Pipeline.create(load_settings(data_dir=tmp_path / "data", report={"language": "de"}))
+    study = german.receive(as_study_of_its_own(STILL, tmp_path / "still", StudyInstanceUID="1.2.9"))
+    detail = german.run(ready(german, as_study_of_its_own(LARGE, tmp_path / "clip", StudyInstanceUID="1.2.9")))
+    assert detail.report is not None
+    file = german.context.spool.absolute(detail.report.spool_path)
+    first = file.read_bytes()
+    document = pydicom.dcmread(file)
+    assert document.SeriesDescription == "EchoWorker-Modell UNTRAINED: nicht klinisch verwenden"
+    assert "Nicht verwendet, 1 von 2 Instanzen: ein Standbild (1)." in str(document)
+    file.unlink()
+    english = Pipeline.over_again(german)
+    with english.context.database.write() as session:
+        requeue(session, study, now=detail.study.state_since, step=Step.REPORT)
+    assert english.context.settings.report.language == "en"
+    assert english.run(study).report is not None
+    assert file.read_bytes() == first
 
 
 def test_tensors_go_when_the_report_is_built(pipeline: Pipeline) -> None:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, RegressionTask
+from config.reasons import Named, Reason, ReasonKind
 from db.runs import ZERO_SHOT_METHOD, ClipAnswer, TaskResult, Verdict
 from worker.abstaining import abstained, why_not_reported
 from worker.aggregation import (
@@ -100,7 +101,7 @@ def _detected(task: BinaryTask, evidence: Evidence, rule: DecisionRule, model_na
     score, spread = mean_of(said.clips, used), spread_of(frames, said.frames, used)
     spreads = spreads_of(frames, said.frames)
     if rule.threshold is None:
-        reason = _uncalibrated(f"no threshold was made with {model_name} and these prompts", rule)
+        reason = _uncalibrated(Reason(ReasonKind.NO_THRESHOLD, model=model_name), rule)
         clips = evidence.answers(said.clips, spreads=spreads)
         return TaskResult(
             task_id=task.id,
@@ -145,17 +146,10 @@ def _graded(task: ClassTask, evidence: Evidence, rule: DecisionRule, logit_scale
     if task.ordered and rule.cut_points is not None:
         answer, of = _by_cut_points(said, score, rule.cut_points)
     elif task.ordered or rule.threshold is None:
-        what = "cut points were" if task.ordered else "smallest lead was"
-        why = f"no {what} made with {model_name} and these prompts"
-        verdict, reason = Verdict.UNCALIBRATED, _uncalibrated(why, rule)
+        lacking = ReasonKind.NO_CUT_POINTS if task.ordered else ReasonKind.NO_SMALLEST_LEAD
+        verdict, reason = Verdict.UNCALIBRATED, _uncalibrated(Reason(lacking, model=model_name), rule)
     elif score <= max(rule.threshold, 0.0):  # of two that are equally near, none is an answer
-        verdict, reason = (
-            Verdict.ABSTAINED,
-            (
-                f"the nearest class, {task.classes[answer].name}, leads the next by {score:.4f}: more than "
-                f"{rule.threshold:.4f} is needed to tell them"
-            ),
-        )
+        verdict, reason = Verdict.ABSTAINED, _too_near(task, answer, score, rule.threshold)
     return TaskResult(
         task_id=task.id,
         verdict=verdict,
@@ -184,5 +178,15 @@ def _by_cut_points(severity: Said, score: float, cut_points: Sequence[float]) ->
     return of_study, Said(frames=exceeded(severity.frames), clips=exceeded(severity.clips))
 
 
-def _uncalibrated(why: str, rule: DecisionRule) -> str:
-    return "; ".join([why, *rule.not_used])
+def _too_near(task: ClassTask, answer: int, lead: float, needed: float) -> Reason:
+    nearest = task.classes[answer]
+    return Reason(
+        ReasonKind.CLASSES_TOO_NEAR,
+        outcome=Named("outcome", nearest.id, nearest.name, within=task.id),
+        lead=lead,
+        needed=needed,
+    )
+
+
+def _uncalibrated(why: Reason, rule: DecisionRule) -> Reason:
+    return Reason(ReasonKind.TOGETHER, reasons=(why, *rule.not_used)) if rule.not_used else why

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, RegressionTask, Wording
+from config.reasons import Reason, ReasonKind
 
 
 class TaskDecision(Protocol):
@@ -99,25 +100,25 @@ def _misfit(task: AnyTask, found: TaskDecision) -> str | None:
     """The prompts say which classes there are, so only a damaged calibration comes to this."""
     has_order = isinstance(task, ClassTask) and task.ordered
     if found.threshold is not None and (has_order or isinstance(task, RegressionTask)):
-        return "the calibration has a threshold, which this task cannot use"
+        return Reason(ReasonKind.CALIBRATION_THRESHOLD_UNFIT)
     if found.cut_points is None:
         return None
     if not isinstance(task, ClassTask) or not has_order or len(found.cut_points) != len(task.classes) - 1:
-        return "the calibration has cut points that do not fit the task's classes"
+        return Reason(ReasonKind.CALIBRATION_CUT_POINTS_UNFIT)
     return None
 
 
 def _of_catalogue(task: AnyTask, asking: Asking, not_used: tuple[str, ...]) -> DecisionRule:
     if isinstance(task, BinaryTask) and (threshold := task.threshold_for(asking.family, asking.wording)):
-        caveat = _of_other_frames("the threshold was", threshold.preprocessing, asking.profile)
+        caveat = _of_other_frames(ReasonKind.THRESHOLD_OF_OTHER_FRAMES, threshold.preprocessing, asking.profile)
         return DecisionRule(threshold=threshold.value, origin=threshold.origin, caveat=caveat, not_used=not_used)
     if isinstance(task, ClassTask) and (cut := task.cut_points_for(asking.family, asking.wording)):
-        caveat = _of_other_frames("the cut points were", cut.preprocessing, asking.profile)
+        caveat = _of_other_frames(ReasonKind.CUT_POINTS_OF_OTHER_FRAMES, cut.preprocessing, asking.profile)
         return DecisionRule(cut_points=cut.values, origin=cut.origin, caveat=caveat, not_used=not_used)
     return DecisionRule(not_used=not_used)
 
 
-def _of_other_frames(what: str, measured_with: str | None, profile: str) -> str | None:
-    if measured_with in (None, profile):
+def _of_other_frames(kind: ReasonKind, measured_with: str | None, profile: str) -> Reason | None:
+    if measured_with is None or measured_with == profile:
         return None
-    return f"{what} measured with another preprocessing ({measured_with}) than these clips have ({profile})"
+    return Reason(kind, measured_with=measured_with, profile=profile)

@@ -14,6 +14,7 @@ from config.calibration import Calibration, TaskCalibration, site_calibration
 from config.catalogue import Catalogue
 from config.clinical_tasks import BinaryTask, ClassTask, RegressionTask
 from config.errors import ModelPackError
+from config.reasons import Named, Reason, ReasonKind
 from db.runs import LINEAR_PROBE_METHOD, ClipAnswer, ModelIdentity, TaskResult, Verdict
 from worker.abstaining import abstained, why_not_asked, why_not_reported, why_unanswered
 from worker.aggregation import ClipFrames, share_of, shares_of, spread_of, spreads_of
@@ -150,9 +151,9 @@ class LinearProbe:
 
     def _answer(self, clips: Sequence[EmbeddedClip], others: dict[str, TaskResult]) -> TaskResult:
         task = self._task
-        why = why_unanswered(task, clips, others, self._catalogue)
-        if why is not None:
-            return abstained(task, why, method=LINEAR_PROBE_METHOD)
+        unanswered = why_unanswered(task, clips, others, self._catalogue)
+        if unanswered is not None:
+            return abstained(task, unanswered, method=LINEAR_PROBE_METHOD)
         used = [clip for clip in clips if clip.may_answer(task.views)]
         frames, all_of_them = ClipFrames.of([clip.embeddings for clip in used]), range(len(used))
         alone = self._decider.say(self._head(frames.embeddings))
@@ -203,14 +204,17 @@ class LinearProbe:
         if isinstance(task, RegressionTask):
             why = why_not_reported(task, study.value)
             return (Verdict.MEASURED if why is None else Verdict.ABSTAINED), why
-        is_above = threshold is None or study.value > threshold
         if isinstance(task, BinaryTask):
+            is_above = threshold is None or study.value > threshold
             return (Verdict.PRESENT if is_above else Verdict.ABSENT), None
-        if is_above:
+        if threshold is None or study.value > threshold:
             return Verdict.CLASSIFIED, None
-        return Verdict.ABSTAINED, (
-            f"the most likely class, {self._class_id(study)}, has a probability of {study.value:.2f}: more than "
-            f"{threshold:.2f} is needed"
+        likeliest = self._class_id(study) or ""
+        return Verdict.ABSTAINED, Reason(
+            ReasonKind.CLASS_TOO_UNSURE,
+            outcome=Named("outcome", likeliest, likeliest, within=task.id),
+            probability=study.value,
+            needed=threshold,
         )
 
     def _class_id(self, said: Said) -> str | None:

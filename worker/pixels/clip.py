@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, UltrasoundImageStorage, UltrasoundMultiFrameImageStorage
 
 from config.errors import ClipError, UnreadableInstanceError
+from config.reasons import Reason, ReasonKind
 from dicom_node.contexts import RETIRED_ULTRASOUND
 from worker.pixels.colour import Frame
 from worker.pixels.frames import Frames, frames_of
@@ -124,22 +125,22 @@ def first_picture(location: Path | str) -> Frame:
 def _require_ultrasound(header: Dataset) -> None:
     sop_class = UID(header.SOPClassUID)
     if sop_class not in ULTRASOUND_IMAGES:
-        raise ClipError(f"not an ultrasound clip: {sop_class.name}")
+        raise ClipError(Reason(ReasonKind.NOT_ULTRASOUND, sop_class=sop_class.name))
 
 
 def _require_size(frames: Frames) -> None:
     if frames.count == 1:
-        raise ClipError("a still image")
+        raise ClipError(Reason(ReasonKind.STILL_IMAGE))
     if frames.count < MINIMUM_FRAMES:
-        raise ClipError(f"too short: {frames.count} frames, {MINIMUM_FRAMES} are needed")
+        raise ClipError(Reason(ReasonKind.TOO_SHORT, frames=frames.count, needed=MINIMUM_FRAMES))
     rows, columns = frames.format.rows, frames.format.columns
     if min(rows, columns) < MINIMUM_SIDE:
-        raise ClipError(f"too small: {columns} x {rows} pixels")
+        raise ClipError(Reason(ReasonKind.TOO_SMALL, columns=columns, rows=rows))
 
 
 def _require_sample(sample: Sample) -> None:
     if len(sample.indices) < MINIMUM_SAMPLED:
-        raise ClipError(f"too slow: {len(sample.indices)} frames within what is sampled, {MINIMUM_SAMPLED} are needed")
+        raise ClipError(Reason(ReasonKind.TOO_SLOW, frames=len(sample.indices), needed=MINIMUM_SAMPLED))
 
 
 def _layout(frames: Frames, indices: Sequence[int]) -> tuple[Layout, Iterator[Frame | None]]:
@@ -172,8 +173,8 @@ def _model_frames(
     return shown[: len(whole)], whole
 
 
-def _too_few(whole: int, sampled: int) -> str:
-    return f"cannot be decoded: {whole} of {sampled} frames are whole"
+def _too_few(whole: int, sampled: int) -> Reason:
+    return Reason(ReasonKind.TOO_FEW_WHOLE, whole=whole, sampled=sampled)
 
 
 def _left_out(sampled: Sequence[int], whole: Sequence[int]) -> tuple[str, ...]:
@@ -190,4 +191,4 @@ def _faults_named() -> Iterator[None]:
     except UnreadableInstanceError as error:
         raise ClipError(str(error)) from error
     except Exception as error:  # damaged bytes lead pydicom to any error; its texts quote the data set
-        raise ClipError(f"cannot be decoded ({type(error).__name__})") from error
+        raise ClipError(Reason(ReasonKind.NOT_DECODED, error=type(error).__name__)) from error

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from config.errors import ClipError
+from config.reasons import Reason, ReasonKind
 from worker.pixels.codestream import CodestreamHead, Coding, codestream_of, read_head
 from worker.pixels.image import KNOWN_PHOTOMETRIC, SAMPLES_OF, PixelFormat
 
@@ -65,7 +66,7 @@ def _jpeg(stream: bytes, head: CodestreamHead, photometric: str) -> tuple[Sample
     """
     # Behind the end mark, machines pad; before the last scan, a thumbnail has one of its own.
     if stream.rfind(b"\xff\xd9") < stream.rfind(b"\xff\xda"):
-        raise ClipError("the compressed picture is cut off")  # libjpeg would fill up with grey
+        raise ClipError(Reason(ReasonKind.PICTURE_CUT_OFF))  # libjpeg would fill up with grey
     if head.samples == 1:
         return imagecodecs.jpeg8_decode(stream), photometric
     if head.coding is Coding.JPEG_LOSSLESS:  # nothing is converted there

@@ -20,6 +20,7 @@ from pydicom.uid import (
 )
 
 from config.errors import ClipError
+from config.reasons import Reason, ReasonKind
 
 _START_OF_IMAGE, _START_OF_SCAN, _END_OF_IMAGE = 0xD8, 0xDA, 0xD9
 _JPEG_LS_FRAME, _ADOBE, _JFIF = 0xF7, 0xEE, 0xE0
@@ -106,7 +107,7 @@ def read_head(stream: bytes) -> CodestreamHead:
         if stream[:3] == b"\xff\xd8\xff":
             return _jpeg(stream)
     except (struct.error, IndexError) as error:
-        raise ClipError("the compressed picture is cut off") from error
+        raise ClipError(Reason(ReasonKind.PICTURE_CUT_OFF)) from error
     raise ClipError("not a compressed picture of a known kind")
 
 
@@ -163,14 +164,14 @@ def _jpeg(stream: bytes) -> CodestreamHead:
             return _jpeg_frame(stream, at, marker, says)
         at += max(length, 2)
         if stream[at] != 0xFF:
-            raise ClipError("the compressed picture is damaged")
+            raise ClipError(Reason(ReasonKind.PICTURE_DAMAGED))
 
 
 def _jpeg_frame(stream: bytes, at: int, marker: int, says: str | None) -> CodestreamHead:
     precision, rows, columns, samples = struct.unpack_from(">BHHB", stream, at + 2)
     components = [stream[at + 8 + 3 * n : at + 11 + 3 * n] for n in range(samples)]
     if any(len(component) < 3 for component in components):
-        raise ClipError("the compressed picture is cut off")
+        raise ClipError(Reason(ReasonKind.PICTURE_CUT_OFF))
     if len({component[1] for component in components}) > 1:
         says = says or "YBR"  # nobody samples red and green differently
     if bytes(component[0] for component in components) == b"RGB":

@@ -10,6 +10,7 @@ from pydicom.dataset import FileDataset
 from pydicom.uid import RLELossless, UncompressedTransferSyntaxes
 
 from config.errors import ClipError
+from config.reasons import Reason, ReasonKind
 from dicom_node.fragments import UNDEFINED_LENGTH
 from dicom_node.header import PixelDataStart
 from worker.pixels.codecs import Samples, as_coded, decode_compressed, decode_run_lengths
@@ -55,7 +56,7 @@ def frames_of(instance: OpenInstance) -> Frames:
     """
     pixel_format = read_pixel_format(instance.header)
     if instance.pixels is None:
-        raise ClipError("holds no pixels")
+        raise ClipError(Reason(ReasonKind.NO_PIXELS))
     # Some archives write items into an element of defined length, which only native pixels have (PS3.5 annex A.4).
     if instance.pixels.length == UNDEFINED_LENGTH or starts_with_an_item(instance.source, instance.pixels.value_at):
         return _encapsulated(instance, instance.pixels, pixel_format)

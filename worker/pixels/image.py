@@ -8,6 +8,7 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, UltrasoundMultiFrameImageStorage
 
 from config.errors import ClipError
+from config.reasons import Reason, ReasonKind
 from worker.pixels.raw_numbers import read_number, read_numbers
 
 LARGEST_PICTURE = 8_912_896
@@ -69,7 +70,7 @@ def read_pixel_format(header: FileDataset) -> PixelFormat:
     attributes = _Attributes(header, notes.append)
     rows, columns = attributes.number("Rows", 0), attributes.number("Columns", 0)
     if rows < 1 or columns < 1:
-        raise ClipError("holds no pixels")
+        raise ClipError(Reason(ReasonKind.NO_PIXELS))
     if rows * columns > LARGEST_PICTURE:
         raise ClipError(f"too large: {columns} x {rows} pixels")
     samples = attributes.number("SamplesPerPixel", 0)

@@ -48,7 +48,7 @@ def look_at(file: Path, profile: Profile) -> Look:
     try:
         clip = read_clip(file, profile)
     except ClipError as error:
-        skip_reason = str(error)
+        skip_reason = error.reason
     return Look(
         sop_instance_uid=identity.sop_instance_uid,
         transfer_syntax=identity.transfer_syntax_uid,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pydicom.dataset import Dataset
 
 from config.errors import ClipError
+from config.reasons import Named, Reason, ReasonKind
 from worker.pixels.calibration import PICTURES, Content, Part, Region, described_regions
 
 __all__ = [
@@ -75,7 +76,7 @@ def machine_layout(header: Dataset, rows: int, columns: int) -> Layout | None:
     described = described_regions(header, picture)
     traces = [part for part in described.parts if part.content in TRACES]
     if described.contents & TRACES and not described.contents & PICTURES:
-        raise ClipError(f"no picture of the heart, only {_names(described.contents & TRACES)}")
+        raise ClipError(Reason(ReasonKind.TRACES_ALONE, contents=_named(described.contents & TRACES)))
     pictures = [part for part in described.parts if part.content in PICTURES]
     candidates = [part for part in pictures if _can_be_seen(part.region)]
     if not candidates:
@@ -143,19 +144,24 @@ def _without_traces(layout: Layout, traces: Sequence[Part]) -> Layout:
     """
     if not traces:
         return layout
-    names = _names({trace.content for trace in traces})
+    names = _named({trace.content for trace in traces})
     region = layout.region
     for trace in traces:
         if not trace.low_priority:
             region = _rest(region, trace.region)
     if not _can_be_seen(region) or region.area < max(trace.region.area for trace in traces):
-        raise ClipError(f"{names} with a small picture beside it")
+        raise ClipError(Reason(ReasonKind.TRACES_WITH_SMALL_PICTURE, contents=names))
     notes = (*layout.notes, f"beside {names}, where the picture is often frozen")
     return replace(layout, region=region, notes=notes)
 
 
-def _names(contents: Iterable[Content]) -> str:
-    return " and ".join(sorted(contents))
+def _named(contents: Iterable[Content]) -> Reason:
+    """As a part of reasons: one and another."""
+    first, *others = (Named("content", content.name, content) for content in sorted(contents))
+    said = Reason(ReasonKind.ALONE, what=first)
+    for other in others:
+        said = Reason(ReasonKind.BOTH, one=said, other=other)
+    return said
 
 
 def _can_be_seen(region: Region) -> bool:

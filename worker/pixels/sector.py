@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from config.errors import ClipError
+from config.reasons import Reason, ReasonKind
 from worker.pixels.colour_doppler import coloured_cells, is_grey
 from worker.pixels.regions import (
     MINIMUM_SIDE,
@@ -50,13 +51,13 @@ def find_sector(frames: Sequence[npt.NDArray[np.uint8]]) -> Layout:
     grid = coarse_grid(frames)
     moving, traces = moving_bodies(grid)
     if traces and (not moving or box_area(moving[0]) < box_area(traces[0])):
-        raise ClipError("no ultrasound sector: a trace over time, with no larger picture that moves beside it")
+        raise ClipError(Reason(ReasonKind.NO_SECTOR_BUT_TRACE))
     if pictures := _pictures(grid, moving or textured_bodies(grid), frames):
         layout = _layout(grid, pictures)
         if moving:
             return replace(layout, origin="motion")
         return replace(layout, notes=("nothing moves: the sector was found by its texture", *layout.notes))
-    raise ClipError(f"no ultrasound sector: {_what_there_is(grid)}")
+    raise ClipError(Reason(_what_there_is(grid)))
 
 
 def refined(layout: Layout, frames: Sequence[npt.NDArray[np.uint8]]) -> Layout:
@@ -126,9 +127,9 @@ def _apex_in_the_middle(body: Mask) -> bool:
     return bool(abs(apex - across.mean()) <= OFF_CENTRE * across.size)
 
 
-def _what_there_is(grid: Grid) -> str:
+def _what_there_is(grid: Grid) -> ReasonKind:
     if not grid.lit().any():
-        return "the picture is empty"
+        return ReasonKind.NO_SECTOR_EMPTY
     if not grid.changes.any():
-        return "nothing moves, and only text or graphics show"
-    return "nothing but text, lines or traces"
+        return ReasonKind.NO_SECTOR_STILL
+    return ReasonKind.NO_SECTOR_GRAPHICS

@@ -12,6 +12,7 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from config.errors import ClipError
+from config.reasons import Reason, ReasonKind
 from config.rules import Action
 from config.whole_files import write_durably
 from db.embeddings import forget_embeddings
@@ -67,10 +68,10 @@ def prepare_clip(context: WorkerContext, folder: Path, sop_instance_uid: str, sp
     try:
         clip = read_clip(context.spool.absolute(spool_path), context.profile)
     except ClipError as error:
-        return PreparedClip(sop_instance_uid=sop_instance_uid, skip_reason=str(error))
+        return PreparedClip(sop_instance_uid=sop_instance_uid, skip_reason=error.reason)
     except FileNotFoundError:
         context.require_spool()
-        return PreparedClip(sop_instance_uid=sop_instance_uid, skip_reason="its file is missing from the spool")
+        return PreparedClip(sop_instance_uid=sop_instance_uid, skip_reason=Reason(ReasonKind.FILE_MISSING))
     content = BytesIO()
     np.save(content, clip.frames)
     tensor = folder / f"{sop_instance_uid}.npy"

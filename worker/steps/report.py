@@ -8,6 +8,7 @@ from pydicom.dataset import FileDataset
 from sqlalchemy.orm import Session
 
 from config.errors import ReportError
+from config.languages import Language
 from config.whole_files import write_durably
 from db.leases import Claim
 from db.queries import spool_paths_of
@@ -40,7 +41,9 @@ def report_study(context: WorkerContext, held: Claim) -> Outcome:
         instances = spool_paths_of(session, held.study_id)
     # A run has one report for ever: built again by a newer version, the same UID could have other bytes.
     if existing is None or not is_intact(context, existing):
-        built, content = _build(context, run, instances, predecessor)
+        # Whatever the setting is by now: one that is lost comes back in the language that it had.
+        language = context.settings.report.language if existing is None else Language(existing.language)
+        built, content = _build(context, run, instances, predecessor, language)
         if existing is not None and built.sha256 != existing.sha256:
             raise ReportError(
                 f"report {built.sop_instance_uid} is lost, and this version builds other bytes under its UID: "
@@ -62,12 +65,12 @@ def report_study(context: WorkerContext, held: Claim) -> Outcome:
 
 
 def _build(
-    context: WorkerContext, run: Run, instances: dict[str, str], predecessor: Report | None
+    context: WorkerContext, run: Run, instances: dict[str, str], predecessor: Report | None, language: Language
 ) -> tuple[BuiltReport, bytes]:
     evidence = [_header(context, clip.sop_instance_uid, instances[clip.sop_instance_uid]) for clip in run.clips]
     superseded = _header(context, predecessor.sop_instance_uid, predecessor.spool_path) if predecessor else None
     catalogue = catalogue_of_run(context.spool, run.catalogue_digest, context.catalogue)
-    document = build_structured_report(run, catalogue, evidence, predecessor=superseded)
+    document = build_structured_report(run, catalogue, evidence, predecessor=superseded, language=language)
     file = BytesIO()
     document.save_as(file, enforce_file_format=True)
     content = file.getvalue()
@@ -78,6 +81,7 @@ def _build(
         spool_path=context.spool.relative(path),
         sha256=hashlib.sha256(content).hexdigest(),
         created_at=run.finished_at,
+        language=language,
     )
     return built, content
 

@@ -1,0 +1,45 @@
+"""What is wrong with a setting, in words for who wrote it."""
+
+import os
+from collections.abc import Iterable
+
+from pydantic_core import ErrorDetails
+
+from config.errors import ConfigurationError
+
+PREFIX = "ECHOWORKER_"
+_OTHER_VARIABLES = {"CONFIG", "PARENT_PID"}
+"""Read elsewhere: the site's file, and by a child of `up` whose child it is (deploy.stopping)."""
+
+
+def require_known_variables(settings: Iterable[str]) -> None:
+    """pydantic-settings looks for the variables that it knows; a misspelt one would be a setting without effect.
+
+    `settings` are the names of all sections and settings at the top.
+
+    Raises
+    ------
+    ConfigurationError
+        A variable with our prefix is none of them.
+    """
+    known = {field.upper() for field in settings} | _OTHER_VARIABLES
+    for variable in os.environ:
+        name = variable.upper().removeprefix(PREFIX)
+        if variable.upper().startswith(PREFIX) and name.split("__")[0] not in known:
+            sections = ", ".join(sorted(field for field in known - _OTHER_VARIABLES))
+            raise ConfigurationError(
+                f"environment variable {variable}: no such setting; after {PREFIX} comes {sections}"
+            )
+
+
+def described(fault: ErrorDetails) -> str:
+    """One fault that pydantic found, in words for who wrote the setting."""
+    key = ".".join(str(part) for part in fault["loc"]) or "settings"
+    match fault["type"]:
+        case "extra_forbidden":
+            return f"setting {key}: unknown setting"
+        case "missing":
+            return f"setting {key}: is missing"
+        case "string_pattern_mismatch" if "ae_title" in key:
+            return f"setting {key}: an AE title has 1 to 16 characters of ASCII, and no backslash"
+    return f"setting {key}: {fault['msg'].removeprefix('Value error, ')}"
