@@ -22,6 +22,7 @@ from bench.phantom_clips import Frames, Scan, frames_of, scan_of
 from config.calibration import CALIBRATION_FILE
 from config.catalogue import load_catalogue
 from config.clinical_tasks import AnyTask, BinaryTask, ClassTask
+from config.errors import CalibrationError
 from config.labels import ModelLabel
 from config.settings import load_settings
 from db.runs import TaskResult, Verdict
@@ -37,7 +38,7 @@ from worker.phantom.study import WANTED
 from worker.pixels.profiles import FAST
 from worker.study_scoring import ClipToJudge, Scorer
 
-HEARTS, SEED = 400, 20_000
+HEARTS, SEED = 300, 20_000
 FRAMES = 8
 """Of a clip, evenly over a beat: half of what the profile samples, for half the time."""
 LENGTHS = (2, 3, 3, 5, 10)
@@ -88,28 +89,22 @@ def findings_of(
     *,
     source: str,
 ) -> list[Findings]:
-    """Thresholds, and what they are worth; what an estimate is worth."""
-    return [
-        judge(
-            TaskCases(
-                task=task,
-                wording_digest=task.wording_digest(),
-                scored=tuple(
-                    ScoredCase(
-                        study_instance_uid=f"1.{number}",
-                        group=str(number),
-                        truth=truth_of(task, heart),
-                        score=float(score),
-                    )
-                    for number, (heart, result) in enumerate(zip(hearts, results, strict=True))
-                    if (score := _number(result[task.id])) is not None
-                ),
-            ),
-            ThresholdRule(),
-            source=source,
+    """Thresholds, and what they are worth; what an estimate is worth. A task with too few cases goes without."""
+    found = []
+    for task in tasks:
+        scored = tuple(
+            ScoredCase(
+                study_instance_uid=f"1.{number}", group=str(number), truth=truth_of(task, heart), score=float(score)
+            )
+            for number, (heart, result) in enumerate(zip(hearts, results, strict=True))
+            if (score := _number(result[task.id])) is not None
         )
-        for task in tasks
-    ]
+        cases = TaskCases(task=task, wording_digest=task.wording_digest(), scored=scored)
+        try:
+            found.append(judge(cases, ThresholdRule(), source=source))
+        except CalibrationError as error:
+            print(f"{task.id:18} {len(scored):4} cases  no threshold: {error}")
+    return found
 
 
 def _number(result: TaskResult) -> float | None:
