@@ -118,7 +118,8 @@ def _date(document: Dataset, run: Run) -> None:
 
 def _make_all_text_writable(document: Dataset) -> None:
     """Names of models and tasks, which are ours, need not fit the character set of the images."""
-    text = json.dumps(document.to_json_dict(), ensure_ascii=False)
+    # highdicom leaves times of the scanner as objects of their own.
+    text = json.dumps(document.to_json_dict(), ensure_ascii=False, default=str)
     try:
         text.encode(python_encoding[document.SpecificCharacterSet])
     except UnicodeEncodeError:

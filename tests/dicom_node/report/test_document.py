@@ -421,6 +421,14 @@ def test_images_that_lack_or_garble_what_an_sr_needs_are_reported_on_all_the_sam
     assert damaged.PatientSex == "X", "the evidence itself is left as it is"
 
 
+def test_a_report_says_when_the_scanner_made_the_images(run: Run, catalogue: Catalogue, evidence: Dataset) -> None:
+    evidence.Manufacturer, evidence.AcquisitionDateTime = "Maker", "20240906132944.5"
+    document = build_structured_report(run, catalogue, [evidence])
+    scanner = document.ContributingEquipmentSequence[0]
+    assert scanner.PurposeOfReferenceCodeSequence[0].CodeValue == "109101"
+    assert str(scanner.ContributionDateTime) == "20240906132944.5"
+
+
 def test_an_instance_of_a_retired_class_is_referenced_by_the_class_it_has(
     run: Run, catalogue: Catalogue, evidence: Dataset
 ) -> None:
