@@ -61,7 +61,7 @@ def _is_right(result: TaskResult, heart: HeartTruth, task: AnyTask) -> bool:
     if result.verdict is Verdict.MEASURED and result.value is not None:
         return abs(result.value - float(getattr(heart, MEASURED[task.id]))) <= TOLERANCE[task.id]
     if result.verdict is Verdict.CLASSIFIED:
-        return result.outcome == getattr(heart, task.id)
+        return result.outcome == str(getattr(heart, task.id))
     return result.verdict is (Verdict.PRESENT if task.id in heart.devices else Verdict.ABSENT)
 
 

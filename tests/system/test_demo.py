@@ -79,7 +79,7 @@ def test_the_demo_shows_the_whole_way_and_asks_no_network(tmp_path: Path) -> Non
 
 
 def assert_its_answers_are_right(folder: Path) -> None:
-    """The model knows synthetic hearts: what the PACS has of them is near the truth, and calls no device that is not."""
+    """The model knows synthetic hearts: its answers are near the truth, and it calls every device and no other."""
     truths = {truth.study_instance_uid: truth for truth in read_truths(folder / "studies")}
     reports = [pydicom.dcmread(path) for path in (folder / "pacs").iterdir()]
     assert {report.Modality for report in reports} == {"SR"}
