@@ -34,7 +34,8 @@ def truth_table(
             table.add_row(name, "", "nothing to see", Text(f"{detail.study.state}: {detail.study.reason or ''}"))
             continue
         results = {result.task_id: result for result in detail.run.results}
-        for row, task in enumerate(task for task in catalogue.tasks if task.id in (*MEASURED, *CLASSED, *FOUND)):
+        asked = [task for task in catalogue.tasks if task.id in (*MEASURED, *FOUND) or _is_classed(task, results)]
+        for row, task in enumerate(asked):
             result = results.get(task.id)
             said = "" if result is None else brief(result, task)
             right = result is not None and _is_right(result, truth.heart, task)
@@ -47,6 +48,11 @@ def truth_table(
                 "", Text(f"its {where} says", "bold"), "", f"{contradiction.task}: {_short(contradiction.said)}"
             )
     return table
+
+
+def _is_classed(task: AnyTask, results: Mapping[str, TaskResult]) -> bool:
+    """Whether it is a class that a synthetic heart has, and the model has cut points for."""
+    return task.id in CLASSED and task.id in results and results[task.id].verdict is Verdict.CLASSIFIED
 
 
 def _true(heart: HeartTruth, task: AnyTask) -> str:
