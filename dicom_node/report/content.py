@@ -81,7 +81,7 @@ def report_content(run: Run, catalogue: Catalogue, evidence: Sequence[Dataset]) 
         uncalibrated_in_short(run, catalogue),
         views_seen(run),
         left_out(run),
-        _provenance_of_all(run),
+        provenance_of_all(run),
     )
     evaluations.ContentSequence = ContentSequence([_comment(text) for text in comments if text is not None])
     content[0].ContentSequence.append(evaluations)
@@ -184,7 +184,7 @@ def _provenance(run: Run) -> list[str]:
     ]
 
 
-def _provenance_of_all(run: Run) -> str:
+def provenance_of_all(run: Run) -> str:
     """The same once for the whole report, whose groups without an answer do not repeat it."""
     model = f"{run.model.name} {run.model.version} ({run.model.label})"
     return f"Every answer, and every question without one: {'; '.join([model, *_provenance(run)])}."
