@@ -29,7 +29,7 @@ def posted(port: int, **more: object) -> str:
 )
 def test_a_bundle_arrives_as_it_is_and_is_taken(answer: HTTPAnswer) -> None:
     with fhir_server([answer]) as server:
-        assert posted(server.port, bearer_token="sesame") == f"HTTP {answer.status}"
+        assert posted(server.port, bearer_token="sesame")  # noqa: S106 == f"HTTP {answer.status}"
     assert server.messages == [BUNDLE]
     assert server.headers[0]["Content-Type"] == "application/fhir+json; charset=utf-8"
     assert server.headers[0]["Authorization"] == "Bearer sesame"
