@@ -1,6 +1,7 @@
 """Runs over a whole catalogue, in every verdict that a task can have; and reports of them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from pydicom.dataset import Dataset
@@ -70,6 +71,11 @@ def runs_of_every_answer(catalogue: Catalogue) -> list[Run]:
         run_of(catalogue, tuple(of_task[number % len(of_task)] for of_task in answers), run_uid=f"run-{number}")
         for number in range(max(len(of_task) for of_task in answers))
     ]
+
+
+def header_of(run: Run, catalogue: Catalogue, **changes: object) -> Dataset:
+    """A report whose header is that of the run's, and which takes less time: it has one answer alone."""
+    return report_of(replace(run, results=run.results[:1]), catalogue, **changes)
 
 
 def report_of(run: Run, catalogue: Catalogue, **changes: object) -> Dataset:

@@ -18,7 +18,7 @@ from config.labels import ModelLabel
 from db.runs import Run, TaskResult, Verdict
 from dicom_node.messages.fhir import build_fhir
 from dicom_node.messages.study import reported_study
-from tests.support.results import report_of, run_of, runs_of_every_answer
+from tests.support.results import header_of, run_of, runs_of_every_answer
 
 CATALOGUE = load_catalogue()
 RUNS = runs_of_every_answer(CATALOGUE)
@@ -27,7 +27,7 @@ ABSTAINED = TaskResult(task_id="lvef", verdict=Verdict.ABSTAINED, reason="no usa
 
 
 def bundle_of(run: Run, **changes: object) -> dict[str, Any]:
-    study = reported_study(report_of(run, CATALOGUE, **{"PatientID": PATIENT, **changes}))
+    study = reported_study(header_of(run, CATALOGUE, **{"PatientID": PATIENT, **changes}))
     made = json.loads(
         build_fhir(run, CATALOGUE, study, patient_id_systems={"": "urn:oid:1.2.3", "CLINIC": "urn:oid:4.5"})
     )
@@ -62,7 +62,7 @@ def outside_their_lists(bundle: Bundle) -> list[str]:
 
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: run.run_uid)
 def test_the_bundle_fits_the_models_loses_nothing_in_them_and_keeps_the_rules_that_they_do_not_check(run: Run) -> None:
-    content = build_fhir(run, CATALOGUE, reported_study(report_of(run, CATALOGUE)))
+    content = build_fhir(run, CATALOGUE, reported_study(header_of(run, CATALOGUE)))
     read = Bundle.model_validate_json(content)
     assert json.loads(read.model_dump_json().replace('Z"', '+00:00"')) == json.loads(content)
     assert outside_their_lists(read) == []
@@ -75,7 +75,7 @@ def test_the_bundle_fits_the_models_loses_nothing_in_them_and_keeps_the_rules_th
 
 
 def test_the_check_of_lists_finds_a_code_that_is_in_none() -> None:
-    content = build_fhir(RUNS[0], CATALOGUE, reported_study(report_of(RUNS[0], CATALOGUE)))
+    content = build_fhir(RUNS[0], CATALOGUE, reported_study(header_of(RUNS[0], CATALOGUE)))
     wrong = Bundle.model_validate_json(content.replace(b'"preliminary"', b'"draft"', 1))
     assert outside_their_lists(wrong) == [".entry.resource.status: draft"]
 
@@ -157,7 +157,7 @@ def test_a_patient_id_is_in_the_namespace_of_who_gave_it_out(
     qualifiers = Dataset()
     qualifiers.UniversalEntityID, qualifiers.UniversalEntityIDType = universal, kind
     changes = {"IssuerOfPatientIDQualifiersSequence": [qualifiers]} if universal else {}
-    report = report_of(RUNS[0], CATALOGUE, PatientID=PATIENT, IssuerOfPatientID=name)
+    report = header_of(RUNS[0], CATALOGUE, PatientID=PATIENT, IssuerOfPatientID=name)
     for keyword, value in changes.items():
         setattr(report, keyword, value)
     content = build_fhir(
@@ -169,7 +169,7 @@ def test_a_patient_id_is_in_the_namespace_of_who_gave_it_out(
 
 
 def test_what_fits_no_model_of_fhir_is_not_built_and_its_words_are_not_told() -> None:
-    study = replace(reported_study(report_of(RUNS[0], CATALOGUE)), patient_id=" secret ")
+    study = replace(reported_study(header_of(RUNS[0], CATALOGUE)), patient_id=" secret ")
     broken = replace(study, study_date="2016AB99")
     with pytest.raises(ReportError, match=r"not valid at entry\.0") as raised:
         build_fhir(RUNS[0], CATALOGUE, broken)

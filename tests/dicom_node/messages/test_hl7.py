@@ -17,7 +17,7 @@ from dicom_node.messages.hl7 import Addressing, build_hl7, control_id
 from dicom_node.messages.hl7_text import composite, escaped, joined, segment
 from dicom_node.messages.study import reported_study
 from tests.dicom_node.messages.readers import components, segments, unescaped
-from tests.support.results import report_of, run_of, runs_of_every_answer
+from tests.support.results import header_of, run_of, runs_of_every_answer
 
 CATALOGUE = load_catalogue()
 RUNS = runs_of_every_answer(CATALOGUE)
@@ -33,7 +33,7 @@ FORMS = {"NM": r"-?\d+(\.\d+)?", "CWE": r"[^|^]+\^[^|^]+\^[^|^]+", "TX": r".+", 
 
 
 def message_of(run: Run, **changes: object) -> bytes:
-    return build_hl7(run, CATALOGUE, reported_study(report_of(run, CATALOGUE, **changes)), HOSPITAL)
+    return build_hl7(run, CATALOGUE, reported_study(header_of(run, CATALOGUE, **changes)), HOSPITAL)
 
 
 def only(content: bytes, name: str) -> list[str]:
@@ -149,7 +149,7 @@ def test_patient_and_order_are_those_of_the_report() -> None:
 
 
 def test_who_gave_out_the_patient_id_is_whom_the_images_name() -> None:
-    report = report_of(RUNS[0], CATALOGUE, IssuerOfPatientID="ELSEWHERE")
+    report = header_of(RUNS[0], CATALOGUE, IssuerOfPatientID="ELSEWHERE")
     item = Dataset()
     item.PlacerOrderNumberImagingServiceRequest = "P 5"
     report.ReferencedRequestSequence = [item]
@@ -159,7 +159,7 @@ def test_who_gave_out_the_patient_id_is_whom_the_images_name() -> None:
 
 
 def test_no_value_of_a_header_makes_a_field_or_a_segment() -> None:
-    study = reported_study(report_of(RUNS[0], CATALOGUE))
+    study = reported_study(header_of(RUNS[0], CATALOGUE))
     text = {key: "x|y\rOBX|1^&~\\" for key, value in vars(study).items() if isinstance(value, str) and value}
     content = build_hl7(RUNS[0], CATALOGUE, replace(study, **text), HOSPITAL)
     whole = build_hl7(RUNS[0], CATALOGUE, study, HOSPITAL)

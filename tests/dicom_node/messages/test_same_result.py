@@ -10,7 +10,7 @@ from dicom_node.messages.fhir import build_fhir
 from dicom_node.messages.hl7 import Addressing, build_hl7
 from dicom_node.messages.study import reported_study
 from tests.dicom_node.messages.readers import read_bundle, read_message, read_report
-from tests.support.results import report_of, run_of, runs_of_every_answer
+from tests.support.results import header_of, report_of, run_of, runs_of_every_answer
 
 CATALOGUE = load_catalogue()
 RUNS = runs_of_every_answer(CATALOGUE)
@@ -38,7 +38,7 @@ def test_what_a_model_may_be_taken_for_is_said_with_each_answer_of_one_that_know
     label: ModelLabel,
 ) -> None:
     run = run_of(CATALOGUE, RUNS[1].results, label=label)
-    study = reported_study(report_of(run, CATALOGUE))
+    study = reported_study(header_of(run, CATALOGUE))
     for said in (
         read_bundle(build_fhir(run, CATALOGUE, study)),
         read_message(build_hl7(run, CATALOGUE, study, Addressing())),
@@ -59,7 +59,7 @@ def test_what_a_model_may_be_taken_for_is_said_with_each_answer_of_one_that_know
     ids=["task", "class", "number"],
 )
 def test_what_the_catalogue_does_not_have_becomes_no_message(result: TaskResult) -> None:
-    study = reported_study(report_of(RUNS[0], CATALOGUE))
+    study = reported_study(header_of(RUNS[0], CATALOGUE))
     run = run_of(CATALOGUE, (result,))
     with pytest.raises(ReportError, match=result.task_id):
         build_fhir(run, CATALOGUE, study)
@@ -69,4 +69,4 @@ def test_what_the_catalogue_does_not_have_becomes_no_message(result: TaskResult)
 
 def test_a_report_on_nobody_becomes_no_message() -> None:
     with pytest.raises(ReportError, match="has no Patient ID"):
-        reported_study(report_of(RUNS[0], CATALOGUE, PatientID=""))
+        reported_study(header_of(RUNS[0], CATALOGUE, PatientID=""))
