@@ -2,6 +2,7 @@
 
 import json
 import ssl
+import time
 from urllib.parse import urlsplit
 
 import httpx2
@@ -39,11 +40,12 @@ def post_bundle(
     if bearer_token:
         headers["Authorization"] = f"Bearer {bearer_token}"
     timeout = httpx2.Timeout(answer_timeout_s, connect=CONNECT_TIMEOUT_S)
+    until = time.monotonic() + answer_timeout_s
     # No proxy of the environment: patients' data go where the settings say, and nowhere else.
     with httpx2.Client(verify=True if tls is None else tls, trust_env=False, timeout=timeout) as client:
         try:
             with client.stream("POST", url, content=bundle, headers=headers) as response:
-                status, content = response.status_code, _content(response, place)
+                status, content = response.status_code, _content(response, place, until=until)
         except httpx2.TimeoutException as error:
             raise DeliveryError(f"{place}: no answer in time") from error
         except httpx2.HTTPError as error:
@@ -55,10 +57,12 @@ def post_bundle(
     return f"HTTP {status}"
 
 
-def _content(response: httpx2.Response, place: str) -> bytes:
+def _content(response: httpx2.Response, place: str, *, until: float) -> bytes:
     content = b""
     for some in response.iter_bytes():
         content += some
+        if time.monotonic() > until:  # the client's own limit is for each piece
+            raise DeliveryError(f"{place}: no answer in time")
         if len(content) > LONGEST_ANSWER:
             raise DeliveryError(f"{place}: answered with more than a server's answer can be")
     return content

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 Acknowledges = Callable[[bytes], bytes | None]
-"""From a message to the bytes that are answered; None: the connection is closed without an answer."""
+"""From a message to the bytes that are answered; behind what is no whole frame, or None, the connection is closed."""
 
 
 @dataclass
@@ -25,12 +25,14 @@ class HTTPAnswer:
     body: bytes = b'{"resourceType":"Bundle","type":"transaction-response"}'
     raw: bytes | None = None
     """Sent in place of any HTTP."""
+    without_end: bool = False
+    """A byte now and then, for as long as anybody listens."""
 
 
 @contextmanager
 def fhir_server(answers: Sequence[HTTPAnswer], *, tls: ssl.SSLContext | None = None) -> Iterator[Received]:
     """Answers one after the other; the last one again and again."""
-    received = Received()
+    received, over = Received(), threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -42,6 +44,12 @@ def fhir_server(answers: Sequence[HTTPAnswer], *, tls: ssl.SSLContext | None = N
                 self.close_connection = True
                 return
             self.send_response(answer.status)
+            if answer.without_end:
+                self.end_headers()
+                with suppress(OSError):
+                    while not over.wait(0.02):
+                        self.wfile.write(b" ")
+                return
             self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
             self.wfile.write(answer.body)
@@ -58,6 +66,7 @@ def fhir_server(answers: Sequence[HTTPAnswer], *, tls: ssl.SSLContext | None = N
     try:
         yield received
     finally:
+        over.set()
         server.shutdown()
         server.server_close()
         thread.join()
@@ -112,4 +121,5 @@ def _answer(connection: socket.socket, received: Received, answers: Sequence[Ack
     answer = answers[min(len(received.messages), len(answers)) - 1](content[1:-2])
     if answer is not None:
         connection.sendall(answer)
-        connection.recv(1)  # until the other side hangs up
+        if not answer or answer.endswith(b"\x1c\r"):
+            connection.recv(1)  # until the other side hangs up

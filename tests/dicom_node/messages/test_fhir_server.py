@@ -14,7 +14,7 @@ OUTCOME = b'{"resourceType":"OperationOutcome","issue":[{"severity":"%s","diagno
 
 
 def posted(port: int, **more: object) -> str:
-    return post_bundle(BUNDLE, f"http://127.0.0.1:{port}/fhir", **{"answer_timeout_s": 5, **more})  # type: ignore[arg-type]
+    return post_bundle(BUNDLE, f"http://127.0.0.1:{port}/fhir", **{"answer_timeout_s": 60, **more})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,11 @@ def test_whatever_else_is_answered_the_bundle_is_not_sent_and_nobodys_words_are_
 def test_a_server_that_is_not_there_is_said_to_be_so(nobody: int) -> None:
     with pytest.raises(DeliveryError, match="cannot be reached"):
         posted(nobody)
+
+
+def test_a_server_whose_answer_has_no_end_is_not_listened_to_for_ever() -> None:
+    with fhir_server([HTTPAnswer(without_end=True)]) as server, pytest.raises(DeliveryError, match="no answer in time"):
+        posted(server.port, answer_timeout_s=0.3)
 
 
 def test_no_proxy_of_the_environment_gets_to_see_a_patient(monkeypatch: pytest.MonkeyPatch, nobody: int) -> None:

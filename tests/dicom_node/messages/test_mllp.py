@@ -14,7 +14,7 @@ from tests.support.message_servers import Acknowledges, acknowledge, mllp_server
 MESSAGE = "MSH|^~\\&|ECHOWORKER||||20260101||ORU^R01^ORU_R01|ID1|P|2.5.1\rPID|1||4711||Müller^Jörg\r".encode()
 
 
-def sent(port: int, *, answer_timeout_s: float = 5) -> str:
+def sent(port: int, *, answer_timeout_s: float = 60) -> str:
     return send_mllp(MESSAGE, "ID1", host="127.0.0.1", port=port, answer_timeout_s=answer_timeout_s)
 
 
@@ -41,7 +41,7 @@ def test_blanks_before_the_frame_of_an_answer_do_no_harm() -> None:
         (acknowledge("YES"), "acknowledgement code that HL7 does not know"),
         (acknowledge("AA", control_id="ID2"), "acknowledged another message than ID1"),
         (lambda _: None, "hung up without a whole answer"),
-        (lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n", "hung up|no answer in time"),
+        (lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n", "hung up without a whole answer"),
         (lambda _: b"\x0bMSH|^~\\&|RIS\r\x1c\r", "no HL7 acknowledgement"),
         (lambda _: b"what?\x1c\r", "no HL7 acknowledgement"),
         (lambda _: b"Muller\x0bMSH|^~\\&|RIS\rMSA|AA|ID1\r\x1c\r", "no HL7 acknowledgement"),
@@ -53,7 +53,7 @@ def test_whatever_else_is_answered_the_message_is_not_sent_and_nobodys_words_are
     answer: Acknowledges, said: str
 ) -> None:
     with mllp_server([answer]) as server, pytest.raises(DeliveryError, match=said) as raised:
-        sent(server.port, answer_timeout_s=0.5)
+        sent(server.port)
     assert f"127.0.0.1:{server.port}" in str(raised.value)
     assert "ller" not in str(raised.value)
 
