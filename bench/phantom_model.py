@@ -20,12 +20,7 @@ WIDTH = 64
 """Of an embedding."""
 ARCHITECTURE = {
     "embed_dim": WIDTH,
-    "vision_cfg": {
-        "timm_model_name": "convnext_zepto_rms_ols",
-        "timm_pool": "",
-        "timm_proj": "linear",
-        "image_size": 224,
-    },
+    "vision_cfg": {"timm_model_name": "convnext_zepto_rms_ols", "timm_pool": "", "timm_proj": "linear", "image_size": 224},
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2},
 }
 """The kind of EchoCLIP's towers: timm's smallest ConvNeXt, and CLIP's text transformer with its own tokens."""
