@@ -19,6 +19,7 @@ from pydantic_settings import (
 from config.catalogue import BUNDLED_CATALOGUE
 from config.errors import ConfigurationError
 from config.languages import Language
+from config.messages import MessageSettings
 from config.peers import AETitle, PeerSettings, Port, Role, TLSSettings, UnknownPeers
 from config.rules import RuleSettings, check_rules
 from config.setting_mistakes import PREFIX, described, require_known_variables
@@ -178,12 +179,16 @@ class Settings(BaseSettings):
     callers: CallersSettings
     peers: tuple[PeerSettings, ...] = ()
     rules: tuple[RuleSettings, ...] = ()
+    messages: tuple[MessageSettings, ...] = ()
 
     @model_validator(mode="after")
     def _peers_can_be_told_apart(self) -> Self:
         names = [peer.name for peer in self.peers]
         if len(set(names)) != len(names):
             raise ValueError("peers: two have the same name")
+        names += [receiver.name for receiver in self.messages]
+        if len(set(names)) != len(names):
+            raise ValueError("messages: one has the name of another, or of one of [[peers]]; deliveries go by name")
         if not self.tls.enabled and (by_tls := [peer.name for peer in self.peers if peer.tls]):
             raise ValueError(f"peers: {by_tls[0]} is to use TLS, but [tls] names no certificate")
         return self

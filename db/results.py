@@ -138,9 +138,16 @@ def current_report(session: Session, *, study_id: int) -> Report | None:
     )
 
 
-def delivered_predecessor(session: Session, *, study_id: int, run_uid: str) -> Report | None:
-    """The newest report of the study, not of this run, that a PACS has: what the next report supersedes there."""
-    delivered = Report.deliveries.any(Delivery.state.in_([DeliveryState.DELIVERED, DeliveryState.SENT]))
+def delivered_predecessor(
+    session: Session, *, study_id: int, run_uid: str, besides: Collection[str] = ()
+) -> Report | None:
+    """The newest report of the study, not of this run, that a PACS has: what the next report supersedes there.
+
+    `besides` are the names of destinations that got its results, and not the report itself.
+    """
+    delivered = Report.deliveries.any(
+        Delivery.state.in_([DeliveryState.DELIVERED, DeliveryState.SENT]) & Delivery.destination.not_in(besides)
+    )
     return session.scalar(
         select(Report)
         .join(RunRow, RunRow.id == Report.run_id)

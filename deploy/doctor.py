@@ -14,11 +14,13 @@ from config.broker import create_celery_app
 from config.catalogue import load_catalogue
 from config.errors import AssociationRejectedError, EchoWorkerError
 from config.labels import ModelLabel
+from config.messages import MessageSettings
 from config.peers import PeerSettings, Role
 from config.settings import Settings
 from db.queries import count_left_waiting
 from db.session import Database
 from db.states import STEP_DUE_IN, StudyState
+from deploy.doctor_messages import can_be_reached
 from deploy.doctor_packs import has_scoring_pack, packs_that_lie_there, retrieval_pack, scoring_pack
 from deploy.findings import Check, Doubt, FaultError, Finding, Level
 from dicom_node.calling import Peer, called_peer, echo
@@ -52,6 +54,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
     for peer in settings.peers:
         if peer.host:
             yield _finding(f"peer {peer.name}", _answers(peer), settings)
+    for receiver in settings.messages:
+        yield _finding(f"messages {receiver.name}", can_be_reached(receiver), settings)
 
 
 def _finding(subject: str, check: Check, settings: Settings) -> Finding:
@@ -195,9 +199,14 @@ def _set_aside(settings: Settings) -> str:
 
 
 def _destinations(settings: Settings) -> str:
-    destinations = settings.peers_in(Role.DESTINATION)
+    destinations: tuple[PeerSettings | MessageSettings, ...] = (
+        *settings.peers_in(Role.DESTINATION),
+        *settings.messages,
+    )
     if not destinations:
-        raise Doubt("none configured: reports stay in the spool; add a [[peers]] entry with this role")
+        raise Doubt(
+            "none configured: reports stay in the spool; add a [[peers]] entry with this role, or one of [[messages]]"
+        )
     if not has_scoring_pack(settings) and not any(ModelLabel.DEMO in peer.accept_models for peer in destinations):
         raise Doubt("none takes the results of a DEMO model, as it should be: reports stay in the spool")
     return ", ".join(f"{peer.name} takes {', '.join(peer.accept_models)}" for peer in destinations)

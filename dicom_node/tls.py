@@ -141,11 +141,24 @@ def audit_context(audit: AuditSettings, tls: TLSSettings) -> ssl.SSLContext:
     ConfigurationError
         A certificate or key cannot be used; the message names the file.
     """
+    return client_context(tls, trusted=audit.syslog_trusted, setting="audit.syslog_trusted")
+
+
+def client_context(tls: TLSSettings, *, trusted: str, setting: str) -> ssl.SSLContext:
+    """What we call a server with that is no DICOM peer; our certificate is shown where there is one.
+
+    `trusted` is the PEM bundle of its authorities, empty for the system's; `setting` is what names it.
+
+    Raises
+    ------
+    ConfigurationError
+        A certificate or key cannot be used; the message names the file.
+    """
     context = _bare_context(ssl.PROTOCOL_TLS_CLIENT)
     if tls.enabled:
         _show(context, tls)
-    if audit.syslog_trusted:
-        _trust(context, audit.syslog_trusted, "audit.syslog_trusted")
+    if trusted:
+        _trust(context, trusted, setting)
     else:
         context.load_default_certs()
     return context

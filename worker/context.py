@@ -10,6 +10,7 @@ from celery import Celery
 from config.catalogue import Catalogue, load_catalogue
 from config.errors import ModelPackError, SpoolAwayError
 from config.labels import ModelLabel
+from config.messages import MessageSettings
 from config.peers import PeerSettings, Role
 from config.settings import Settings
 from db.session import Database
@@ -86,10 +87,15 @@ class WorkerContext:
         if not (self.spool.root / "studies").is_dir():
             raise SpoolAwayError(f"the spool is not there: {self.spool.root} has no folder studies; is it mounted?")
 
-    def destination(self, name: str) -> PeerSettings | None:
+    @property
+    def destinations(self) -> tuple[PeerSettings | MessageSettings, ...]:
+        """Everybody who is to have results: peers get the report, receivers of messages the same as a message."""
+        return *self.settings.peers_in(Role.DESTINATION), *self.settings.messages
+
+    def destination(self, name: str) -> PeerSettings | MessageSettings | None:
         """The configured destination of that name."""
-        return next((peer for peer in self.settings.peers_in(Role.DESTINATION) if peer.name == name), None)
+        return next((destination for destination in self.destinations if destination.name == name), None)
 
     def destinations_for(self, label: ModelLabel) -> list[str]:
         """The names of the destinations that accept results of models so labelled."""
-        return [peer.name for peer in self.settings.peers_in(Role.DESTINATION) if label in peer.accept_models]
+        return [destination.name for destination in self.destinations if label in destination.accept_models]

@@ -1,4 +1,4 @@
-"""REPORTED -> DELIVERED: the stored report goes to every destination that it is due for.
+"""REPORTED -> DELIVERED: the stored report, or a message that says the same, goes wherever it is due.
 
 Where a destination is to commit to keeping it, its report on that comes to the spool, and the intake applies it.
 """
@@ -12,17 +12,20 @@ from sqlalchemy.orm import Session
 from config.errors import DeliveryError, EchoWorkerError, ReportError
 from config.labels import ModelLabel
 from config.logs import Event, emit, place_of
+from config.messages import MessageSettings
 from config.peers import PeerSettings
 from db.commitments import await_commitment, commitment_refused, wait_for_commitments
 from db.leases import Claim, Wait
 from db.results import cancel_delivery, current_report, current_run, due_deliveries, record_delivery
+from db.runs import Run
 from db.schema import Study
 from db.states import DeliveryState
 from dicom_node.calling import called_peer
 from dicom_node.commitment.files import CommitmentFiles
 from dicom_node.commitment.messages import Reference, ask_commitment, new_transaction_uid
-from dicom_node.send import Answer, send_files
+from dicom_node.send import send_files
 from worker.context import WorkerContext
+from worker.messages import tell_result
 from worker.steps.outcome import Outcome
 from worker.steps.stored_report import is_intact, no_destination
 
@@ -71,7 +74,7 @@ def deliver_report(context: WorkerContext, held: Claim) -> Outcome:
         raise ReportError(
             f"report {report.sop_instance_uid} is lost or changed in the spool: requeue the study with --step report"
         )
-    failures = [failure for delivery in due if (failure := _deliver(context, held, delivery, run.model.label))]
+    failures = [failure for delivery in due if (failure := _deliver(context, held, delivery, run))]
     if failures:
         raise DeliveryError("; ".join(failures))
 
@@ -92,9 +95,9 @@ def _why_nobody_has_it(context: WorkerContext, held: Claim, label: ModelLabel) -
     return None if somebody_has_it else no_destination(label)
 
 
-def _deliver(context: WorkerContext, held: Claim, due: _Due, label: ModelLabel) -> str | None:
+def _deliver(context: WorkerContext, held: Claim, due: _Due, run: Run) -> str | None:
     """Send to one destination and note its answer; what went wrong, or None."""
-    destination = context.destination(due.destination)
+    destination, label = context.destination(due.destination), run.model.label
     # Asked again at this moment: since the report was built, the settings may have changed.
     if destination is None or destination.name not in context.destinations_for(label):
         gone = "no longer among the configured destinations"
@@ -102,18 +105,16 @@ def _deliver(context: WorkerContext, held: Claim, due: _Due, label: ModelLabel) 
         with context.database.write() as session:
             cancel_delivery(session, due.delivery_id, reason=reason)
         return None
-    if due.is_sent and destination.storage_commitment:
+    if due.is_sent and isinstance(destination, PeerSettings) and destination.storage_commitment:
         return _ask_commitment(context, destination, due, answer=None)
     try:
-        answer = _send(context, destination, due)
-        # The UID follows from study and run: what the peer has under it is this report, sent by us before.
-        said, accepted = str(answer), answer.accepted or answer.already_there
+        said, accepted = _send(context, destination, due, run)
     except EchoWorkerError as error:
         said, accepted = str(error), False
     except Exception as error:  # noqa: BLE001  one destination's trouble must not keep the report from the others
         said, accepted = place_of(error), False
-    commits = accepted and destination.storage_commitment
-    if not commits:
+    committing = destination if isinstance(destination, PeerSettings) and destination.storage_commitment else None
+    if not accepted or committing is None:
         with context.database.write() as session:
             record_delivery(session, due.delivery_id, answer=said, delivered_at=datetime.now(UTC) if accepted else None)
     emit(
@@ -122,8 +123,8 @@ def _deliver(context: WorkerContext, held: Claim, due: _Due, label: ModelLabel) 
         destination=due.destination,
         status=said,
     )
-    if commits:
-        return _ask_commitment(context, destination, due, answer=said)
+    if accepted and committing is not None:
+        return _ask_commitment(context, committing, due, answer=said)
     return None if accepted else f"{due.destination}: {said}"
 
 
@@ -150,7 +151,11 @@ def _ask_commitment(context: WorkerContext, destination: PeerSettings, due: _Due
     return f"{due.destination}: {said}"
 
 
-def _send(context: WorkerContext, destination: PeerSettings, due: _Due) -> Answer:
-    peer = called_peer(context.settings, destination)
-    (answer,) = send_files([context.spool.absolute(due.spool_path)], peer)
-    return answer
+def _send(context: WorkerContext, destination: PeerSettings | MessageSettings, due: _Due, run: Run) -> tuple[str, bool]:
+    """What the destination answered, and whether it has the result now."""
+    report = context.spool.absolute(due.spool_path)
+    if isinstance(destination, MessageSettings):
+        return tell_result(context, destination, run, report), True
+    (answer,) = send_files([report], called_peer(context.settings, destination))
+    # The UID follows from study and run: what the peer has under it is this report, sent by us before.
+    return str(answer), answer.accepted or answer.already_there

@@ -37,7 +37,8 @@ def report_study(context: WorkerContext, held: Claim) -> Outcome:
         if run is None:
             raise ReportError(f"study {held.study_instance_uid}: no run to report; requeue it with --step prepare")
         existing = current_report(session, study_id=held.study_id)
-        predecessor = delivered_predecessor(session, study_id=held.study_id, run_uid=run.run_uid)
+        told = [receiver.name for receiver in context.settings.messages]
+        predecessor = delivered_predecessor(session, study_id=held.study_id, run_uid=run.run_uid, besides=told)
         instances = spool_paths_of(session, held.study_id)
     # A run has one report for ever: built again by a newer version, the same UID could have other bytes.
     if existing is None or not is_intact(context, existing):

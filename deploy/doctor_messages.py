@@ -1,0 +1,42 @@
+"""Whether the receivers of messages can be reached: the folders, and the servers as far as a connection tells."""
+
+import os
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from config.messages import MessageSettings
+from config.settings import Settings
+from deploy.findings import Check, FaultError
+
+PORTS = {"http": 80, "https": 443}
+TIMEOUT_S = 5.0
+
+
+def can_be_reached(receiver: MessageSettings) -> Check:
+    """A check that sends nothing: what a receiver says to a message, only a message shows."""
+
+    def check(_: Settings) -> str:
+        return _folder(receiver) if receiver.folder else _server(receiver)
+
+    return check
+
+
+def _folder(receiver: MessageSettings) -> str:
+    folder = Path(receiver.folder)
+    if not folder.is_dir():
+        raise FaultError(f"folder {folder} is not there: make it, or mount it")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise FaultError(f"folder {folder} cannot be written by this user: change its owner or mode")
+    return f"{receiver.kind} to folder {folder}"
+
+
+def _server(receiver: MessageSettings) -> str:
+    parts = urlsplit(receiver.url)
+    host, port = parts.hostname or "", parts.port or PORTS.get(parts.scheme, 0)
+    try:
+        socket.create_connection((host, port), timeout=TIMEOUT_S).close()
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        raise FaultError(f"{host}:{port} takes no connection ({why}); check its entry in [[messages]]") from error
+    return f"{receiver.kind} to {host}:{port}, which takes connections"

@@ -1,0 +1,128 @@
+"""What a message says of each task: the same as the Structured Report says, from the same words, codes and digits."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydicom.sr.coding import Code
+
+from config.catalogue import Catalogue
+from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, CodedConcept, RegressionTask
+from config.errors import ReportError
+from db.runs import Run, TaskResult, Verdict
+from dicom_node.report.answers import explanation, in_reading_order
+from dicom_node.report.codes import NO_UNITS, PRESENCE, SCORES
+from dicom_node.report.content import ESTIMATE_DECIMALS, SCORE_DECIMALS
+from dicom_node.report.wording import (
+    answers_in_short,
+    left_out,
+    limits_of_use,
+    provenance_of_all,
+    uncalibrated_in_short,
+    views_seen,
+    with_warning,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Number:
+    """A number with its unit; its digits are those of the report."""
+
+    value: str
+    unit: CodedConcept
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """The number that a presence was decided by, and what kind of number it is."""
+
+    name: CodedConcept
+    number: Number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """The answer to one task, or why there is none."""
+
+    task_id: str
+    name: str
+    """The task as people call it: the tracking identifier of its group of the report."""
+    concept: CodedConcept
+    finding_site: CodedConcept
+    verdict: Verdict
+    answer: Number | CodedConcept | None
+    """None: undetermined; `explanation` says why."""
+    score: Score | None
+    explanation: str
+    """How it came about, or why there is no answer; of a model that knows no patients it begins with a warning."""
+    method: str
+
+
+def findings_of(run: Run, catalogue: Catalogue) -> list[Finding]:
+    """What the run says of each task, in the order of the report.
+
+    Raises
+    ------
+    ReportError
+        The run answers a task, or a class, that the catalogue does not have.
+    """
+    return [_finding(run, result, catalogue) for result in in_reading_order(run.results)]
+
+
+def remarks_on(run: Run, catalogue: Catalogue) -> list[str]:
+    """What is to be said of all the answers together, the limits of their use first."""
+    remarks = (
+        limits_of_use(run),
+        answers_in_short(run, catalogue),
+        uncalibrated_in_short(run, catalogue),
+        views_seen(run),
+        left_out(run),
+        provenance_of_all(run),
+    )
+    return [text for text in remarks if text is not None]
+
+
+def finished_at(run: Run) -> datetime:
+    """When the answers were there, to the second: what every message has as its time."""
+    return run.finished_at.replace(microsecond=0)
+
+
+def _finding(run: Run, result: TaskResult, catalogue: Catalogue) -> Finding:
+    task = catalogue.task(result.task_id)
+    if task is None:
+        raise ReportError(f"run {run.run_uid} answers task {result.task_id}, which the catalogue does not have")
+    answered = result.verdict not in (Verdict.ABSTAINED, Verdict.UNCALIBRATED)
+    model = f"{run.model.name} {run.model.version} ({run.model.label})"
+    return Finding(
+        task_id=task.id,
+        name=task.name,
+        concept=task.concept,
+        finding_site=task.finding_site,
+        verdict=result.verdict,
+        answer=_answer(task, result) if answered else None,
+        score=_score(task, result) if answered else None,
+        explanation=with_warning(explanation(result, task), run.model.label),
+        method=model if result.method is None else f"{model}, {result.method}",
+    )
+
+
+def _answer(task: AnyTask, result: TaskResult) -> Number | CodedConcept:
+    match result.verdict:
+        case Verdict.MEASURED if result.value is not None and isinstance(task, RegressionTask):
+            return Number(value=f"{result.value:.{ESTIMATE_DECIMALS}f}", unit=task.unit)
+        case Verdict.PRESENT | Verdict.ABSENT:
+            return _concept(PRESENCE[result.verdict])
+    outcome = task.outcome(result.outcome or "") if isinstance(task, ClassTask) else None
+    if outcome is None:
+        raise ReportError(f"task {task.id} has no answer {result.verdict} {result.outcome or ''}, which the run gives")
+    return outcome.concept
+
+
+def _score(task: AnyTask, result: TaskResult) -> Score | None:
+    if not isinstance(task, BinaryTask) or result.score is None:
+        return None
+    number = Number(value=f"{result.score:.{SCORE_DECIMALS}f}", unit=_concept(NO_UNITS))
+    return Score(name=_concept(SCORES[result.score_kind]), number=number)
+
+
+def _concept(code: Code) -> CodedConcept:
+    return CodedConcept(value=code.value, scheme=code.scheme_designator, meaning=code.meaning)

@@ -1,0 +1,75 @@
+"""The result of a run to one receiver of messages, in its kind and by its way."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydicom.dataset import Dataset
+
+from config.catalogue import Catalogue
+from config.errors import ConfigurationError
+from config.messages import MessageKind, MessageSettings
+from config.peers import TLSSettings
+from db.runs import Run
+from dicom_node.messages.fhir import build_fhir
+from dicom_node.messages.fhir_server import post_bundle
+from dicom_node.messages.folder import put_into_folder
+from dicom_node.messages.hl7 import Addressing, build_hl7, control_id
+from dicom_node.messages.mllp import send_mllp
+from dicom_node.messages.study import reported_study
+from dicom_node.tls import client_context
+
+SUFFIXES = {MessageKind.FHIR: "json", MessageKind.HL7: "hl7"}
+
+
+def send_result(receiver: MessageSettings, tls: TLSSettings, run: Run, catalogue: Catalogue, report: Dataset) -> str:
+    """Build the message of a run and send it; what the receiver said when it took it.
+
+    `report` is the header of the run's Structured Report, whose patient and study the message is about.
+
+    Raises
+    ------
+    ReportError
+        There is no such message: the run does not fit the catalogue, or the report names no patient.
+    DeliveryError
+        The receiver did not take it, or nobody knows whether it did: send it again.
+    ConfigurationError
+        A certificate, key or token cannot be used.
+    """
+    content = _message(receiver, run, catalogue, report)
+    if receiver.folder:
+        name = f"{run.study_instance_uid}_{run.revision}_{run.run_uid}.{SUFFIXES[receiver.kind]}"
+        return put_into_folder(content, Path(receiver.folder), name)
+    context = None
+    if receiver.is_secure:
+        context = client_context(tls, trusted=receiver.trusted, setting=f"messages {receiver.name}: trusted")
+    if receiver.kind is MessageKind.FHIR:
+        return post_bundle(content, receiver.url, tls=context, bearer_token=_token(receiver))
+    address = urlsplit(receiver.url)
+    return send_mllp(content, control_id(run), host=address.hostname or "", port=address.port or 0, tls=context)
+
+
+def _message(receiver: MessageSettings, run: Run, catalogue: Catalogue, report: Dataset) -> bytes:
+    study = reported_study(report)
+    if receiver.kind is MessageKind.FHIR:
+        return build_fhir(run, catalogue, study, patient_id_systems=receiver.patient_id_systems)
+    addressing = Addressing(
+        sending_facility=receiver.sending_facility,
+        receiving_application=receiver.receiving_application,
+        receiving_facility=receiver.receiving_facility,
+        assigning_authority=receiver.assigning_authority,
+    )
+    return build_hl7(run, catalogue, study, addressing)
+
+
+def _token(receiver: MessageSettings) -> str:
+    if not receiver.bearer_token_file:
+        return ""
+    try:
+        token = Path(receiver.bearer_token_file).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeError) as error:
+        raise ConfigurationError(
+            f"messages {receiver.name}: bearer_token_file {receiver.bearer_token_file} cannot be read"
+        ) from error
+    if not token or not token.isprintable():
+        raise ConfigurationError(f"messages {receiver.name}: bearer_token_file holds no token in one line")
+    return token
