@@ -54,7 +54,7 @@ def report_section(catalogue: Catalogue) -> str:
         "judged, the views of the instances used; how many instances of the study were left out, for which reasons; "
         "and what made the results. Instances that were left out are not referenced. A study of which no "
         "instance is used gets no report.",
-        "The language of all comments, of algorithm parameters and of Series Description is a setting, and named by TID "
+        "The language of comments, algorithm parameters and Series Description is a setting, and named by TID "
         f"1204: {_languages()}. Meanings of codes and Tracking Identifiers are in English in each. A report in another "
         "language than English names in each comment what was asked and answered.",
         "### Tasks of the catalogue",

@@ -112,7 +112,7 @@ def test_a_report_is_in_the_language_of_the_site_and_stays_in_it_when_it_is_buil
     first = file.read_bytes()
     document = pydicom.dcmread(file)
     assert document.SeriesDescription == "EchoWorker-Modell UNTRAINED: nicht klinisch verwenden"
-    assert "Nicht verwendet, 1 von 2 Instanzen: ein Standbild (1)." in str(document)
+    assert "Nicht verwendet, 1 von 2 Instanzen: ein Standbild (1)." in document.to_json()
     file.unlink()
     english = Pipeline.over_again(german)
     with english.context.database.write() as session:
