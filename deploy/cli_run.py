@@ -117,7 +117,7 @@ def demo(
         "demo-data"
     ),
 ) -> None:
-    """Send a real ultrasound clip through the whole system into a small PACS, and show what comes back."""
+    """Send synthetic echo studies through the whole system into a small PACS, and show what comes back."""
     from deploy.demo import run_demo  # noqa: PLC0415
 
     run_demo(folder.absolute(), console)
