@@ -93,5 +93,9 @@ def test_the_wheel_holds_our_packages_with_their_data_and_nothing_else(tmp_path:
         "config/tasks.toml",
         "db/migrations/script.py.mako",
         "dicom_node/report/languages/zh.toml",
+        "worker/phantom/demo_pack/calibration.json",
     } <= set(names)
-    assert not [name for name in names if "test" in name or name.endswith((".safetensors", ".bin"))]
+    assert not [name for name in names if "test" in name]
+    weights = [name for name in names if name.endswith((".safetensors", ".bin"))]
+    assert weights == ["worker/phantom/demo_pack/open_clip_model.safetensors"], "no published weights may be passed on"
+    assert wheel.stat().st_size < 15_000_000
