@@ -24,7 +24,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def explain(data: Path, *arguments: object, pack: str = "") -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "ECHOWORKER_DATA_DIR": str(data), "ECHOWORKER_MODEL__PACK": pack}
+    environment = {**os.environ, "ECHOWORKER_DATA_DIR": str(data)}
+    if pack:
+        environment["ECHOWORKER_MODEL__PACK"] = pack
     command = [ECHOWORKER, "explain", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 

@@ -161,8 +161,9 @@ def test_a_peer_that_answers_is_well_and_one_that_does_not_is_a_fault(
     site = tmp_path / "site.toml"
     site.write_text(entry.format("near", storescp.port, storescp.ae_title) + entry.format("away", free_port(), "AWAY"))
     monkeypatch.setenv("ECHOWORKER_CONFIG", str(site))
+    monkeypatch.delenv("ECHOWORKER_MODEL__PACK")
     found = findings(load_settings())
     assert found["peer near"].level is Level.OK
     assert found["peer away"].level is Level.FAULT
     assert "nothing listens there; check its entry in [[peers]]" in found["peer away"].said
-    assert found["destinations"].level is Level.WARN, "neither takes the results of an UNTRAINED model"
+    assert found["destinations"].level is Level.WARN, "neither takes the results of a DEMO model"

@@ -68,7 +68,10 @@ class Node:
 
     def outcomes(self) -> set[tuple[str, str]]:
         """AE title and outcome of all callers that the node has published."""
-        said = [json.loads(file.read_text()) for file in (self.data / "spool/receivers").glob("callers-*.json")]
+        said = []
+        for file in (self.data / "spool/receivers").glob("callers-*.json"):
+            with suppress(FileNotFoundError):  # the intake has taken it, or a newer one replaces it
+                said.append(json.loads(file.read_text()))
         return {(call["ae_title"], call["outcome"]) for calls in said for call in calls}
 
     def alerts(self) -> list[str]:

@@ -16,7 +16,7 @@ from worker.retrieval.packs import retrieval_pack
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return load_settings(data_dir=tmp_path)
+    return load_settings(data_dir=tmp_path, model={"precision": "float32"})
 
 
 @pytest.fixture
