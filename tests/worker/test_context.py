@@ -15,7 +15,9 @@ from worker.echoclip.untrained import make_untrained_pack
 from worker.packs.active import PackUse, activate
 
 
-def test_an_activated_pack_is_taken_up_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_activated_pack_is_taken_up_and_kept(
+    untrained_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("ECHOWORKER_MODEL__PACK")
     monkeypatch.setenv("ECHOWORKER_DATA_DIR", str(tmp_path / "data"))
     settings = load_settings()
