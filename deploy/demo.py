@@ -78,7 +78,7 @@ def run_demo(folder: Path, console: Console) -> None:
         console.print(f"PACS: a small receiver on this machine, AE title {AE_TITLE}, port {pacs.port}")
         with _system(folder, settings, console, stop):
             with console.status("making synthetic studies"):
-                made = make_demo_studies(folder / "studies")
+                made = make_demo_studies(folder / "studies", lambda: _pause(stop))
             _send(made, settings, console)
             states = _wait(settings, [truth.study_instance_uid for _, truth in made], console, stop)
         _show(settings, [truth for _, truth in made], pacs, console)

@@ -1,8 +1,7 @@
 """The studies of the demo: synthetic hearts whose truth is known, each with something to find."""
 
 import os
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -51,13 +50,18 @@ DEMO_STUDIES = (
 )
 
 
-def make_demo_studies(folder: Path) -> list[tuple[Path, StudyTruth]]:
-    """Make them in folders of their own, on all processors: each folder, and what is true of its study."""
+def make_demo_studies(folder: Path, pause: Callable[[], None]) -> list[tuple[Path, StudyTruth]]:
+    """Make them in folders of their own, on all processors: each folder, and what is true of its study.
+
+    `pause` waits for a moment, again and again, and raises where the demo is stopped: then nothing goes on being made.
+    """
     folders = [folder / f"study-{number}" for number in range(1, len(DEMO_STUDIES) + 1)]
     # Started afresh: a fork would inherit whatever threads and locks the caller has.
-    with ProcessPoolExecutor(min(os.cpu_count() or 1, len(folders)), mp_context=get_context("spawn")) as pool:
-        truths: Sequence[StudyTruth] = list(pool.map(_made, folders, DEMO_STUDIES))
-    return list(zip(folders, truths, strict=True))
+    with get_context("spawn").Pool(min(os.cpu_count() or 1, len(folders))) as pool:
+        truths = pool.starmap_async(_made, list(zip(folders, DEMO_STUDIES, strict=True)), chunksize=1)
+        while not truths.ready():
+            pause()
+        return list(zip(folders, truths.get(), strict=True))
 
 
 def _made(folder: Path, study: DemoStudy) -> StudyTruth:
