@@ -18,7 +18,7 @@ from torch import Tensor
 from config.broker import create_celery_app
 from config.settings import load_settings
 from config.steps import Step
-from db.results import current_report
+from db.reports import current_report
 from db.schema import Study
 from db.states import StudyState
 from db.studies import close_quiet_studies, register_instance

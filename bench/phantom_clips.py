@@ -20,7 +20,7 @@ from config.errors import ClipError
 from worker.phantom.acquisition import Acquisition, PhantomView, sample_acquisition
 from worker.phantom.captions import PAGE
 from worker.phantom.coding import jpeg_round_trip
-from worker.phantom.heart import Device, Heart, sample_heart
+from worker.phantom.heart import MOST_ENLARGED, SMALLEST, Device, Heart, sample_heart
 from worker.phantom.lettering import letters, stamp
 from worker.phantom.screen import compose
 from worker.phantom.screen_parts import VendorStyle
@@ -32,9 +32,9 @@ from worker.pixels.regions import Region
 from worker.pixels.sector import find_sector
 
 SHARES: Mapping[str, float] = {
-    PhantomView.APICAL_FOUR_CHAMBER: 0.52,
-    PhantomView.APICAL_FIVE_CHAMBER: 0.18,
-    PhantomView.APICAL_TWO_CHAMBER: 0.08,
+    PhantomView.APICAL_FOUR_CHAMBER: 0.46,
+    PhantomView.APICAL_FIVE_CHAMBER: 0.16,
+    PhantomView.APICAL_TWO_CHAMBER: 0.16,
     PhantomView.PARASTERNAL_LONG_AXIS: 0.07,
     PhantomView.PARASTERNAL_SHORT_AXIS: 0.04,
     PhantomView.SUBCOSTAL: 0.05,
@@ -44,6 +44,15 @@ SHARES: Mapping[str, float] = {
 """How often each view is shown."""
 DEVICE_SHARE = 0.33
 """How often a heart has each device: more often than in the studies of a demo, since there is more to learn from."""
+ANY_SIZE_SHARE = 0.15
+"""How often each chamber's size is drawn evenly from all that there are: most hearts that come to a laboratory have
+chambers of normal size, and too few of these would be severely enlarged to learn from, or to choose a cut point by."""
+CHAMBERS: Mapping[str, str] = {
+    "end_diastolic_volume_ml": "lv",
+    "rv_diameter_mm": "rv",
+    "la_volume_ml": "la",
+    "ra_area_cm2": "ra",
+}
 
 Frames = npt.NDArray[np.uint8]
 """[N, T, 224, 224, 3], RGB."""
@@ -82,7 +91,7 @@ def scan_of(
     style = sample_style(random, styles)
     if view == PAGE:
         return Scan(view=view, heart=None, acquisition=None, style=style, random=random)
-    heart = sample_heart(heart_random, devices=_devices(heart_random))
+    heart = sample_heart(heart_random, devices=_devices(heart_random), **_sizes(heart_random))
     acquisition = sample_acquisition(
         random, PhantomView(view), heart, frame_rate=frames * heart.heart_rate / 60, number_of_frames=frames
     )
@@ -165,6 +174,15 @@ def _devices(random: np.random.Generator) -> frozenset[Device]:
     if {Device.TAVR, Device.IMPELLA} <= there:  # both go through the aortic valve
         there.remove(Device(random.choice([Device.TAVR, Device.IMPELLA])))
     return frozenset(there)
+
+
+def _sizes(random: np.random.Generator) -> dict[str, float]:
+    """Those that are not left to what else the heart has."""
+    return {
+        size: float(random.uniform(SMALLEST[chamber], MOST_ENLARGED[chamber]))
+        for size, chamber in CHAMBERS.items()
+        if random.random() < ANY_SIZE_SHARE
+    }
 
 
 def _keep(file: Path, seed: int, frames: int, number: int) -> None:

@@ -34,7 +34,7 @@ AGREEMENT = 0.2
 HEIGHT = 0.1
 """How much a frame's similarity to the value at its own peak is to stand out from that to others."""
 WEIGHTS = {"lvef": 4.0, "pa_pressure": 1.0, VIEW: 0.4}
-"""Of the parts of the loss: of any grade 0.3, of a finding 2.5, of one that never is there 0.05."""
+"""Of the parts of the loss: of any grade 0.4, of a finding 2.5, of one that never is there 0.05."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +166,7 @@ def _weight(about: str) -> float:
         return WEIGHTS[about]
     if about in NEVER_THERE:
         return 0.05
-    return 0.3 if about.endswith(("_size", "_function")) else 2.5
+    return 0.4 if about.endswith(("_size", "_function")) else 2.5
 
 
 def _asked(about: str) -> str:

@@ -8,9 +8,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from config.settings import PipelineSettings
+from db.deliveries import owed_deliveries
 from db.leases import Wait, fail_awaited
 from db.portions import AT_ONCE, in_portions
-from db.results import owed_deliveries
 from db.schema import Delivery, Instance, Report, Study
 from db.states import DeliveryState, StudyState
 

@@ -11,7 +11,8 @@ from config.errors import StudyNotFoundError
 from config.rules import Action
 from db.leases import is_due
 from db.received import ACCEPTED
-from db.results import current_report, current_run
+from db.reports import current_report
+from db.results import current_run
 from db.runs import Run
 from db.schema import Clip, Instance, JournalEntry, Report, Study
 from db.schema_peers import Caller

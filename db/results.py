@@ -1,11 +1,10 @@
-"""The write side of what the steps make: clips, runs with their results, reports, deliveries.
+"""The write side of what the steps make of pictures: clips, and runs with their results.
 
 Called inside `db.leases.completing`, so that what a step made and the study's new state are one transaction.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, select
@@ -14,8 +13,7 @@ from sqlalchemy.orm import Session
 from config.reasons import reason_of, terms_of
 from db.run_rows import row_of, run_of
 from db.runs import JudgedClip, Run
-from db.schema import Clip, CurrentRun, Delivery, Report, RunRow
-from db.states import DeliveryState
+from db.schema import Clip, CurrentRun, RunRow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,19 +41,6 @@ class PreparedClip:
     pixel_spacing_mm: tuple[float, float] | None = None
     """Vertical, horizontal."""
     contents: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class BuiltReport:
-    """An object made for the PACS that lies in the spool."""
-
-    sop_instance_uid: str
-    sop_class_uid: str
-    spool_path: str
-    sha256: str
-    created_at: datetime
-    language: str = "en"
-    """Of its sentences, as `config.languages.Language` has it."""
 
 
 def replace_clips(session: Session, *, study_id: int, revision: int, clips: Iterable[PreparedClip]) -> None:
@@ -122,99 +107,6 @@ def current_run(session: Session, *, study_id: int, study_instance_uid: str) -> 
         select(RunRow).join(CurrentRun, CurrentRun.run_id == RunRow.id).where(CurrentRun.study_id == study_id)
     )
     return None if row is None else run_of(row, study_instance_uid)
-
-
-def add_report(session: Session, *, study_id: int, run_uid: str, report: BuiltReport) -> None:
-    """Register the one report of a run."""
-    run_id = session.scalars(select(RunRow.id).where(RunRow.run_uid == run_uid)).one()
-    session.add(Report(study_id=study_id, run_id=run_id, **vars(report)))
-    session.flush()
-
-
-def current_report(session: Session, *, study_id: int) -> Report | None:
-    """The report of the study's current run."""
-    return session.scalar(
-        select(Report).join(CurrentRun, CurrentRun.run_id == Report.run_id).where(CurrentRun.study_id == study_id)
-    )
-
-
-def delivered_predecessor(
-    session: Session, *, study_id: int, run_uid: str, besides: Collection[str] = ()
-) -> Report | None:
-    """The newest report of the study, not of this run, that a PACS has: what the next report supersedes there.
-
-    `besides` are the names of destinations that got its results, and not the report itself.
-    """
-    delivered = Report.deliveries.any(
-        Delivery.state.in_([DeliveryState.DELIVERED, DeliveryState.SENT]) & Delivery.destination.not_in(besides)
-    )
-    return session.scalar(
-        select(Report)
-        .join(RunRow, RunRow.id == Report.run_id)
-        .where(Report.study_id == study_id, RunRow.run_uid != run_uid, delivered)
-        .order_by(Report.id.desc())
-        .limit(1)
-    )
-
-
-def set_deliveries(session: Session, *, study_id: int, destinations: Collection[str]) -> None:
-    """Make the current report due for exactly these destinations; what was delivered, or sent, stays so."""
-    report = current_report(session, study_id=study_id)
-    if report is None:
-        return
-    for delivery in report.deliveries:
-        if delivery.state != DeliveryState.DELIVERED:
-            wanted = delivery.destination in destinations
-            awaited = delivery.state == DeliveryState.SENT
-            delivery.state = (
-                (DeliveryState.SENT if awaited else DeliveryState.DUE) if wanted else DeliveryState.CANCELLED
-            )
-    known = {delivery.destination for delivery in report.deliveries}
-    report.deliveries += [
-        Delivery(destination=name, state=DeliveryState.DUE) for name in destinations if name not in known
-    ]
-
-
-def deliver_again(session: Session, *, study_id: int) -> int:
-    """Make every delivery of the current report due once more, but for cancelled ones; how many these are."""
-    report = current_report(session, study_id=study_id)
-    again = [d for d in report.deliveries if d.state != DeliveryState.CANCELLED] if report else []
-    for delivery in again:
-        delivery.state = DeliveryState.DUE
-        delivery.transaction_uid = None  # a late report on the object as it was sent before does not count
-    return len(again)
-
-
-def cancel_delivery(session: Session, delivery_id: int, *, reason: str) -> None:
-    """Give up one delivery for good."""
-    delivery = session.get_one(Delivery, delivery_id)
-    delivery.state = DeliveryState.CANCELLED
-    delivery.last_answer = reason
-
-
-def owed_deliveries(session: Session, *, study_id: int) -> list[Delivery]:
-    """The deliveries of the study's current report that are due, or whose storage commitment is awaited."""
-    report = current_report(session, study_id=study_id)
-    return [d for d in report.deliveries if d.state in (DeliveryState.DUE, DeliveryState.SENT)] if report else []
-
-
-def due_deliveries(session: Session, *, study_id: int, asked_before: datetime) -> list[Delivery]:
-    """Of these, what is to be done now: what is to be sent, and whose commitment was asked for too long ago."""
-    return [
-        d
-        for d in owed_deliveries(session, study_id=study_id)
-        if d.state == DeliveryState.DUE or d.commitment_asked_at is None or d.commitment_asked_at <= asked_before
-    ]
-
-
-def record_delivery(session: Session, delivery_id: int, *, answer: str, delivered_at: datetime | None) -> None:
-    """Note one attempt to deliver and what the destination answered; `delivered_at` when it accepted."""
-    delivery = session.get_one(Delivery, delivery_id)
-    delivery.attempts += 1
-    delivery.last_answer = answer
-    if delivered_at is not None:
-        delivery.state = DeliveryState.DELIVERED
-        delivery.delivered_at = delivered_at
 
 
 def _clip_rows(session: Session, study_id: int, revision: int) -> Iterable[Clip]:

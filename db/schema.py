@@ -237,7 +237,9 @@ class Report(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
-    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), unique=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(16), server_default="sr")
+    """As `config.report_objects.ReportObject` has it."""
     sop_instance_uid: Mapped[str] = mapped_column(UID, unique=True)
     sop_class_uid: Mapped[str] = mapped_column(UID)
     spool_path: Mapped[str]
@@ -247,6 +249,8 @@ class Report(Base):
     """Of its sentences: a report that is lost is built again in the language that it had."""
 
     deliveries: Mapped[list["Delivery"]] = relationship(back_populates="report", order_by="Delivery.id")
+
+    __table_args__ = (UniqueConstraint("run_id", "kind"),)
 
 
 class Delivery(Base):

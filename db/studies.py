@@ -10,12 +10,12 @@ from sqlalchemy.orm import Session
 from config.errors import RegistryError, StudyNotFoundError
 from config.rules import Action
 from config.steps import Step
+from db.deliveries import deliver_again, owed_deliveries
 from db.embeddings import embeddings_of
 from db.forwards import add_forwards
 from db.inserting import insert_if_new
 from db.journal import record_transition
 from db.received import Identity, ReceivedInstance
-from db.results import deliver_again, owed_deliveries
 from db.schema import CurrentRun, Instance, PatientIdentity, RunRow, Study
 from db.states import STEP_DUE_IN, TRANSITIONS, StudyState
 

@@ -5,20 +5,15 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import select
 
+from config.report_objects import ReportObject
 from config.settings import PipelineSettings
 from config.steps import Step
 from db.commitments import Applied, apply_report, await_commitment, commitment_refused, wait_for_commitments
+from db.deliveries import deliver_again, due_deliveries, set_deliveries
 from db.leases import Claim, claim, completing, hold, put_off, take_announcements
 from db.queries import study_detail
-from db.results import (
-    BuiltReport,
-    add_report,
-    append_run,
-    deliver_again,
-    delivered_predecessor,
-    due_deliveries,
-    set_deliveries,
-)
+from db.reports import BuiltReport, add_report, delivered_predecessor
+from db.results import append_run
 from db.runs import ClipEvidence, ModelIdentity, Run
 from db.schema import Delivery, Study
 from db.session import Database
@@ -58,6 +53,7 @@ def reported_study(registry: Database, ready_study: int, pipeline: PipelineSetti
                     append_run(session, study_id=ready_study, run=run_of("1.2.1", "r1", now), units={})
                 if step is Step.REPORT:
                     report = BuiltReport(
+                        kind=ReportObject.SR,
                         sop_instance_uid=REPORT_UID,
                         sop_class_uid="1.2.3",
                         spool_path="x",
@@ -65,7 +61,7 @@ def reported_study(registry: Database, ready_study: int, pipeline: PipelineSetti
                         created_at=now,
                     )
                     add_report(session, study_id=ready_study, run_uid="r1", report=report)
-                    set_deliveries(session, study_id=ready_study, destinations=["PACS"])
+                    set_deliveries(session, study_id=ready_study, wanted={ReportObject.SR: ["PACS"]})
     return ready_study
 
 
@@ -284,10 +280,10 @@ def test_a_report_that_is_sent_is_kept_so_and_is_a_predecessor(
     with registry.write() as session:
         predecessor = delivered_predecessor(session, study_id=reported_study, run_uid="r2")
         assert predecessor is not None
-        set_deliveries(session, study_id=reported_study, destinations=["PACS"])
+        set_deliveries(session, study_id=reported_study, wanted={ReportObject.SR: ["PACS"]})
     assert delivery(registry).state == DeliveryState.SENT
     with registry.write() as session:
-        set_deliveries(session, study_id=reported_study, destinations=[])
+        set_deliveries(session, study_id=reported_study, wanted={ReportObject.SR: []})
     assert delivery(registry).state == DeliveryState.CANCELLED
     with registry.write() as session:
         assert deliver_again(session, study_id=reported_study) == 0

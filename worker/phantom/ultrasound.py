@@ -32,6 +32,8 @@ SIDE_LOBES = 0.01
 """Of the beam, in amplitude."""
 PATCHES_DB, PATCHES_AROUND_DB, AROUND_DB = 2.8, 4.5, -8.0
 """How unevenly muscle echoes, and what echoes less than the last: the lung and fat around a heart."""
+CONTRAST = 1.3
+"""The exponent of the grey levels: the darker, the darker still."""
 REVERBERATION_CM, REVERBERATIONS = 0.4, 4
 """Between the ghosts below an implant, each weaker; and how many."""
 
@@ -114,7 +116,7 @@ class Machine:
         patches = gaussian_filter(random.normal(size=(TEXELS, TEXELS)), 14, mode="wrap").astype(np.float32)
         self.patches = patches / patches.std()
         self._clutter_db = np.float32(acquisition.clutter_db) - 2 * depth
-        self.window = self._what_the_window_takes(depth, angle)
+        self.passes = _amplitude(self._what_the_window_takes(depth, angle))
 
     def level(self, tissue: Slice) -> Float:
         """The grey level of each sample, 0..255: [SAMPLES, BEAMS]."""
@@ -123,17 +125,18 @@ class Machine:
         row = (tissue.source_z / TEXEL_CM).astype(np.int32) & (TEXELS - 1)
         echo_db = np.maximum(tissue.echo_db, self._clutter_db)
         patchy = np.where(echo_db < AROUND_DB, PATCHES_AROUND_DB, PATCHES_DB) * self.patches[row, column]
-        amplitude = 10 ** ((echo_db + patchy) / 20)
-        echoes = self._focused(self._scatterers[row, column] * amplitude * self._carrier)
+        scattered = self._scatterers[row, column] * _amplitude(echo_db + patchy)
+        echoes = self._focused(scattered * self._carrier)
         echoes += self._ghosts(tissue.device)
         noise = self._random.normal(size=(2, SAMPLES, BEAMS)).astype(np.float32)
         deeper = 0.9 * (self.z[:, BEAMS // 2] - 8)[:, None]
-        strength = 10 ** ((settings.noise_db + deeper) / 20)
-        decibels = 20 * np.log10(np.abs(echoes) * 10 ** (self.window / 20) + 1e-6) - self._shadow(tissue.device)
-        envelope = np.hypot(10 ** (decibels / 20) + strength * noise[0], strength * noise[1])
-        decibels = 20 * np.log10(envelope + 1e-6) + settings.gain_db
-        bright = np.clip((decibels - BRIGHTEST_DB) / settings.dynamic_range_db + 1, 0, 1)
-        grey: Float = (255 * bright**1.3).astype(np.float32)
+        strength = _amplitude(settings.noise_db + deeper)
+        heard = np.abs(echoes) * self.passes
+        if tissue.device.any():
+            heard *= _amplitude(-self._shadow(tissue.device))
+        envelope = np.hypot(heard + strength * noise[0], strength * noise[1])
+        bright = (_decibels(envelope) + settings.gain_db - BRIGHTEST_DB) / settings.dynamic_range_db + 1
+        grey: Float = 255 * np.exp(CONTRAST * np.log(np.clip(bright, 1e-6, 1)))
         return grey
 
     def _beam_response(self, wavelength: float, depth: Float, pitch: float) -> Float:
@@ -164,10 +167,8 @@ class Machine:
             ghosts[later:] += metal[:-later] * np.float32(10 ** (-6.5 * number / 20))
         return ghosts
 
-    def _shadow(self, device: npt.NDArray[np.bool_]) -> Float | float:
+    def _shadow(self, device: npt.NDArray[np.bool_]) -> Float:
         """What an implant takes from the sound that goes on behind it, in decibels."""
-        if not device.any():
-            return 0.0
         passed = np.cumsum(device, axis=0, dtype=np.float32) * np.float32(self._step)
         shadow: Float = gaussian_filter1d(np.minimum(14 * passed, 8), 1.5, axis=1)
         return shadow
@@ -186,6 +187,18 @@ class Machine:
         return window
 
 
+def _amplitude(decibels: Float) -> Float:
+    """float32: numpy's exponential of it is many times as fast as its power."""
+    amplitude: Float = np.exp(np.float32(np.log(10) / 20) * decibels)
+    return amplitude
+
+
+def _decibels(amplitude: Float) -> Float:
+    """Of an amplitude of nothing as well: then far below all that can be seen."""
+    decibels: Float = np.float32(20 / np.log(10)) * np.log(amplitude + np.float32(1e-6))
+    return decibels
+
+
 class _ScanConversion:
     """From beams to the fan on a screen: bilinear, the same for every frame of a clip."""
 
@@ -201,15 +214,20 @@ class _ScanConversion:
         beam = (angle[self.fan] / half + 1) / 2 * (BEAMS - 1)
         first_sample = np.clip(sample.astype(np.int32), 0, SAMPLES - 2)
         first_beam = np.clip(beam.astype(np.int32), 0, BEAMS - 2)
-        self._at = first_sample * BEAMS + first_beam
-        self._down = np.clip(sample - first_sample, 0, 1).astype(np.float32)
-        self._across = np.clip(beam - first_beam, 0, 1).astype(np.float32)
+        down = np.clip(sample - first_sample, 0, 1).astype(np.float32)
+        across = np.clip(beam - first_beam, 0, 1).astype(np.float32)
+        first = first_sample * BEAMS + first_beam
+        weights = ((1 - down) * (1 - across), (1 - down) * across, down * (1 - across), down * across)
+        self._taken = tuple(zip((first, first + 1, first + BEAMS, first + BEAMS + 1), weights, strict=True))
+        """Of each pixel of the fan, the four samples around it, and how much each counts."""
+        self._shown = np.flatnonzero(self.fan)
 
     def convert(self, level: Float) -> npt.NDArray[np.uint8]:
         """Grey levels of the polar grid to uint8 [rows, columns]."""
         flat = level.ravel()
-        upper = flat[self._at] * (1 - self._across) + flat[self._at + 1] * self._across
-        lower = flat[self._at + BEAMS] * (1 - self._across) + flat[self._at + BEAMS + 1] * self._across
+        shown = np.full(len(self._shown), 0.5, np.float32)  # so that whole numbers are the nearest
+        for samples, weights in self._taken:
+            shown += flat.take(samples) * weights
         picture = np.zeros(self.fan.shape, np.uint8)
-        picture[self.fan] = np.round(upper * (1 - self._down) + lower * self._down)
+        picture.ravel()[self._shown] = shown
         return picture

@@ -15,8 +15,10 @@ from config.logs import Event, emit, place_of
 from config.messages import MessageSettings
 from config.peers import PeerSettings
 from db.commitments import await_commitment, commitment_refused, wait_for_commitments
+from db.deliveries import cancel_delivery, due_deliveries, record_delivery
 from db.leases import Claim, Wait
-from db.results import cancel_delivery, current_report, current_run, due_deliveries, record_delivery
+from db.reports import current_report
+from db.results import current_run
 from db.runs import Run
 from db.schema import Study
 from db.states import DeliveryState

@@ -9,10 +9,13 @@ from sqlalchemy.orm import Session
 
 from config.errors import ReportError
 from config.languages import Language
+from config.report_objects import ReportObject
 from config.whole_files import write_durably
+from db.deliveries import set_deliveries
 from db.leases import Claim
 from db.queries import spool_paths_of
-from db.results import BuiltReport, add_report, current_report, current_run, delivered_predecessor, set_deliveries
+from db.reports import BuiltReport, add_report, current_report, delivered_predecessor
+from db.results import current_run
 from db.runs import Run
 from db.schema import Report, Study
 from dicom_node.header import read_image_header
@@ -56,7 +59,7 @@ def report_study(context: WorkerContext, held: Claim) -> Outcome:
     def record(session: Session, study: Study) -> None:
         if existing is None:
             add_report(session, study_id=study.id, run_uid=run.run_uid, report=built)
-        set_deliveries(session, study_id=study.id, destinations=destinations)
+        set_deliveries(session, study_id=study.id, wanted={ReportObject.SR: destinations})
         if not destinations:
             study.reason = no_destination(run.model.label)
 
@@ -77,6 +80,7 @@ def _build(
     content = file.getvalue()
     path = context.spool.report_path(run.study_instance_uid, document.SOPInstanceUID)
     built = BuiltReport(
+        kind=ReportObject.SR,
         sop_instance_uid=document.SOPInstanceUID,
         sop_class_uid=document.SOPClassUID,
         spool_path=context.spool.relative(path),

@@ -75,7 +75,7 @@ def test_speckle_is_finer_at_the_focus_than_away_from_it() -> None:
 
 def test_speckle_moves_with_the_tissue() -> None:
     machine = Machine(LOOKED_AT, np.random.default_rng(1))
-    machine.window[:] = 0
+    machine.passes[:] = 1
     at_rest = Slice.of(machine.x, machine.z, 0.0)
     moved = Slice.of(machine.x, machine.z, 0.0)
     samples = 14

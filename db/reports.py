@@ -1,0 +1,64 @@
+"""The write side of what is made for the PACS of a run: its objects in the spool."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from config.report_objects import ReportObject
+from db.schema import CurrentRun, Delivery, Report, RunRow
+from db.states import DeliveryState
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuiltReport:
+    """An object made for the PACS that lies in the spool."""
+
+    kind: ReportObject
+    sop_instance_uid: str
+    sop_class_uid: str
+    spool_path: str
+    sha256: str
+    created_at: datetime
+    language: str = "en"
+    """Of its sentences, as `config.languages.Language` has it."""
+
+
+def add_report(session: Session, *, study_id: int, run_uid: str, report: BuiltReport) -> None:
+    """Register an object of a run: its only one of this kind."""
+    run_id = session.scalars(select(RunRow.id).where(RunRow.run_uid == run_uid)).one()
+    session.add(Report(study_id=study_id, run_id=run_id, **vars(report)))
+    session.flush()
+
+
+def current_reports(session: Session, *, study_id: int) -> list[Report]:
+    """All objects of the study's current run, the Structured Report last: what it refers to goes ahead of it."""
+    of_run = select(Report).join(CurrentRun, CurrentRun.run_id == Report.run_id)
+    reports = session.scalars(of_run.where(CurrentRun.study_id == study_id).order_by(Report.id)).all()
+    return sorted(reports, key=lambda report: report.kind == ReportObject.SR)
+
+
+def current_report(session: Session, *, study_id: int) -> Report | None:
+    """The Structured Report of the study's current run."""
+    return next((r for r in current_reports(session, study_id=study_id) if r.kind == ReportObject.SR), None)
+
+
+def delivered_predecessor(
+    session: Session, *, study_id: int, run_uid: str, besides: Collection[str] = ()
+) -> Report | None:
+    """The newest Structured Report of the study, not of this run, that a PACS has: what the next one supersedes there.
+
+    `besides` are the names of destinations that got its results, and not the report itself.
+    """
+    delivered = Report.deliveries.any(
+        Delivery.state.in_([DeliveryState.DELIVERED, DeliveryState.SENT]) & Delivery.destination.not_in(besides)
+    )
+    return session.scalar(
+        select(Report)
+        .join(RunRow, RunRow.id == Report.run_id)
+        .where(Report.study_id == study_id, Report.kind == ReportObject.SR, RunRow.run_uid != run_uid, delivered)
+        .order_by(Report.id.desc())
+        .limit(1)
+    )
