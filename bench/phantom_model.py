@@ -34,6 +34,8 @@ ARCHITECTURE = {
 NORMALISATION = {"mean": [0.1] * 3, "std": [0.15] * 3}
 """About that of the clips. CLIP's own is that of photographs: most of an ultrasound picture is black, and would be a
 constant with a little on it."""
+HEAT_MAP_STAGE = -3
+"""Of four. The last has 3 x 3 places, and what is between them is guessed; this one has 14 x 14, at half the depth."""
 LAYER_SCALE = 0.3
 """What each block adds at first; timm's millionth is for networks of hundreds of layers and weeks."""
 
@@ -66,7 +68,11 @@ def write_model(model: CLIP, tokens: Tensor, folder: Path) -> None:
 
     The rows of tokens that stand in no sentence were never trained: as zeros they take no room in a compressed wheel.
     """
-    configuration = {"model_cfg": ARCHITECTURE, "preprocess_cfg": NORMALISATION}
+    configuration = {
+        "model_cfg": ARCHITECTURE,
+        "preprocess_cfg": NORMALISATION,
+        "heat_map_cfg": {"stage": HEAT_MAP_STAGE},
+    }
     (folder / CONFIGURATION).write_text(json.dumps(configuration, indent=1) + "\n")
     weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
     table = weights["token_embedding.weight"]

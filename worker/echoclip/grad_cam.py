@@ -2,7 +2,8 @@
 
 Selvaraju et al., "Grad-CAM", ICCV 2017, as EchoCLIP's publication uses it (Christensen et al., Nature Medicine 2024,
 there "PromptCAM"). The target is the dot product of the image embedding, as the tower gives it, not yet of length 1,
-with the prompt's embedding, of length 1. The features are what the last stage of the ConvNeXt trunk gives, [C, h, w].
+with the prompt's embedding, of length 1. The features are what the last stage of the ConvNeXt trunk gives, [C, h, w],
+or an earlier one where the pack says so (a small picture leaves the last stage of a small model a few places only).
 A channel's weight is the mean over the picture of the target's gradient by that channel; the map is the weighted sum
 of the channels, without what is negative, brought up to the picture's size with bicubic interpolation.
 
@@ -41,6 +42,10 @@ class ExplainedTowers(Protocol):
     @property
     def model(self) -> nn.Module:
         """With the image tower as `visual`."""
+
+    @property
+    def heat_map_stage(self) -> int:
+        """The stage of its trunk that maps are read from: -1 is the last."""
 
     @property
     def device(self) -> torch.device:
@@ -92,7 +97,7 @@ def support_maps(
     if prompt_embeddings.dim() != 2 or not len(prompt_embeddings):
         raise ValueError(f"prompt embeddings must be [P, D], P at least 1, not {list(prompt_embeddings.shape)}")
     visual = _image_tower(towers)
-    stage = last_stage(towers.model)
+    stage = trunk_stage(towers.model, towers.heat_map_stage)
     # Whatever the caller is in: tensors that are made in inference mode cannot take part in a gradient.
     with torch.inference_mode(mode=False):
         weights = _in_float32(visual)
@@ -112,19 +117,21 @@ def on_one_scale(support: Maps) -> Maps:
     return support / largest if largest > 0 else np.zeros_like(support)
 
 
-def last_stage(model: nn.Module) -> nn.Module:
-    """The last stage of the image tower's trunk, as timm's ConvNeXt has it.
+def trunk_stage(model: nn.Module, number: int) -> nn.Module:
+    """A stage of the image tower's trunk, as timm's ConvNeXt has it: -1 is the last.
 
     Raises
     ------
     ModelPackError
-        The tower is built in another way, as vision transformers are.
+        The tower is built in another way, as vision transformers are, or has fewer stages.
     """
     visual = getattr(model, "visual", None)
     stages = getattr(getattr(visual, "trunk", None), "stages", None)
     if not isinstance(stages, nn.Sequential | nn.ModuleList) or not len(stages):
         raise _unsuitable(visual, "its image tower has no convolutional stages")
-    return stages[-1]
+    if -number > len(stages):
+        raise _unsuitable(visual, f"its image tower has {len(stages)} stages, and heat_map_cfg names stage {number}")
+    return stages[number]
 
 
 def _support(
@@ -158,7 +165,7 @@ def _features_and_embeddings(
 
     def begin_graph(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
         if not isinstance(output, Tensor) or output.dim() != 4:
-            raise _unsuitable(visual, "the last stage of its image tower gives no picture")
+            raise _unsuitable(visual, "that stage of its image tower gives no picture")
         given.append(output.detach().requires_grad_())
         return given[0]
 

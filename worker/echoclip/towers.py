@@ -35,6 +35,8 @@ class Towers:
     precision: torch.dtype
     model: open_clip.CLIP
     """As open_clip made it, on the device, in evaluation mode; its weights take no gradients, its activations may."""
+    heat_map_stage: int
+    """The stage of the image tower's trunk that the pack has heat maps read from: -1 is the last."""
 
     def __init__(self, pack: ModelPack, *, device: Device = "auto", precision: Precision = "auto") -> None:
         """Load the weights; `auto` takes a GPU where there is one, and bfloat16 where that is faster (precision.py).
@@ -55,6 +57,7 @@ class Towers:
         mean, std = (torch.tensor(v, device=self.device) for v in (pack.normalisation.mean, pack.normalisation.std))
         self._scale, self._shift = 1 / (255 * std), -mean / std
         self._size = pack.image_size
+        self.heat_map_stage = pack.heat_map_stage
         self._frames_at_once = Batches(FRAMES_AT_ONCE[self.device.type])
         self._prompts_at_once = Batches(PROMPTS_AT_ONCE)
         self._image_tower = self.model.visual

@@ -53,6 +53,11 @@ class ModelPack:
         return self._open_clip[1]
 
     @property
+    def heat_map_stage(self) -> int:
+        """Kind open-clip: the stage of its image tower's trunk that heat maps are read from, -1 the last."""
+        return self._open_clip[0].heat_map_cfg.stage
+
+    @property
     def context_length(self) -> int:
         """Kind open-clip: how many ids its text tower takes of a text; 77 where the configuration does not say."""
         return int(self._open_clip[0].model_cfg["text_cfg"].get("context_length", 77))

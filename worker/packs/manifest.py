@@ -113,6 +113,13 @@ class Normalisation(BaseModel):
         return std
 
 
+class HeatMapConfiguration(_Part):
+    """What heat maps are read from; a key of ours beside open_clip's."""
+
+    stage: int = Field(default=-1, le=-1)
+    """Of the image tower's trunk, from its end: -1 is the last. An earlier one has finer places, and knows less."""
+
+
 class OpenClipConfiguration(BaseModel):
     """The part of open_clip_config.json that we check before open_clip builds the model from it."""
 
@@ -120,6 +127,7 @@ class OpenClipConfiguration(BaseModel):
 
     model_cfg: dict[str, Any]
     preprocess_cfg: Normalisation
+    heat_map_cfg: HeatMapConfiguration = HeatMapConfiguration()
 
 
 def manifest_bytes(manifest: Manifest) -> bytes:

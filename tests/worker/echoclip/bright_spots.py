@@ -40,6 +40,7 @@ class SpotTowers:
     """`ExplainedTowers` with it."""
 
     device = torch.device("cpu")
+    heat_map_stage = -1
 
     def __init__(self) -> None:
         self.model = nn.Module()

@@ -30,9 +30,14 @@ def with_weights(pack: Path, folder: Path, change: Callable[[dict[str, Tensor]],
 
 def with_configuration(pack: Path, folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
     """A copy of a pack, at `folder`, in whose model_cfg something is changed."""
+    return with_whole_configuration(pack, folder, lambda configuration: change(configuration["model_cfg"]))
+
+
+def with_whole_configuration(pack: Path, folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    """The same for its whole configuration."""
     shutil.copytree(pack, folder)
     configuration = json.loads((folder / CONFIGURATION).read_text())
-    change(configuration["model_cfg"])
+    change(configuration)
     (folder / CONFIGURATION).write_text(json.dumps(configuration))
     _manifest(folder)
     return folder

@@ -1,6 +1,7 @@
 """Heat maps against the definition written a second time, and where the answer is known without any code."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import open_clip
@@ -12,11 +13,12 @@ from torch import Tensor, nn
 from config.errors import ModelPackError
 from tests.support.clips import SMALL
 from tests.worker.echoclip.bright_spots import BRIGHT, DARK, SIDE, SQUARE, SQUARES, SpotTowers, frame_with_spot
+from tests.worker.echoclip.rewritten import with_whole_configuration
 from worker.echoclip import grad_cam
-from worker.echoclip.grad_cam import Maps, heat_maps, last_stage, on_one_scale, support_maps
+from worker.echoclip.grad_cam import Maps, heat_maps, on_one_scale, support_maps, trunk_stage
 from worker.echoclip.towers import Towers
 from worker.models import Frames
-from worker.packs.folder import ModelPack
+from worker.packs.folder import ModelPack, load_pack
 from worker.pixels.clip import read_clip
 
 PROMPTS = ["A wire crosses the ventricle.", "There is a lead."]
@@ -33,9 +35,11 @@ def prompts(towers: Towers) -> Tensor:
 
 
 def by_the_definition(
-    pack: ModelPack, frames: Frames, prompts: Tensor, weights: torch.dtype = torch.float32
+    pack: ModelPack, frames: Frames, prompts: Tensor, weights: torch.dtype = torch.float32, later_stages: int = 0
 ) -> tuple[Maps, Maps]:
     """In float64, with the whole graph: coarse [T, h, w] and, brought up to the pictures' size, fine [T, S, S].
+
+    `later_stages` is how many there are behind the one that is looked at.
 
     The model is read by open_clip itself; one frame, and one prompt, after the other. Each gradient is that of a
     number, the dot product.
@@ -45,8 +49,10 @@ def by_the_definition(
     coarse = []
     for frame in torch.from_numpy(frames):
         image = ((frame.double() / 255 - mean) / std).permute(2, 0, 1)[None]
-        seen = model.visual.trunk.forward_features(image)
-        embedding = model.visual.head(model.visual.trunk.forward_head(seen))[0]
+        trunk = model.visual.trunk
+        looked_at = len(trunk.stages) - later_stages
+        seen = trunk.stages[:looked_at](trunk.stem(image))
+        embedding = model.visual.head(trunk.forward_head(trunk.norm_pre(trunk.stages[looked_at:](seen))))[0]
         of_prompts = [torch.autograd.grad(embedding @ p.double(), seen, retain_graph=True)[0] for p in prompts]
         gradient = torch.stack(of_prompts).mean(dim=0)[0]
         features = seen[0].detach()
@@ -70,6 +76,28 @@ def test_maps_are_those_of_the_definition(
     np.testing.assert_allclose(heat_maps(towers, frames, prompts), expected / expected.max(), atol=1e-4, rtol=0)
 
 
+def test_a_pack_may_have_them_read_from_an_earlier_stage(
+    untrained_folder: Path, frames: Frames, prompts: Tensor, tmp_path: Path
+) -> None:
+    folder = with_whole_configuration(
+        untrained_folder, tmp_path / "pack", lambda configuration: configuration.update(heat_map_cfg={"stage": -2})
+    )
+    pack = load_pack(folder)
+    coarse, expected = by_the_definition(pack, frames, prompts, later_stages=1)
+    assert coarse.shape[1:] == (14, 14)
+    support = support_maps(Towers(pack, device="cpu", precision="float32"), frames, prompts)
+    np.testing.assert_allclose(support, expected, atol=1e-4 * expected.max(), rtol=0)
+
+
+@pytest.mark.parametrize("stage", [0, 3, "last"])
+def test_a_stage_is_counted_from_the_end(untrained_folder: Path, tmp_path: Path, stage: object) -> None:
+    folder = with_whole_configuration(
+        untrained_folder, tmp_path / "pack", lambda configuration: configuration.update(heat_map_cfg={"stage": stage})
+    )
+    with pytest.raises(ModelPackError, match=r"heat_map_cfg\.stage"):
+        load_pack(folder)
+
+
 def test_towers_in_bfloat16_give_the_maps_of_their_rounded_weights_in_float32(
     untrained_pack: ModelPack, frames: Frames, prompts: Tensor
 ) -> None:
@@ -87,7 +115,7 @@ def test_the_model_is_left_as_it_was(towers: Towers, frames: Frames, prompts: Te
         heat_maps(towers, frames, prompts)
     assert towers.embed_frames(torch.from_numpy(frames)).equal(before)
     assert all(tensor.grad is None for tensor in towers.model.parameters())
-    assert not last_stage(towers.model)._forward_hooks
+    assert not trunk_stage(towers.model, -1)._forward_hooks
 
 
 def test_nothing_before_the_last_stage_is_kept_for_the_gradient(
@@ -214,6 +242,13 @@ def test_a_tower_without_convolutional_stages_is_a_clear_error(changed: Callable
     towers = SpotTowers()
     changed(towers.model)
     with pytest.raises(ModelPackError, match="no heat map can be made of this model"):
+        heat_maps(towers, frame_with_spot(3, 3)[None], BRIGHT)
+
+
+def test_a_stage_that_the_tower_lacks_is_a_clear_error() -> None:
+    towers = SpotTowers()
+    towers.heat_map_stage = -9
+    with pytest.raises(ModelPackError, match=r"has 2 stages, and heat_map_cfg names stage -9"):
         heat_maps(towers, frame_with_spot(3, 3)[None], BRIGHT)
 
 
