@@ -1,0 +1,1 @@
+"""Does what was measured and reported agree with the images?"""
