@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -24,6 +25,12 @@ def require_tool(name: str) -> str:
     if os.environ.get("CI"):
         pytest.fail(missing)
     pytest.skip(missing)
+
+
+def said_by(tool: str, *arguments: str | Path) -> str:
+    """What a program that judges or prints a file says of it, on both its channels."""
+    run = subprocess.run([require_tool(tool), *arguments], capture_output=True, check=False)
+    return (run.stdout + run.stderr).decode(errors="replace")
 
 
 def require_root(purpose: str) -> None:
