@@ -106,8 +106,8 @@ def study_view(detail: StudyDetail, catalogue: Catalogue | None, *, width: int) 
     study = detail.study
     head = Text.assemble(("Study ", "bold"), study.study_instance_uid, f"  revision {study.revision}  ")
     head.append_text(_state(study.state))
-    if study.reason:
-        head.append(f"  {study.reason}")
+    if detail.reason:
+        head.append(f"  {detail.reason}")
     parts: list[RenderableType] = [head]
     if detail.run is not None:
         parts += [results_table(detail.run, catalogue), _provenance(detail.run)]

@@ -55,6 +55,16 @@ class Answer:
         """Whether the peer has an object of this UID (PS3.7 C.5.7)."""
         return self.status == DUPLICATE
 
+    @property
+    def is_out_of_resources(self) -> bool:
+        """Whether the peer has no room for anything now (PS3.4 table B.2-1: A7xx)."""
+        return self.status is not None and self.status & 0xFF00 == 0xA700
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the peer gave none: it broke off the association, or said nothing in time."""
+        return self.status is None and not self.obstacle
+
     def __str__(self) -> str:
         if self.status is None:
             return self.obstacle or "no answer"
