@@ -2,10 +2,10 @@
 
     python -m bench.deliver [--reports N] [--rounds N]
 
-Structured Reports of the whole catalogue, each with UIDs of its own, go in one association to DCMTK's storescp, which
-is the same for both senders and keeps what comes. The senders take turns, so that a slow minute of the machine is both's.
-Ours is what delivers (dicom_node.send.send_files); it looks at every answer before the next object. All run with Nagle's
-algorithm off. Seconds of the processor are those of the sender alone, with what it takes to start; ours is started.
+Structured Reports of the whole catalogue, each with its own UIDs, go in one association to DCMTK's storescp, which is the
+same for both senders and keeps what comes as it came. The senders take turns, so that a slow minute of the machine
+is both's. Ours is what delivers (dicom_node.send.send_files); it looks at every answer before the next object. All run
+with Nagle's algorithm off. Seconds of the processor are those of the sender alone.
 """
 
 import argparse
@@ -58,7 +58,15 @@ class Ours(Sender):
 
 class Storescu(Sender):
     def send(self, files: list[Path], server: StoreSCP) -> None:
-        command = ["storescu", "--max-send-pdu", str(PDU_BYTES), "--required", "--propose-little", "--call", server.ae_title]
+        command = [
+            "storescu",
+            "--max-send-pdu",
+            str(PDU_BYTES),
+            "--required",
+            "--propose-little",
+            "--call",
+            server.ae_title,
+        ]
         environment = {**os.environ, "TCP_NODELAY": "1"}
         ran = subprocess.run([*command, "127.0.0.1", str(server.port), *files], env=environment, check=False)
         if ran.returncode:

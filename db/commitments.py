@@ -146,5 +146,5 @@ def _apply(
         refuse(session, delivery, answer=f"storage not committed: {why}", now=now, pipeline=pipeline)
 
 
-def _awaited_in(transaction_uid: str) -> Select[tuple[Delivery]]:
+def _awaited_in(transaction_uid: str) -> Select[Delivery]:
     return select(Delivery).where(Delivery.transaction_uid == transaction_uid, Delivery.state == DeliveryState.SENT)

@@ -49,10 +49,10 @@ class DeliveryDetail:
 def destination_summaries(session: Session, *, now: datetime) -> list[DestinationSummary]:
     """Every destination that something of a current run was due for, by name."""
     counts: dict[str, dict[str, int]] = {}
-    of_current = _current(select(Delivery.destination, Delivery.state, func.count()).select_from(Delivery))
+    of_current = _current(Delivery.destination, Delivery.state, func.count())
     for name, state, count in session.execute(of_current.group_by(Delivery.destination, Delivery.state)):
         counts.setdefault(name, {})[state] = count
-    oldest_due = _current(select(Delivery.destination, func.min(Report.created_at)).select_from(Delivery))
+    oldest_due = _current(Delivery.destination, func.min(Report.created_at))
     due = oldest_due.where(Delivery.state == DeliveryState.DUE).group_by(Delivery.destination)
     since = {name: oldest for name, oldest in session.execute(due)}  # noqa: C416  a result has keys()
     queues = queues_of(session, Purpose.DELIVER)
@@ -111,7 +111,7 @@ def resend_deliveries(session: Session, delivery_ids: Collection[int], *, now: d
     destinations = set()
     for number in wanted:
         destinations.add(delivery_detail(session, number).delivery.destination)
-        if not session.scalar(_current(select(Delivery.id).select_from(Delivery)).where(Delivery.id == number)):
+        if not session.scalar(_current(Delivery.id).where(Delivery.id == number)):
             raise RegistryError(f"delivery {number} is of a former run: a later one has taken its place")
     # Queues before studies, as whoever sends locks them.
     ask_at_once(session, Purpose.DELIVER, destinations)
@@ -129,7 +129,7 @@ def resend_deliveries(session: Session, delivery_ids: Collection[int], *, now: d
 def why_it_waits(session: Session, study_ids: Sequence[int]) -> dict[int, str]:
     """What each of these studies waits for, as far as it is owed anything: free of PHI."""
     queues = queues_of(session, Purpose.DELIVER)
-    owed = _current(select(Report.study_id, Delivery).select_from(Delivery)).where(
+    owed = _current(Report.study_id, Delivery).where(
         Report.study_id.in_(list(study_ids)), Delivery.state.in_([DeliveryState.DUE, DeliveryState.SENT])
     )
     waits: dict[int, dict[str, None]] = {}
@@ -167,10 +167,13 @@ def _last_refusal(session: Session, destination: str) -> str | None:
     return session.scalar(select(Delivery.last_answer).where(refused).order_by(Delivery.id.desc()).limit(1))
 
 
-def _current(query: Select[Any]) -> Select[Any]:
+def _current(*columns: Any) -> Select[Any]:
     """Of the current objects of their studies alone."""
-    return query.join(Report, Report.id == Delivery.report_id).join(
-        CurrentRun, and_(CurrentRun.study_id == Report.study_id, CurrentRun.run_id == Report.run_id)
+    return (
+        select(*columns)
+        .select_from(Delivery)
+        .join(Report, Report.id == Delivery.report_id)
+        .join(CurrentRun, and_(CurrentRun.study_id == Report.study_id, CurrentRun.run_id == Report.run_id))
     )
 
 
