@@ -13,7 +13,7 @@ from db.deliveries import set_deliveries
 from db.delivering import DueDelivery, due_deliveries, take_delivery_announcements
 from db.leases import claim, completing
 from db.queues import QueueClaim, claim_queue
-from db.received import ReceivedInstance
+from db.received import Identity, ReceivedInstance
 from db.reports import BuiltReport, add_report
 from db.results import append_run
 from db.runs import ClipEvidence, ModelIdentity, Run
@@ -43,6 +43,38 @@ def report_uid_of(study: str) -> str:
     return f"2.25.77{study.replace('.', '')}"
 
 
+def instance_of(study: str, *, sop: str, at: datetime) -> ReceivedInstance:
+    """An instance as it comes from the spool, where it need not be."""
+    return ReceivedInstance(
+        study_instance_uid=study,
+        series_instance_uid=f"{study}.1",
+        sop_instance_uid=sop,
+        sop_class_uid="1.2.840.10008.5.1.4.1.1.3.1",
+        transfer_syntax_uid="1.2.840.10008.1.2.4.50",
+        modality="US",
+        spool_path=f"studies/{study}/{sop}.dcm",
+        sha256="0" * 64,
+        size_bytes=1,
+        received_at=at,
+        calling_ae_title="ECHO1",
+        is_our_report=False,
+        identity=Identity(patient_id="1", patient_name="A^B", birth_date=None, accession_number=None, study_date=None),
+    )
+
+
+def object_of(study: str, kind: ReportObject, *, revision: int, now: datetime) -> BuiltReport:
+    """An object of such a study, where it need not be."""
+    uid = f"{report_uid_of(study)}{'' if revision == 1 else f'.{revision}'}"
+    return BuiltReport(
+        kind=kind,
+        sop_instance_uid=uid if kind is ReportObject.SR else f"{uid}.{len(kind)}",
+        sop_class_uid="1.2.3",
+        spool_path=f"reports/{study}/{kind}",
+        sha256="0" * 64,
+        created_at=now,
+    )
+
+
 def reported(
     registry: Database,
     pipeline: PipelineSettings,
@@ -51,16 +83,17 @@ def reported(
     to: Sequence[str],
     now: datetime,
     kinds: Sequence[ReportObject] = (ReportObject.SR,),
+    objects: Sequence[BuiltReport] = (),
 ) -> int:
-    """The number of a study of this instance whose objects are due for these destinations."""
+    """The number of a study of this instance whose objects, these or some of these kinds, are due there."""
     uid = instance.study_instance_uid
     with registry.write() as session:
         register_instance(session, instance, QUIET)
         close_quiet_studies(session, now=now + 2 * QUIET)
-        study_id, revision = session.execute(
-            select(Study.id, Study.revision).where(Study.study_instance_uid == uid)
-        ).one()
+        of_study = select(Study.id, Study.revision).where(Study.study_instance_uid == uid)
+        study_id, revision = session.execute(of_study).one()
     run_uid = f"{uid} {revision}"
+    built = objects or [object_of(uid, kind, revision=revision, now=now) for kind in kinds]
     for step in (Step.PREPARE, Step.SCORE, Step.REPORT):
         with registry.write() as session:
             held = claim(session, study_id, step, owner="w", now=now, pipeline=pipeline)
@@ -69,18 +102,9 @@ def reported(
                 if step is Step.SCORE:
                     append_run(session, study_id=study_id, run=run_of(uid, run_uid, now, revision=revision), units={})
                 if step is Step.REPORT:
-                    for kind in kinds:
-                        suffix = "" if kind is ReportObject.SR else f".{len(kind)}"
-                        report = BuiltReport(
-                            kind=kind,
-                            sop_instance_uid=f"{report_uid_of(uid)}{'' if revision == 1 else f'.{revision}'}{suffix}",
-                            sop_class_uid="1.2.3",
-                            spool_path=f"reports/{uid}/{kind}",
-                            sha256="0" * 64,
-                            created_at=now,
-                        )
+                    for report in built:
                         add_report(session, study_id=study_id, run_uid=run_uid, report=report)
-                    set_deliveries(session, study_id=study_id, wanted=dict.fromkeys(kinds, to))
+                    set_deliveries(session, study_id=study_id, wanted={report.kind: to for report in built})
     return int(study_id)
 
 
