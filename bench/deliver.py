@@ -2,9 +2,10 @@
 
     python -m bench.deliver [--reports N] [--rounds N]
 
-Structured Reports of the whole catalogue, each with its own UIDs, go in one association to DCMTK's storescp, which is
-the same for both senders and keeps what comes as it came. They take turns, so that a slow minute is both's. Ours is what delivers (dicom_node.send.send_files); it looks at every answer before the next object. All run
-with Nagle's algorithm off. Seconds of the processor are those of the sender alone.
+Structured Reports of the whole catalogue, each with its own UIDs, go in one association to DCMTK's storescp. It is the
+same for both senders, and keeps what comes as it came. They take turns, so that a slow minute is both's. Ours is what
+delivers (dicom_node.send.send_files); it looks at every answer before the next object. All run with Nagle's algorithm
+off. Seconds of the processor are those of the sender alone.
 """
 
 import argparse

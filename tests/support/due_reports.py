@@ -1,4 +1,4 @@
-"""Real Structured Reports in a spool, due for destinations: an installation in this process that only has to deliver."""
+"""Real Structured Reports in a spool, due for destinations: an installation in this process that only delivers."""
 
 import hashlib
 from datetime import UTC, datetime

@@ -171,6 +171,7 @@ def test_a_study_on_nobody_is_told_to_nobody_and_says_why(
     to_folder = FOLDER.format(kind="fhir", folder=outbox, label="UNTRAINED")
     pipeline = pipeline_with(tmp_path, monkeypatch, PACS.format(port=storescp.port), to_folder)
     detail = pipeline.run(ready(pipeline, nameless))
-    assert states(detail) == {"pacs": "DELIVERED", "fhir files": "DUE"}
+    assert states(detail) == {"pacs": "DELIVERED", "fhir files": "DEAD"}
+    assert detail.study.state == "FAILED"
     assert "has no Patient ID" in str(detail.reason)
     assert list(outbox.iterdir()) == []
