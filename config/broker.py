@@ -1,8 +1,8 @@
 """The Celery app, which node and worker share without importing each other.
 
-The broker carries wake-ups alone: a message is a step and the registry's number of a study, or the name of a peer
-that instances are forwarded to. Losing one, or getting it twice, changes nothing, because the registry decides who
-does what (db.leases, db.forwards).
+The broker carries wake-ups alone: a message is a step and the registry's number of a study, or the name of a peer that
+something waits for. Losing one, or getting it twice, changes nothing, because the registry decides who does what
+(db.leases, db.queues).
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ from kombu.exceptions import KombuError, OperationalError
 from config import filesystem_broker
 from config.logs import Event, emit
 from config.settings import Settings
-from config.steps import FORWARD_QUEUE, FORWARD_TASK, MAINTENANCE_QUEUE, REAP_TASK, SWEEP_TASK, Step, task_name
+from config.steps import MAINTENANCE_QUEUE, PEER_QUEUES, PEER_TASKS, REAP_TASK, SWEEP_TASK, Purpose, Step, task_name
 
 SWEEP_EVERY_S = 3600.0
 
@@ -29,7 +29,7 @@ def create_celery_app(settings: Settings) -> Celery:
         broker_connection_max_retries=None,  # a broker may be away for a weekend
         task_routes={task_name(step): {"queue": step.value} for step in Step}
         | {task: {"queue": MAINTENANCE_QUEUE} for task in (REAP_TASK, SWEEP_TASK)}
-        | {FORWARD_TASK: {"queue": FORWARD_QUEUE}},
+        | {PEER_TASKS[purpose]: {"queue": PEER_QUEUES[purpose]} for purpose in Purpose},
         wake_up_expires_s=settings.pipeline.wake_again_after_s,  # then the reaper sends another
         task_ignore_result=True,  # the registry holds the outcome
         task_acks_late=False,  # the registry's lease, not the broker, gives a lost step to somebody else
@@ -66,10 +66,10 @@ def enqueue(app: Celery, step: Step, study_id: int) -> bool:
     return True
 
 
-def enqueue_forward(app: Celery, peer: str) -> bool:
-    """Announce that instances wait to be forwarded to a peer; False when the broker is away (the reaper will)."""
+def enqueue_for_peer(app: Celery, purpose: Purpose, peer: str) -> bool:
+    """Announce that something waits for a peer; False when the broker is away (the reaper will)."""
     try:
-        app.send_task(FORWARD_TASK, args=[peer], retry=False, expires=app.conf.wake_up_expires_s)
+        app.send_task(PEER_TASKS[purpose], args=[peer], retry=False, expires=app.conf.wake_up_expires_s)
     except (KombuError, OperationalError, OSError) as error:
         emit(Event.BROKER_AWAY, destination=peer, error=type(error).__name__)
         return False

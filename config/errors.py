@@ -20,7 +20,8 @@
     ├── ReportError                 the results cannot be put into a Structured Report
     ├── DeliveryError               the destination did not accept the object: it will be tried again
     │   ├── AssociationRejectedError    it answers, but does not want to talk to us
-    │   └── NoPresentationContextError  it answers, but takes none of the SOP classes and transfer syntaxes
+    │   └── RefusedError                it answers, and does not take this object
+    │       └── NoPresentationContextError  it takes none of the SOP classes and transfer syntaxes
     ├── CommitmentError             a request for storage commitment, or a report on one, is not understood (0115)
     ├── QueryError                  an archive was not asked, or did not answer, what studies it has
     ├── RetrieveError               an archive did not give a study, or not all of it
@@ -126,7 +127,11 @@ class AssociationRejectedError(DeliveryError):
     """A peer answered, and rejected the association (PS3.8 section 9.3.4); its reason is in the message."""
 
 
-class NoPresentationContextError(DeliveryError):
+class RefusedError(DeliveryError):
+    """A destination answered, and does not take what it was sent; others may be taken."""
+
+
+class NoPresentationContextError(RefusedError):
     """A peer answered, but takes no SOP class in any transfer syntax that we offered (PS3.8 section 9.3.3.2)."""
 
 

@@ -42,7 +42,6 @@ class Event(StrEnum):
     STEP_STARTED = "step started"
     STEP_FINISHED = "step finished"
     STEP_FAILED = "step failed"
-    STEP_WAITS = "step done, the study waits"
     STEP_NOT_DUE = "step not due"
     LEASE_LOST = "lease lost: work discarded"
     STEPS_REAPED = "overdue steps announced again"
@@ -52,6 +51,8 @@ class Event(StrEnum):
     NOT_SEARCHABLE = "study scored, but the model for retrieval failed on it: search does not have it"
     OBJECT_SENT = "object sent"
     OBJECT_NOT_SENT = "object not accepted"
+    DELIVERY_GIVEN_UP = "delivery given up: a dead letter"
+    DELIVERIES_CANCELLED = "deliveries cancelled"
     COMMITMENT_REQUESTED = "storage commitment requested of us"
     COMMITMENT_REFUSED = "storage commitment: request or report not understood"
     COMMITMENT_REPORTED = "storage commitment reported"
@@ -67,7 +68,7 @@ class Event(StrEnum):
     AUDIT_LINE_DAMAGED = "damaged line in the audit trail: not sent"
     STUDY_FETCHED = "study fetched from an archive"
     STUDY_NOT_FETCHED = "study not fetched from an archive"
-    PEER_OUT_OF_REACH = "peer out of reach: what is forwarded there waits"
+    PEER_OUT_OF_REACH = "peer out of reach or resources: what is to go there waits"
     FORWARDS_CANCELLED = "forwards given up"
     PROCESS_STARTED = "process started"
     PROCESS_ENDED = "process ended unexpectedly, starting again"
@@ -91,6 +92,8 @@ _WARNINGS = {
     Event.SEARCH_WITHOUT_MODEL,
     Event.NOT_SEARCHABLE,
     Event.OBJECT_NOT_SENT,
+    Event.DELIVERY_GIVEN_UP,
+    Event.DELIVERIES_CANCELLED,
     Event.STUDY_NOT_FETCHED,
     Event.PEER_OUT_OF_REACH,
     Event.FORWARDS_CANCELLED,

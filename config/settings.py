@@ -4,6 +4,7 @@ They are read once, frozen, and handed in; nothing else reads the environment.
 """
 
 import os
+import random
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -134,6 +135,10 @@ class PipelineSettings(_Section):
         """How long to wait after so many failed attempts: doubled after each, up to a limit."""
         doublings = min(attempts - 1, 30)  # more would overflow before the limit is applied
         return float(min(self.retry_after_s * 2**doublings, self.retry_at_most_s))
+
+    def back_off_with_jitter_s(self, attempts: int) -> float:
+        """Anything up to that, so that what failed together does not come again together ("full jitter")."""
+        return random.uniform(0, self.back_off_s(attempts))  # noqa: S311
 
 
 class AuditSettings(_Section):

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Step(StrEnum):
-    """The steps of the pipeline, in order; each has a task and a queue of its own name."""
+    """The steps of the pipeline, in order; each has a queue of its own name, and a task."""
 
     PREPARE = "prepare"
     SCORE = "score"
@@ -12,11 +12,21 @@ class Step(StrEnum):
     DELIVER = "deliver"
 
 
+class Purpose(StrEnum):
+    """What peers are sent things for: for each a peer has a queue of its own, and a message names the peer."""
+
+    FORWARD = "forward"
+    """Received instances, as the rules say."""
+    DELIVER = "deliver"
+    """What was made of a run."""
+
+
 REAP_TASK = "echoworker.reap"
 SWEEP_TASK = "echoworker.sweep"
 MAINTENANCE_QUEUE = "maintenance"
-FORWARD_TASK = "echoworker.forward"
 FORWARD_QUEUE = "forward"
+PEER_TASKS = {Purpose.FORWARD: "echoworker.forward", Purpose.DELIVER: "echoworker.deliver_to"}
+PEER_QUEUES = {Purpose.FORWARD: FORWARD_QUEUE, Purpose.DELIVER: Step.DELIVER.value}
 QUEUES = (*(step.value for step in Step), FORWARD_QUEUE, MAINTENANCE_QUEUE)
 
 

@@ -1,14 +1,19 @@
-"""Putting due steps on the broker: after a step, when a study falls quiet, and by the reaper, all the same way."""
+"""Putting due work on the broker: after a step, when a study falls quiet, and by the reaper, all the same way."""
 
 from datetime import UTC, datetime
 
 from celery import Celery
 
-from config.broker import enqueue, enqueue_forward
+from config.broker import enqueue, enqueue_for_peer
 from config.settings import Settings
-from db.forwards import forget_forward_announcements, take_forward_announcements
+from config.steps import Purpose
+from db.delivering import take_delivery_announcements
+from db.forwards import take_forward_announcements
 from db.leases import forget_announcements, take_announcements
+from db.queues import forget_queue_announcements
 from db.session import Database
+
+_TAKE = {Purpose.FORWARD: take_forward_announcements, Purpose.DELIVER: take_delivery_announcements}
 
 
 def announce_due_steps(database: Database, broker: Celery, settings: Settings, *, study_id: int | None = None) -> int:
@@ -34,13 +39,20 @@ def announce_due_steps(database: Database, broker: Celery, settings: Settings, *
 
 def announce_due_forwards(database: Database, broker: Celery, settings: Settings) -> int:
     """Announce every peer that instances wait for and no message is known for; how many were announced."""
+    return _announce_peers(database, broker, settings, Purpose.FORWARD)
+
+
+def announce_due_deliveries(database: Database, broker: Celery, settings: Settings) -> int:
+    """Announce every destination that results wait for and no message is known for; how many were announced."""
+    return _announce_peers(database, broker, settings, Purpose.DELIVER)
+
+
+def _announce_peers(database: Database, broker: Celery, settings: Settings, purpose: Purpose) -> int:
     with database.write() as session:
-        peers = take_forward_announcements(
-            session, now=datetime.now(UTC), wake_again_after_s=settings.pipeline.wake_again_after_s
-        )
+        peers = _TAKE[purpose](session, now=datetime.now(UTC), wake_again_after_s=settings.pipeline.wake_again_after_s)
     for sent, peer in enumerate(peers):
-        if not enqueue_forward(broker, peer):
+        if not enqueue_for_peer(broker, purpose, peer):
             with database.write() as session:
-                forget_forward_announcements(session, peers[sent:])
+                forget_queue_announcements(session, purpose, peers[sent:])
             return sent
     return len(peers)

@@ -4,15 +4,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from config.settings import PipelineSettings
-from db.deliveries import owed_deliveries
-from db.leases import Wait, fail_awaited
+from db.deliveries import OWED, lock_deliveries, note_answer, refuse, settle
 from db.portions import AT_ONCE, in_portions
-from db.schema import Delivery, Instance, Report, Study
-from db.states import DeliveryState, StudyState
+from db.schema import Delivery, Instance, Report
+from db.states import DeliveryState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +27,6 @@ class KnownInstance:
 class Applied:
     """What a destination's report has changed."""
 
-    study_id: int
     study_instance_uid: str
     destination: str
     state: str
@@ -49,46 +47,36 @@ def known_instances(session: Session, sop_instance_uids: Collection[str]) -> dic
 
 
 def await_commitment(
-    session: Session, delivery_id: int, *, transaction_uid: str, asked_at: datetime, answer: str | None
-) -> bool:
-    """Note that a destination is about to be asked to commit to keeping the report; False when it has by now.
+    session: Session, delivery_ids: Collection[int], *, transaction_uid: str, asked_at: datetime, again_after_s: float
+) -> list[int]:
+    """Note that a destination is about to be asked to commit to keeping these objects, all of which it has accepted.
 
-    `answer` is what it said to the C-STORE that it has accepted; None when it was sent nothing this time.
+    Those that it has not committed to by now; these alone are to be asked for.
     """
-    delivery = session.get_one(Delivery, delivery_id, with_for_update=True)
-    if delivery.state == DeliveryState.DELIVERED:
-        return False
-    delivery.state = DeliveryState.SENT
-    delivery.transaction_uid = transaction_uid
-    delivery.commitment_asked_at = asked_at
-    if answer is not None:
-        delivery.attempts += 1
-        delivery.last_answer = answer
-    return True
+    sent = select(Delivery).where(Delivery.id.in_(delivery_ids), Delivery.state == DeliveryState.SENT)
+    awaited = session.scalars(sent.order_by(Delivery.id).with_for_update()).all()
+    for delivery in awaited:
+        delivery.transaction_uid = transaction_uid
+        delivery.commitment_asked_at = asked_at
+        delivery.next_attempt_at = asked_at + timedelta(seconds=again_after_s)
+    return [delivery.id for delivery in awaited]
 
 
-def commitment_refused(session: Session, delivery_id: int, *, transaction_uid: str, answer: str) -> None:
-    """The destination does not take the request: the report is due again, unless it was committed to all the same."""
-    delivery = session.get_one(Delivery, delivery_id, with_for_update=True, populate_existing=True)
-    if delivery.state == DeliveryState.SENT and delivery.transaction_uid == transaction_uid:
-        delivery.state = DeliveryState.DUE
-        delivery.last_answer = answer
+def commitment_not_asked(session: Session, *, transaction_uid: str) -> None:
+    """The destination could not be asked: it is as soon as it is in reach."""
+    for delivery in session.scalars(_awaited_in(transaction_uid).order_by(Delivery.id).with_for_update()):
+        delivery.next_attempt_at = None
 
 
-def wait_for_commitments(session: Session, *, study_id: int, again_after_s: float) -> Wait | None:
-    """What keeps the study REPORTED once its deliver step has done what it can; None when nothing does."""
-    owed = owed_deliveries(session, study_id=study_id)
-    if not owed:
-        return None
-    due = [
-        f"{delivery.destination}: {delivery.last_answer}" for delivery in owed if delivery.state == DeliveryState.DUE
-    ]
-    if due:  # not committed to, while the step ran
-        return Wait(reason="; ".join(due), until=None)
-    names = ", ".join(sorted(delivery.destination for delivery in owed))
-    first_asked_at = min(delivery.commitment_asked_at for delivery in owed if delivery.commitment_asked_at)
-    until = first_asked_at + timedelta(seconds=again_after_s)
-    return Wait(reason=f"waits for the storage commitment of {names}", until=until)
+def commitment_refused(
+    session: Session, *, transaction_uid: str, answer: str, now: datetime, pipeline: PipelineSettings
+) -> None:
+    """The destination does not take the request: its objects are due again, but for those it has committed to."""
+    for study, deliveries in lock_deliveries(session, [d.id for d in session.scalars(_awaited_in(transaction_uid))]):
+        for delivery in deliveries:
+            if delivery.state == DeliveryState.SENT and delivery.transaction_uid == transaction_uid:
+                refuse(session, delivery, answer=answer, now=now, pipeline=pipeline)
+        settle(session, study, now=now)
 
 
 def apply_report(
@@ -100,57 +88,63 @@ def apply_report(
     failed: Mapping[str, str],
     now: datetime,
     pipeline: PipelineSettings,
-) -> Applied | None:
-    """Let a destination's report take effect: DELIVERED, or DUE once more; None when it is about no delivery of ours.
+) -> list[Applied]:
+    """Let a destination's report take effect: DELIVERED, or DUE once more; empty when it is about nothing of ours.
 
     `destinations` are the names that its sender may be configured under, `committed` are SOP Instance UIDs, `failed`
-    says why by SOP Instance UID. The study's deliver step becomes due, at once after a success, and after a failure as
-    after any failed attempt. Safe to repeat.
+    says why by SOP Instance UID. A study that is owed nothing more is DELIVERED with it; what failed counts as refused,
+    as any other answer. Safe to repeat.
     """
-    reported = select(Delivery).where(Delivery.transaction_uid == transaction_uid)
-    delivery = session.scalar(reported)
-    if delivery is None:
-        # A PACS that archives at night commits in transactions that we have asked for again since. We ask for one
-        # instance at a time: a report on more than a database takes in one question is not about what we asked.
-        reported = (
-            select(Delivery)
-            .join(Delivery.report)
-            .where(
-                Report.sop_instance_uid.in_(sorted(committed)[:AT_ONCE]),
-                Delivery.destination.in_(destinations),
-                Delivery.state == DeliveryState.SENT,
-            )
+    asked = list(session.scalars(select(Delivery.id).where(Delivery.transaction_uid == transaction_uid)))
+    # A PACS that archives at night commits in transactions that we have asked for again since. We ask for one
+    # association's objects at a time: a report on more than a database takes in one question is not about these.
+    since = (
+        select(Delivery.id)
+        .join(Delivery.report)
+        .where(
+            Report.sop_instance_uid.in_(sorted(committed)[:AT_ONCE]),
+            Delivery.destination.in_(destinations),
+            Delivery.state == DeliveryState.SENT,
         )
-        delivery = session.scalar(reported)
-    if delivery is None:
-        return None
-    # The study first, as the deliver step locks them: whoever comes second sees what the first has written.
-    of_report = select(Study).join(Report, Report.study_id == Study.id).where(Report.id == delivery.report_id)
-    study = session.scalars(of_report.with_for_update(of=Study)).one()
-    delivery = session.scalar(reported.execution_options(populate_existing=True))
-    if delivery is None:  # asked again meanwhile
-        return None
-    uid = delivery.report.sop_instance_uid
-    if delivery.state in (DeliveryState.SENT, DeliveryState.DUE):
-        if uid in committed:
-            delivery.state = DeliveryState.DELIVERED
-            delivery.delivered_at = now
-            delivery.last_answer = "storage committed"
-            _wake(study)
-        elif delivery.state == DeliveryState.SENT:
-            delivery.state = DeliveryState.DUE
-            delivery.last_answer = f"storage not committed: {failed.get(uid, 'the report does not name it')}"
-            reason = f"{delivery.destination}: {delivery.last_answer}"
-            fail_awaited(session, study, reason=reason, now=now, pipeline=pipeline)
-    return Applied(
-        study_id=study.id,
-        study_instance_uid=study.study_instance_uid,
-        destination=delivery.destination,
-        state=delivery.state,
-        answer=delivery.last_answer or "",
     )
+    applied = []
+    # The studies first, as who sends locks them: whoever comes second sees what the first has written.
+    for study, deliveries in lock_deliveries(session, sorted({*asked, *session.scalars(since)})):
+        for delivery in deliveries:
+            uid = delivery.report.sop_instance_uid
+            if delivery.transaction_uid != transaction_uid and uid not in committed:
+                continue  # asked for again meanwhile
+            _apply(session, delivery, uid in committed, failed, now=now, pipeline=pipeline)
+            applied.append(
+                Applied(
+                    study_instance_uid=study.study_instance_uid,
+                    destination=delivery.destination,
+                    state=delivery.state,
+                    answer=delivery.last_answer or "",
+                )
+            )
+        settle(session, study, now=now)
+    return applied
 
 
-def _wake(study: Study) -> None:
-    if study.state == StudyState.REPORTED:
-        study.next_attempt_at = study.announced_at = None
+def _apply(
+    session: Session,
+    delivery: Delivery,
+    is_committed: bool,
+    failed: Mapping[str, str],
+    *,
+    now: datetime,
+    pipeline: PipelineSettings,
+) -> None:
+    if is_committed and delivery.state in OWED:
+        delivery.state, delivery.delivered_at = DeliveryState.DELIVERED, now
+        delivery.next_attempt_at = None
+        delivery.last_answer = "storage committed"
+        note_answer(session, delivery, delivery.last_answer, now=now)
+    elif not is_committed and delivery.state == DeliveryState.SENT:
+        why = failed.get(delivery.report.sop_instance_uid, "the report does not name it")
+        refuse(session, delivery, answer=f"storage not committed: {why}", now=now, pipeline=pipeline)
+
+
+def _awaited_in(transaction_uid: str) -> Select[Delivery]:
+    return select(Delivery).where(Delivery.transaction_uid == transaction_uid, Delivery.state == DeliveryState.SENT)

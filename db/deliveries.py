@@ -1,69 +1,184 @@
-"""Where the objects made for the PACS go, and what became of that."""
+"""Where the objects made for the PACS go, what became of that, and what it means for their study.
 
-from collections.abc import Collection, Mapping
-from datetime import datetime
+Whoever changes a delivery that may be under way has locked its study before, as every transaction here does.
+"""
 
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from config.labels import ModelLabel
 from config.report_objects import ReportObject
+from config.settings import PipelineSettings
+from config.steps import Step
+from db.journal import record_transition
 from db.reports import current_reports
-from db.schema import Delivery
-from db.states import DeliveryState
+from db.schema import CurrentRun, Delivery, Report, RunRow, Study
+from db.schema_peers import DeliveryAnswer
+from db.states import DeliveryState, StudyState
+
+OWED = (DeliveryState.DUE, DeliveryState.SENT)
+"""Not settled: to be sent, or to be committed to."""
 
 
 def set_deliveries(session: Session, *, study_id: int, wanted: Mapping[ReportObject, Collection[str]]) -> None:
-    """Make each current object due for exactly these destinations; what was delivered, or sent, stays so."""
+    """Make each current object due for exactly these destinations; what was delivered, or sent, stays so.
+
+    What is owed of the study's former runs is cancelled: these objects take its place.
+    """
     for report in current_reports(session, study_id=study_id):
         destinations = wanted.get(ReportObject(report.kind), ())
         for delivery in report.deliveries:
-            if delivery.state != DeliveryState.DELIVERED:
-                due = DeliveryState.SENT if delivery.state == DeliveryState.SENT else DeliveryState.DUE
-                delivery.state = due if delivery.destination in destinations else DeliveryState.CANCELLED
+            if delivery.state == DeliveryState.DELIVERED:
+                continue
+            if delivery.destination not in destinations:
+                delivery.state = DeliveryState.CANCELLED
+            elif delivery.state != DeliveryState.SENT:
+                _start_anew(delivery)
         known = {delivery.destination for delivery in report.deliveries}
         report.deliveries += [
             Delivery(destination=name, state=DeliveryState.DUE) for name in destinations if name not in known
         ]
+    current = select(CurrentRun.run_id).where(CurrentRun.study_id == study_id).scalar_subquery()
+    of_former_runs = select(Delivery).join(Report).where(Report.study_id == study_id, Report.run_id != current)
+    unsent = (DeliveryState.DUE, DeliveryState.DEAD)
+    for delivery in session.scalars(of_former_runs.where(Delivery.state.in_(unsent))):
+        _cancel(delivery, "a later run has taken its place")
 
 
-def deliver_again(session: Session, *, study_id: int) -> int:
-    """Make every delivery of the current objects due once more, but for cancelled ones; how many these are."""
-    again = [d for d in _deliveries(session, study_id) if d.state != DeliveryState.CANCELLED]
+def deliver_again(session: Session, *, study_id: int, what_is_there_too: bool = True) -> int:
+    """Make the deliveries of the current objects due, with fresh attempts, but for cancelled ones; how many these are.
+
+    Not `what_is_there_too`: those alone that no destination has accepted.
+    """
+    there = (DeliveryState.SENT, DeliveryState.DELIVERED)
+    again = [d for d in deliveries_of(session, study_id) if d.state != DeliveryState.CANCELLED]
     for delivery in again:
-        delivery.state = DeliveryState.DUE
-        delivery.transaction_uid = None  # a late report on the object as it was sent before does not count
+        if what_is_there_too or delivery.state not in there:
+            _start_anew(delivery)
     return len(again)
 
 
-def cancel_delivery(session: Session, delivery_id: int, *, reason: str) -> None:
-    """Give up one delivery for good."""
-    delivery = session.get_one(Delivery, delivery_id)
-    delivery.state = DeliveryState.CANCELLED
-    delivery.last_answer = reason
+def resend(session: Session, delivery: Delivery) -> None:
+    """Make one delivery due, with fresh attempts, whatever became of it."""
+    _start_anew(delivery)
 
 
 def owed_deliveries(session: Session, *, study_id: int) -> list[Delivery]:
     """The deliveries of the study's current objects that are due, or whose storage commitment is awaited."""
-    return [d for d in _deliveries(session, study_id) if d.state in (DeliveryState.DUE, DeliveryState.SENT)]
+    return [d for d in deliveries_of(session, study_id) if d.state in OWED]
 
 
-def due_deliveries(session: Session, *, study_id: int, asked_before: datetime) -> list[Delivery]:
-    """Of these, what is to be done now: what is to be sent, and whose commitment was asked for too long ago."""
-    return [
-        d
-        for d in owed_deliveries(session, study_id=study_id)
-        if d.state == DeliveryState.DUE or d.commitment_asked_at is None or d.commitment_asked_at <= asked_before
-    ]
-
-
-def record_delivery(session: Session, delivery_id: int, *, answer: str, delivered_at: datetime | None) -> None:
-    """Note one attempt to deliver and what the destination answered; `delivered_at` when it accepted."""
-    delivery = session.get_one(Delivery, delivery_id)
-    delivery.attempts += 1
-    delivery.last_answer = answer
-    if delivered_at is not None:
-        delivery.state = DeliveryState.DELIVERED
-        delivery.delivered_at = delivered_at
-
-
-def _deliveries(session: Session, study_id: int) -> list[Delivery]:
+def deliveries_of(session: Session, study_id: int) -> list[Delivery]:
+    """All deliveries of the study's current objects."""
     return [d for report in current_reports(session, study_id=study_id) for d in report.deliveries]
+
+
+def cancel_deliveries(session: Session, delivery_ids: Sequence[int], *, reason: str, now: datetime) -> None:
+    """Give these up: nobody is owed them any more. What was delivered or cancelled stays so."""
+    for study, deliveries in lock_deliveries(session, delivery_ids):
+        for delivery in deliveries:
+            if delivery.state in (*OWED, DeliveryState.DEAD):
+                _cancel(delivery, reason)
+                note_answer(session, delivery, reason, now=now)
+        settle(session, study, now=now)
+
+
+def lock_deliveries(session: Session, delivery_ids: Sequence[int]) -> list[tuple[Study, list[Delivery]]]:
+    """These deliveries by study, all of them locked and as they are now.
+
+    Studies are locked in the order of their UIDs, as everybody does: none waits for another in a circle.
+    """
+    of_studies = select(Study.id).join(Report, Report.study_id == Study.id).join(Delivery)
+    chosen = of_studies.where(Delivery.id.in_(delivery_ids))
+    studies = session.scalars(
+        select(Study).where(Study.id.in_(chosen)).order_by(Study.study_instance_uid).with_for_update()
+    ).all()
+    locked = (
+        select(Delivery)
+        .join(Delivery.report)
+        .where(Delivery.id.in_(delivery_ids))
+        .order_by(Delivery.id)
+        .with_for_update(of=Delivery)
+        .execution_options(populate_existing=True)
+    )
+    return [(study, list(session.scalars(locked.where(Report.study_id == study.id)))) for study in studies]
+
+
+def refuse(session: Session, delivery: Delivery, *, answer: str, now: datetime, pipeline: PipelineSettings) -> None:
+    """The destination does not have it: due again after a pause, or dead where its attempts are used up."""
+    if delivery.attempts >= pipeline.maximum_delivery_attempts:
+        bury(session, delivery, answer=answer, now=now)
+        return
+    delivery.state = DeliveryState.DUE
+    delivery.last_answer = answer
+    delivery.next_attempt_at = now + timedelta(seconds=pipeline.back_off_with_jitter_s(delivery.attempts))
+    note_answer(session, delivery, answer, now=now)
+
+
+def bury(session: Session, delivery: Delivery, *, answer: str, now: datetime) -> None:
+    """It is tried no more until somebody says so: a dead letter."""
+    delivery.state = DeliveryState.DEAD
+    delivery.last_answer = answer
+    delivery.next_attempt_at = None
+    note_answer(session, delivery, answer, now=now)
+
+
+def note_answer(session: Session, delivery: Delivery, answer: str, *, now: datetime) -> None:
+    """Keep what a destination has said, with the state that this has led to."""
+    session.add(DeliveryAnswer(delivery_id=delivery.id, at=now, state=delivery.state, answer=answer))
+
+
+def settle(session: Session, study: Study, *, now: datetime) -> None:
+    """Move a (locked) study on, if what became of its deliveries does: FAILED with the first dead letter, DELIVERED
+    once it is owed nothing more. One that nobody has, and nobody is to have, stays REPORTED and says so.
+    """
+    if study.state != StudyState.REPORTED:
+        return
+    session.flush()
+    deliveries = deliveries_of(session, study.id)
+    if dead := [d for d in deliveries if d.state == DeliveryState.DEAD]:
+        _end(session, study, StudyState.FAILED, now=now, reason="; ".join(_why_dead(d) for d in dead))
+    elif any(d.state in OWED for d in deliveries):
+        study.reason = None
+    elif any(d.state == DeliveryState.DELIVERED for d in deliveries):
+        _end(session, study, StudyState.DELIVERED, now=now)
+    else:
+        of_current_run = select(RunRow.model_label).join(CurrentRun, CurrentRun.run_id == RunRow.id)
+        label = session.scalar(of_current_run.where(CurrentRun.study_id == study.id))
+        study.reason = no_destination(ModelLabel(label)) if label else None
+
+
+def no_destination(label: ModelLabel) -> str:
+    """Why a study with a report goes no further."""
+    return f"the report stays here: no destination accepts results of {label} models"
+
+
+def _why_dead(delivery: Delivery) -> str:
+    attempts = f" after {delivery.attempts} attempts" if delivery.attempts else ""
+    return (
+        f"{delivery.destination}: given up{attempts}: {delivery.last_answer}; mend the cause, then "
+        f"echoworker deliveries resend {delivery.id}"
+    )
+
+
+def _end(session: Session, study: Study, state: StudyState, *, now: datetime, reason: str | None = None) -> None:
+    before, took = study.state, now - study.state_since
+    study.state, study.state_since, study.reason = state, now, reason
+    study.failed_step = Step.DELIVER if state is StudyState.FAILED else None
+    duration_ms = round(took.total_seconds() * 1000)
+    record_transition(session, study, before=before, at=now, step=Step.DELIVER, duration_ms=duration_ms, reason=reason)
+
+
+def _start_anew(delivery: Delivery) -> None:
+    delivery.state = DeliveryState.DUE
+    delivery.attempts = 0
+    delivery.next_attempt_at = None
+    delivery.transaction_uid = None  # a late report on the object as it was sent before does not count
+
+
+def _cancel(delivery: Delivery, reason: str) -> None:
+    delivery.state = DeliveryState.CANCELLED
+    delivery.last_answer = reason

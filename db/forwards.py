@@ -1,10 +1,8 @@
-"""Received instances on their way to other peers: who sends to which peer, and what the peer answered.
+"""Received instances on their way to other peers: what is due for which peer, and what the peer answered.
 
-The lease is the peer's: one association at a time goes to each, and one that is away is asked once for all that waits
-for it, with growing pauses. An instance has attempts of its own, which only answers to it use up.
+Each peer has a queue (db.queues). An instance has attempts of its own, which only answers to it use up.
 """
 
-import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,20 +10,13 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from config.errors import LeaseLostError
 from config.settings import PipelineSettings
+from config.steps import Purpose
 from db.inserting import insert_if_new
+from db.queues import QueueClaim, ask_at_once, hold_queue, queues_of, take_queue_announcements
 from db.schema import Instance
-from db.schema_peers import Forward, ForwardPeer
+from db.schema_peers import Forward
 from db.states import DeliveryState
-
-
-@dataclass(frozen=True, kw_only=True)
-class PeerClaim:
-    """The right to forward to one peer."""
-
-    peer: str
-    token: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,47 +53,6 @@ def add_forwards(session: Session, *, study_id: int, sop_instance_uid: str, peer
         insert_if_new(session, Forward, row)
 
 
-def claim_peer(session: Session, peer: str, *, owner: str, now: datetime, lease_s: float) -> PeerClaim | None:
-    """Take a peer that nobody sends to and that may be asked now; None otherwise."""
-    row = session.scalar(
-        select(ForwardPeer).where(ForwardPeer.peer == peer, _may_be_asked(now)).with_for_update(skip_locked=True)
-    )
-    if row is None:
-        return None
-    row.lease_token = str(uuid.uuid4())
-    row.lease_owner = owner
-    row.lease_expires_at = now + timedelta(seconds=lease_s)
-    return PeerClaim(peer=peer, token=row.lease_token)
-
-
-def renew_peer(session: Session, held: PeerClaim, *, now: datetime, lease_s: float) -> bool:
-    """Hold a peer for another `lease_s`; False when it has passed to somebody else."""
-    row = _held(session, held)
-    if row is None:
-        return False
-    row.lease_expires_at = now + timedelta(seconds=lease_s)
-    return True
-
-
-def release_peer(
-    session: Session, held: PeerClaim, *, out_of_reach: str | None, now: datetime, pipeline: PipelineSettings
-) -> None:
-    """Let go of a peer. `out_of_reach` says why no more could be sent: then it is asked again after a pause.
-
-    Raises
-    ------
-    LeaseLostError
-        The claim has passed to somebody else.
-    """
-    row = _must_hold(session, held)
-    row.lease_token = row.lease_owner = None
-    row.lease_expires_at = row.announced_at = row.next_attempt_at = None
-    row.last_answer = out_of_reach
-    row.attempts = row.attempts + 1 if out_of_reach else 0
-    if out_of_reach:
-        row.next_attempt_at = now + timedelta(seconds=pipeline.back_off_s(row.attempts))
-
-
 def due_forwards(session: Session, peer: str, *, now: datetime, limit: int) -> list[DueForward]:
     """What the peer is to get now: what failed least often first, so that no instance holds up the others."""
     rows = session.execute(
@@ -120,7 +70,7 @@ def due_forwards(session: Session, peer: str, *, now: datetime, limit: int) -> l
 
 def record_forward(
     session: Session,
-    held: PeerClaim,
+    held: QueueClaim,
     forward_id: int,
     *,
     answer: str,
@@ -135,7 +85,7 @@ def record_forward(
     LeaseLostError
         The claim has passed to somebody else.
     """
-    _must_hold(session, held).attempts = 0  # it answers
+    hold_queue(session, held).attempts = 0  # it answers
     forward = session.get_one(Forward, forward_id)
     forward.attempts += 1
     forward.last_answer = answer
@@ -163,7 +113,7 @@ def cancel_forwards(session: Session, peer: str, *, reason: str, forward_ids: Se
 def forward_again(session: Session, peer: str) -> int:
     """Make all that was given up due once more, with fresh attempts, and ask the peer at once; how many these are."""
     # The peer first, as whoever sends to it does: the two wait for each other, and not in a circle.
-    session.execute(update(ForwardPeer).where(ForwardPeer.peer == peer).values(next_attempt_at=None, announced_at=None))
+    ask_at_once(session, Purpose.FORWARD, [peer])
     again = session.execute(
         update(Forward)
         .where(Forward.peer == peer, Forward.state == DeliveryState.CANCELLED)
@@ -177,26 +127,8 @@ def forward_again(session: Session, peer: str) -> int:
 
 def take_forward_announcements(session: Session, *, now: datetime, wake_again_after_s: float) -> list[str]:
     """The peers that something waits for unannounced, or whose announcement or lease ran out; marked as announced."""
-    stale = now - timedelta(seconds=wake_again_after_s)
-    unannounced = or_(
-        ForwardPeer.announced_at.is_(None), ForwardPeer.announced_at < stale, ForwardPeer.lease_expires_at < now
-    )
-    announced = []
-    # In the order of their names, as everybody locks peers: none waits for another in a circle.
-    for peer in session.scalars(select(Forward.peer).where(_due(now)).distinct().order_by(Forward.peer)).all():
-        insert_if_new(session, ForwardPeer, {"peer": peer, "attempts": 0})
-        waiting = select(ForwardPeer).where(ForwardPeer.peer == peer, _may_be_asked(now), unannounced)
-        row = session.scalar(waiting.with_for_update(skip_locked=True))
-        if row is not None:
-            row.announced_at = now
-            row.lease_token = row.lease_owner = row.lease_expires_at = None
-            announced.append(peer)
-    return announced
-
-
-def forget_forward_announcements(session: Session, peers: Sequence[str]) -> None:
-    """These announcements could not be sent: the peers are announced again at the next occasion."""
-    session.execute(update(ForwardPeer).where(ForwardPeer.peer.in_(peers)).values(announced_at=None))
+    peers = session.scalars(select(Forward.peer).where(_due(now)).distinct()).all()
+    return take_queue_announcements(session, Purpose.FORWARD, peers, now=now, wake_again_after_s=wake_again_after_s)
 
 
 def forward_summaries(session: Session) -> list[ForwardSummary]:
@@ -206,7 +138,7 @@ def forward_summaries(session: Session) -> list[ForwardSummary]:
         select(Forward.peer, Forward.state, func.count()).group_by(Forward.peer, Forward.state).order_by(Forward.peer)
     ):
         counts.setdefault(peer, {})[state] = count
-    peers = {row.peer: row for row in session.scalars(select(ForwardPeer))}
+    peers = queues_of(session, Purpose.FORWARD)
     return [
         ForwardSummary(
             peer=peer,
@@ -229,25 +161,3 @@ def _due(now: datetime) -> ColumnElement[bool]:
     return and_(
         Forward.state == DeliveryState.DUE, or_(Forward.next_attempt_at.is_(None), Forward.next_attempt_at <= now)
     )
-
-
-def _may_be_asked(now: datetime) -> ColumnElement[bool]:
-    return and_(
-        or_(ForwardPeer.lease_expires_at.is_(None), ForwardPeer.lease_expires_at < now),
-        or_(ForwardPeer.next_attempt_at.is_(None), ForwardPeer.next_attempt_at <= now),
-    )
-
-
-def _held(session: Session, held: PeerClaim) -> ForwardPeer | None:
-    return session.scalar(
-        select(ForwardPeer)
-        .where(ForwardPeer.peer == held.peer, ForwardPeer.lease_token == held.token)
-        .with_for_update()
-    )
-
-
-def _must_hold(session: Session, held: PeerClaim) -> ForwardPeer:
-    row = _held(session, held)
-    if row is None:
-        raise LeaseLostError(f"peer {held.peer}: the lease on forwarding to it has passed on")
-    return row

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from config.errors import LeaseLostError
 from config.settings import PipelineSettings
 from config.steps import Step
 from db.journal import record_transition
-from db.schema import CurrentRun, Delivery, Report, Study
-from db.states import STEP_DUE_IN, TRANSITIONS, Back, DeliveryState, StudyState, state_after
+from db.schema import Study
+from db.states import LEASED_STEPS, STEP_DUE_IN, TRANSITIONS, Back, StudyState, state_after
 
 
 class Fault(Enum):
@@ -47,15 +47,6 @@ class Claim:
     claimed_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wait:
-    """Why a step that has done what it can does not move its study on yet."""
-
-    reason: str
-    until: datetime | None
-    """When it looks again if nobody wakes it; None: this attempt has failed meanwhile, and `fail_awaited` has said."""
-
-
 def claim(
     session: Session, study_id: int, step: Step, *, owner: str, now: datetime, pipeline: PipelineSettings
 ) -> Claim | None:
@@ -67,7 +58,7 @@ def claim(
     study = session.scalar(select(Study).where(Study.id == study_id, is_due(step, now)).with_for_update())
     if study is None:
         return None
-    if study.attempts >= maximum_attempts(step, pipeline):
+    if study.attempts >= pipeline.maximum_attempts:
         reason = f"{step}: the worker stopped without a word in {study.attempts} attempts"
         _fail(session, study, step, reason=reason, now=now)
         return None
@@ -139,7 +130,7 @@ def fail_attempt(
     study = _held(session, held)
     if study is None:
         return None
-    used_up = fault is Fault.PASSING and held.attempt >= maximum_attempts(held.step, pipeline)
+    used_up = fault is Fault.PASSING and held.attempt >= pipeline.maximum_attempts
     if fault is Fault.LASTING or used_up:
         _fail(session, study, held.step, reason=reason, now=now, held=held)
         return StudyState.FAILED
@@ -169,49 +160,13 @@ def hold(session: Session, held: Claim) -> Study:
     return study
 
 
-def put_off(session: Session, held: Claim, wait: Wait, *, now: datetime) -> None:
-    """End a step that has done what it can and waits for somebody else; waiting costs no attempt.
-
-    Raises
-    ------
-    LeaseLostError
-        The claim has passed to somebody else.
-    """
-    study = hold(session, held)
-    is_new = study.reason != wait.reason
-    study.reason = wait.reason
-    study.announced_at = None
-    if wait.until is not None:
-        study.attempts -= 1
-        study.next_attempt_at = wait.until
-    _release(study)
-    if is_new:  # asked again every hour, a PACS that never answers must not fill the journal
-        _note(session, study, held, before=study.state, now=now)
-
-
-def fail_awaited(session: Session, study: Study, *, reason: str, now: datetime, pipeline: PipelineSettings) -> None:
-    """What the deliver step of a (locked) study waited for went wrong: that counts as a failed attempt of it."""
-    if study.state != StudyState.REPORTED:
-        return
-    if study.lease_token is None:  # else the attempt that runs is the one that failed
-        study.attempts += 1
-    if study.attempts >= maximum_attempts(Step.DELIVER, pipeline):
-        _fail(session, study, Step.DELIVER, reason=reason, now=now)
-        return
-    study.reason = reason
-    study.next_attempt_at = now + timedelta(seconds=pipeline.back_off_s(study.attempts))
-    study.announced_at = None
-    attempt = study.attempts
-    record_transition(session, study, before=study.state, at=now, step=Step.DELIVER, attempt=attempt, reason=reason)
-
-
 def take_announcements(
     session: Session, *, now: datetime, wake_again_after_s: float, study_id: int | None = None
 ) -> list[tuple[int, Step]]:
     """The steps that wait unannounced, or whose announcement or lease has run out; marked as announced now."""
     stale = now - timedelta(seconds=wake_again_after_s)
     unannounced = or_(Study.announced_at.is_(None), Study.announced_at < stale, Study.lease_expires_at < now)
-    waiting = or_(*(is_due(step, now) for step in TRANSITIONS))
+    waiting = or_(*(is_due(step, now) for step in LEASED_STEPS))
     query = select(Study).where(waiting, unannounced).order_by(Study.id).with_for_update(skip_locked=True)
     if study_id is not None:
         query = query.where(Study.id == study_id)
@@ -228,28 +183,13 @@ def forget_announcements(session: Session, study_ids: Sequence[int]) -> None:
     session.execute(update(Study).where(Study.id.in_(study_ids)).values(announced_at=None))
 
 
-def maximum_attempts(step: Step, pipeline: PipelineSettings) -> int:
-    """How often a step is tried before its study is FAILED."""
-    return pipeline.maximum_delivery_attempts if step is Step.DELIVER else pipeline.maximum_attempts
-
-
 def is_due(step: Step, now: datetime) -> ColumnElement[bool]:
-    """That a study waited for this step at that time, with nobody at work on it."""
-    due = and_(
+    """That a study waited for this leased step at that time, with nobody at work on it."""
+    return and_(
         Study.state == TRANSITIONS[step].before,
         or_(Study.lease_expires_at.is_(None), Study.lease_expires_at < now),
         or_(Study.next_attempt_at.is_(None), Study.next_attempt_at <= now),
     )
-    if step is not Step.DELIVER:
-        return due
-    # Delivered ones count: after a crash between the last acceptance and the transition, that transition is left.
-    has_destination = exists().where(
-        CurrentRun.study_id == Study.id,
-        Report.run_id == CurrentRun.run_id,
-        Delivery.report_id == Report.id,
-        Delivery.state != DeliveryState.CANCELLED,
-    )
-    return and_(due, has_destination)
 
 
 def _held(session: Session, held: Claim) -> Study | None:

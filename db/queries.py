@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from config.errors import StudyNotFoundError
 from config.rules import Action
+from db.dead_letters import why_it_waits
 from db.leases import is_due
 from db.received import ACCEPTED
 from db.reports import current_report
@@ -16,7 +17,7 @@ from db.results import current_run
 from db.runs import Run
 from db.schema import Clip, Instance, JournalEntry, Report, Study
 from db.schema_peers import Caller
-from db.states import TRANSITIONS, StudyState
+from db.states import LEASED_STEPS, StudyState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,8 @@ class StudyDetail:
     study: Study
     instances: list[Instance]
     clips: list[Clip]
+    reason: str | None
+    """Why it was skipped, failed or stays; of one whose deliveries are under way, what it waits for."""
     run: Run | None
     report: Report | None
     journal: list[JournalEntry]
@@ -49,6 +52,8 @@ def list_studies(session: Session, *, limit: int = 50, state: str | None = None)
     query = select(Study, instances).order_by(Study.last_instance_at.desc(), Study.id.desc()).limit(limit)
     if state is not None:
         query = query.where(Study.state == state)
+    rows = session.execute(query).all()
+    waits = why_it_waits(session, [study.id for study, _ in rows if study.state == StudyState.REPORTED])
     return [
         StudySummary(
             study_instance_uid=study.study_instance_uid,
@@ -56,9 +61,9 @@ def list_studies(session: Session, *, limit: int = 50, state: str | None = None)
             revision=study.revision,
             instances=count,
             last_instance_at=study.last_instance_at,
-            reason=study.reason,
+            reason=study.reason or waits.get(study.id),
         )
-        for study, count in session.execute(query)
+        for study, count in rows
     ]
 
 
@@ -80,8 +85,10 @@ def study_detail(session: Session, study_instance_uid: str) -> StudyDetail:
     report = current_report(session, study_id=study.id)
     if report is not None:
         session.refresh(report, ["deliveries"])
+    is_under_way = study.state == StudyState.REPORTED and not study.reason
     return StudyDetail(
         study=study,
+        reason=why_it_waits(session, [study.id]).get(study.id) if is_under_way else study.reason,
         instances=study.instances,
         clips=list(session.scalars(clips)),
         run=current_run(session, study_id=study.id, study_instance_uid=study_instance_uid),
@@ -99,9 +106,10 @@ def count_by_state(session: Session) -> dict[str, int]:
 def count_left_waiting(session: Session, *, since: datetime) -> dict[str, int]:
     """How many studies have waited since then with nobody at work on them, by the state that they wait in.
 
-    RECEIVING ones wait to be closed: their quiet time has come. The others wait for the step that is due.
+    RECEIVING ones wait to be closed: their quiet time has come. The others wait for the step that is due. Deliveries
+    wait for their destinations (db.dead_letters).
     """
-    for_a_step = or_(*(is_due(step, since) for step in TRANSITIONS)) & (Study.state_since <= since)
+    for_a_step = or_(*(is_due(step, since) for step in LEASED_STEPS)) & (Study.state_since <= since)
     to_be_closed = (Study.state == StudyState.RECEIVING) & (Study.quiet_at <= since)
     rows = session.execute(select(Study.state, func.count()).where(for_a_step | to_be_closed).group_by(Study.state))
     return {state: count for state, count in rows}  # noqa: C416

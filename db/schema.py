@@ -263,8 +263,11 @@ class Delivery(Base):
     destination: Mapped[str] = mapped_column(String(32))
     state: Mapped[str] = mapped_column(String(16))
     attempts: Mapped[int] = mapped_column(default=0)
+    """How often the destination has answered to it."""
+    last_attempt_at: Mapped[datetime | None]
+    next_attempt_at: Mapped[datetime | None]
+    """When it is sent again, or, while SENT, its commitment is asked for again; NULL: at once."""
     last_answer: Mapped[str | None]
-    """What the destination said last: a status, or why it could not be reached."""
     delivered_at: Mapped[datetime | None]
     transaction_uid: Mapped[str | None] = mapped_column(UID, index=True)
     """Of the last request for storage commitment."""
@@ -272,7 +275,10 @@ class Delivery(Base):
 
     report: Mapped[Report] = relationship(back_populates="deliveries")
 
-    __table_args__ = (UniqueConstraint("report_id", "destination"),)
+    __table_args__ = (
+        UniqueConstraint("report_id", "destination"),
+        Index("ix_deliveries_state_destination_next_attempt_at", "state", "destination", "next_attempt_at"),
+    )
 
 
 class JournalEntry(Base):

@@ -1,4 +1,4 @@
-"""The registry's tables of our peers: what is forwarded to them, and who called the node."""
+"""The registry's tables of our peers: what is forwarded to them, what they answered, and who called the node."""
 
 from datetime import datetime
 
@@ -30,21 +30,37 @@ class Forward(Base):
     )
 
 
-class ForwardPeer(Base):
-    """A peer that instances are forwarded to: who sends to it now, or when it is asked again."""
+class PeerQueue(Base):
+    """What waits for one peer, for one purpose: who sends it now, or when the peer is asked again."""
 
-    __tablename__ = "forward_peers"
+    __tablename__ = "peer_queues"
 
     peer: Mapped[str] = mapped_column(String(32), primary_key=True)
+    purpose: Mapped[str] = mapped_column(String(16), primary_key=True)
+    """As `config.steps.Purpose` has it."""
     attempts: Mapped[int] = mapped_column(default=0)
-    """How often in a row it was out of reach."""
+    """How often in a row it was out of reach, or out of resources."""
     next_attempt_at: Mapped[datetime | None]
     last_answer: Mapped[str | None]
-    """Why it is out of reach; None when it answered last."""
+    """Why nothing is sent; None when it answered last."""
     lease_token: Mapped[str | None] = mapped_column(String(36))
     lease_owner: Mapped[str | None] = mapped_column(String(128))
     lease_expires_at: Mapped[datetime | None]
     announced_at: Mapped[datetime | None]
+
+
+class DeliveryAnswer(Base):
+    """What a destination said to one delivery, append-only."""
+
+    __tablename__ = "delivery_answers"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    delivery_id: Mapped[int] = mapped_column(ForeignKey("deliveries.id", ondelete="CASCADE"), index=True)
+    at: Mapped[datetime]
+    state: Mapped[str] = mapped_column(String(16))
+    """Of the delivery, afterwards."""
+    answer: Mapped[str]
+    """In our words; free of PHI."""
 
 
 class Caller(Base):

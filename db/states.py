@@ -4,7 +4,8 @@ RECEIVING ──quiet──> READY ──prepare──> PREPARED ──score─�
                        │                          └──score: no clip shows a heart──> SKIPPED
                        └──prepare: no usable clip──> SKIPPED
 PREPARED ──score: neither frames nor embeddings are left──> READY
-READY, PREPARED, SCORED, REPORTED ──attempts used up──> FAILED ──requeue──> where it failed
+READY, PREPARED, SCORED ──attempts used up──> FAILED ──requeue──> where it failed
+REPORTED ──a destination refuses an object for good──> FAILED ──deliveries resend, requeue──> REPORTED
 every state ──late instance──> RECEIVING, as the next revision
 """
 
@@ -38,8 +39,10 @@ class DeliveryState(StrEnum):
     SENT = "SENT"
     """The destination has accepted it, and is asked to commit to keeping it (PS3.4 annex J)."""
     DELIVERED = "DELIVERED"
+    DEAD = "DEAD"
+    """The destination has refused it too often, or it cannot be sent as it is: it waits for somebody to look at it."""
     CANCELLED = "CANCELLED"
-    """The destination is configured no more, or does not take such results any more."""
+    """The destination is configured no more, or does not take such results any more; or a later run replaced it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +69,10 @@ class Back:
     step: Step
     reason: str
 
+
+LEASED_STEPS = (Step.PREPARE, Step.SCORE, Step.REPORT)
+"""Done study by study, under a lease on the study (db.leases). What is to be delivered is due for its destinations, and
+done destination by destination (db.delivering): the answer to the last of them moves the study on."""
 
 STEP_DUE_IN: dict[StudyState, Step] = {transition.before: step for step, transition in TRANSITIONS.items()}
 """The step that a study in this state waits for; other states wait for nothing, or for an instance."""

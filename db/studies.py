@@ -1,6 +1,6 @@
 """The write side of a study's life outside the steps: instances arrive, the study falls quiet, people requeue it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
@@ -9,14 +9,15 @@ from sqlalchemy.orm import Session
 
 from config.errors import RegistryError, StudyNotFoundError
 from config.rules import Action
-from config.steps import Step
+from config.steps import Purpose, Step
 from db.deliveries import deliver_again, owed_deliveries
 from db.embeddings import embeddings_of
 from db.forwards import add_forwards
 from db.inserting import insert_if_new
 from db.journal import record_transition
+from db.queues import ask_at_once
 from db.received import Identity, ReceivedInstance
-from db.schema import CurrentRun, Instance, PatientIdentity, RunRow, Study
+from db.schema import CurrentRun, Delivery, Instance, PatientIdentity, Report, RunRow, Study
 from db.states import STEP_DUE_IN, TRANSITIONS, StudyState
 
 
@@ -148,8 +149,9 @@ def requeue(
 
     By default a FAILED study goes back before the step that failed, a SKIPPED one before `prepare`, and one that
     waits to where it is. A report that no destination took goes back before `report`, where destinations are
-    chosen; one that was delivered is sent again only when `deliver` is named. Where `score` is named but the
-    prepared frames are gone, and nothing is kept of what the model made of them, `prepare` comes first.
+    chosen; what was delivered is sent again only when `deliver` is named, dead letters in either case. Where `score`
+    is named but the prepared frames are gone, and nothing is kept of what the model made of them, `prepare` comes
+    first.
 
     Raises
     ------
@@ -158,6 +160,8 @@ def requeue(
     RegistryError
         The study is still being received, or is delivered and no step was named, or lacks what the step works on.
     """
+    if step in (None, Step.DELIVER):  # queues before studies, as whoever sends locks them
+        ask_at_once(session, Purpose.DELIVER, _destinations_of(session, study_instance_uid))
     study = _required(session, study_instance_uid)
     if study.state == StudyState.RECEIVING:
         raise RegistryError(
@@ -168,11 +172,16 @@ def requeue(
         due = Step.PREPARE
     if due in (Step.REPORT, Step.DELIVER) and not _has_current_results(session, study):
         raise RegistryError(f"study {study_instance_uid} has no results to report: requeue it with --step prepare")
-    if step is Step.DELIVER and not deliver_again(session, study_id=study.id):
+    if due is Step.DELIVER and not deliver_again(session, study_id=study.id, what_is_there_too=step is not None):
         raise RegistryError(f"study {study_instance_uid} has no delivery to repeat: requeue it with --step report")
     study.failed_step = None
     _move(session, study, TRANSITIONS[due].before, now=now, reason="requeued by hand")
     return due
+
+
+def _destinations_of(session: Session, study_instance_uid: str) -> Sequence[str]:
+    of_study = select(Delivery.destination).join(Report).join(Study, Study.id == Report.study_id)
+    return session.scalars(of_study.where(Study.study_instance_uid == study_instance_uid).distinct()).all()
 
 
 def _required(session: Session, study_instance_uid: str) -> Study:

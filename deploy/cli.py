@@ -16,6 +16,7 @@ from config.settings import CONFIG_VARIABLE
 from deploy.cli_calibrate import calibrate_commands, probe_commands
 from deploy.cli_clip import clip
 from deploy.cli_conformance import conformance
+from deploy.cli_deliveries import deliveries_commands
 from deploy.cli_explain import explain
 from deploy.cli_fetch import fetch
 from deploy.cli_operate import callers, database_commands, doctor, quarantine
@@ -51,6 +52,7 @@ app.add_typer(packs_commands, name="packs", rich_help_panel="Model")
 app.add_typer(tasks_commands, name="tasks", rich_help_panel="Model")
 app.add_typer(calibrate_commands, name="calibrate", rich_help_panel="Model")
 app.add_typer(probe_commands, name="probe", rich_help_panel="Model")
+app.add_typer(deliveries_commands, name="deliveries", rich_help_panel="Operate")
 app.add_typer(database_commands, name="db", rich_help_panel="Operate")
 app.add_typer(spool_commands, name="spool", rich_help_panel="Operate")
 app.add_typer(rules_commands, name="rules", rich_help_panel="Operate")

@@ -10,14 +10,14 @@ from typing import Annotated
 import typer
 
 from config.errors import ConfigurationError
-from config.steps import FORWARD_QUEUE, QUEUES
+from config.steps import PEER_QUEUES, QUEUES
 from deploy.cli_shared import console, open_registry, start
 from deploy.stopping import end_with_parent, stop_on_signals
 
 NICENESS_OF_INTAKE = 10
 """Registering waits where the processor has instances to receive: it catches up as soon as they are in."""
-FORWARDING_THREADS = 8
-"""To how many peers one process forwards at once."""
+SENDING_THREADS = 8
+"""To how many peers one process that does nothing else sends at once."""
 
 
 def up() -> None:
@@ -90,8 +90,8 @@ def worker(
     running = celery.Worker(
         queues=chosen,
         # Threads, so that a peer that hangs does not hold up the others; the registry lets one at a time send to each.
-        pool="threads" if chosen == [FORWARD_QUEUE] else "solo",
-        concurrency=FORWARDING_THREADS,
+        pool="threads" if set(chosen) <= set(PEER_QUEUES.values()) else "solo",
+        concurrency=SENDING_THREADS,
         hostname=f"{'-'.join(chosen)}-{os.getpid()}@%h",
         loglevel="WARNING",
         quiet=True,

@@ -31,7 +31,7 @@ def truth_table(
         detail = details[truth.study_instance_uid]
         name = Text(f"{number}  {study.about}")
         if truth.kind is StudyKind.NO_VIEW or detail.run is None:
-            table.add_row(name, "", "nothing to see", Text(f"{detail.study.state}: {detail.study.reason or ''}"))
+            table.add_row(name, "", "nothing to see", Text(f"{detail.study.state}: {detail.reason or ''}"))
             continue
         results = {result.task_id: result for result in detail.run.results}
         asked = [task for task in catalogue.tasks if task.id in (*MEASURED, *FOUND) or _is_classed(task, results)]

@@ -20,6 +20,7 @@ from config.settings import Settings
 from db.queries import count_left_waiting
 from db.session import Database
 from db.states import STEP_DUE_IN, StudyState
+from deploy.doctor_deliveries import deliveries
 from deploy.doctor_messages import can_be_reached
 from deploy.doctor_packs import has_scoring_pack, packs_that_lie_there, retrieval_pack, scoring_pack
 from deploy.findings import Check, Doubt, FaultError, Finding, Level
@@ -45,6 +46,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("node", _node),
         ("registering", _registering),
         ("work", _work),
+        ("deliveries", deliveries),
         ("quarantine", _quarantine),
         ("set aside", _set_aside),
         ("destinations", _destinations),

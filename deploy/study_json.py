@@ -23,7 +23,7 @@ def study_facts(detail: StudyDetail, catalogue: Catalogue | None) -> dict[str, A
         "state": study.state,
         "state_since": study.state_since.isoformat(),
         "revision": study.revision,
-        "reason": study.reason,
+        "reason": detail.reason,
         "instances": _instances(detail),
         "run": None if detail.run is None else _run(detail.run, catalogue),
         "report": _report(detail),

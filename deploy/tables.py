@@ -25,7 +25,7 @@ from dicom_node.report.wording import LIMITS_OF_USE
 from dicom_node.spool import Spool
 from worker.catalogues import catalogue_of_run
 
-_STATE_STYLE = {"DELIVERED": "green", "FAILED": "bold red", "SKIPPED": "yellow"}
+_STATE_STYLE = {"DELIVERED": "green", "FAILED": "bold red", "DEAD": "bold red", "SKIPPED": "yellow"}
 _LABEL_STYLE = {ModelLabel.UNTRAINED: "bold red", ModelLabel.DEMO: "bold red"}
 
 _UNIT = {"similarity": "cosine", "probability": "probability", "score": "score"}
@@ -40,11 +40,11 @@ FOLDED_TIME = 10
 def studies_table(studies: Iterable[StudySummary], *, width: int) -> Table:
     """The list of studies, newest first, for a terminal of so many columns."""
     table = Table(
-        _uid("Study Instance UID", width),
-        _whole("State"),
+        uid_column("Study Instance UID", width),
+        whole_column("State"),
         "Rev.",
         "Inst." if width < WIDE else "Instances",
-        _when("Last instance (UTC)" if width >= WIDE else "Last (UTC)", width),
+        time_column("Last instance (UTC)" if width >= WIDE else "Last (UTC)", width),
         "Reason",
     )
     for study in studies:
@@ -53,7 +53,7 @@ def studies_table(studies: Iterable[StudySummary], *, width: int) -> Table:
             _state(study.state),
             str(study.revision),
             str(study.instances),
-            _time(study.last_instance_at),
+            time_text(study.last_instance_at),
             Text(study.reason or ""),
         )
     return table
@@ -72,10 +72,16 @@ def catalogue_of(detail: StudyDetail, settings: Settings) -> Catalogue | None:
 
 def callers_table(callers: Iterable[Caller], *, width: int) -> Table:
     """Who called the node: one row for each caller and outcome."""
-    table = Table(_whole("Calling AE title"), _whole("Address"), "Outcome", "Calls", _when("Last (UTC)", width))
+    table = Table(
+        whole_column("Calling AE title"), whole_column("Address"), "Outcome", "Calls", time_column("Last (UTC)", width)
+    )
     for caller in callers:
         table.add_row(
-            Text(caller.ae_title), Text(caller.address), Text(caller.outcome), str(caller.count), _time(caller.last_at)
+            Text(caller.ae_title),
+            Text(caller.address),
+            Text(caller.outcome),
+            str(caller.count),
+            time_text(caller.last_at),
         )
     return table
 
@@ -83,11 +89,16 @@ def callers_table(callers: Iterable[Caller], *, width: int) -> Table:
 def quarantine_table(found: Iterable[Quarantined], *, width: int) -> Table:
     """What lies in quarantine, and why."""
     table = Table(
-        _when("Since (UTC)", width), "Times", "From", "KiB", "Reason", _uid("File in spool/quarantine", width)
+        time_column("Since (UTC)", width),
+        "Times",
+        "From",
+        "KiB",
+        "Reason",
+        uid_column("File in spool/quarantine", width),
     )
     for kept in found:
         table.add_row(
-            _time(kept.received_at),
+            time_text(kept.received_at),
             str(kept.times),
             Text(kept.calling_ae_title or ""),
             str(-(-kept.size_bytes // 1024)),
@@ -106,8 +117,8 @@ def study_view(detail: StudyDetail, catalogue: Catalogue | None, *, width: int) 
     study = detail.study
     head = Text.assemble(("Study ", "bold"), study.study_instance_uid, f"  revision {study.revision}  ")
     head.append_text(_state(study.state))
-    if study.reason:
-        head.append(f"  {study.reason}")
+    if detail.reason:
+        head.append(f"  {detail.reason}")
     parts: list[RenderableType] = [head]
     if detail.run is not None:
         parts += [results_table(detail.run, catalogue), _provenance(detail.run)]
@@ -121,7 +132,7 @@ def study_view(detail: StudyDetail, catalogue: Catalogue | None, *, width: int) 
 def results_table(run: Run, catalogue: Catalogue | None) -> Table:
     """A run's answers, then what has none; each row says what kind of model made it, and the title what that means."""
     limits = None if run.model.label is ModelLabel.CLINICAL else LIMITS_OF_USE[run.model.label]
-    columns = ("Task", _whole("Answer"), _whole("Model"), "Value", "Unit", "Note")
+    columns = ("Task", whole_column("Answer"), whole_column("Model"), "Value", "Unit", "Note")
     table = Table(*columns, title=limits, title_style="bold red", title_justify="left", caption_justify="left")
     # Said once, below, of the many that share it.
     uncalibrated = Counter(r.reason for r in run.results if r.verdict is Verdict.UNCALIBRATED)
@@ -183,7 +194,7 @@ def _provenance(run: Run) -> Text:
 
 
 def _clips_table(detail: StudyDetail, catalogue: Catalogue | None, width: int) -> Table:
-    table = Table(_uid("Instance", width), "Frames", "View", "Clip", title="Instances", title_justify="left")
+    table = Table(uid_column("Instance", width), "Frames", "View", "Clip", title="Instances", title_justify="left")
     clips = {clip.sop_instance_uid: clip for clip in detail.clips}
     for instance in detail.instances:
         clip = clips.get(instance.sop_instance_uid)
@@ -209,24 +220,34 @@ def _view(clip: Clip, catalogue: Catalogue | None) -> str:
 
 
 def _deliveries_table(detail: StudyDetail) -> Table:
+    columns = ("ID", "Destination", whole_column("State"), "Attempts", "Last answer")
+    table = Table(*columns, title_justify="left")
     report = detail.report
-    table = Table("Destination", _whole("State"), "Attempts", "Last answer", title_justify="left")
     if report is not None:
         table.title = f"Report {report.sop_instance_uid}"
         for delivery in report.deliveries:
             said = delivery.last_answer or ""
-            if delivery.state == DeliveryState.SENT:
-                said += f"; storage commitment asked for at {delivery.commitment_asked_at:%Y-%m-%d %H:%M:%S} UTC"
-            table.add_row(delivery.destination, _state(delivery.state), str(delivery.attempts), Text(said))
+            if delivery.state == DeliveryState.SENT and delivery.commitment_asked_at is not None:
+                said += f"; storage commitment asked for at {time_text(delivery.commitment_asked_at)} UTC"
+            counts = (str(delivery.attempts), Text(said))
+            table.add_row(str(delivery.id), delivery.destination, _state(delivery.state), *counts)
     return table
 
 
 def _journal_table(detail: StudyDetail, width: int) -> Table:
-    columns = (_when("At (UTC)", width), "Rev.", _whole("Step"), _whole("State"), "Attempt", "ms", "Reason")
+    columns = (
+        time_column("At (UTC)", width),
+        "Rev.",
+        whole_column("Step"),
+        whole_column("State"),
+        "Attempt",
+        "ms",
+        "Reason",
+    )
     table = Table(*columns, title="Journal", title_justify="left")
     for entry in detail.journal:
         table.add_row(
-            _time(entry.at),
+            time_text(entry.at),
             str(entry.revision),
             entry.step or "",
             _state(entry.state_after),
@@ -237,19 +258,23 @@ def _journal_table(detail: StudyDetail, width: int) -> Table:
     return table
 
 
-def _uid(heading: str, width: int) -> Column:
+def uid_column(heading: str, width: int) -> Column:
+    """A column of UIDs, for a terminal of so many columns."""
     return Column(heading, no_wrap=width >= WIDE, overflow="fold", max_width=None if width >= WIDE else FOLDED_UID)
 
 
-def _when(heading: str, width: int) -> Column:
+def time_column(heading: str, width: int) -> Column:
+    """A column of times."""
     return Column(heading, no_wrap=width >= WIDE, max_width=None if width >= WIDE else FOLDED_TIME)
 
 
-def _whole(heading: str) -> Column:
+def whole_column(heading: str) -> Column:
+    """A column whose words stay whole."""
     return Column(heading, no_wrap=True)
 
 
-def _time(at: datetime) -> str:
+def time_text(at: datetime) -> str:
+    """A time, in UTC, to the second."""
     return f"{at:%Y-%m-%d %H:%M:%S}"
 
 

@@ -15,6 +15,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.filereader import dcmread, read_file_meta_info, read_partial
 from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pynetdicom.dsutils import split_dataset
 
 from config.errors import UnreadableInstanceError
 from db.received import Identity
@@ -72,12 +73,24 @@ def read_file_meta(path: Path) -> FileMetaDataset:
     UnreadableInstanceError
         It is not a DICOM file, or does not say its SOP class, instance and transfer syntax.
     """
+    return split_file(path)[0]
+
+
+def split_file(path: Path) -> tuple[FileMetaDataset, int]:
+    """The same, and where the data set begins: also of a file that does not say it, as `data_set_position` needs.
+
+    Raises
+    ------
+    UnreadableInstanceError
+        As above.
+    """
     with _damage_named(path):
-        meta = read_file_meta_info(path)
+        read, position = split_dataset(path)
+        meta = FileMetaDataset(read)
         missing = [keyword for keyword in _META_NEEDED if not meta.get(keyword)]
         if missing:
             raise UnreadableInstanceError(f"{path.name}: its file meta information lacks {missing[0]}")
-        return meta
+        return meta, position
 
 
 @contextmanager

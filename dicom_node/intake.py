@@ -50,7 +50,7 @@ class Intake:
         self._spool = spool
         self._database = database
         self._broker = broker
-        self._committing = Committing(settings, spool, database, broker)
+        self._committing = Committing(settings, spool, database)
         self._reporting = ReportingBack(settings, spool)
         self._duties = Duties()
         self._caught_up = False

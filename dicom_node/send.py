@@ -1,20 +1,23 @@
 """The storage SCU: DICOM files to a storage SCP, with what it answered for each."""
 
-import shutil
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import SEEK_END, BytesIO
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
-from pydicom.uid import UID
+from pydicom.dataset import Dataset
+from pydicom.filereader import dcmread
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.association import Association
+from pynetdicom.dsutils import encode
 from pynetdicom.presentation import PresentationContext, build_context
 
 from config.errors import DeliveryError, UnreadableInstanceError
 from dicom_node.audit.events import SentInstances, Transfer
-from dicom_node.calling import Peer, association_with
-from dicom_node.header import read_attributes, read_file_meta
+from dicom_node.calling import ANSWER_TIMEOUT_S, Peer, association_with
+from dicom_node.header import read_attributes, split_file
+from dicom_node.store_channel import StoreChannel, store_channel
 
 DUPLICATE = 0x0111
 MEANINGS = (
@@ -28,6 +31,11 @@ MEANINGS = (
     (0xFFFF, 0x0124, "not authorized"),
 )
 """PS3.4 table B.2-1 and PS3.7 annex C, in words of our own."""
+OTHER_ENCODING = {
+    ExplicitVRLittleEndian: ImplicitVRLittleEndian,
+    ImplicitVRLittleEndian: ExplicitVRLittleEndian,
+}
+"""What an uncompressed object may go as instead, without a change of any element."""
 MAXIMUM_CONTEXTS = 128
 """PS3.8 section 9.3.2.2: presentation context ids are the odd numbers of one byte."""
 
@@ -55,6 +63,16 @@ class Answer:
         """Whether the peer has an object of this UID (PS3.7 C.5.7)."""
         return self.status == DUPLICATE
 
+    @property
+    def is_out_of_resources(self) -> bool:
+        """Whether the peer has no room for anything now (PS3.4 table B.2-1: A7xx)."""
+        return self.status is not None and self.status & 0xFF00 == 0xA700
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the peer gave none: it broke off the association, or said nothing in time."""
+        return self.status is None and not self.obstacle
+
     def __str__(self) -> str:
         if self.status is None:
             return self.obstacle or "no answer"
@@ -68,12 +86,14 @@ class _Object:
     sop_class_uid: UID
     sop_instance_uid: str
     transfer_syntax_uid: UID
+    data_set_at: int
 
 
 def send_files(paths: Sequence[Path], peer: Peer) -> Generator[Answer, None, None]:
-    """Send DICOM files in one association, in their own transfer syntaxes; an answer for each as it comes.
+    """Send DICOM files in one association, an answer for each as it comes.
 
-    Closing the generator releases the association.
+    Each goes in its own transfer syntax; one that is not compressed in the other VR encoding of Little Endian, with the
+    same elements, where the peer takes that alone. Closing the generator releases the association.
 
     Raises
     ------
@@ -86,11 +106,16 @@ def send_files(paths: Sequence[Path], peer: Peer) -> Generator[Answer, None, Non
     sent = SentInstances(peer.remote)
     try:
         with association_with(peer, _contexts(objects)) as association:
-            for item in objects:
-                answer = _send(association, item, peer)
-                if peer.audit is not None:
-                    sent.add(_transfer(item, answer))
-                yield answer
+            accepted = {
+                (str(context.abstract_syntax), str(context.transfer_syntax[0])): context.context_id or 0
+                for context in association.accepted_contexts
+            }
+            with _channel(association, peer) as channel:
+                for item in objects:
+                    answer = _send(channel, accepted, item, peer)
+                    if peer.audit is not None:
+                        sent.add(_transfer(item, answer))
+                    yield answer
     finally:
         peer.tell(sent.messages())
 
@@ -107,7 +132,7 @@ def _transfer(item: _Object, answer: Answer) -> Transfer:
 
 def _object(path: Path) -> _Object:
     try:
-        meta = read_file_meta(path)
+        meta, position = split_file(path)
     except OSError as error:
         raise UnreadableInstanceError(f"{path.name}: {error.strerror}") from error
     return _Object(
@@ -115,45 +140,59 @@ def _object(path: Path) -> _Object:
         sop_class_uid=meta.MediaStorageSOPClassUID,
         sop_instance_uid=str(meta.MediaStorageSOPInstanceUID),
         transfer_syntax_uid=meta.TransferSyntaxUID,
+        data_set_at=position,
     )
 
 
 def _contexts(objects: Iterable[_Object]) -> list[PresentationContext]:
+    """A context for each pair: the acceptor chooses one transfer syntax of each context, and ours is to win."""
     pairs = dict.fromkeys((item.sop_class_uid, item.transfer_syntax_uid) for item in objects)
-    return [build_context(sop_class, syntax) for sop_class, syntax in pairs][:MAXIMUM_CONTEXTS]
-
-
-def _send(association: Association, item: _Object, peer: Peer) -> Answer:
-    if not association.is_established:
-        raise DeliveryError(f"{peer}: broke off the association")
-    try:
-        with _of_even_length(item.path) as path:
-            response = association.send_c_store(path)
-    except ValueError:
-        obstacle = f"accepts no {item.sop_class_uid.name} in {item.transfer_syntax_uid.name}"
-        return Answer(path=item.path, sop_instance_uid=item.sop_instance_uid, status=None, obstacle=obstacle)
-    except RuntimeError as error:  # the association ended between our look and the request
-        raise DeliveryError(f"{peer}: broke off the association") from error
-    return Answer(
-        path=item.path,
-        sop_instance_uid=item.sop_instance_uid,
-        status=response.get("Status"),
-        comment=str(response.get("ErrorComment", "")),
-    )
+    others = [(sop_class, OTHER_ENCODING[syntax]) for sop_class, syntax in pairs if syntax in OTHER_ENCODING]
+    wanted = dict.fromkeys([*pairs, *others])
+    return [build_context(sop_class, syntax) for sop_class, syntax in wanted][:MAXIMUM_CONTEXTS]
 
 
 @contextmanager
-def _of_even_length(path: Path) -> Iterator[Path]:
-    """The file, or a copy with a null byte more: peers abort an association in which an odd number of bytes comes.
+def _channel(association: Association, peer: Peer) -> Iterator[StoreChannel]:
+    try:
+        with store_channel(association, answer_timeout_s=ANSWER_TIMEOUT_S) as channel:
+            yield channel
+    except ConnectionResetError as error:
+        raise _broken_off(peer) from error
 
-    Deflated data sets come so: PS3.5 section A.5 has the stream padded, and DCMTK, for one, does not in files.
-    """
-    if path.stat().st_size % 2 == 0:
-        yield path
-        return
-    with NamedTemporaryFile() as copy:
-        with path.open("rb") as file:
-            shutil.copyfileobj(file, copy)
-        copy.write(b"\0")
-        copy.flush()
-        yield Path(copy.name)
+
+def _broken_off(peer: Peer) -> DeliveryError:
+    return DeliveryError(f"{peer}: broke off the association")
+
+
+def _send(channel: StoreChannel, accepted: Mapping[tuple[str, str], int], item: _Object, peer: Peer) -> Answer:
+    if not channel.is_usable:
+        raise _broken_off(peer)
+    own, other = item.transfer_syntax_uid, OTHER_ENCODING.get(item.transfer_syntax_uid)
+    obstacle, response = "", None
+    if (context_id := accepted.get((item.sop_class_uid, own))) is not None:
+        with item.path.open("rb") as file:
+            length = file.seek(0, SEEK_END) - item.data_set_at
+            file.seek(item.data_set_at)
+            response = channel.store(context_id, item.sop_class_uid, item.sop_instance_uid, file, length)
+    elif other is not None and (context_id := accepted.get((item.sop_class_uid, other))) is not None:
+        content = _encoded(item, other)
+        response = channel.store(context_id, item.sop_class_uid, item.sop_instance_uid, BytesIO(content), len(content))
+    else:
+        obstacle = f"accepts no {item.sop_class_uid.name} in {own.name}"
+    return Answer(
+        path=item.path,
+        sop_instance_uid=item.sop_instance_uid,
+        status=response.status if response else None,
+        obstacle=obstacle,
+        comment=response.comment if response else "",
+    )
+
+
+def _encoded(item: _Object, transfer_syntax_uid: UID) -> bytes:
+    """The data set of a file in another of the uncompressed transfer syntaxes: the same elements (PS3.5 annex A)."""
+    dataset = Dataset(dcmread(item.path))
+    content = encode(dataset, transfer_syntax_uid.is_implicit_VR, is_little_endian=True)
+    if content is None:
+        raise UnreadableInstanceError(f"{item.path.name}: cannot be encoded in {transfer_syntax_uid.name}")
+    return content

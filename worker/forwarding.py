@@ -1,7 +1,5 @@
 """Received instances to the peers that the rules name: byte for byte, many in one association."""
 
-import os
-import socket
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,22 +9,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from config.errors import EchoWorkerError, LeaseLostError, NoPresentationContextError, UnreadableInstanceError
 from config.logs import Event, emit, place_of
 from config.peers import PeerSettings, Role
+from config.steps import Purpose
 from db.announcing import announce_due_forwards
-from db.forwards import (
-    DueForward,
-    PeerClaim,
-    cancel_forwards,
-    claim_peer,
-    due_forwards,
-    record_forward,
-    release_peer,
-    renew_peer,
-)
+from db.forwards import DueForward, cancel_forwards, due_forwards, record_forward
+from db.queues import QueueClaim, Trouble
 from dicom_node.calling import called_peer
 from dicom_node.header import read_file_meta
 from dicom_node.send import send_files
 from worker.context import WorkerContext
-from worker.keeping import lease_kept
+from worker.peer_queues import work_on_queue
 
 BATCH = 100
 """Instances an association: no more than it can have presentation contexts; then the next peer gets its turn."""
@@ -47,26 +38,11 @@ def _forward_if_due(context: WorkerContext, name: str) -> None:
     if peer is None:
         _cancel(context, name, "no longer a peer with the role forward")
         return
-    pipeline = context.settings.pipeline
-    owner = f"{socket.gethostname()}:{os.getpid()}"
-    with context.database.write() as session:
-        held = claim_peer(session, name, owner=owner, now=datetime.now(UTC), lease_s=pipeline.lease_s)
-    if held is None:
-        return
-    try:
-        with lease_kept(context, lambda session, now: renew_peer(session, held, now=now, lease_s=pipeline.lease_s)):
-            out_of_reach = _send_due(context, held, peer)
-        with context.database.write() as session:
-            release_peer(session, held, out_of_reach=out_of_reach, now=datetime.now(UTC), pipeline=pipeline)
-    except LeaseLostError:
-        emit(Event.LEASE_LOST, destination=name)
-        return
-    if out_of_reach:
-        emit(Event.PEER_OUT_OF_REACH, destination=name, reason=out_of_reach)
+    work_on_queue(context, name, Purpose.FORWARD, lambda held: _send_due(context, held, peer))
 
 
-def _send_due(context: WorkerContext, held: PeerClaim, peer: PeerSettings) -> str | None:
-    """One association with the next instances that are due; why it could not be or ended too early, or None."""
+def _send_due(context: WorkerContext, held: QueueClaim, peer: PeerSettings) -> Trouble | None:
+    """One association with the next instances that are due."""
     with context.database.read() as session:
         due = due_forwards(session, peer.name, now=datetime.now(UTC), limit=BATCH)
     ready = [(item, path) for item in due if (path := _file_of(context, held, peer, item))]
@@ -86,15 +62,15 @@ def _send_due(context: WorkerContext, held: PeerClaim, peer: PeerSettings) -> st
         for item, _ in ready:
             _record(context, held, item, str(error), accepted=False)
     except EchoWorkerError as error:
-        return str(error)
+        return Trouble(reason=str(error))
     except Exception as error:  # noqa: BLE001  its text may hold PHI; the instance that it came with waits longest
         item, _ = ready[min(answered, len(ready) - 1)]
         _record(context, held, item, place_of(error), accepted=False)
-        return place_of(error)
+        return Trouble(reason=place_of(error))
     return None
 
 
-def _file_of(context: WorkerContext, held: PeerClaim, peer: PeerSettings, item: DueForward) -> Path | None:
+def _file_of(context: WorkerContext, held: QueueClaim, peer: PeerSettings, item: DueForward) -> Path | None:
     """The file to send; None when it is not to be sent, which is written down."""
     if item.calling_ae_title == peer.ae_title:
         _cancel(context, peer.name, "it came from there", item)
@@ -113,7 +89,7 @@ def _file_of(context: WorkerContext, held: PeerClaim, peer: PeerSettings, item: 
     return None
 
 
-def _record(context: WorkerContext, held: PeerClaim, item: DueForward, answer: str, *, accepted: bool) -> None:
+def _record(context: WorkerContext, held: QueueClaim, item: DueForward, answer: str, *, accepted: bool) -> None:
     with context.database.write() as session:
         record_forward(
             session,

@@ -17,7 +17,9 @@ def tell_result(context: WorkerContext, receiver: MessageSettings, run: Run, rep
     ReportError
         There is no such message: the run's catalogue is lost or does not fit, or the report names no patient.
     DeliveryError
-        The receiver did not take it.
+        The receiver is out of reach or in trouble.
+    RefusedError
+        It did not take it.
     ConfigurationError
         A certificate, key or token cannot be used.
     """

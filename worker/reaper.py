@@ -3,7 +3,7 @@
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.logs import Event, emit, place_of
-from db.announcing import announce_due_forwards, announce_due_steps
+from db.announcing import announce_due_deliveries, announce_due_forwards, announce_due_steps
 from worker.context import WorkerContext
 
 
@@ -11,6 +11,7 @@ def announce_overdue_steps(context: WorkerContext) -> None:
     """Announce what lost messages, leases that ran out, and retries whose time has come left behind."""
     try:
         count = announce_due_steps(context.database, context.broker, context.settings)
+        count += announce_due_deliveries(context.database, context.broker, context.settings)
         count += announce_due_forwards(context.database, context.broker, context.settings)
     except SQLAlchemyError as error:
         emit(Event.REGISTRY_AWAY, error=place_of(error))

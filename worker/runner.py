@@ -22,8 +22,8 @@ from config.errors import (
 )
 from config.logs import Event, emit, place_of
 from config.steps import Step
-from db.announcing import announce_due_steps
-from db.leases import Claim, Fault, claim, completing, fail_attempt, hold, put_off, renew
+from db.announcing import announce_due_deliveries, announce_due_steps
+from db.leases import Claim, Fault, claim, completing, fail_attempt, renew
 from db.taking_along import claim_next
 from worker.context import WorkerContext
 from worker.keeping import lease_kept
@@ -47,6 +47,8 @@ def run_step_together(context: WorkerContext, step: Step, study_id: int, work: T
     try:
         for claimed in _run_if_due(context, step, study_id, work):
             announce_due_steps(context.database, context.broker, context.settings, study_id=claimed)
+        if step is Step.REPORT:
+            announce_due_deliveries(context.database, context.broker, context.settings)
     except SQLAlchemyError as error:
         # What was not written down did not happen: the lease runs out, and the reaper has the step run again.
         emit(Event.REGISTRY_AWAY, step=step, study_id=study_id, error=place_of(error))
@@ -130,18 +132,12 @@ def _claim_next(context: WorkerContext, step: Step, but_for: list[int]) -> Claim
 
 def _complete(context: WorkerContext, held: Claim, outcome: Outcome) -> None:
     now = datetime.now(UTC)
-    with context.database.write() as session:
-        hold(session, held)
-        wait = outcome.waits(session)
-        if wait is not None:
-            put_off(session, held, wait, now=now)
-        else:
-            reasons = {"skip_reason": outcome.skip_reason, "stay_reason": outcome.stay_reason}
-            with completing(session, held, now=now, back=outcome.back, **reasons) as study:
-                outcome.record(session, study)
-    if wait is not None:
-        emit(Event.STEP_WAITS, **_facts(held), reason=wait.reason, duration_ms=_since(held, now))
-        return
+    reasons = {"skip_reason": outcome.skip_reason, "stay_reason": outcome.stay_reason}
+    with (
+        context.database.write() as session,
+        completing(session, held, now=now, back=outcome.back, **reasons) as study,
+    ):
+        outcome.record(session, study)
     outcome.afterwards()
     emit(Event.STEP_FINISHED, **_facts(held), state=study.state, duration_ms=_since(held, now))
 

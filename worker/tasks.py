@@ -1,4 +1,4 @@
-"""The Celery tasks: each names its step and the function that does it."""
+"""The Celery tasks: each names its step, or what peers are sent, and the function that does it."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -6,7 +6,7 @@ from pkgutil import resolve_name
 
 from celery import Celery
 
-from config.steps import FORWARD_TASK, REAP_TASK, SWEEP_TASK, Step, task_name
+from config.steps import PEER_TASKS, REAP_TASK, SWEEP_TASK, Purpose, Step, task_name
 from worker.context import WorkerContext
 from worker.reaper import announce_overdue_steps
 from worker.runner import run_step, run_step_together
@@ -16,9 +16,15 @@ STEPS: dict[Step, str] = {
     Step.PREPARE: "worker.steps.prepare:prepare_study",
     Step.SCORE: "worker.steps.score:score_prepared_studies",
     Step.REPORT: "worker.steps.report:report_study",
-    Step.DELIVER: "worker.steps.deliver:deliver_report",
 }
-"""Named, and imported when a step first runs: a process that only delivers never loads torch."""
+"""Those under a lease on their study. Named, and imported when a step first runs: a process that only delivers never
+loads torch."""
+
+PEER_WORK: dict[Purpose, str] = {
+    Purpose.FORWARD: "worker.forwarding:forward_to",
+    Purpose.DELIVER: "worker.delivering:deliver_to",
+}
+"""What is done for a peer; only a process that does it needs the DICOM network."""
 
 
 TOGETHER = {Step.SCORE}
@@ -35,15 +41,12 @@ def run_due_step(context: WorkerContext, step: Step, study_id: int) -> None:
 
 
 def register_tasks(app: Celery, context: WorkerContext) -> None:
-    """Give a Celery app one task for each step, the one that forwards, the reaper and the sweeper."""
+    """Give a Celery app one task for each step, those that send to a peer, the reaper and the sweeper."""
     for step in STEPS:
         app.task(name=task_name(step))(_step_task(context, step))
 
-    @app.task(name=FORWARD_TASK)  # type: ignore[untyped-decorator]
-    def forward(peer: str) -> None:
-        from worker.forwarding import forward_to  # noqa: PLC0415  only its own process needs the DICOM network
-
-        forward_to(context, peer)
+    for purpose, task in PEER_TASKS.items():
+        app.task(name=task)(_peer_task(context, purpose))
 
     @app.task(name=REAP_TASK)  # type: ignore[untyped-decorator]
     def reap() -> None:
@@ -57,5 +60,12 @@ def register_tasks(app: Celery, context: WorkerContext) -> None:
 def _step_task(context: WorkerContext, step: Step) -> Callable[[int], None]:
     def run(study_id: int) -> None:
         run_due_step(context, step, study_id)
+
+    return run
+
+
+def _peer_task(context: WorkerContext, purpose: Purpose) -> Callable[[str], None]:
+    def run(peer: str) -> None:
+        resolve_name(PEER_WORK[purpose])(context, peer)
 
     return run

@@ -3,12 +3,9 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from celery import Celery
-
 from config.logs import Event, emit
 from config.peers import Role
 from config.settings import Settings
-from db.announcing import announce_due_steps
 from db.commitments import Applied, KnownInstance, apply_report, known_instances
 from db.session import Database
 from dicom_node.commitment.files import CommitmentFiles, CommitmentRequest
@@ -21,11 +18,10 @@ from dicom_node.statuses import CommitmentStatus
 class Committing:
     """Between the files of `commitments/` and the registry."""
 
-    def __init__(self, settings: Settings, spool: Spool, database: Database, broker: Celery) -> None:
+    def __init__(self, settings: Settings, spool: Spool, database: Database) -> None:
         self._settings = settings
         self._spool = spool
         self._database = database
-        self._broker = broker
         self._files = CommitmentFiles(spool)
 
     def requests(self) -> list[tuple[str, CommitmentRequest]]:
@@ -44,7 +40,7 @@ class Committing:
                 self._files.set_request_aside(name, error)
 
     def apply_reports(self) -> None:
-        """Let the registry know what destinations have committed to, and announce the studies that go on."""
+        """Let the registry know what destinations have committed to; the studies that this is about go on with it."""
         for file, report, ae_title in self._files.reports():
             try:
                 applied = self._apply(report, ae_title)
@@ -55,10 +51,8 @@ class Committing:
                 continue
             file.unlink(missing_ok=True)
             self._say(applied, report)
-            if applied is not None:
-                announce_due_steps(self._database, self._broker, self._settings, study_id=applied.study_id)
 
-    def _apply(self, report: CommitmentReport, ae_title: str) -> Applied | None:
+    def _apply(self, report: CommitmentReport, ae_title: str) -> list[Applied]:
         destinations = [
             peer.name for peer in self._settings.peers_in(Role.DESTINATION) if peer.ae_title == ae_title.strip()
         ]
@@ -114,18 +108,18 @@ class Committing:
             return CommitmentStatus.PROCESSING_FAILURE
         return None if size == instance.size_bytes else CommitmentStatus.PROCESSING_FAILURE
 
-    def _say(self, applied: Applied | None, report: CommitmentReport) -> None:
-        if applied is None:
+    def _say(self, applied: Sequence[Applied], report: CommitmentReport) -> None:
+        if not applied:
             emit(Event.COMMITMENT_UNKNOWN, transaction_uid=report.transaction_uid)
-            return
-        emit(
-            Event.COMMITMENT_RECEIVED,
-            transaction_uid=report.transaction_uid,
-            study_instance_uid=applied.study_instance_uid,
-            destination=applied.destination,
-            state=applied.state,
-            status=applied.answer,
-        )
+        for each in applied:
+            emit(
+                Event.COMMITMENT_RECEIVED,
+                transaction_uid=report.transaction_uid,
+                study_instance_uid=each.study_instance_uid,
+                destination=each.destination,
+                state=each.state,
+                status=each.answer,
+            )
 
 
 _REASONS: dict[int, str] = {

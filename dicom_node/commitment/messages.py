@@ -14,7 +14,7 @@ from pynetdicom import evt
 from pynetdicom.events import Event as NetworkEvent
 from pynetdicom.presentation import build_context
 
-from config.errors import CommitmentError, DeliveryError, EchoWorkerError
+from config.errors import CommitmentError, DeliveryError, EchoWorkerError, RefusedError
 from config.logs import Event, emit, place_of
 from dicom_node.calling import Peer, association_with
 from dicom_node.contexts import STORAGE_COMMITMENT
@@ -152,7 +152,9 @@ def ask_commitment(
     Raises
     ------
     DeliveryError
-        The peer is out of reach, supports no storage commitment, or does not take the request.
+        The peer is out of reach, or does not answer.
+    RefusedError
+        It supports no storage commitment, or does not take the request.
     """
     answering: Queue[threading.Thread] = Queue()
 
@@ -174,7 +176,7 @@ def ask_commitment(
         if "Status" not in response:
             raise DeliveryError(f"{peer}: no answer to the request for storage commitment")
         if response.Status != CommitmentStatus.SUCCESS:
-            raise DeliveryError(f"{peer}: answers 0x{response.Status:04X} to the request for storage commitment")
+            raise RefusedError(f"{peer}: answers 0x{response.Status:04X} to the request for storage commitment")
         with suppress(Empty):  # it reports later: it calls our node
             answering.get(timeout=wait_s).join(wait_s)  # our answer is on its way before we release
 

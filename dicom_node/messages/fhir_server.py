@@ -7,12 +7,14 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from config.errors import DeliveryError
+from config.errors import DeliveryError, RefusedError
 
 MEDIA_TYPE = "application/fhir+json"
 CONNECT_TIMEOUT_S = 10.0
 ANSWER_TIMEOUT_S = 60.0
 LONGEST_ANSWER = 1 << 24
+NOT_NOW = (408, 429)
+"""Request Timeout, Too Many Requests (RFC 9110, RFC 6585): they say nothing of what was sent."""
 _BAD = {"error", "fatal"}
 
 
@@ -32,8 +34,9 @@ def post_bundle(
     Raises
     ------
     DeliveryError
-        The server is out of reach, gives no answer in time, or none that is a success. Its own words, which may name
-        the patient, are not in the message.
+        The server is out of reach, in trouble (HTTP 5xx), busy, or gives no answer in time.
+    RefusedError
+        Its answer is no success. Its own words, which may name the patient, are in neither message.
     """
     place = _place(url)
     headers = {"Content-Type": f"{MEDIA_TYPE}; charset=utf-8", "Accept": MEDIA_TYPE}
@@ -50,10 +53,12 @@ def post_bundle(
             raise DeliveryError(f"{place}: no answer in time") from error
         except httpx2.HTTPError as error:
             raise DeliveryError(f"{place}: {_why(error)}") from error
-    if not 200 <= status < 300:
+    if status in NOT_NOW or status >= 500:
         raise DeliveryError(f"{place}: answered HTTP {status}; its own log says why")
+    if not 200 <= status < 300:
+        raise RefusedError(f"{place}: answered HTTP {status}; its own log says why")
     if content.strip() and not _tells_of_success(content):
-        raise DeliveryError(f"{place}: answered HTTP {status} with what is no FHIR resource, or tells of a failure")
+        raise RefusedError(f"{place}: answered HTTP {status} with what is no FHIR resource, or tells of a failure")
     return f"HTTP {status}"
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from config.errors import DeliveryError
+from config.errors import DeliveryError, RefusedError
 from config.whole_files import write_durably
 
 
@@ -12,7 +12,9 @@ def put_into_folder(content: bytes, folder: Path, name: str) -> str:
     Raises
     ------
     DeliveryError
-        The folder is not there or cannot be written, or has a file of that name with other content, which stays.
+        The folder is not there or cannot be written.
+    RefusedError
+        It has a file of that name with other content, which stays.
     """
     # Never made here: below a share that is not mounted, nobody would ever take the file.
     if not folder.is_dir():
@@ -22,7 +24,7 @@ def put_into_folder(content: bytes, folder: Path, name: str) -> str:
         if path.exists():
             if path.read_bytes() == content:
                 return "already there"
-            raise DeliveryError(f"{path} is there with other content: move it away, and requeue the study")
+            raise RefusedError(f"{path} is there with other content: move it away, and requeue the study")
         write_durably(path, content)
     except OSError as error:
         raise DeliveryError(f"folder {folder} cannot be written ({error.strerror})") from error

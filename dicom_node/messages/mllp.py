@@ -9,7 +9,7 @@ import ssl
 import time
 from dataclasses import dataclass
 
-from config.errors import DeliveryError
+from config.errors import DeliveryError, RefusedError
 
 START, END = b"\x0b", b"\x1c\r"
 CONNECT_TIMEOUT_S = 10.0
@@ -48,7 +48,9 @@ def send_mllp(
     Raises
     ------
     DeliveryError
-        The receiver is out of reach, gives no answer in time, or none that accepts this message.
+        The receiver is out of reach, or gives no whole answer in time.
+    RefusedError
+        Its answer does not accept this message.
     """
     receiver = f"{host}:{port}"
     try:
@@ -81,13 +83,13 @@ def acknowledgement(frame: bytes) -> Acknowledgement | None:
 
 def _accepted(answer: Acknowledgement | None, control_id: str, receiver: str) -> str:
     if answer is None:
-        raise DeliveryError(f"{receiver}: answered with what is no HL7 acknowledgement")
+        raise RefusedError(f"{receiver}: answered with what is no HL7 acknowledgement")
     if answer.code in _REFUSED:
-        raise DeliveryError(f"{receiver}: answered {answer.code}, {_REFUSED[answer.code]}; its own log says why")
+        raise RefusedError(f"{receiver}: answered {answer.code}, {_REFUSED[answer.code]}; its own log says why")
     if answer.code not in _ACCEPTED:
-        raise DeliveryError(f"{receiver}: answered with an acknowledgement code that HL7 does not know")
+        raise RefusedError(f"{receiver}: answered with an acknowledgement code that HL7 does not know")
     if answer.control_id != control_id:
-        raise DeliveryError(f"{receiver}: acknowledged another message than {control_id}")
+        raise RefusedError(f"{receiver}: acknowledged another message than {control_id}")
     return answer.code
 
 

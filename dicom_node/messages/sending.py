@@ -31,7 +31,9 @@ def send_result(receiver: MessageSettings, tls: TLSSettings, run: Run, catalogue
     ReportError
         There is no such message: the run does not fit the catalogue, or the report names no patient.
     DeliveryError
-        The receiver did not take it, or nobody knows whether it did: send it again.
+        The receiver is out of reach or in trouble, or nobody knows whether it took it: send it again.
+    RefusedError
+        It does not take it.
     ConfigurationError
         A certificate, key or token cannot be used.
     """

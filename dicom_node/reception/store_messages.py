@@ -1,22 +1,25 @@
-"""The C-STORE messages themselves (PS3.7 section 9.3.1), as bytes: the request's command set read, the answer made.
+"""The C-STORE messages themselves (PS3.7 section 9.3.1), as bytes, of both sides: requests and answers made and read.
 
 Command sets are always Implicit VR Little Endian (PS3.7 section 6.3.1); P-DATA-TF is big endian (PS3.8 section 9.3.5).
 """
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from dicom_node.reception.p_data import COMMAND, LAST, P_DATA_TF
 
 C_STORE_RQ, C_STORE_RSP = 0x0001, 0x8001
-NO_DATA_SET = 0x0101
+DATA_SET_FOLLOWS, NO_DATA_SET = 0x0001, 0x0101
+MEDIUM_PRIORITY = 0x0000
 LONGEST_COMMENT = 64
 """Error Comment (0000,0902) is LO."""
 
 _GROUP_LENGTH = 0x0000
 _AFFECTED_SOP_CLASS_UID = 0x0002
 _COMMAND_FIELD = 0x0100
+_PRIORITY = 0x0700
 _MESSAGE_ID = 0x0110
 _MESSAGE_ID_RESPONDED_TO = 0x0120
 _DATA_SET_TYPE = 0x0800
@@ -54,6 +57,20 @@ def read_store_request(context_id: int, command_set: bytes) -> StoreRequest | No
     )
 
 
+def store_request(request: StoreRequest) -> bytes:
+    """The encoded command set of a C-STORE-RQ."""
+    return _command_set(
+        [
+            (_AFFECTED_SOP_CLASS_UID, _padded(request.sop_class_uid, b"\0")),
+            (_COMMAND_FIELD, struct.pack("<H", C_STORE_RQ)),
+            (_MESSAGE_ID, struct.pack("<H", request.message_id)),
+            (_PRIORITY, struct.pack("<H", MEDIUM_PRIORITY)),
+            (_DATA_SET_TYPE, struct.pack("<H", DATA_SET_FOLLOWS if request.has_data_set else NO_DATA_SET)),
+            (_AFFECTED_SOP_INSTANCE_UID, _padded(request.sop_instance_uid, b"\0")),
+        ]
+    )
+
+
 def store_response(request: StoreRequest, status: int, comment: str = "") -> bytes:
     """A whole P-DATA-TF PDU with the C-STORE-RSP to a request; `comment` is cut to 64 characters."""
     elements = [
@@ -66,10 +83,35 @@ def store_response(request: StoreRequest, status: int, comment: str = "") -> byt
     if comment:
         elements.append((_ERROR_COMMENT, _padded(comment[:LONGEST_COMMENT], b" ")))
     elements.append((_AFFECTED_SOP_INSTANCE_UID, _padded(request.sop_instance_uid, b"\0")))
-    body = b"".join(struct.pack("<HHL", 0, element, len(value)) + value for element, value in elements)
-    command_set = struct.pack("<HHLL", 0, _GROUP_LENGTH, 4, len(body)) + body
+    command_set = _command_set(elements)
     item = struct.pack(">LBB", len(command_set) + 2, request.context_id, COMMAND | LAST) + command_set
     return struct.pack(">BBL", P_DATA_TF, 0, len(item)) + item
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreResponse:
+    """What a C-STORE-RSP says."""
+
+    status: int
+    comment: str
+    """Error Comment: the peer's own words, which may name the patient."""
+
+
+def read_store_response(command_set: bytes, message_id: int) -> StoreResponse | None:
+    """The answer to the request of this message ID in an encoded command set; None when it is something else."""
+    elements = _elements(command_set)
+    if elements is None or _unsigned(elements, _COMMAND_FIELD) != C_STORE_RSP:
+        return None
+    status = _unsigned(elements, _STATUS)
+    if status is None or _unsigned(elements, _MESSAGE_ID_RESPONDED_TO) != message_id:
+        return None
+    comment = elements.get(_ERROR_COMMENT, b"").decode("ascii", errors="replace").strip(" \0")
+    return StoreResponse(status=status, comment=comment)
+
+
+def _command_set(elements: Sequence[tuple[int, bytes]]) -> bytes:
+    body = b"".join(struct.pack("<HHL", 0, element, len(value)) + value for element, value in elements)
+    return struct.pack("<HHLL", 0, _GROUP_LENGTH, 4, len(body)) + body
 
 
 def _elements(command_set: bytes) -> dict[int, bytes] | None:

@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import select
 
 from config.settings import PipelineSettings, load_settings
-from db.received import Identity, ReceivedInstance
+from db.received import ReceivedInstance
 from db.schema import Study
 from db.session import Database
 from db.studies import close_quiet_studies, register_instance
+from tests.support.reported import instance_of
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 QUIET = timedelta(seconds=30)
@@ -53,23 +54,7 @@ def received() -> Receive:
 
     def make(study: str = "1.2.1", sop: str | None = None, at: datetime = NOW) -> ReceivedInstance:
         number = next(numbers)
-        return ReceivedInstance(
-            study_instance_uid=study,
-            series_instance_uid=f"{study}.1",
-            sop_instance_uid=sop or f"{study}.1.{number}",
-            sop_class_uid="1.2.840.10008.5.1.4.1.1.3.1",
-            transfer_syntax_uid="1.2.840.10008.1.2.4.50",
-            modality="US",
-            spool_path=f"studies/{study}/{number}.dcm",
-            sha256="0" * 64,
-            size_bytes=1,
-            received_at=at,
-            calling_ae_title="ECHO1",
-            is_our_report=False,
-            identity=Identity(
-                patient_id="1", patient_name="A^B", birth_date=None, accession_number=None, study_date=None
-            ),
-        )
+        return instance_of(study, sop=sop or f"{study}.1.{number}", at=at)
 
     return make
 

@@ -8,61 +8,27 @@ from sqlalchemy import select
 from config.report_objects import ReportObject
 from config.settings import PipelineSettings
 from config.steps import Step
-from db.commitments import Applied, apply_report, await_commitment, commitment_refused, wait_for_commitments
-from db.deliveries import deliver_again, due_deliveries, set_deliveries
-from db.leases import Claim, claim, completing, hold, put_off, take_announcements
+from db.commitments import Applied, apply_report, await_commitment, commitment_not_asked, commitment_refused
+from db.deliveries import deliver_again, set_deliveries
+from db.delivering import Answered, record_answer
 from db.queries import study_detail
-from db.reports import BuiltReport, add_report, delivered_predecessor
-from db.results import append_run
-from db.runs import ClipEvidence, ModelIdentity, Run
+from db.queues import release_queue
+from db.reports import delivered_predecessor
 from db.schema import Delivery, Study
 from db.session import Database
 from db.states import DeliveryState
 from db.studies import requeue
+from tests.db.conftest import Receive
+from tests.support.reported import announced, due, must_take, report_uid_of, reported, take
 
-REPORT_UID = "2.25.77"
+REPORT_UID = report_uid_of("1.2.1")
 AGAIN_AFTER_S = 3600.0
 
 
-def run_of(study: str, run_uid: str, now: datetime) -> Run:
-    from config.labels import ModelLabel  # noqa: PLC0415
-
-    return Run(
-        run_uid=run_uid,
-        study_instance_uid=study,
-        revision=1,
-        model=ModelIdentity(name="m", version="1", family="f", label=ModelLabel.RESEARCH, digest="0" * 64),
-        catalogue_digest="0" * 64,
-        software_version="0",
-        preprocessing_profile="p",
-        finished_at=now,
-        clips=(ClipEvidence(sop_instance_uid="1.2.1.1.1", frame_numbers=(1,)),),
-        results=(),
-    )
-
-
 @pytest.fixture
-def reported_study(registry: Database, ready_study: int, pipeline: PipelineSettings, now: datetime) -> int:
-    """A study whose report is due for PACS and SECOND."""
-    for step in (Step.PREPARE, Step.SCORE, Step.REPORT):
-        with registry.write() as session:
-            held = claim(session, ready_study, step, owner="w", now=now, pipeline=pipeline)
-            assert held is not None
-            with completing(session, held, now=now):
-                if step is Step.SCORE:
-                    append_run(session, study_id=ready_study, run=run_of("1.2.1", "r1", now), units={})
-                if step is Step.REPORT:
-                    report = BuiltReport(
-                        kind=ReportObject.SR,
-                        sop_instance_uid=REPORT_UID,
-                        sop_class_uid="1.2.3",
-                        spool_path="x",
-                        sha256="0" * 64,
-                        created_at=now,
-                    )
-                    add_report(session, study_id=ready_study, run_uid="r1", report=report)
-                    set_deliveries(session, study_id=ready_study, wanted={ReportObject.SR: ["PACS"]})
-    return ready_study
+def reported_study(registry: Database, pipeline: PipelineSettings, received: Receive, now: datetime) -> int:
+    """A study whose report is due for PACS."""
+    return reported(registry, pipeline, received(), to=["PACS"], now=now)
 
 
 def delivery(registry: Database) -> Delivery:
@@ -75,36 +41,30 @@ def study(registry: Database) -> Study:
         return session.scalars(select(Study)).one()
 
 
-def take(registry: Database, study_id: int, pipeline: PipelineSettings, now: datetime) -> Claim | None:
+def reason(registry: Database) -> str | None:
+    with registry.read() as session:
+        return study_detail(session, "1.2.1").reason
+
+
+def ask(registry: Database, transaction: str, now: datetime) -> list[int]:
     with registry.write() as session:
-        return claim(session, study_id, Step.DELIVER, owner="w", now=now, pipeline=pipeline)
+        numbers = session.scalars(select(Delivery.id)).all()
+        return await_commitment(
+            session, numbers, transaction_uid=transaction, asked_at=now, again_after_s=AGAIN_AFTER_S
+        )
 
 
-def ask(registry: Database, transaction: str, now: datetime, answer: str | None = "0x0000") -> None:
+def sent(registry: Database, pipeline: PipelineSettings, now: datetime, transaction: str = "1.9") -> None:
+    """As a worker sends the report and asks for its commitment."""
+    held = must_take(registry, "PACS", now)
+    (item,) = due(registry, "PACS", now)
     with registry.write() as session:
-        number = session.scalars(select(Delivery.id)).one()
-        await_commitment(session, number, transaction_uid=transaction, asked_at=now, answer=answer)
-
-
-def end_step(registry: Database, held: Claim, now: datetime) -> str | None:
-    """As the runner ends a deliver step: what the study waits for, or None when it is DELIVERED."""
+        record_answer(
+            session, held, item.delivery_id, Answered.TO_BE_COMMITTED, answer="0x0000", now=now, pipeline=pipeline
+        )
+    assert ask(registry, transaction, now) == [item.delivery_id]
     with registry.write() as session:
-        hold(session, held)
-        wait = wait_for_commitments(session, study_id=held.study_id, again_after_s=AGAIN_AFTER_S)
-        if wait is None:
-            with completing(session, held, now=now):
-                return None
-        put_off(session, held, wait, now=now)
-        return wait.reason
-
-
-def sent(
-    registry: Database, study_id: int, pipeline: PipelineSettings, now: datetime, transaction: str = "1.9"
-) -> None:
-    held = take(registry, study_id, pipeline, now)
-    assert held is not None
-    ask(registry, transaction, now)
-    assert end_step(registry, held, now) == "waits for the storage commitment of PACS"
+        release_queue(session, held, trouble=None, now=now, pipeline=pipeline)
 
 
 def report(
@@ -115,7 +75,7 @@ def report(
     transaction: str = "1.9",
     ok: bool = True,
     destination: str = "PACS",
-) -> Applied | None:
+) -> list[Applied]:
     with registry.write() as session:
         return apply_report(
             session,
@@ -128,155 +88,167 @@ def report(
         )
 
 
-def test_while_it_is_awaited_the_study_stays_and_no_attempt_is_used(
+def test_while_it_is_awaited_the_study_stays_and_it_is_asked_for_again_but_not_sent_again(
     registry: Database, reported_study: int, pipeline: PipelineSettings, now: datetime
 ) -> None:
-    sent(registry, reported_study, pipeline, now)
-    waiting = study(registry)
-    assert (waiting.state, waiting.attempts) == ("REPORTED", 0)
-    assert waiting.reason == "waits for the storage commitment of PACS"
-    assert delivery(registry).state == DeliveryState.SENT
+    sent(registry, pipeline, now)
+    assert (study(registry).state, reason(registry)) == ("REPORTED", "waits for the storage commitment of PACS")
+    assert (delivery(registry).state, delivery(registry).attempts) == (DeliveryState.SENT, 1)
     soon, later = now + timedelta(seconds=AGAIN_AFTER_S - 1), now + timedelta(seconds=AGAIN_AFTER_S)
-    assert take(registry, reported_study, pipeline, soon) is None
-    for moment, count in ((now, 0), (later, 1)):
-        with registry.read() as session:
-            asked_before = moment - timedelta(seconds=AGAIN_AFTER_S)
-            assert len(due_deliveries(session, study_id=reported_study, asked_before=asked_before)) == count
-    held = take(registry, reported_study, pipeline, later)
-    assert held is not None
-    ask(registry, "1.10", later, answer=None)
-    end_step(registry, held, later)
-    assert (study(registry).attempts, delivery(registry).attempts) == (0, 1)
-    with registry.read() as session:
-        reasons = [entry.reason for entry in study_detail(session, "1.2.1").journal]
-    assert reasons.count("waits for the storage commitment of PACS") == 1
+    assert announced(registry, soon) == due(registry, "PACS", soon) == []
+    assert announced(registry, later) == ["PACS"]
+    (item,) = due(registry, "PACS", later)
+    assert item.is_sent
+    ask(registry, "1.10", later)
+    assert delivery(registry).attempts == 1
+    assert due(registry, "PACS", later) == []
 
 
-def test_a_commitment_makes_the_study_due_at_once_and_delivered(
+def test_one_that_could_not_be_asked_is_asked_as_soon_as_it_is_in_reach(
     registry: Database, reported_study: int, pipeline: PipelineSettings, now: datetime
 ) -> None:
-    sent(registry, reported_study, pipeline, now)
-    applied = report(registry, pipeline, now)
-    assert applied is not None
-    assert (applied.destination, applied.state) == ("PACS", DeliveryState.DELIVERED)
+    sent(registry, pipeline, now)
     with registry.write() as session:
-        assert take_announcements(session, now=now, wake_again_after_s=300) == [(reported_study, Step.DELIVER)]
-    held = take(registry, reported_study, pipeline, now)
-    assert held is not None
-    assert end_step(registry, held, now) is None
-    assert study(registry).state == "DELIVERED"
-    assert delivery(registry).delivered_at == now
-    assert report(registry, pipeline, now + timedelta(days=1)) is not None  # the same once more
-    assert delivery(registry).delivered_at == now
+        commitment_not_asked(session, transaction_uid="1.9")
+    assert [item.is_sent for item in due(registry, "PACS", now)] == [True]
 
 
-def test_a_report_that_is_faster_than_the_step_counts(
+def test_a_commitment_delivers_the_study_at_once(
     registry: Database, reported_study: int, pipeline: PipelineSettings, now: datetime
 ) -> None:
-    held = take(registry, reported_study, pipeline, now)
-    assert held is not None
-    ask(registry, "1.9", now)
+    sent(registry, pipeline, now)
+    later = now + timedelta(minutes=1)
+    (applied,) = report(registry, pipeline, later)
+    assert (applied.destination, applied.state) == ("PACS", DeliveryState.DELIVERED)
+    assert study(registry).state == "DELIVERED"
+    assert delivery(registry).delivered_at == later
+    assert report(registry, pipeline, now + timedelta(days=1)) != []  # the same once more
+    assert delivery(registry).delivered_at == later
+    with registry.read() as session:
+        entry = study_detail(session, "1.2.1").journal[-1]
+    assert (entry.step, entry.state_before, entry.state_after) == ("deliver", "REPORTED", "DELIVERED")
+    assert entry.duration_ms == 60_000
+
+
+def test_one_report_is_about_all_that_went_in_one_association(
+    registry: Database, reported_study: int, pipeline: PipelineSettings, received: Receive, now: datetime
+) -> None:
+    reported(registry, pipeline, received(study="1.2.2"), to=["PACS"], now=now)
+    held = must_take(registry, "PACS", now)
+    for item in due(registry, "PACS", now):
+        with registry.write() as session:
+            answered = Answered.TO_BE_COMMITTED
+            record_answer(session, held, item.delivery_id, answered, answer="0", now=now, pipeline=pipeline)
+    assert len(ask(registry, "1.9", now)) == 2
+    with registry.write() as session:
+        apply_report(
+            session,
+            transaction_uid="1.9",
+            destinations=["PACS"],
+            committed=[REPORT_UID],
+            failed={report_uid_of("1.2.2"): "0x0213 resource limitation"},
+            now=now,
+            pipeline=pipeline,
+        )
+    with registry.read() as session:
+        states = {row.study_instance_uid: row.state for row in session.scalars(select(Study))}
+        answers = set(session.scalars(select(Delivery.last_answer)))
+    assert states == {"1.2.1": "DELIVERED", "1.2.2": "REPORTED"}
+    assert answers == {"storage committed", "storage not committed: 0x0213 resource limitation"}
+
+
+def test_a_report_that_is_faster_than_the_answer_to_the_request_counts(
+    registry: Database, reported_study: int, pipeline: PipelineSettings, now: datetime
+) -> None:
+    sent(registry, pipeline, now)
     report(registry, pipeline, now)
-    assert end_step(registry, held, now) is None
-    assert study(registry).state == "DELIVERED"
+    with registry.write() as session:
+        commitment_refused(session, transaction_uid="1.9", answer="answers 0x0211", now=now, pipeline=pipeline)
+        commitment_not_asked(session, transaction_uid="1.9")
+    assert (study(registry).state, delivery(registry).state) == ("DELIVERED", "DELIVERED")
 
 
-def test_a_refusal_that_is_faster_than_the_step_makes_it_due_again(
-    registry: Database, reported_study: int, pipeline: PipelineSettings, now: datetime
-) -> None:
-    held = take(registry, reported_study, pipeline, now)
-    assert held is not None
-    ask(registry, "1.9", now)
-    report(registry, pipeline, now, ok=False)
-    assert end_step(registry, held, now) == "PACS: storage not committed: 0x0112 no such object instance"
-    assert study(registry).state == "REPORTED"
-    assert take(registry, reported_study, pipeline, now) is None
-    assert take(registry, reported_study, pipeline, now + timedelta(seconds=pipeline.retry_after_s)) is not None
-
-
-def test_a_failure_sends_it_again_after_a_pause_and_fails_the_study_in_the_end(
+def test_a_failure_sends_it_again_after_a_pause_and_ends_as_a_dead_letter(
     registry: Database, reported_study: int, pipeline: PipelineSettings, now: datetime
 ) -> None:
     few = pipeline.model_copy(update={"maximum_delivery_attempts": 2})
-    sent(registry, reported_study, few, now)
-    applied = report(registry, few, now, ok=False)
-    assert applied is not None
+    sent(registry, few, now)
+    (applied,) = report(registry, few, now, ok=False)
     assert applied.state == delivery(registry).state == DeliveryState.DUE
-    assert "0x0112 no such object instance" in str(study(registry).reason)
-    assert take(registry, reported_study, few, now) is None
+    assert reason(registry) == "PACS: storage not committed: 0x0112 no such object instance"
     later = now + timedelta(seconds=few.retry_after_s)
-    sent(registry, reported_study, few, later, "1.10")
+    sent(registry, few, later, "1.10")
     report(registry, few, later, ok=False, transaction="1.10")
     failed = study(registry)
     assert (failed.state, failed.failed_step) == ("FAILED", "deliver")
-    assert failed.reason == "PACS: storage not committed: 0x0112 no such object instance"
+    assert str(failed.reason).startswith("PACS: given up after 2 attempts: storage not committed: 0x0112")
+    assert delivery(registry).state == DeliveryState.DEAD
+    assert due(registry, "PACS", later + timedelta(days=1)) == []
     with registry.write() as session:
         assert requeue(session, "1.2.1", now=later) is Step.DELIVER
-    assert take(registry, reported_study, few, later) is not None
+    assert (study(registry).state, [item.is_sent for item in due(registry, "PACS", later)]) == ("REPORTED", [False])
 
 
 def test_a_report_on_what_is_not_ours_changes_nothing(
     registry: Database, reported_study: int, pipeline: PipelineSettings, now: datetime
 ) -> None:
-    sent(registry, reported_study, pipeline, now)
-    assert report(registry, pipeline, now, transaction="1.1.1", ok=False) is None
-    assert report(registry, pipeline, now, transaction="1.1.1", destination="SOMEBODY ELSE") is None
+    sent(registry, pipeline, now)
+    assert report(registry, pipeline, now, transaction="1.1.1", ok=False) == []
+    assert report(registry, pipeline, now, transaction="1.1.1", destination="SOMEBODY ELSE") == []
     assert delivery(registry).state == DeliveryState.SENT
 
 
 def test_a_commitment_in_a_transaction_that_was_asked_for_again_since_counts(
     registry: Database, reported_study: int, pipeline: PipelineSettings, now: datetime
 ) -> None:
-    sent(registry, reported_study, pipeline, now)
-    ask(registry, "1.10", now + timedelta(hours=1), answer=None)
-    assert report(registry, pipeline, now, transaction="1.9") is not None
+    sent(registry, pipeline, now)
+    ask(registry, "1.10", now + timedelta(hours=1))
+    assert report(registry, pipeline, now, transaction="1.9") != []
     assert delivery(registry).state == DeliveryState.DELIVERED
 
 
-def test_a_request_that_is_not_taken_leaves_it_due_unless_it_was_committed_to(
+def test_a_request_that_is_not_taken_leaves_it_due(
     registry: Database, reported_study: int, pipeline: PipelineSettings, now: datetime
 ) -> None:
-    ask(registry, "1.9", now)
-    number = delivery(registry).id
-    for state in (DeliveryState.DUE, DeliveryState.DELIVERED):
-        with registry.write() as session:
-            commitment_refused(session, number, transaction_uid="1.9", answer="answers 0x0211")
-        assert delivery(registry).state == state
-        report(registry, pipeline, now)
+    sent(registry, pipeline, now)
+    with registry.write() as session:
+        commitment_refused(session, transaction_uid="1.9", answer="answers 0x0211", now=now, pipeline=pipeline)
+    assert (delivery(registry).state, reason(registry)) == (DeliveryState.DUE, "PACS: answers 0x0211")
 
 
 def test_committed_to_meanwhile_it_is_not_asked_for_again(
     registry: Database, reported_study: int, pipeline: PipelineSettings, now: datetime
 ) -> None:
-    sent(registry, reported_study, pipeline, now)
+    sent(registry, pipeline, now)
     report(registry, pipeline, now)
-    ask(registry, "1.10", now, answer=None)
+    assert ask(registry, "1.10", now) == []
     assert delivery(registry).state == DeliveryState.DELIVERED
 
 
 def test_sent_again_by_hand_a_late_report_on_the_first_time_does_not_count(
     registry: Database, reported_study: int, pipeline: PipelineSettings, now: datetime
 ) -> None:
-    sent(registry, reported_study, pipeline, now)
+    sent(registry, pipeline, now)
     with registry.write() as session:
         assert requeue(session, "1.2.1", now=now, step=Step.DELIVER) is Step.DELIVER
-    assert report(registry, pipeline, now) is None
+    assert report(registry, pipeline, now) == []
     assert delivery(registry).state == DeliveryState.DUE
 
 
 def test_what_waits_for_a_commitment_is_requeued_to_where_it_is(
     registry: Database, reported_study: int, pipeline: PipelineSettings, now: datetime
 ) -> None:
-    sent(registry, reported_study, pipeline, now)
+    sent(registry, pipeline, now)
     with registry.write() as session:
         assert requeue(session, "1.2.1", now=now) is Step.DELIVER
     assert delivery(registry).state == DeliveryState.SENT
+    assert take(registry, "PACS", now) is not None
 
 
 def test_a_report_that_is_sent_is_kept_so_and_is_a_predecessor(
     registry: Database, reported_study: int, pipeline: PipelineSettings, now: datetime
 ) -> None:
-    sent(registry, reported_study, pipeline, now)
+    sent(registry, pipeline, now)
     with registry.write() as session:
         predecessor = delivered_predecessor(session, study_id=reported_study, run_uid="r2")
         assert predecessor is not None

@@ -12,19 +12,18 @@ from sqlalchemy import create_engine, inspect, select, text
 from config.errors import LeaseLostError
 from config.rules import Action, Decision
 from config.settings import PipelineSettings
+from config.steps import Purpose
 from db.forwards import (
-    PeerClaim,
     cancel_forwards,
-    claim_peer,
     due_forwards,
     forward_again,
     forward_summaries,
     record_forward,
-    release_peer,
     take_forward_announcements,
 )
 from db.migrating import alembic_config
 from db.queries import rules_of, spool_paths_of, study_detail
+from db.queues import QueueClaim, Trouble, claim_queue, release_queue
 from db.schema import Instance
 from db.schema_peers import Forward
 from db.session import Database
@@ -46,12 +45,12 @@ def announced(registry: Database, now: datetime) -> list[str]:
         return take_forward_announcements(session, now=now, wake_again_after_s=300)
 
 
-def take(registry: Database, peer: str, now: datetime) -> PeerClaim | None:
+def take(registry: Database, peer: str, now: datetime) -> QueueClaim | None:
     with registry.write() as session:
-        return claim_peer(session, peer, owner="worker", now=now, lease_s=60)
+        return claim_queue(session, peer, Purpose.FORWARD, owner="worker", now=now, lease_s=60)
 
 
-def must_take(registry: Database, peer: str, now: datetime) -> PeerClaim:
+def must_take(registry: Database, peer: str, now: datetime) -> QueueClaim:
     announced(registry, now)
     held = take(registry, peer, now)
     assert held is not None
@@ -63,16 +62,16 @@ def due(registry: Database, peer: str, now: datetime) -> list[int]:
         return [item.forward_id for item in due_forwards(session, peer, now=now, limit=10)]
 
 
-def refuse(registry: Database, held: PeerClaim, number: int, now: datetime, pipeline: PipelineSettings) -> None:
+def refuse(registry: Database, held: QueueClaim, number: int, now: datetime, pipeline: PipelineSettings) -> None:
     with registry.write() as session:
         record_forward(session, held, number, answer="0xA700", accepted=False, now=now, pipeline=pipeline)
 
 
 def release(
-    registry: Database, held: PeerClaim, now: datetime, pipeline: PipelineSettings, trouble: str | None = None
+    registry: Database, held: QueueClaim, now: datetime, pipeline: PipelineSettings, trouble: str | None = None
 ) -> None:
     with registry.write() as session:
-        release_peer(session, held, out_of_reach=trouble, now=now, pipeline=pipeline)
+        release_queue(session, held, trouble=Trouble(reason=trouble) if trouble else None, now=now, pipeline=pipeline)
 
 
 def test_what_the_rules_decided_is_kept_and_each_peer_is_owed_the_instance_once(
@@ -95,7 +94,7 @@ def test_of_many_workers_one_sends_to_a_peer(registry: Database, received: Recei
     receive(registry, received(), "PACS")
     announced(registry, now)
     start = threading.Barrier(6)
-    claims: list[PeerClaim | None] = []
+    claims: list[QueueClaim | None] = []
 
     def compete() -> None:
         start.wait()

@@ -8,13 +8,16 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from config.broker import create_celery_app
 from config.settings import Settings, load_settings
 from config.steps import Step
+from db.delivering import take_delivery_announcements
 from db.queries import StudyDetail, study_detail
-from db.schema import Study
+from db.schema import Delivery, Study
+from db.schema_peers import PeerQueue
+from db.states import DeliveryState
 from db.studies import close_quiet_studies, register_instance
 from dicom_node.header import read_header
 from dicom_node.intake import received_instance
@@ -22,6 +25,7 @@ from dicom_node.reception.receive import Announced, receive_data_set
 from dicom_node.routing import routed
 from tests.support.clips import data_set_of
 from worker.context import WorkerContext
+from worker.delivering import deliver_to
 from worker.study_scoring import Scorer
 from worker.tasks import run_due_step
 
@@ -103,8 +107,25 @@ class Pipeline:
     def run(self, study_instance_uid: str, steps: Sequence[Step] = tuple(Step)) -> StudyDetail:
         """Run these steps on a study, one after the other; what the registry says of it then."""
         for step in steps:
-            run_due_step(self.context, step, self.id_of(study_instance_uid))
+            if step is Step.DELIVER:
+                self.deliver()
+            else:
+                run_due_step(self.context, step, self.id_of(study_instance_uid))
         return self.detail(study_instance_uid)
+
+    def deliver(self) -> None:
+        """Once to every destination that something waits for, as if every pause were over, but for commitments."""
+        with self.context.database.write() as session:
+            session.execute(update(PeerQueue).values(next_attempt_at=None, announced_at=None))
+            due = Delivery.state == DeliveryState.DUE
+            session.execute(update(Delivery).where(due).values(next_attempt_at=None))
+        for name in self.wake():
+            deliver_to(self.context, name)
+
+    def wake(self) -> list[str]:
+        """What the reaper would announce now: the names of destinations."""
+        with self.context.database.write() as session:
+            return take_delivery_announcements(session, now=datetime.now(UTC), wake_again_after_s=0)
 
     def id_of(self, study_instance_uid: str) -> int:
         with self.context.database.read() as session:

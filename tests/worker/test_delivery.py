@@ -78,7 +78,7 @@ def test_a_report_that_went_nowhere_is_not_called_delivered_and_a_plain_requeue_
     without = Pipeline.over_again(pipeline)
     detail = without.run(study, [Step.DELIVER])
     assert (detail.study.state, detail.study.lease_token) == ("REPORTED", None)
-    assert "the report stays here" in str(detail.study.reason)
+    assert "the report stays here" in str(detail.reason)
     journal = len(detail.journal)
     assert len(without.run(study, [Step.DELIVER]).journal) == journal, "nothing is due until somebody asks"
     site.write_text(with_destination)
@@ -124,7 +124,7 @@ def test_a_stored_report_that_is_lost_or_changed_is_not_sent_and_can_be_built_ag
     damage(file)
     detail = pipeline.run(study, [Step.DELIVER])
     assert detail.study.state == "FAILED"
-    assert f"report {report.sop_instance_uid} is lost or changed" in str(detail.study.reason)
+    assert f"report {report.sop_instance_uid} is lost or changed" in str(detail.reason)
     assert list(storescp.folder.iterdir()) == []
     with pipeline.context.database.write() as session:
         requeue(session, study, now=datetime.now(UTC), step=Step.REPORT)

@@ -21,7 +21,7 @@ from config.logs import configure_logs
 from config.settings import load_settings
 from db.forwards import ForwardSummary, forward_summaries
 from db.schema import Instance
-from db.schema_peers import Forward, ForwardPeer
+from db.schema_peers import Forward, PeerQueue
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
 from tests.support.scps import serving
 from tests.support.servers import Orthanc, free_port, storescp
@@ -74,7 +74,7 @@ def pipeline_to(
 def forward(pipeline: Pipeline, *peers: str) -> None:
     """As if beat had woken the reaper, and the broker had brought its messages, whatever pause was being kept."""
     with pipeline.context.database.write() as session:
-        for table in (Forward, ForwardPeer):
+        for table in (Forward, PeerQueue):
             session.execute(update(table).values(next_attempt_at=None))
     announce_overdue_steps(pipeline.context)
     for peer in peers:

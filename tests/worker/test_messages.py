@@ -140,7 +140,7 @@ def test_a_receiver_that_does_not_take_results_of_such_a_model_gets_nothing(
     pipeline = pipeline_with(tmp_path, monkeypatch, FOLDER.format(kind="hl7", folder=outbox, label="RESEARCH"))
     detail = pipeline.run(ready(pipeline, clip))
     assert (detail.study.state, states(detail)) == ("REPORTED", {})
-    assert "no destination accepts results of UNTRAINED models" in str(detail.study.reason)
+    assert "no destination accepts results of UNTRAINED models" in str(detail.reason)
     assert list(outbox.iterdir()) == []
 
 
@@ -171,6 +171,7 @@ def test_a_study_on_nobody_is_told_to_nobody_and_says_why(
     to_folder = FOLDER.format(kind="fhir", folder=outbox, label="UNTRAINED")
     pipeline = pipeline_with(tmp_path, monkeypatch, PACS.format(port=storescp.port), to_folder)
     detail = pipeline.run(ready(pipeline, nameless))
-    assert states(detail) == {"pacs": "DELIVERED", "fhir files": "DUE"}
-    assert "has no Patient ID" in str(detail.study.reason)
+    assert states(detail) == {"pacs": "DELIVERED", "fhir files": "DEAD"}
+    assert detail.study.state == "FAILED"
+    assert "has no Patient ID" in str(detail.reason)
     assert list(outbox.iterdir()) == []

@@ -44,7 +44,7 @@ def test_a_share_that_is_not_mounted_costs_no_attempt_and_the_study_goes_on_when
     for _ in range(2):
         detail = pipeline.run(study, [before])
         assert (detail.study.state, detail.study.attempts) == (state, 0)
-        assert "the spool is not there" in str(detail.study.reason)
+        assert "the spool is not there" in str(detail.reason)
         at_once(pipeline)
     assert list(mounted.iterdir()) == [], "nothing is written under the mount point"
     mounted.rmdir()
@@ -66,7 +66,7 @@ def test_a_share_that_is_not_mounted_keeps_a_delivery_waiting(
     pipeline.context.spool.root.rename(tmp_path / "elsewhere")
     detail = pipeline.run(study, [Step.DELIVER])
     assert (detail.study.state, detail.study.attempts) == ("REPORTED", 0)
-    assert "the spool is not there" in str(detail.study.reason)
+    assert "the spool is not there" in str(detail.reason)
 
 
 def test_an_instance_whose_file_is_lost_is_left_out_with_that_reason(pipeline: Pipeline, tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_evidence_that_is_lost_before_the_report_is_named(pipeline: Pipeline) ->
     file.unlink()
     detail = pipeline.run(study, [Step.REPORT])
     assert detail.study.state == "FAILED"
-    assert f"instance {instance.sop_instance_uid} is missing from the spool" in str(detail.study.reason)
+    assert f"instance {instance.sop_instance_uid} is missing from the spool" in str(detail.reason)
     file.write_bytes(content)
     with pipeline.context.database.write() as session:
         assert requeue(session, study, now=datetime.now(UTC)) is Step.REPORT

@@ -6,12 +6,11 @@ from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
-from db.leases import Claim, Wait
+from db.leases import Claim
 from db.schema import Study
 from db.states import Back
 
 Record = Callable[[Session, Study], None]
-Waits = Callable[[Session], Wait | None]
 
 Further = Callable[[], Claim | None]
 """Claims the step for one more study that waits for it; None when no more can be had."""
@@ -28,9 +27,6 @@ def attempted(work: Callable[[], Made]) -> Made | Exception:
         return error
 
 
-def _for_nothing(_: Session) -> None: ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """The end of a step that succeeded."""
@@ -39,8 +35,6 @@ class Outcome:
     """Writes what the step made; called in the same transaction as the study's transition."""
     afterwards: Callable[[], None] = lambda: None
     """What is left to tidy up; called once all that is committed, and not if the work was discarded."""
-    waits: Waits = _for_nothing
-    """Asked in that transaction, with the study locked: what the study waits for in the state that it is in."""
     skip_reason: str | None = None
     """Set when the study cannot go on: it ends as SKIPPED, for this reason."""
     stay_reason: str | None = None

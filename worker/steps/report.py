@@ -11,7 +11,7 @@ from config.errors import ReportError
 from config.languages import Language
 from config.report_objects import ReportObject
 from config.whole_files import write_durably
-from db.deliveries import set_deliveries
+from db.deliveries import no_destination, set_deliveries
 from db.leases import Claim
 from db.queries import spool_paths_of
 from db.reports import BuiltReport, add_report, current_report, delivered_predecessor
@@ -23,7 +23,7 @@ from dicom_node.report.document import build_structured_report
 from worker.catalogues import catalogue_of_run
 from worker.context import WorkerContext
 from worker.steps.outcome import Outcome
-from worker.steps.stored_report import is_intact, no_destination
+from worker.stored_objects import is_intact
 
 
 def report_study(context: WorkerContext, held: Claim) -> Outcome:
@@ -44,7 +44,7 @@ def report_study(context: WorkerContext, held: Claim) -> Outcome:
         predecessor = delivered_predecessor(session, study_id=held.study_id, run_uid=run.run_uid, besides=told)
         instances = spool_paths_of(session, held.study_id)
     # A run has one report for ever: built again by a newer version, the same UID could have other bytes.
-    if existing is None or not is_intact(context, existing):
+    if existing is None or not is_intact(context, existing.spool_path, existing.sha256):
         # Whatever the setting is by now: one that is lost comes back in the language that it had.
         language = context.settings.report.language if existing is None else Language(existing.language)
         built, content = _build(context, run, instances, predecessor, language)

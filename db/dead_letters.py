@@ -1,0 +1,183 @@
+"""Deliveries for people: how each destination is doing, what is dead, what was answered; and sending it once more."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy.orm import Session
+
+from config.errors import RegistryError
+from config.steps import Purpose, Step
+from db.deliveries import lock_deliveries, resend
+from db.journal import record_transition
+from db.queues import ask_at_once, queues_of
+from db.schema import CurrentRun, Delivery, Report, Study
+from db.schema_peers import DeliveryAnswer, PeerQueue
+from db.states import DeliveryState, StudyState
+
+
+@dataclass(frozen=True, kw_only=True)
+class DestinationSummary:
+    """How deliveries to one destination are doing."""
+
+    destination: str
+    counts: dict[str, int]
+    """Objects by `DeliveryState`."""
+    waiting_since: datetime | None
+    """When the oldest of what is due was made."""
+    circuit: str
+    """`closed`; `open`, while nothing is sent; `half-open`, when its next object is a trial."""
+    asked_again_at: datetime | None
+    trouble: str | None
+    """Why the circuit is open; else what was answered last to an object that it has not taken."""
+    worked_on: bool
+    """Whether a worker sends to it now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryDetail:
+    """One delivery with its object, its study and all that was answered."""
+
+    delivery: Delivery
+    report: Report
+    study: Study
+    answers: list[DeliveryAnswer]
+
+
+def destination_summaries(session: Session, *, now: datetime) -> list[DestinationSummary]:
+    """Every destination that something of a current run was due for, by name."""
+    counts: dict[str, dict[str, int]] = {}
+    of_current = _current(Delivery.destination, Delivery.state, func.count())
+    for name, state, count in session.execute(of_current.group_by(Delivery.destination, Delivery.state)):
+        counts.setdefault(name, {})[state] = count
+    oldest_due = _current(Delivery.destination, func.min(Report.created_at))
+    due = oldest_due.where(Delivery.state == DeliveryState.DUE).group_by(Delivery.destination)
+    since = {name: oldest for name, oldest in session.execute(due)}  # noqa: C416  a result has keys()
+    queues = queues_of(session, Purpose.DELIVER)
+    return [
+        DestinationSummary(
+            destination=name,
+            counts=by_state,
+            waiting_since=since.get(name),
+            circuit=_circuit(queues.get(name), now),
+            asked_again_at=queues[name].next_attempt_at if name in queues else None,
+            trouble=(queues[name].last_answer if name in queues else None) or _last_refusal(session, name),
+            worked_on=_is_worked_on(queues.get(name), now),
+        )
+        for name, by_state in sorted(counts.items())
+    ]
+
+
+def deliveries_in(session: Session, state: DeliveryState, *, limit: int) -> list[DeliveryDetail]:
+    """Deliveries in this state, the latest first, without their answers."""
+    found = select(Delivery).where(Delivery.state == state).order_by(Delivery.id.desc()).limit(limit)
+    return [_detail(session, delivery, answers=[]) for delivery in session.scalars(found)]
+
+
+def delivery_detail(session: Session, delivery_id: int) -> DeliveryDetail:
+    """One delivery.
+
+    Raises
+    ------
+    RegistryError
+        There is none of this number.
+    """
+    delivery = session.get(Delivery, delivery_id)
+    if delivery is None:
+        raise RegistryError(f"no delivery has the number {delivery_id}: echoworker deliveries dead lists some")
+    said = select(DeliveryAnswer).where(DeliveryAnswer.delivery_id == delivery_id).order_by(DeliveryAnswer.id)
+    return _detail(session, delivery, answers=list(session.scalars(said)))
+
+
+def dead_of(session: Session, destination: str) -> list[int]:
+    """The dead letters of one destination."""
+    dead = select(Delivery.id).where(Delivery.destination == destination, Delivery.state == DeliveryState.DEAD)
+    return list(session.scalars(dead.order_by(Delivery.id)))
+
+
+def resend_deliveries(session: Session, delivery_ids: Collection[int], *, now: datetime) -> None:
+    """Make these due with fresh attempts, and ask their destinations at once. The objects are the same as before.
+
+    A study that was DELIVERED, or FAILED with a dead letter, is REPORTED again.
+
+    Raises
+    ------
+    RegistryError
+        There is no such delivery, or a later run has taken its place.
+    """
+    wanted = sorted(set(delivery_ids))
+    destinations = set()
+    for number in wanted:
+        destinations.add(delivery_detail(session, number).delivery.destination)
+        if not session.scalar(_current(Delivery.id).where(Delivery.id == number)):
+            raise RegistryError(f"delivery {number} is of a former run: a later one has taken its place")
+    # Queues before studies, as whoever sends locks them.
+    ask_at_once(session, Purpose.DELIVER, destinations)
+    for study, deliveries in lock_deliveries(session, wanted):
+        for delivery in deliveries:
+            resend(session, delivery)
+        failed_here = study.state == StudyState.FAILED and study.failed_step == Step.DELIVER
+        if failed_here or study.state == StudyState.DELIVERED:
+            before = study.state
+            study.state, study.state_since = StudyState.REPORTED, now
+            study.reason = study.failed_step = None
+            record_transition(session, study, before=before, at=now, reason="resent by hand")
+
+
+def why_it_waits(session: Session, study_ids: Sequence[int]) -> dict[int, str]:
+    """What each of these studies waits for, as far as it is owed anything: free of PHI."""
+    queues = queues_of(session, Purpose.DELIVER)
+    owed = _current(Report.study_id, Delivery).where(
+        Report.study_id.in_(list(study_ids)), Delivery.state.in_([DeliveryState.DUE, DeliveryState.SENT])
+    )
+    waits: dict[int, dict[str, None]] = {}
+    for study_id, delivery in session.execute(owed.order_by(Delivery.destination, Delivery.id)):
+        waits.setdefault(study_id, {})[_why(delivery, queues.get(delivery.destination))] = None
+    return {study_id: "; ".join(reasons) for study_id, reasons in waits.items()}
+
+
+def _why(delivery: Delivery, queue: PeerQueue | None) -> str:
+    if queue is not None and queue.last_answer:
+        return f"{delivery.destination}: {queue.last_answer}"
+    if delivery.state == DeliveryState.SENT:
+        return f"waits for the storage commitment of {delivery.destination}"
+    if delivery.last_answer and delivery.attempts:
+        return f"{delivery.destination}: {delivery.last_answer}"
+    return f"waits to be sent to {delivery.destination}"
+
+
+def _circuit(queue: PeerQueue | None, now: datetime) -> str:
+    if queue is None or not queue.last_answer:
+        return "closed"
+    return "open" if queue.next_attempt_at is not None and queue.next_attempt_at > now else "half-open"
+
+
+def _is_worked_on(queue: PeerQueue | None, now: datetime) -> bool:
+    return queue is not None and queue.lease_expires_at is not None and queue.lease_expires_at >= now
+
+
+def _last_refusal(session: Session, destination: str) -> str | None:
+    refused = and_(
+        Delivery.destination == destination,
+        or_(Delivery.state == DeliveryState.DEAD, Delivery.state == DeliveryState.DUE),
+        Delivery.last_answer.is_not(None),
+    )
+    return session.scalar(select(Delivery.last_answer).where(refused).order_by(Delivery.id.desc()).limit(1))
+
+
+def _current(*columns: Any) -> Select[Any]:
+    """Of the current objects of their studies alone."""
+    return (
+        select(*columns)
+        .select_from(Delivery)
+        .join(Report, Report.id == Delivery.report_id)
+        .join(CurrentRun, and_(CurrentRun.study_id == Report.study_id, CurrentRun.run_id == Report.run_id))
+    )
+
+
+def _detail(session: Session, delivery: Delivery, *, answers: list[DeliveryAnswer]) -> DeliveryDetail:
+    report = delivery.report
+    study = session.get_one(Study, report.study_id)
+    return DeliveryDetail(delivery=delivery, report=report, study=study, answers=answers)

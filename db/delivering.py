@@ -1,0 +1,174 @@
+"""The queues of destinations: what is due for each, and what it answers to that; the answer moves the study on."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, case, exists, or_, select
+from sqlalchemy.orm import Session
+
+from config.labels import ModelLabel
+from config.report_objects import ReportObject
+from config.settings import PipelineSettings
+from config.steps import Purpose, Step
+from db.deliveries import OWED, bury, lock_deliveries, note_answer, refuse, settle
+from db.queues import QueueClaim, hold_queue, take_queue_announcements
+from db.schema import CurrentRun, Delivery, Report, RunRow, Study
+from db.states import DeliveryState, StudyState
+
+
+@dataclass(frozen=True, kw_only=True)
+class DueDelivery:
+    """An object that a destination is to get, or to commit to keeping."""
+
+    delivery_id: int
+    study_id: int
+    study_instance_uid: str
+    model_label: ModelLabel
+    kind: ReportObject
+    sop_class_uid: str
+    sop_instance_uid: str
+    spool_path: str
+    sha256: str
+    is_sent: bool
+    """The destination has it: only its commitment is asked for."""
+
+
+class Answered(Enum):
+    """What a destination's answer says of one object."""
+
+    ACCEPTED = auto()
+    """It has it, for good."""
+    TO_BE_COMMITTED = auto()
+    """It has it, and is to be asked to commit to keeping it."""
+    REFUSED = auto()
+    """It does not take it: tried again, until the attempts are used up."""
+    UNFIT = auto()
+    """It cannot be sent as it is: trying again would change nothing."""
+    NOT_NOW = auto()
+    """Nothing: the destination, or this machine, is out of something. No attempt is used."""
+
+
+def due_deliveries(session: Session, destination: str, *, now: datetime, limit: int) -> list[DueDelivery]:
+    """What is to be sent to a destination now, or asked of it.
+
+    First what failed least often and was tried longest ago, so that no object holds up the others; of one run, the
+    Structured Report last: what it refers to goes ahead of it.
+    """
+    report_last = case((Report.kind == ReportObject.SR, 1), else_=0)
+    rows = session.execute(
+        _owed(Delivery, Report, Study, RunRow.model_label)
+        .join(RunRow, RunRow.id == Report.run_id)
+        .where(Delivery.destination == destination, _is_due(now))
+        .order_by(Delivery.attempts, Delivery.last_attempt_at.nulls_first(), Report.run_id, report_last, Delivery.id)
+        .limit(limit)
+    )
+    return [
+        DueDelivery(
+            delivery_id=delivery.id,
+            study_id=study.id,
+            study_instance_uid=study.study_instance_uid,
+            model_label=ModelLabel(label),
+            kind=ReportObject(report.kind),
+            sop_class_uid=report.sop_class_uid,
+            sop_instance_uid=report.sop_instance_uid,
+            spool_path=report.spool_path,
+            sha256=report.sha256,
+            is_sent=delivery.state == DeliveryState.SENT,
+        )
+        for delivery, report, study, label in rows
+    ]
+
+
+def owed_to(session: Session, destination: str, *, limit: int) -> list[int]:
+    """Deliveries that a destination is owed, whatever pause they are in."""
+    owed = select(Delivery.id).where(Delivery.destination == destination, Delivery.state.in_(OWED))
+    return list(session.scalars(owed.order_by(Delivery.id).limit(limit)))
+
+
+def record_answer(
+    session: Session,
+    held: QueueClaim,
+    delivery_id: int,
+    answered: Answered,
+    *,
+    answer: str,
+    now: datetime,
+    pipeline: PipelineSettings,
+) -> DeliveryState:
+    """Note what a destination answered to one object, and let its study go on; the state that the delivery is in.
+
+    Raises
+    ------
+    LeaseLostError
+        The claim has passed to somebody else.
+    """
+    queue = hold_queue(session, held)
+    if answered is not Answered.NOT_NOW:
+        queue.attempts = 0  # it answers
+    ((study, (delivery,)),) = lock_deliveries(session, [delivery_id])
+    delivery.last_attempt_at = now
+    delivery.attempts += answered in (Answered.ACCEPTED, Answered.TO_BE_COMMITTED, Answered.REFUSED)
+    is_owed = delivery.state in OWED
+    if is_owed and answered is Answered.REFUSED:
+        refuse(session, delivery, answer=answer, now=now, pipeline=pipeline)
+    elif is_owed and answered is Answered.UNFIT:
+        bury(session, delivery, answer=answer, now=now)
+    else:
+        if answered is Answered.ACCEPTED:
+            delivery.state, delivery.delivered_at = DeliveryState.DELIVERED, now
+        elif answered is Answered.TO_BE_COMMITTED:
+            delivery.state, delivery.next_attempt_at = DeliveryState.SENT, None
+        delivery.last_answer = answer
+        note_answer(session, delivery, answer, now=now)
+    settle(session, study, now=now)
+    return DeliveryState(delivery.state)
+
+
+def take_delivery_announcements(session: Session, *, now: datetime, wake_again_after_s: float) -> list[str]:
+    """The destinations that something waits for unannounced, or whose announcement or lease ran out; marked.
+
+    Studies that are owed nothing more are settled first: one whose report was made due for those alone who have it.
+    """
+    _settle_what_is_owed_nothing(session, now=now)
+    peers = session.scalars(_owed(Delivery.destination).where(_is_due(now)).distinct()).all()
+    return take_queue_announcements(session, Purpose.DELIVER, peers, now=now, wake_again_after_s=wake_again_after_s)
+
+
+def _settle_what_is_owed_nothing(session: Session, *, now: datetime) -> None:
+    of_current_run = and_(
+        CurrentRun.study_id == Study.id, Report.run_id == CurrentRun.run_id, Delivery.report_id == Report.id
+    )
+    left = (
+        select(Study)
+        .where(
+            Study.state == StudyState.REPORTED,
+            exists().where(of_current_run, Delivery.state == DeliveryState.DELIVERED),
+            ~exists().where(of_current_run, Delivery.state.in_(OWED)),
+        )
+        .order_by(Study.study_instance_uid)
+        .with_for_update(skip_locked=True, of=Study)
+    )
+    for study in session.scalars(left).all():
+        settle(session, study, now=now)
+
+
+def _owed(*columns: Any) -> Select[Any]:
+    """What is owed of current objects, whose study is not being received or read anew.
+
+    A dead letter fails the study; what the other destinations are owed is delivered all the same.
+    """
+    failed_here = and_(Study.state == StudyState.FAILED, Study.failed_step == Step.DELIVER)
+    return (
+        select(*columns)
+        .select_from(Delivery)
+        .join(Report, Report.id == Delivery.report_id)
+        .join(CurrentRun, and_(CurrentRun.study_id == Report.study_id, CurrentRun.run_id == Report.run_id))
+        .join(Study, Study.id == Report.study_id)
+        .where(Delivery.state.in_(OWED), or_(Study.state == StudyState.REPORTED, failed_here))
+    )
+
+
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    return or_(Delivery.next_attempt_at.is_(None), Delivery.next_attempt_at <= now)

@@ -1,0 +1,307 @@
+"""Queues of destinations in the registry: pauses, refusals, dead letters, and what they mean for the study."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+
+from config.errors import LeaseLostError, RegistryError
+from config.report_objects import ReportObject
+from config.settings import PipelineSettings
+from config.steps import Step
+from db.dead_letters import (
+    DestinationSummary,
+    dead_of,
+    deliveries_in,
+    delivery_detail,
+    destination_summaries,
+    resend_deliveries,
+)
+from db.deliveries import cancel_deliveries, set_deliveries
+from db.delivering import Answered, record_answer
+from db.queries import StudyDetail, list_studies, study_detail
+from db.queues import QueueClaim, Trouble, release_queue
+from db.schema import Delivery
+from db.session import Database
+from db.states import DeliveryState
+from db.studies import register_instance, requeue
+from tests.db.conftest import Receive
+from tests.support.reported import QUIET, announced, due, must_take, reported, take
+
+ANSWERS = {
+    Answered.ACCEPTED: "0x0000",
+    Answered.REFUSED: "0xA900 data set does not match SOP class",
+    Answered.UNFIT: "report 1.2 is lost",
+    Answered.NOT_NOW: "0xA700 out of resources",
+}
+
+
+def detail(registry: Database, uid: str = "1.2.1") -> StudyDetail:
+    with registry.read() as session:
+        return study_detail(session, uid)
+
+
+def answer(
+    registry: Database, held: QueueClaim, number: int, answered: Answered, now: datetime, pipeline: PipelineSettings
+) -> DeliveryState:
+    with registry.write() as session:
+        said = ANSWERS[answered]
+        return record_answer(session, held, number, answered, answer=said, now=now, pipeline=pipeline)
+
+
+def release(
+    registry: Database, held: QueueClaim, now: datetime, pipeline: PipelineSettings, trouble: Trouble | None = None
+) -> None:
+    with registry.write() as session:
+        release_queue(session, held, trouble=trouble, now=now, pipeline=pipeline)
+
+
+def summary(registry: Database, name: str, now: datetime) -> DestinationSummary:
+    with registry.read() as session:
+        return next(found for found in destination_summaries(session, now=now) if found.destination == name)
+
+
+def number_of(registry: Database, destination: str) -> int:
+    with registry.read() as session:
+        return session.scalars(select(Delivery.id).where(Delivery.destination == destination)).one()
+
+
+def test_a_study_is_delivered_with_the_last_answer_that_it_is_owed(
+    registry: Database, pipeline: PipelineSettings, received: Receive, now: datetime
+) -> None:
+    reported(registry, pipeline, received(), to=["PACS", "SECOND"], now=now)
+    assert announced(registry, now) == ["PACS", "SECOND"]
+    assert announced(registry, now) == []
+    for name, state in (("PACS", "REPORTED"), ("SECOND", "DELIVERED")):
+        held = take(registry, name, now)
+        assert held is not None
+        (item,) = due(registry, name, now)
+        assert answer(registry, held, item.delivery_id, Answered.ACCEPTED, now, pipeline) is DeliveryState.DELIVERED
+        assert detail(registry).study.state == state
+    assert [entry.state_after for entry in detail(registry).journal][-2:] == ["REPORTED", "DELIVERED"]
+
+
+def test_all_that_waits_for_a_destination_costs_one_probe_a_pause_and_no_attempt(
+    registry: Database, pipeline: PipelineSettings, received: Receive, now: datetime
+) -> None:
+    for number in range(3):
+        reported(registry, pipeline, received(study=f"1.2.{number}"), to=["PACS"], now=now)
+    pauses = []
+    for _ in range(60):
+        held = must_take(registry, "PACS", now)
+        assert len(due(registry, "PACS", now)) == 3
+        release(registry, held, now, pipeline, Trouble(reason="PACS: connection refused"))
+        found = summary(registry, "PACS", now)
+        assert (found.circuit, found.trouble, found.counts) == ("open", "PACS: connection refused", {"DUE": 3})
+        assert found.asked_again_at is not None
+        assert announced(registry, found.asked_again_at - timedelta(milliseconds=1)) == []
+        assert take(registry, "PACS", now) is None
+        pauses.append((found.asked_again_at - now).total_seconds())
+        now = found.asked_again_at
+    assert summary(registry, "PACS", now).circuit == "half-open"
+    assert pauses[:3] == [10, 20, 40]
+    assert pauses[-1] == pipeline.retry_at_most_s
+    with registry.read() as session:
+        assert {study.reason for study in list_studies(session)} == {"PACS: PACS: connection refused"}
+        assert set(session.scalars(select(Delivery.attempts))) == {0}
+
+
+def test_one_answer_closes_the_circuit_again(
+    registry: Database, pipeline: PipelineSettings, received: Receive, now: datetime
+) -> None:
+    for number in range(2):
+        reported(registry, pipeline, received(study=f"1.2.{number}"), to=["PACS"], now=now)
+    for _ in range(5):
+        release(registry, must_take(registry, "PACS", now), now, pipeline, Trouble(reason="away"))
+        now += timedelta(seconds=pipeline.retry_at_most_s)
+    held = must_take(registry, "PACS", now)
+    first, second = due(registry, "PACS", now)
+    answer(registry, held, first.delivery_id, Answered.ACCEPTED, now, pipeline)
+    answer(registry, held, second.delivery_id, Answered.NOT_NOW, now, pipeline)
+    release(registry, held, now, pipeline, Trouble(reason="0xA700"))
+    assert summary(registry, "PACS", now).asked_again_at == now + timedelta(seconds=pipeline.retry_after_s)
+
+
+def test_what_is_out_of_resources_for_one_object_goes_behind_the_others_and_uses_no_attempt(
+    registry: Database, pipeline: PipelineSettings, received: Receive, now: datetime
+) -> None:
+    for number in range(2):
+        reported(registry, pipeline, received(study=f"1.2.{number}"), to=["PACS"], now=now)
+    held = must_take(registry, "PACS", now)
+    first, second = (item.delivery_id for item in due(registry, "PACS", now))
+    assert answer(registry, held, first, Answered.NOT_NOW, now, pipeline) is DeliveryState.DUE
+    assert [item.delivery_id for item in due(registry, "PACS", now)] == [second, first]
+    with registry.read() as session:
+        assert delivery_detail(session, first).delivery.attempts == 0
+
+
+def test_a_trouble_of_ours_is_looked_at_again_soon_and_does_not_make_pauses_grow(
+    registry: Database, pipeline: PipelineSettings, received: Receive, now: datetime
+) -> None:
+    reported(registry, pipeline, received(), to=["PACS"], now=now)
+    for _ in range(20):
+        held = must_take(registry, "PACS", now)
+        release(registry, held, now, pipeline, Trouble(reason="the spool is not there", is_ours=True))
+        again = summary(registry, "PACS", now).asked_again_at
+        assert again == now + timedelta(seconds=pipeline.surroundings_again_after_s)
+        now = again
+
+
+def test_a_refused_object_waits_a_random_part_of_growing_pauses_and_then_is_dead(
+    registry: Database, pipeline: PipelineSettings, received: Receive, now: datetime
+) -> None:
+    few = pipeline.model_copy(update={"maximum_delivery_attempts": 6})
+    reported(registry, few, received(), to=["PACS", "SECOND"], now=now)
+    number, waits = number_of(registry, "PACS"), []
+    for attempt in range(1, 7):
+        held = must_take(registry, "PACS", now)
+        state = answer(registry, held, number, Answered.REFUSED, now, few)
+        release(registry, held, now, few)
+        with registry.read() as session:
+            delivery = delivery_detail(session, number).delivery
+        assert delivery.attempts == attempt
+        if delivery.next_attempt_at is None:
+            break
+        wait_s = (delivery.next_attempt_at - now).total_seconds()
+        assert 0 <= wait_s <= few.back_off_s(attempt)
+        waits.append(wait_s)
+        now = delivery.next_attempt_at
+    assert state is DeliveryState.DEAD
+    assert len(waits) == len(set(waits)) == 5
+    failed = detail(registry)
+    assert (failed.study.state, failed.study.failed_step) == ("FAILED", "deliver")
+    assert failed.reason == (
+        "PACS: given up after 6 attempts: 0xA900 data set does not match SOP class; mend the cause, then "
+        f"echoworker deliveries resend {number}"
+    )
+    with registry.read() as session:
+        found = delivery_detail(session, number)
+    assert [(said.state, said.answer) for said in found.answers] == [
+        *[("DUE", ANSWERS[Answered.REFUSED])] * 5,
+        ("DEAD", ANSWERS[Answered.REFUSED]),
+    ]
+
+
+def dead_letter(registry: Database, pipeline: PipelineSettings, received: Receive, now: datetime) -> int:
+    """Of a study that SECOND is owed too."""
+    reported(registry, pipeline, received(), to=["PACS", "SECOND"], now=now)
+    held, number = must_take(registry, "PACS", now), number_of(registry, "PACS")
+    assert answer(registry, held, number, Answered.UNFIT, now, pipeline) is DeliveryState.DEAD
+    release(registry, held, now, pipeline)
+    return number
+
+
+def test_other_destinations_of_a_study_with_a_dead_letter_are_served_all_the_same(
+    registry: Database, pipeline: PipelineSettings, received: Receive, now: datetime
+) -> None:
+    number = dead_letter(registry, pipeline, received, now)
+    held = must_take(registry, "SECOND", now + timedelta(hours=1))
+    (item,) = due(registry, "SECOND", now)
+    answer(registry, held, item.delivery_id, Answered.ACCEPTED, now, pipeline)
+    assert detail(registry).study.state == "FAILED"
+    with registry.read() as session:
+        assert [found.delivery.id for found in deliveries_in(session, DeliveryState.DEAD, limit=10)] == [number]
+        assert (dead_of(session, "PACS"), dead_of(session, "SECOND")) == ([number], [])
+
+
+def test_a_dead_letter_is_resent_at_once_and_its_study_goes_on(
+    registry: Database, pipeline: PipelineSettings, received: Receive, now: datetime
+) -> None:
+    number = dead_letter(registry, pipeline, received, now)
+    reported(registry, pipeline, received(study="1.2.9"), to=["PACS"], now=now)
+    release(registry, must_take(registry, "PACS", now), now, pipeline, Trouble(reason="away"))
+    with registry.write() as session:
+        resend_deliveries(session, [number], now=now)
+    assert detail(registry).study.state == "REPORTED"
+    assert announced(registry, now) == ["PACS"], "the pause is over"
+    for name in ("PACS", "SECOND"):
+        held = must_take(registry, name, now + timedelta(hours=1))
+        for item in due(registry, name, now):
+            answer(registry, held, item.delivery_id, Answered.ACCEPTED, now, pipeline)
+    assert detail(registry).study.state == "DELIVERED"
+    with registry.write() as session:
+        resend_deliveries(session, [number], now=now)
+    assert detail(registry).study.state == "REPORTED"
+    assert [item.delivery_id for item in due(registry, "PACS", now)] == [number]
+
+
+def test_what_is_not_known_or_replaced_is_not_resent(
+    registry: Database, pipeline: PipelineSettings, received: Receive, now: datetime
+) -> None:
+    number = dead_letter(registry, pipeline, received, now)
+    with registry.write() as session, pytest.raises(RegistryError, match="no delivery has the number 4711"):
+        resend_deliveries(session, [number, 4711], now=now)
+    later = now + timedelta(minutes=5)
+    reported(registry, pipeline, received(at=later), to=["PACS"], now=later)
+    with registry.read() as session:
+        old = delivery_detail(session, number).delivery
+    assert (old.state, old.last_answer) == (DeliveryState.CANCELLED, "a later run has taken its place")
+    with registry.write() as session, pytest.raises(RegistryError, match="of a former run"):
+        resend_deliveries(session, [number], now=later)
+    assert [item.delivery_id for item in due(registry, "PACS", later)] != [number]
+
+
+def test_nothing_is_due_of_a_study_that_is_opened_again(
+    registry: Database, pipeline: PipelineSettings, received: Receive, now: datetime
+) -> None:
+    reported(registry, pipeline, received(), to=["PACS"], now=now)
+    with registry.write() as session:
+        register_instance(session, received(at=now), QUIET)
+    assert announced(registry, now) == due(registry, "PACS", now) == []
+
+
+def test_with_the_last_destination_gone_the_study_says_that_nobody_has_its_report(
+    registry: Database, pipeline: PipelineSettings, received: Receive, now: datetime
+) -> None:
+    reported(registry, pipeline, received(), to=["PACS"], now=now)
+    with registry.write() as session:
+        cancel_deliveries(session, [number_of(registry, "PACS")], reason="no longer configured", now=now)
+    assert detail(registry).study.state == "REPORTED"
+    assert detail(registry).reason == "the report stays here: no destination accepts results of RESEARCH models"
+    with registry.write() as session:
+        assert requeue(session, "1.2.1", now=now) is Step.REPORT
+
+
+def test_a_report_that_is_made_due_for_those_alone_who_have_it_is_delivered(
+    registry: Database, pipeline: PipelineSettings, received: Receive, now: datetime
+) -> None:
+    study_id = reported(registry, pipeline, received(), to=["PACS", "SECOND"], now=now)
+    held, number = must_take(registry, "PACS", now), number_of(registry, "PACS")
+    answer(registry, held, number, Answered.ACCEPTED, now, pipeline)
+    with registry.write() as session:
+        set_deliveries(session, study_id=study_id, wanted={ReportObject.SR: ["PACS"]})
+    assert detail(registry).study.state == "REPORTED"
+    announced(registry, now)
+    assert detail(registry).study.state == "DELIVERED"
+
+
+def test_the_report_goes_after_what_it_refers_to_and_fresh_objects_before_refused_ones(
+    registry: Database, pipeline: PipelineSettings, received: Receive, now: datetime
+) -> None:
+    kinds = (ReportObject.SR, ReportObject.HEAT_MAP, ReportObject.PDF)
+    reported(registry, pipeline, received(study="1.2.1"), to=["PACS"], now=now, kinds=kinds)
+    reported(registry, pipeline, received(study="1.2.2"), to=["PACS"], now=now)
+    order = [(item.study_instance_uid, item.kind) for item in due(registry, "PACS", now)]
+    assert order == [
+        ("1.2.1", ReportObject.HEAT_MAP),
+        ("1.2.1", ReportObject.PDF),
+        ("1.2.1", ReportObject.SR),
+        ("1.2.2", ReportObject.SR),
+    ]
+    held, first = must_take(registry, "PACS", now), due(registry, "PACS", now)[0]
+    answer(registry, held, first.delivery_id, Answered.REFUSED, now, pipeline)
+    later = now + timedelta(hours=1)
+    assert due(registry, "PACS", later)[-1] == first
+
+
+def test_a_lease_that_ran_out_writes_nothing(
+    registry: Database, pipeline: PipelineSettings, received: Receive, now: datetime
+) -> None:
+    reported(registry, pipeline, received(), to=["PACS"], now=now)
+    first = must_take(registry, "PACS", now)
+    later = now + timedelta(seconds=61)
+    must_take(registry, "PACS", later)
+    with pytest.raises(LeaseLostError):
+        answer(registry, first, number_of(registry, "PACS"), Answered.ACCEPTED, later, pipeline)
+    assert detail(registry).study.state == "REPORTED"
+    assert summary(registry, "PACS", later).worked_on

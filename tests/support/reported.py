@@ -1,0 +1,130 @@
+"""Studies in the registry whose report is built, without spool or worker."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+
+from config.labels import ModelLabel
+from config.report_objects import ReportObject
+from config.settings import PipelineSettings
+from config.steps import Purpose, Step
+from db.deliveries import set_deliveries
+from db.delivering import DueDelivery, due_deliveries, take_delivery_announcements
+from db.leases import claim, completing
+from db.queues import QueueClaim, claim_queue
+from db.received import Identity, ReceivedInstance
+from db.reports import BuiltReport, add_report
+from db.results import append_run
+from db.runs import ClipEvidence, ModelIdentity, Run
+from db.schema import Study
+from db.session import Database
+from db.studies import close_quiet_studies, register_instance
+
+QUIET = timedelta(seconds=30)
+
+
+def run_of(study: str, run_uid: str, now: datetime, *, revision: int = 1) -> Run:
+    return Run(
+        run_uid=run_uid,
+        study_instance_uid=study,
+        revision=revision,
+        model=ModelIdentity(name="m", version="1", family="f", label=ModelLabel.RESEARCH, digest="0" * 64),
+        catalogue_digest="0" * 64,
+        software_version="0",
+        preprocessing_profile="p",
+        finished_at=now,
+        clips=(ClipEvidence(sop_instance_uid=f"{study}.1.1", frame_numbers=(1,)),),
+        results=(),
+    )
+
+
+def report_uid_of(study: str) -> str:
+    return f"2.25.77{study.replace('.', '')}"
+
+
+def instance_of(study: str, *, sop: str, at: datetime) -> ReceivedInstance:
+    """An instance as it comes from the spool, where it need not be."""
+    return ReceivedInstance(
+        study_instance_uid=study,
+        series_instance_uid=f"{study}.1",
+        sop_instance_uid=sop,
+        sop_class_uid="1.2.840.10008.5.1.4.1.1.3.1",
+        transfer_syntax_uid="1.2.840.10008.1.2.4.50",
+        modality="US",
+        spool_path=f"studies/{study}/{sop}.dcm",
+        sha256="0" * 64,
+        size_bytes=1,
+        received_at=at,
+        calling_ae_title="ECHO1",
+        is_our_report=False,
+        identity=Identity(patient_id="1", patient_name="A^B", birth_date=None, accession_number=None, study_date=None),
+    )
+
+
+def object_of(study: str, kind: ReportObject, *, revision: int, now: datetime) -> BuiltReport:
+    """An object of such a study, where it need not be."""
+    uid = f"{report_uid_of(study)}{'' if revision == 1 else f'.{revision}'}"
+    return BuiltReport(
+        kind=kind,
+        sop_instance_uid=uid if kind is ReportObject.SR else f"{uid}.{len(kind)}",
+        sop_class_uid="1.2.3",
+        spool_path=f"reports/{study}/{kind}",
+        sha256="0" * 64,
+        created_at=now,
+    )
+
+
+def reported(
+    registry: Database,
+    pipeline: PipelineSettings,
+    instance: ReceivedInstance,
+    *,
+    to: Sequence[str],
+    now: datetime,
+    kinds: Sequence[ReportObject] = (ReportObject.SR,),
+    objects: Sequence[BuiltReport] = (),
+) -> int:
+    """The number of a study of this instance whose objects, these or some of these kinds, are due there."""
+    uid = instance.study_instance_uid
+    with registry.write() as session:
+        register_instance(session, instance, QUIET)
+        close_quiet_studies(session, now=now + 2 * QUIET)
+        of_study = select(Study.id, Study.revision).where(Study.study_instance_uid == uid)
+        study_id, revision = session.execute(of_study).one()
+    run_uid = f"{uid} {revision}"
+    built = objects or [object_of(uid, kind, revision=revision, now=now) for kind in kinds]
+    for step in (Step.PREPARE, Step.SCORE, Step.REPORT):
+        with registry.write() as session:
+            held = claim(session, study_id, step, owner="w", now=now, pipeline=pipeline)
+            assert held is not None
+            with completing(session, held, now=now):
+                if step is Step.SCORE:
+                    append_run(session, study_id=study_id, run=run_of(uid, run_uid, now, revision=revision), units={})
+                if step is Step.REPORT:
+                    for report in built:
+                        add_report(session, study_id=study_id, run_uid=run_uid, report=report)
+                    set_deliveries(session, study_id=study_id, wanted={report.kind: to for report in built})
+    return int(study_id)
+
+
+def announced(registry: Database, now: datetime) -> list[str]:
+    with registry.write() as session:
+        return take_delivery_announcements(session, now=now, wake_again_after_s=300)
+
+
+def take(registry: Database, destination: str, now: datetime) -> QueueClaim | None:
+    with registry.write() as session:
+        return claim_queue(session, destination, Purpose.DELIVER, owner="w", now=now, lease_s=60)
+
+
+def must_take(registry: Database, destination: str, now: datetime) -> QueueClaim:
+    announced(registry, now)
+    held = take(registry, destination, now)
+    assert held is not None
+    return held
+
+
+def due(registry: Database, destination: str, now: datetime) -> list[DueDelivery]:
+    with registry.read() as session:
+        return due_deliveries(session, destination, now=now, limit=100)

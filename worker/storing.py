@@ -1,0 +1,120 @@
+"""Objects to a PACS by C-STORE, and the question whether it commits to keeping them (PS3.4 annexes B and J)."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from functools import partial
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from config.errors import ConfigurationError, EchoWorkerError, LeaseLostError, NoPresentationContextError, RefusedError
+from config.logs import place_of
+from config.peers import PeerSettings
+from db.commitments import await_commitment, commitment_not_asked, commitment_refused
+from db.delivering import Answered, DueDelivery
+from db.queues import Trouble
+from dicom_node.calling import called_peer
+from dicom_node.commitment.files import CommitmentFiles
+from dicom_node.commitment.messages import Reference, ask_commitment, new_transaction_uid
+from dicom_node.send import Answer, send_files
+from worker.answers import Answers
+from worker.context import WorkerContext
+
+
+def store_objects(
+    context: WorkerContext, answers: Answers, peer: PeerSettings, due: Sequence[DueDelivery]
+) -> Trouble | None:
+    """Send what is to be sent in one association, then ask for the commitment of all that the peer has and is asked of.
+
+    Raises
+    ------
+    ConfigurationError
+        The peer is to be called by TLS, and our certificate cannot be used.
+    LeaseLostError
+        The queue has passed to somebody else.
+    """
+    there = [item for item in due if item.is_sent]
+    if not peer.storage_commitment:
+        for item in there:
+            answers.note(item, Answered.ACCEPTED, "accepted before; it is not asked to commit to it any more")
+        there = []
+    accepted: list[DueDelivery] = []
+    trouble = _send(context, answers, peer, [item for item in due if not item.is_sent], accepted)
+    if peer.storage_commitment and (there or accepted) and (trouble is None or accepted):
+        return _ask_commitment(context, peer, [*there, *accepted]) or trouble
+    return trouble
+
+
+def _send(
+    context: WorkerContext,
+    answers: Answers,
+    peer: PeerSettings,
+    due: Sequence[DueDelivery],
+    accepted: list[DueDelivery],
+) -> Trouble | None:
+    """One association; what the peer takes is added to `accepted`. The first trouble ends it: nothing more is sent."""
+    if not due:
+        return None
+    called, answered = called_peer(context.settings, peer), 0
+    try:
+        with closing(send_files([context.spool.absolute(item.spool_path) for item in due], called)) as sent:
+            for item, answer in zip(due, sent, strict=True):
+                said = _said_by(answer, peer)
+                answers.note(item, said, str(answer))
+                answered += 1
+                if said is Answered.TO_BE_COMMITTED:
+                    accepted.append(item)
+                if said is Answered.NOT_NOW or answer.is_missing:
+                    return Trouble(reason=f"{called}: {answer}")
+    except (LeaseLostError, SQLAlchemyError, ConfigurationError):
+        raise
+    except NoPresentationContextError as error:  # an answer to each of them; the peer itself is there
+        for item in due:
+            answers.note(item, Answered.REFUSED, str(error))
+    except EchoWorkerError as error:
+        return Trouble(reason=str(error))
+    except Exception as error:  # noqa: BLE001  its text may hold PHI; the object that it came with waits longest
+        answers.note(due[min(answered, len(due) - 1)], Answered.REFUSED, place_of(error))
+        return Trouble(reason=place_of(error))
+    return None
+
+
+def _said_by(answer: Answer, peer: PeerSettings) -> Answered:
+    # The UID follows from study and run: what the peer has under it is this object, sent by us before.
+    if answer.accepted or answer.already_there:
+        return Answered.TO_BE_COMMITTED if peer.storage_commitment else Answered.ACCEPTED
+    return Answered.NOT_NOW if answer.is_out_of_resources else Answered.REFUSED
+
+
+def _ask_commitment(context: WorkerContext, peer: PeerSettings, there: Sequence[DueDelivery]) -> Trouble | None:
+    """Ask the peer to commit to keeping what it has, in one transaction; its report comes to the intake."""
+    pipeline, transaction_uid = context.settings.pipeline, new_transaction_uid()
+    with context.database.write() as session:  # before it is asked: its report may be faster than its answer
+        awaited = await_commitment(
+            session,
+            [item.delivery_id for item in there],
+            transaction_uid=transaction_uid,
+            asked_at=datetime.now(UTC),
+            again_after_s=pipeline.commitment_again_after_s,
+        )
+    asked = [Reference(i.sop_class_uid, i.sop_instance_uid) for i in there if i.delivery_id in awaited]
+    if not asked:
+        return None
+    keep = partial(CommitmentFiles(context.spool).keep_report, ae_title=peer.ae_title)
+    try:
+        ask_commitment(called_peer(context.settings, peer), asked, transaction_uid, keep)
+    except RefusedError as error:
+        with context.database.write() as session:
+            commitment_refused(
+                session, transaction_uid=transaction_uid, answer=str(error), now=datetime.now(UTC), pipeline=pipeline
+            )
+        return None
+    except EchoWorkerError as error:
+        said = str(error)
+    except Exception as error:  # noqa: BLE001  its text may hold PHI
+        said = place_of(error)
+    else:
+        return None
+    with context.database.write() as session:
+        commitment_not_asked(session, transaction_uid=transaction_uid)
+    return Trouble(reason=said)
