@@ -50,6 +50,7 @@ class Event(StrEnum):
     SEARCH_WITHOUT_MODEL = "the model for retrieval cannot be loaded: studies are scored, and search does not have them"
     EMBEDDINGS_REMOVED = "embeddings of a model that is not in use any more removed"
     NOT_SEARCHABLE = "study scored, but the model for retrieval failed on it: search does not have it"
+    PICTURE_NOT_MADE = "picture of a result cannot be made: its report goes without"
     OBJECT_SENT = "object sent"
     OBJECT_NOT_SENT = "object not accepted"
     COMMITMENT_REQUESTED = "storage commitment requested of us"
@@ -90,6 +91,7 @@ _WARNINGS = {
     Event.LEASE_LOST,
     Event.SEARCH_WITHOUT_MODEL,
     Event.NOT_SEARCHABLE,
+    Event.PICTURE_NOT_MADE,
     Event.OBJECT_NOT_SENT,
     Event.STUDY_NOT_FETCHED,
     Event.PEER_OUT_OF_REACH,
