@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, literal, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from db.runs import ModelIdentity, Verdict
@@ -37,7 +37,11 @@ def earlier_values(
     same_id = func.trim(PatientIdentity.patient_id) == (mine.patient_id or "").strip()
     if (session.scalar(select(func.count()).where(same_id)) or 0) > PLACEHOLDER_STUDIES:
         return []
-    same_birth = or_(PatientIdentity.birth_date.is_(None), PatientIdentity.birth_date == mine.birth_date)
+    same_birth = or_(
+        literal(mine.birth_date is None),
+        PatientIdentity.birth_date.is_(None),
+        PatientIdentity.birth_date == mine.birth_date,
+    )
     run, later = RunRow, aliased(RunRow)
     by_such_a_model = (run.model_family == model.family, run.model_label == model.label, run.finished_at <= until)
     superseded = (
@@ -57,7 +61,7 @@ def earlier_values(
         .join(ResultRow, ResultRow.run_id == run.id)
         .where(
             same_id,
-            same_birth if mine.birth_date else True,
+            same_birth,
             PatientIdentity.study_id != study_id,
             PatientIdentity.study_date < mine.study_date,
             *by_such_a_model,

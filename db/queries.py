@@ -8,15 +8,18 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from config.errors import StudyNotFoundError
+from config.report_objects import ReportObject
 from config.rules import Action
 from db.leases import is_due
 from db.received import ACCEPTED
-from db.reports import current_report
+from db.reports import current_reports
 from db.results import current_run
 from db.runs import Run
 from db.schema import Clip, Instance, JournalEntry, Report, Study
 from db.schema_peers import Caller
 from db.states import TRANSITIONS, StudyState
+
+_KINDS = [kind.value for kind in ReportObject]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +43,8 @@ class StudyDetail:
     clips: list[Clip]
     run: Run | None
     report: Report | None
+    objects: list[Report]
+    """All that was made for the PACS of the current run: the report, and what goes beside it."""
     journal: list[JournalEntry]
 
 
@@ -63,7 +68,7 @@ def list_studies(session: Session, *, limit: int = 50, state: str | None = None)
 
 
 def study_detail(session: Session, study_instance_uid: str) -> StudyDetail:
-    """One study with its instances, clips, current results, report and journal.
+    """One study with its instances, clips, current results, what was made of them, and journal.
 
     Raises
     ------
@@ -77,15 +82,16 @@ def study_detail(session: Session, study_instance_uid: str) -> StudyDetail:
         raise StudyNotFoundError(f"study {study_instance_uid} is not in the registry")
     clips = select(Clip).where(Clip.study_id == study.id, Clip.revision == study.revision).order_by(Clip.id)
     journal = select(JournalEntry).where(JournalEntry.study_id == study.id).order_by(JournalEntry.id)
-    report = current_report(session, study_id=study.id)
-    if report is not None:
-        session.refresh(report, ["deliveries"])
+    objects = sorted(current_reports(session, study_id=study.id), key=lambda made: _KINDS.index(made.kind))
+    for made in objects:
+        session.refresh(made, ["deliveries"])
     return StudyDetail(
         study=study,
         instances=study.instances,
         clips=list(session.scalars(clips)),
         run=current_run(session, study_id=study.id, study_instance_uid=study_instance_uid),
-        report=report,
+        report=next((made for made in objects if made.kind == ReportObject.SR), None),
+        objects=objects,
         journal=list(session.scalars(journal)),
     )
 

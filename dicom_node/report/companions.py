@@ -15,7 +15,7 @@ from config.report_objects import ReportObject
 from db.runs import Run
 from dicom_node.header import MANUFACTURER
 from dicom_node.report.sources import TYPE_2, report_sources
-from dicom_node.report.uids import derived_uid, device_uid
+from dicom_node.report.uids import derived_uid
 from dicom_node.report.words import Words
 
 HEAT_MAP_CLASS, PAGE_CLASS = MultiFrameTrueColorSecondaryCaptureImageStorage, EncapsulatedPDFStorage
@@ -92,11 +92,11 @@ def file_of(made: Dataset, syntax: UID) -> bytes:
 
 
 def _algorithm(run: Run, contribution: str) -> Dataset:
-    """The model as equipment, as in the report."""
+    """The model as equipment, as in the report; by its digest, since dciodvfy takes Device UID for a mistake here."""
     equipment = Dataset()
     equipment.PurposeOfReferenceCodeSequence = [code_item(codes.DCM.ProcessingEquipment)]
     equipment.Manufacturer, equipment.ManufacturerModelName = MANUFACTURER, run.model.name
     equipment.SoftwareVersions = run.model.version
     equipment.ContributionDescription = contribution
-    equipment.DeviceUID = device_uid(run)
+    equipment.DeviceSerialNumber = run.model.digest
     return equipment

@@ -107,9 +107,8 @@ def _draw_band(canvas: Canvas, run: Run, words: Words, text: PageText) -> None:
 
 def _draw_patient(canvas: Canvas, source: Dataset, words: Words, text: PageText) -> float:
     """Whose study it is, in two lines; where the next thing may begin."""
-    name = str(source.PatientName).replace("^", " ").strip()
     facts = [
-        ("patient", " ".join(name.split()), 0.34),
+        ("patient", _name(source.PatientName), 0.34),
         ("patient_id", str(source.PatientID), 0.22),
         ("birth_date", _date(source.PatientBirthDate), 0.13),
         ("study_date", _date(source.StudyDate), 0.13),
@@ -151,18 +150,18 @@ def _story(run: Run, catalogue: Catalogue, shown: PageContent, words: Words, tex
         Spacer(0, 2 * mm),
         *(Paragraph(text.escaped(said), text.small) for said in _unanswered(run, catalogue, words)),
     ]
-    story.append(Spacer(0, 3.5 * mm))
+    story.append(Spacer(0, 4.5 * mm))
     if shown.strip is not None:
         story += strip_of_frames(shown.strip, INNER, words, text)
     else:
         why = words.say(f"no_heat_map.{shown.why_no_strip}")
         story.append(Paragraph(text.escaped(words.say("page.no_strip", why=why)), text.body))
-    story.append(Spacer(0, 3.5 * mm))
+    story.append(Spacer(0, 4.5 * mm))
     if shown.trend is not None:
         story += trend_chart(shown.trend, INNER, words, text)
     else:
         story.append(Paragraph(text.escaped(words.say("page.no_trend")), text.body))
-    story.append(Spacer(0, 3.5 * mm))
+    story.append(Spacer(0, 4.5 * mm))
     views = views_seen(run, words)
     for heading, said in (
         ("limits", words.sentences(limits_of_use(run, words), views or "")),
@@ -194,6 +193,13 @@ def _unanswered(run: Run, catalogue: Catalogue, words: Words) -> list[str]:
         if names:
             said.append(words.say(f"page.{key}", count=len(names), names=words.clauses(names)))
     return said
+
+
+def _name(written: object) -> str:
+    """Family name first, as lists of patients have it; of several scripts the first, and the one of ideograms."""
+    groups = [group.split("^") for group in str(written or "").split("=")[:2]]
+    names = [", ".join(filter(None, (family.strip(), " ".join(filter(None, given))))) for family, *given in groups]
+    return "  ".join(filter(None, names))
 
 
 def _date(value: object) -> str:

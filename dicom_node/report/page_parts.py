@@ -43,11 +43,11 @@ class PageText:
             self.plain = self.bold = _CHINESE
             wrap = "CJK"
         common = {"alignment": TA_LEFT, "textColor": INK, "wordWrap": wrap}
-        self.body = ParagraphStyle("body", fontName=self.plain, fontSize=9, leading=11.5, **common)
-        self.strong = ParagraphStyle("strong", fontName=self.bold, fontSize=9, leading=11.5, **common)
-        self.small = ParagraphStyle("small", fontName=self.plain, fontSize=6.8, leading=8.6, **common)
-        self.heading = ParagraphStyle("heading", fontName=self.bold, fontSize=7.5, leading=10, spaceBefore=2, **common)
-        self.warning = ParagraphStyle("warning", fontName=self.bold, fontSize=8.5, leading=11, **common)
+        self.body = ParagraphStyle("body", fontName=self.plain, fontSize=10, leading=13, **common)
+        self.strong = ParagraphStyle("strong", fontName=self.bold, fontSize=10, leading=13, **common)
+        self.small = ParagraphStyle("small", fontName=self.plain, fontSize=7.8, leading=10, **common)
+        self.heading = ParagraphStyle("heading", fontName=self.bold, fontSize=8.2, leading=11, spaceBefore=2, **common)
+        self.warning = ParagraphStyle("warning", fontName=self.bold, fontSize=9.5, leading=12.5, **common)
         self.warning.textColor = RED
 
     @staticmethod
@@ -125,7 +125,7 @@ def trend_chart(trend: Trend, width: float, words: Words, text: PageText) -> lis
     ]
 
 
-class _Frames(Flowable):
+class _Frames(Flowable):  # type: ignore[misc]  reportlab has no types
     """Two rows of pictures with a caption below each column."""
 
     def __init__(self, strip: Strip, width: float, text: PageText) -> None:
@@ -148,13 +148,13 @@ class _Frames(Flowable):
             canvas.drawString(left, 1.5, caption)
 
 
-class _Chart(Flowable):
+class _Chart(Flowable):  # type: ignore[misc]  as above
     """Dots over the years; this study's is filled, and named."""
 
     def __init__(self, trend: Trend, width: float, words: Words, text: PageText) -> None:
         super().__init__()
         self._trend, self._words, self._text = trend, words, text
-        self.width, self.height = width, 34 * mm
+        self.width, self.height = width, 40 * mm
 
     def draw(self) -> None:
         """Onto the canvas that it is placed on."""

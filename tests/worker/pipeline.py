@@ -35,6 +35,7 @@ host = "127.0.0.1"
 port = {pacs}
 ae_title = "STORESCP"
 accept_models = ["UNTRAINED"]
+objects = ["sr"]
 
 [[peers]]
 roles = ["destination"]
@@ -43,6 +44,7 @@ host = "127.0.0.1"
 port = {second}
 ae_title = "SECOND"
 accept_models = ["{second_accepts}"]
+objects = ["sr"]
 """
 
 

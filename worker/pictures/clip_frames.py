@@ -38,7 +38,8 @@ def maps_shown(heat: Heat) -> npt.NDArray[np.float32]:
     """The maps as large as these frames: float32 [T, EDGE, EDGE], 0..1."""
     size = (EDGE, EDGE)
     fine = [np.asarray(Image.fromarray(each).resize(size, Image.Resampling.BICUBIC)) for each in heat.maps]
-    return np.clip(np.stack(fine), 0, 1).astype(np.float32)  # the interpolation overshoots
+    maps: npt.NDArray[np.float32] = np.clip(np.stack(fine), 0, 1).astype(np.float32)  # the interpolation overshoots
+    return maps
 
 
 def _cut(pictures: Iterator[Frame | None], heat: Heat) -> Iterator[Frame]:

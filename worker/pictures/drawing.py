@@ -16,6 +16,7 @@ MARGIN = 20
 COLUMNS = 2 * EDGE + 3 * MARGIN
 HEADER, FOOTER = 92, 148
 ROWS = HEADER + EDGE + FOOTER
+LINE = 18
 STRONGEST = 0.62
 """How opaque the hottest place is: the tissue below it can still be seen."""
 
@@ -48,7 +49,8 @@ def draw_frames(plain: npt.NDArray[np.uint8], maps: npt.NDArray[np.float32], leg
         frame = sheet.copy()
         frame.paste(Image.fromarray(plain[number]), (MARGIN, HEADER))
         frame.paste(Image.fromarray(heated[number]), (2 * MARGIN + EDGE, HEADER))
-        ImageDraw.Draw(frame).text((MARGIN, HEADER + EDGE + 8), caption, FAINT, letters(15))
+        said = f"{legend.view}, {caption}" if legend.view else caption
+        ImageDraw.Draw(frame).text((MARGIN, HEADER + EDGE + 8), said, FAINT, fitting(said, EDGE, 15))
         drawn[number] = np.asarray(frame)
     return drawn
 
@@ -69,11 +71,9 @@ def _sheet(legend: Legend) -> Image.Image:
     _draw_bar(sheet, draw, legend, left=2 * MARGIN + EDGE, top=HEADER + EDGE + 10)
     top = HEADER + EDGE + 36
     draw.text((MARGIN, top), legend.not_for_diagnosis, AMBER, letters(22, bold=True))
-    looked = fitting(legend.looked, EDGE, 13)
-    draw.text((2 * MARGIN + EDGE, top + 6), legend.looked, FAINT, looked)
+    _draw_lines(draw, legend.looked, FAINT, left=2 * MARGIN + EDGE, top=top, width=EDGE)
     width = COLUMNS - 2 * MARGIN
-    for number, line in enumerate(_lines(legend.limits, width, 13)):
-        draw.text((MARGIN, top + 36 + 18 * number), line, INK, letters(13))
+    _draw_lines(draw, legend.limits, INK, left=MARGIN, top=top + 42, width=width)
     draw.text((MARGIN, ROWS - 26), legend.made_by, FAINT, fitting(legend.made_by, width, 13))
     return sheet
 
@@ -106,12 +106,16 @@ def fitting(text: str, width: float, size: int, *, bold: bool = False) -> ImageF
     return letters(size, bold=bold)
 
 
-def _lines(text: str, width: int, size: int) -> list[str]:
-    lines = [""]
+def _draw_lines(
+    draw: ImageDraw.ImageDraw, text: str, colour: tuple[int, int, int], *, left: int, top: int, width: int
+) -> None:
+    """A text in as many lines as it takes, broken between words."""
+    lines, font = [""], letters(13)
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
-        if letters(size).getlength(longer) <= width:
+        if font.getlength(longer) <= width:
             lines[-1] = longer
         else:
             lines.append(word)
-    return lines
+    for number, line in enumerate(lines):
+        draw.text((left, top + LINE * number), line, colour, font)

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -69,15 +70,11 @@ def write_heat(path: Path, heat: Heat | WhyNoHeat) -> None:
     OSError
         The disk does not take it.
     """
-    arrays: dict[str, npt.NDArray[np.float16]] = {}
-    if isinstance(heat, Heat):
-        facts = {name: fact for name, fact in asdict(heat).items() if name != "maps"}
-        arrays["maps"] = heat.maps.astype(np.float16)
-    else:
-        facts = {"why": heat.value}
+    facts: dict[str, object] = {"why": heat.value} if isinstance(heat, WhyNoHeat) else asdict(heat)
+    maps = np.asarray(facts.pop("maps", ()), np.float16)
     described = np.frombuffer(json.dumps({"format": FORMAT, **facts}).encode(), np.uint8)
     file = BytesIO()
-    np.savez_compressed(file, facts=described, **arrays)
+    np.savez_compressed(file, facts=described, maps=maps)
     write_durably(path, file.getvalue())
 
 
@@ -97,7 +94,7 @@ def read_heat(path: Path) -> Heat | WhyNoHeat:
             if "why" in facts:
                 return WhyNoHeat(facts["why"])
             del facts["format"]
-            listed = {name: tuple(fact) if isinstance(fact, list) else fact for name, fact in facts.items()}
+            listed: dict[str, Any] = {n: tuple(f) if isinstance(f, list) else f for n, f in facts.items()}
             return Heat(maps=file["maps"].astype(np.float32), **listed)
     except FileNotFoundError:
         return WhyNoHeat.NOT_KEPT

@@ -32,6 +32,8 @@ class Legend:
     weak: str
     strong: str
     made_by: str
+    view: str
+    """That the clip shows, as the model sees it; empty where it was not asked."""
     frames: tuple[str, ...]
     """Below each frame: its number in the clip, and its time."""
 
@@ -50,11 +52,17 @@ def legend_of(run: Run, result: TaskResult, task: AnyTask, heat: Heat, words: Wo
         weak=words.say("picture.weak"),
         strong=words.say("picture.strong"),
         made_by=made_by(run, words),
+        view=_view(run, heat, words),
         frames=tuple(
             words.say("picture.frame", number=number, at=at)
             for number, at in zip(heat.frame_numbers, heat.frame_times_ms, strict=True)
         ),
     )
+
+
+def _view(run: Run, heat: Heat, words: Words) -> str:
+    call = next((clip.view for clip in run.clips if clip.sop_instance_uid == heat.sop_instance_uid), None)
+    return "" if call is None else capital(words.view(call.view, call.name))
 
 
 def made_by(run: Run, words: Words) -> str:
