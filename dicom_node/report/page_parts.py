@@ -1,67 +1,25 @@
-"""The parts of the page: letters, the table of answers, the strip of frames, the chart of earlier studies."""
+"""The parts of the page: the table of answers, the strip of frames, the chart of earlier studies."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from io import BytesIO
 from itertools import pairwise
-from xml.sax.saxutils import escape
 
 import imagecodecs
 import numpy as np
 import numpy.typing as npt
-from reportlab.lib.colors import Color, HexColor
-from reportlab.lib.enums import TA_LEFT
-from reportlab.lib.styles import ParagraphStyle
+from reportlab.lib.colors import Color
 from reportlab.lib.units import mm
 from reportlab.lib.utils import ImageReader
-from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import Flowable, Paragraph, Spacer, Table, TableStyle
+from reportlab.platypus import Flowable, Spacer, Table, TableStyle
 
-from config.languages import Language
+from dicom_node.report.page_text import CURVE, FAINT, INK, LINE, SLATE, PageText
 from dicom_node.report.words import Words
 
-INK, FAINT, LINE = HexColor(0x14181D), HexColor(0x6B747E), HexColor(0xD5DADF)
-SLATE, AMBER, RED = HexColor(0x1D2630), HexColor(0xFFC440), HexColor(0xC8321F)
-CURVE = HexColor(0x1F6FB2)
-_CHINESE = "STSong-Light"
-"""Of Adobe's collection for simplified characters: not in the file, the viewer brings its own letters for it."""
 QUALITY = 85
-
-
-class PageText:
-    """The letters of a page in one language, and its styles."""
-
-    def __init__(self, language: Language) -> None:
-        self.plain, self.bold = "Helvetica", "Helvetica-Bold"
-        wrap = None
-        if language is Language.CHINESE:
-            if _CHINESE not in pdfmetrics.getRegisteredFontNames():
-                pdfmetrics.registerFont(UnicodeCIDFont(_CHINESE))
-            self.plain = self.bold = _CHINESE
-            wrap = "CJK"
-        common = {"alignment": TA_LEFT, "textColor": INK, "wordWrap": wrap}
-        self.body = ParagraphStyle("body", fontName=self.plain, fontSize=10, leading=13, **common)
-        self.strong = ParagraphStyle("strong", fontName=self.bold, fontSize=10, leading=13, **common)
-        self.small = ParagraphStyle("small", fontName=self.plain, fontSize=7.8, leading=10, **common)
-        self.heading = ParagraphStyle("heading", fontName=self.bold, fontSize=8.2, leading=11, spaceBefore=2, **common)
-        self.warning = ParagraphStyle("warning", fontName=self.bold, fontSize=9.5, leading=12.5, **common)
-        self.warning.textColor = RED
-
-    @staticmethod
-    def escaped(said: str) -> str:
-        """Text as a paragraph takes it, which would read markup in it."""
-        return escape(said)
-
-    def draw_fitting(self, canvas: Canvas, left: float, base: float, said: str, width: float, size: float) -> None:
-        """Write a line that is no wider than this, in smaller letters where it has to be."""
-        font = self.plain if said.isascii() or self.plain == _CHINESE else _font_for(said, self.plain)
-        while size > 5 and canvas.stringWidth(said, font, size) > width:
-            size -= 0.5
-        canvas.setFont(font, size)
-        canvas.drawString(left, base, said)
+"""Of JPEG, for frames as small as these."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,10 +48,10 @@ class Trend:
 
 def answers_table(headings: Sequence[str], rows: Sequence[tuple[str, str, str]], width: float, text: PageText) -> Table:
     """Question, answer, and how far the frames agree."""
-    lines = [[Paragraph(text.escaped(each), text.heading) for each in headings]]
+    lines = [[text.paragraph(each, text.heading) for each in headings]]
     styles = (text.body, text.strong, text.small)
-    lines += [[Paragraph(text.escaped(cell), style) for cell, style in zip(row, styles, strict=True)] for row in rows]
-    table = Table(lines, colWidths=[0.4 * width, 0.22 * width, 0.38 * width])
+    lines += [[text.paragraph(cell, style) for cell, style in zip(row, styles, strict=True)] for row in rows]
+    table = Table(lines, colWidths=[0.4 * width, 0.22 * width, 0.38 * width], hAlign="LEFT")
     table.setStyle(
         TableStyle(
             [
@@ -112,16 +70,16 @@ def answers_table(headings: Sequence[str], rows: Sequence[tuple[str, str, str]],
 def strip_of_frames(strip: Strip, width: float, words: Words, text: PageText) -> list[Flowable]:
     """The frames in a row, and the same under their maps below."""
     said = words.say("page.strip", answer=strip.said)
-    return [Paragraph(text.escaped(said), text.body), Spacer(0, 1.5 * mm), _Frames(strip, width, text)]
+    return [text.paragraph(said, text.body), Spacer(0, 1.5 * mm), _Frames(strip, width, text)]
 
 
 def trend_chart(trend: Trend, width: float, words: Words, text: PageText) -> list[Flowable]:
     """The measurement of each study over its date."""
     said = words.say("page.trend", name=trend.name)
     return [
-        Paragraph(text.escaped(said), text.body),
+        text.paragraph(said, text.body),
         _Chart(trend, width, words, text),
-        Paragraph(text.escaped(words.say("page.of_one_patient")), text.small),
+        text.paragraph(words.say("page.of_one_patient"), text.small),
     ]
 
 
@@ -143,9 +101,8 @@ class _Frames(Flowable):  # type: ignore[misc]  reportlab has no types
             left = number * (side + self._gap)
             for picture, bottom in ((self._strip.plain, 9 + side + self._gap), (self._strip.heated, 9)):
                 canvas.drawImage(ImageReader(BytesIO(_jpeg(picture[number]))), left, bottom, side, side)
-            canvas.setFont(self._text.plain, 6)
             canvas.setFillColor(FAINT)
-            canvas.drawString(left, 1.5, caption)
+            self._text.draw(canvas, left, 1.5, caption, 6)
 
 
 class _Chart(Flowable):  # type: ignore[misc]  as above
@@ -161,15 +118,16 @@ class _Chart(Flowable):  # type: ignore[misc]  as above
         canvas, trend = self.canv, self._trend
         points = [*trend.points, trend.this]
         left, bottom, right, top = 12 * mm, 6 * mm, self.width - 26 * mm, self.height - 4 * mm
+        begin = left + 9 * mm  # beside the numbers of the axis, not on them
         low, high, step = _scale([value for _, value in points])
         first, last = points[0][0].toordinal(), points[-1][0].toordinal()
 
         def at(day: date, value: float) -> tuple[float, float]:
             across = (day.toordinal() - first) / (last - first) if last > first else 1.0
-            return left + across * (right - left), bottom + (value - low) / (high - low) * (top - bottom)
+            return begin + across * (right - begin), bottom + (value - low) / (high - low) * (top - bottom)
 
         canvas.setLineWidth(0.3)
-        canvas.setFont(self._text.plain, 6.5)
+        canvas.setFont(self._text.face(trend.unit), 6.5)
         value = low
         while value <= high:
             _, height = at(points[0][0], value)
@@ -195,16 +153,14 @@ class _Chart(Flowable):  # type: ignore[misc]  as above
             canvas.circle(x, y, 2.4, stroke=1, fill=1)
             canvas.setFillColor(INK)
             if is_this:
-                canvas.setFont(self._text.bold, 7.5)
-                canvas.drawString(x + 6, y - 1, self._words.number(value, ".1f"))
-                canvas.setFont(self._text.plain, 6.5)
-                canvas.drawString(x + 6, y - 9, self._words.say("page.this_study"))
+                self._text.draw(canvas, x + 6, y - 1, self._words.number(value, ".1f"), 7.5, is_bold=True)
+                self._text.draw(canvas, x + 6, y - 9, self._words.say("page.this_study"), 6.5)
             elif x - taken > 28:
-                canvas.setFont(self._text.plain, 6.5)
+                canvas.setFont(self._text.face(""), 6.5)
                 canvas.drawCentredString(x, y + 5, self._words.number(value, ".1f"))
             if x - taken > 28 or is_this:
                 canvas.setFillColor(FAINT)
-                canvas.setFont(self._text.plain, 6.5)
+                canvas.setFont(self._text.face(""), 6.5)
                 canvas.drawCentredString(x, 1.5 * mm, f"{day:%Y-%m-%d}" if x - taken > 28 or number == 0 else "")
                 taken = x
 
@@ -219,14 +175,3 @@ def _scale(values: Sequence[float]) -> tuple[float, float, float]:
 
 def _jpeg(picture: npt.NDArray[np.uint8]) -> bytes:
     return bytes(imagecodecs.jpeg8_encode(np.ascontiguousarray(picture), level=QUALITY))
-
-
-def _font_for(said: str, plain: str) -> str:
-    """Helvetica has Latin letters alone: what it cannot write is written in the letters of East Asia."""
-    try:
-        said.encode("cp1252")
-    except UnicodeEncodeError:
-        if _CHINESE not in pdfmetrics.getRegisteredFontNames():
-            pdfmetrics.registerFont(UnicodeCIDFont(_CHINESE))
-        return _CHINESE
-    return plain

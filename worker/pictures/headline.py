@@ -10,13 +10,14 @@ from db.runs import ClipAnswer, TaskResult, Verdict
 def headline(results: Sequence[TaskResult], catalogue: Catalogue) -> TaskResult | None:
     """The answer that a reader looks for first; None where nothing was decided.
 
-    A device that is there, of several the one that is furthest above its threshold; without one the first measurement
-    of the catalogue, which in the bundled one is the ejection fraction; without one the first class. That a finding is
-    absent has no place in a picture.
+    A device that is there, of several the one that is furthest above its threshold, and rather the device than a part
+    of it that is asked about once it is there; without one the first measurement of the catalogue, which in the bundled
+    one is the ejection fraction; without one the first class. That a finding is absent has no place in a picture.
     """
     present = [result for result in results if result.verdict is Verdict.PRESENT]
+    whole = [result for result in present if (task := catalogue.task(result.task_id)) and task.asked_if is None]
     if present:
-        return max(present, key=lambda result: (result.score or 0.0) - (result.threshold or 0.0))
+        return max(whole or present, key=lambda result: (result.score or 0.0) - (result.threshold or 0.0))
     for verdict in (Verdict.MEASURED, Verdict.CLASSIFIED):
         in_order = {task.id: number for number, task in enumerate(catalogue.tasks)}
         found = [result for result in results if result.verdict is verdict and result.task_id in in_order]

@@ -157,8 +157,8 @@ def test_the_report_refers_to_the_heat_map_in_the_group_of_its_answer_and_lists_
     file = tmp_path / "report.dcm"
     document.save_as(file, enforce_file_format=True)
     read = highdicom.sr.srread(file)
-    assert picture.SOPInstanceUID in {uid for *_, uid in read.get_evidence()}
-    assert picture.SeriesInstanceUID in {series for *_, series in read.get_evidence_series()}
+    assert picture.SOPInstanceUID in {instance for _, _, instance, _ in read.get_evidence()}
+    assert picture.SeriesInstanceUID in {series for _, series in read.get_evidence_series()}
     (group,) = [
         group
         for group in read.content.get_image_measurement_groups()
