@@ -49,6 +49,7 @@ class Event(StrEnum):
     SEARCH_WITHOUT_MODEL = "the model for retrieval cannot be loaded: studies are scored, and search does not have them"
     EMBEDDINGS_REMOVED = "embeddings of a model that is not in use any more removed"
     NOT_SEARCHABLE = "study scored, but the model for retrieval failed on it: search does not have it"
+    PICTURE_NOT_MADE = "picture of a result cannot be made: its report goes without"
     OBJECT_SENT = "object sent"
     OBJECT_NOT_SENT = "object not accepted"
     DELIVERY_GIVEN_UP = "delivery given up: a dead letter"
@@ -91,6 +92,7 @@ _WARNINGS = {
     Event.LEASE_LOST,
     Event.SEARCH_WITHOUT_MODEL,
     Event.NOT_SEARCHABLE,
+    Event.PICTURE_NOT_MADE,
     Event.OBJECT_NOT_SENT,
     Event.DELIVERY_GIVEN_UP,
     Event.DELIVERIES_CANCELLED,

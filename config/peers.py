@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from config.labels import ModelLabel
+from config.report_objects import ReportObject
 
 AETitle = Annotated[str, Field(pattern=r"^[ -\[\]-~]{1,16}$")]
 """PS3.5 table 6.2-1, VR AE: up to 16 characters of the default repertoire, no backslash."""
@@ -67,6 +68,8 @@ class PeerSettings(BaseModel):
 
     accept_models: tuple[ModelLabel, ...] = (ModelLabel.CLINICAL, ModelLabel.RESEARCH)
     """A destination takes the results of models so labelled."""
+    objects: tuple[ReportObject, ...] = Field(default=tuple(ReportObject), min_length=1)
+    """What a destination gets of a result."""
     storage_commitment: bool = False
     """A destination counts as having a report only once it has committed to keep it (PS3.4 annex J)."""
     retrieve: Literal["move", "get"] = "move"

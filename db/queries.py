@@ -8,16 +8,19 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from config.errors import StudyNotFoundError
+from config.report_objects import ReportObject
 from config.rules import Action
 from db.dead_letters import why_it_waits
 from db.leases import is_due
 from db.received import ACCEPTED
-from db.reports import current_report
+from db.reports import current_reports
 from db.results import current_run
 from db.runs import Run
 from db.schema import Clip, Instance, JournalEntry, Report, Study
 from db.schema_peers import Caller
 from db.states import LEASED_STEPS, StudyState
+
+_KINDS = [kind.value for kind in ReportObject]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +46,8 @@ class StudyDetail:
     """Why it was skipped, failed or stays; of one whose deliveries are under way, what it waits for."""
     run: Run | None
     report: Report | None
+    objects: list[Report]
+    """All that was made for the PACS of the current run: the report, and what goes beside it."""
     journal: list[JournalEntry]
 
 
@@ -68,7 +73,7 @@ def list_studies(session: Session, *, limit: int = 50, state: str | None = None)
 
 
 def study_detail(session: Session, study_instance_uid: str) -> StudyDetail:
-    """One study with its instances, clips, current results, report and journal.
+    """One study with its instances, clips, current results, what was made of them, and journal.
 
     Raises
     ------
@@ -82,9 +87,9 @@ def study_detail(session: Session, study_instance_uid: str) -> StudyDetail:
         raise StudyNotFoundError(f"study {study_instance_uid} is not in the registry")
     clips = select(Clip).where(Clip.study_id == study.id, Clip.revision == study.revision).order_by(Clip.id)
     journal = select(JournalEntry).where(JournalEntry.study_id == study.id).order_by(JournalEntry.id)
-    report = current_report(session, study_id=study.id)
-    if report is not None:
-        session.refresh(report, ["deliveries"])
+    objects = sorted(current_reports(session, study_id=study.id), key=lambda made: _KINDS.index(made.kind))
+    for made in objects:
+        session.refresh(made, ["deliveries"])
     is_under_way = study.state == StudyState.REPORTED and not study.reason
     return StudyDetail(
         study=study,
@@ -92,7 +97,8 @@ def study_detail(session: Session, study_instance_uid: str) -> StudyDetail:
         instances=study.instances,
         clips=list(session.scalars(clips)),
         run=current_run(session, study_id=study.id, study_instance_uid=study_instance_uid),
-        report=report,
+        report=next((made for made in objects if made.kind == ReportObject.SR), None),
+        objects=objects,
         journal=list(session.scalars(journal)),
     )
 

@@ -25,7 +25,7 @@ from db.session import Database
 from db.states import StudyState
 from deploy.demo_pacs import AE_TITLE, HOST, DemoPacs, demo_pacs, free_port
 from deploy.demo_studies import DEMO_STUDIES, make_demo_studies
-from deploy.demo_view import truth_table
+from deploy.demo_view import companions_table, truth_table
 from deploy.sr_view import sr_tree
 from deploy.stopping import PARENT_VARIABLE, stop_on_signals
 from deploy.tables import study_view
@@ -116,6 +116,10 @@ def _received(pacs: DemoPacs) -> Iterator[tuple[Path, FileDataset]]:
         yield path, pydicom.dcmread(path, force=True)
 
 
+def _is_report(instance: FileDataset) -> bool:
+    return str(instance.Modality) == "SR"
+
+
 def _toml_string(path: Path) -> str:
     """A basic string of TOML; it escapes as JSON does, and the delete character besides."""
     return json.dumps(str(path), ensure_ascii=False).replace("\x7f", "\\u007f")
@@ -200,7 +204,8 @@ def _state(registry: Database, uid: str) -> StudyState:
 def _show(settings: Settings, studies: Sequence[StudyTruth], pacs: DemoPacs, console: Console) -> None:
     catalogue = load_catalogue()
     uids = [truth.study_instance_uid for truth in studies]
-    reports = {str(report.StudyInstanceUID): (path, report) for path, report in _received(pacs)}
+    received = list(_received(pacs))
+    reports = {str(instance.StudyInstanceUID): (path, instance) for path, instance in received if _is_report(instance)}
     with Database(settings.database_url).read() as session:
         details = {uid: study_detail(session, uid) for uid in uids}
         shown = uids[SHOWN]
@@ -211,6 +216,8 @@ def _show(settings: Settings, studies: Sequence[StudyTruth], pacs: DemoPacs, con
         console.print(f"of study {shown}", highlight=False, soft_wrap=True)
         console.print(sr_tree(report))
         console.print(f"file: {path}", highlight=False, markup=False, soft_wrap=True)
+        console.rule("What the PACS received beside the reports")
+        console.print(companions_table([each for each in received if not _is_report(each[1])], uids))
         console.rule()
         console.print(truth_table(list(zip(DEMO_STUDIES, studies, strict=True)), details, catalogue))
     console.rule()

@@ -16,6 +16,9 @@ from pynetdicom import AE, evt
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event as NetworkEvent
 
+from dicom_node.report.companions import HEAT_MAP_CLASS, PAGE_CLASS
+from dicom_node.report.heat_map import TRANSFER_SYNTAX
+
 AE_TITLE = "DEMOPACS"
 HOST = "127.0.0.1"
 
@@ -37,8 +40,9 @@ def demo_pacs(folder: Path) -> Iterator[DemoPacs]:
     """Run a receiver on a free loopback port until the end of the block."""
     folder.mkdir(parents=True)
     ae = AE(ae_title=AE_TITLE)
-    for sop_class in (Comprehensive3DSRStorage, ComprehensiveSRStorage):
+    for sop_class in (Comprehensive3DSRStorage, ComprehensiveSRStorage, PAGE_CLASS):
         ae.add_supported_context(sop_class)
+    ae.add_supported_context(HEAT_MAP_CLASS, TRANSFER_SYNTAX)
     port = free_port()
     server = ae.start_server((HOST, port), block=False, evt_handlers=[(evt.EVT_C_STORE, _keep, [folder])])
     try:

@@ -1,8 +1,10 @@
 """The demo's table: what is true of each synthetic heart, and what the model made of its pictures."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from rich.table import Table
+from pydicom.dataset import Dataset
+from rich.table import Column, Table
 from rich.text import Text
 
 from config.catalogue import Catalogue
@@ -47,6 +49,20 @@ def truth_table(
             table.add_row(
                 "", Text(f"its {where} says", "bold"), "", f"{contradiction.task}: {_short(contradiction.said)}"
             )
+    return table
+
+
+def companions_table(received: Sequence[tuple[Path, Dataset]], studies: Sequence[str]) -> Table:
+    """The heat maps and pages that a PACS received, and where they are to be looked at; `studies` by their numbers."""
+    table = Table("Study", "Object", "Shows", Column("File", overflow="fold"))
+    for path, instance in sorted(
+        received, key=lambda each: (studies.index(str(each[1].StudyInstanceUID)), each[1].Modality)
+    ):
+        kind, shows = "page (PDF)", str(instance.get("DocumentTitle", ""))
+        if "NumberOfFrames" in instance:
+            kind, shows = f"heat map, {instance.NumberOfFrames} frames", str(instance.ImageComments)
+        number = studies.index(str(instance.StudyInstanceUID)) + 1
+        table.add_row(str(number), kind, Text(shows), Text(str(path)))
     return table
 
 

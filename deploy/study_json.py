@@ -7,6 +7,7 @@ from config.catalogue import Catalogue
 from config.clinical_tasks import ClassTask, RegressionTask
 from db.queries import StudyDetail
 from db.runs import Run, TaskResult
+from db.schema import Report
 
 CLIP_FACTS = (
     "frame_numbers", "frame_times_ms", "time_origin", "heart_rate", "region", "region_origin", "pixel_spacing_mm",
@@ -26,7 +27,8 @@ def study_facts(detail: StudyDetail, catalogue: Catalogue | None) -> dict[str, A
         "reason": detail.reason,
         "instances": _instances(detail),
         "run": None if detail.run is None else _run(detail.run, catalogue),
-        "report": _report(detail),
+        "report": None if detail.report is None else _made(detail.report),
+        "objects": [_made(made) for made in detail.objects],  # the report, and what goes beside it
         "journal": [
             {
                 "at": entry.at.isoformat(),
@@ -95,12 +97,11 @@ def _result(result: TaskResult, run: Run, catalogue: Catalogue | None) -> dict[s
     }
 
 
-def _report(detail: StudyDetail) -> dict[str, Any] | None:
-    if detail.report is None:
-        return None
+def _made(made: Report) -> dict[str, Any]:
     return {
-        "sop_instance_uid": detail.report.sop_instance_uid,
-        "created_at": detail.report.created_at.isoformat(),
+        "kind": made.kind,
+        "sop_instance_uid": made.sop_instance_uid,
+        "created_at": made.created_at.isoformat(),
         "deliveries": [
             {
                 "destination": delivery.destination,
@@ -109,6 +110,6 @@ def _report(detail: StudyDetail) -> dict[str, Any] | None:
                 "last_answer": delivery.last_answer,
                 "delivered_at": delivery.delivered_at.isoformat() if delivery.delivered_at else None,
             }
-            for delivery in detail.report.deliveries
+            for delivery in made.deliveries
         ],
     }

@@ -12,11 +12,12 @@ from config.catalogue import Catalogue, load_catalogue
 from config.clinical_tasks import AnyTask, ClassTask, RegressionTask
 from config.errors import ReportError
 from config.labels import ModelLabel
+from config.report_objects import ReportObject
 from config.rules import Action
 from config.settings import Settings
 from db.queries import StudyDetail, StudySummary
 from db.runs import Run, TaskResult, Verdict
-from db.schema import Clip
+from db.schema import Clip, Report
 from db.schema_peers import Caller
 from db.states import DeliveryState
 from dicom_node.quarantine import Quarantined
@@ -30,6 +31,8 @@ _LABEL_STYLE = {ModelLabel.UNTRAINED: "bold red", ModelLabel.DEMO: "bold red"}
 
 _UNIT = {"similarity": "cosine", "probability": "probability", "score": "score"}
 """Of a finding's score."""
+
+_OBJECT = {ReportObject.SR: "Report", ReportObject.HEAT_MAP: "Heat map", ReportObject.PDF: "Page"}
 
 WIDE = 140
 """Columns of a terminal that has room for whole UIDs; a narrower one folds them, for half a UID finds nothing."""
@@ -123,8 +126,7 @@ def study_view(detail: StudyDetail, catalogue: Catalogue | None, *, width: int) 
     if detail.run is not None:
         parts += [results_table(detail.run, catalogue), _provenance(detail.run)]
     parts += [_clips_table(detail, catalogue, width)]
-    if detail.report is not None:
-        parts.append(_deliveries_table(detail))
+    parts += [_deliveries_table(made) for made in detail.objects]
     parts.append(_journal_table(detail, width))
     return Group(*parts)
 
@@ -219,18 +221,16 @@ def _view(clip: Clip, catalogue: Catalogue | None) -> str:
     return f"{known.name if known else clip.view} (by {clip.view_margin:.3f})"
 
 
-def _deliveries_table(detail: StudyDetail) -> Table:
+def _deliveries_table(made: Report) -> Table:
     columns = ("ID", "Destination", whole_column("State"), "Attempts", "Last answer")
     table = Table(*columns, title_justify="left")
-    report = detail.report
-    if report is not None:
-        table.title = f"Report {report.sop_instance_uid}"
-        for delivery in report.deliveries:
-            said = delivery.last_answer or ""
-            if delivery.state == DeliveryState.SENT and delivery.commitment_asked_at is not None:
-                said += f"; storage commitment asked for at {time_text(delivery.commitment_asked_at)} UTC"
-            counts = (str(delivery.attempts), Text(said))
-            table.add_row(str(delivery.id), delivery.destination, _state(delivery.state), *counts)
+    table.title = f"{_OBJECT[ReportObject(made.kind)]} {made.sop_instance_uid}"
+    for delivery in made.deliveries:
+        said = delivery.last_answer or ""
+        if delivery.state == DeliveryState.SENT and delivery.commitment_asked_at is not None:
+            said += f"; storage commitment asked for at {time_text(delivery.commitment_asked_at)} UTC"
+        counts = (str(delivery.attempts), Text(said))
+        table.add_row(str(delivery.id), delivery.destination, _state(delivery.state), *counts)
     return table
 
 

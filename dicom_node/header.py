@@ -23,6 +23,8 @@ from dicom_node.fragments import UNDEFINED_LENGTH, FragmentWalk
 
 MANUFACTURER = "EchoWorker"
 """What our own objects carry as Manufacturer (0008,0070)."""
+OUR_MODALITIES = ("SR", "OT", "DOC")
+"""What they carry as Modality (0008,0060): reports, heat maps and pages for people (dicom_node.report)."""
 PIXEL_DATA = {0x7FE00008, 0x7FE00009, 0x7FE00010}
 LARGEST_INFLATED = 256 * 1024 * 1024
 AT_ONCE = 64 * 1024
@@ -46,6 +48,11 @@ class InstanceHeader:
     """Who sent it to us: Source Application Entity Title (0002,0016) of the file."""
     is_our_report: bool
     identity: Identity
+
+
+def is_made_by_us(modality: str | None, manufacturer: str | None) -> bool:
+    """Whether an instance with these values is an object of this software, as a PACS may send it back."""
+    return manufacturer == MANUFACTURER and modality in OUR_MODALITIES
 
 
 def is_valid_uid(uid: str) -> bool:
@@ -242,7 +249,7 @@ def header_of(dataset: FileDataset) -> InstanceHeader:
         transfer_syntax_uid=str(dataset.file_meta.TransferSyntaxUID),
         modality=_text(dataset, "Modality", 16),
         calling_ae_title=_text(dataset.file_meta, "SourceApplicationEntityTitle", 16),
-        is_our_report=(_text(dataset, "Modality", 16), _text(dataset, "Manufacturer", 64)) == ("SR", MANUFACTURER),
+        is_our_report=is_made_by_us(_text(dataset, "Modality", 16), _text(dataset, "Manufacturer", 64)),
         identity=Identity(
             patient_id=_text(dataset, "PatientID", 64),
             patient_name=_text(dataset, "PatientName", 324),

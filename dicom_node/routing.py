@@ -11,7 +11,7 @@ from config.peers import PeerSettings
 from config.rules import Action, Decision, InstanceFacts, decide
 from config.settings import Settings
 from db.received import ReceivedInstance
-from dicom_node.header import MANUFACTURER, read_attributes
+from dicom_node.header import is_made_by_us, read_attributes
 
 ATTRIBUTES = (
     "SOPClassUID",
@@ -60,7 +60,7 @@ def decision_for(path: Path, *, calling_ae_title: str | None, settings: Settings
         The file is not a DICOM file.
     """
     dataset = read_attributes(path, (*ATTRIBUTES, "Manufacturer"))
-    if (_text(dataset, "Modality"), _text(dataset, "Manufacturer")) == ("SR", MANUFACTURER):
+    if is_made_by_us(_text(dataset, "Modality"), _text(dataset, "Manufacturer")):
         return Decision(action=Action.STORE)
     return decide(settings.rules, instance_facts(dataset, calling_ae_title=calling_ae_title, peers=settings.peers))
 

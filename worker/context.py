@@ -12,6 +12,7 @@ from config.errors import ModelPackError, SpoolAwayError
 from config.labels import ModelLabel
 from config.messages import MessageSettings
 from config.peers import PeerSettings, Role
+from config.report_objects import ReportObject
 from config.settings import Settings
 from db.session import Database
 from dicom_node.spool import Spool
@@ -99,3 +100,19 @@ class WorkerContext:
     def destinations_for(self, label: ModelLabel) -> list[str]:
         """The names of the destinations that accept results of models so labelled."""
         return [destination.name for destination in self.destinations if label in destination.accept_models]
+
+    def wanted_objects(self, label: ModelLabel) -> dict[ReportObject, list[str]]:
+        """Of each kind of object the names of the destinations that take it, of models so labelled.
+
+        Receivers of messages are told what the Structured Report says, and get nothing besides.
+        """
+        wanted: dict[ReportObject, list[str]] = {kind: [] for kind in ReportObject}
+        for destination in self.destinations:
+            if label in destination.accept_models:
+                for kind in _objects_for(destination):
+                    wanted[kind].append(destination.name)
+        return wanted
+
+
+def _objects_for(destination: PeerSettings | MessageSettings) -> tuple[ReportObject, ...]:
+    return destination.objects if isinstance(destination, PeerSettings) else (ReportObject.SR,)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 Frames = npt.NDArray[np.uint8]
 """The prepared frames of a clip: uint8 [T, S, S, 3], RGB, S the model's `image_size`."""
 
+Maps = npt.NDArray[np.float32]
+"""Heat maps of a clip: float32 [T, S, S], one for each frame, S the edge of the frames in pixels."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddedClip:
@@ -92,6 +95,20 @@ class TrainedOnCases(Protocol):
 
     def was_trained_on(self, study_instance_uid: str, task_id: str) -> bool:
         """Whether this study was among them, for this task."""
+
+
+@runtime_checkable
+class Explaining(Protocol):
+    """A `StudyModel` that can show where in a clip it finds what speaks for an answer of its own."""
+
+    def support(self, frames: Frames, result: TaskResult) -> Maps | None:
+        """Heat maps of the answer over the frames of one clip; 0 where nothing speaks for it, on no scale otherwise.
+
+        None where there is no answer to explain, or where no maps can be made of this kind of model.
+        """
+
+    def support_towards(self, frames: Frames, targets: Tensor) -> Maps:
+        """The same for embeddings in place of an answer: float32 [N, D], L2-normalised, N at least 1."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,9 +46,10 @@ def report_section(catalogue: Catalogue) -> str:
         "- for a finding: CODE with the concept of the task and a value of the table below, and the cosine similarity "
         "as NUM;\n"
         "- for a class: CODE with the concept of the task and that of the class, and no NUM;",
-        "and a comment in words. A task without an answer (not calibrated, or not answered for this study) has a short "
-        f"group at the end: tracking identifier, finding site, CODE {codes.UNDETERMINED.meaning}, comment; never a "
-        "NUM, no algorithm identification and no source instances.",
+        "and a comment in words. The group of the answer that has a heat map refers to it by an IMAGE, "
+        f"{_written(codes.ILLUSTRATION)}, and the evidence lists it. A task without an answer (not calibrated, or "
+        "not answered for this study) has a short group at the end: tracking identifier, finding site, CODE "
+        f"{codes.UNDETERMINED.meaning}, comment; never a NUM, no algorithm identification and no source instances.",
         f"The container {codes.QUALITATIVE_EVALUATIONS.meaning} holds comments on the whole report: what its results "
         "may be taken for; all answers in one paragraph; the tasks that are not calibrated; where the views were "
         "judged, the views of the instances used; how many instances of the study were left out, for which reasons; "

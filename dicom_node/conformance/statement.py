@@ -24,6 +24,7 @@ from dicom_node.archive import retrieve
 from dicom_node.archive import statuses as query_statuses
 from dicom_node.archive.query import SERIES_KEYS, STUDY_KEYS
 from dicom_node.conformance.commitment import commitment_section
+from dicom_node.conformance.companions import COMPANION_CLASSES, companions_section
 from dicom_node.conformance.content import report_section
 from dicom_node.conformance.markdown import document, facts, table
 from dicom_node.conformance.security import security_section
@@ -83,6 +84,7 @@ def conformance_statement(settings: Settings) -> str:
         _as_scu(settings),
         _query_retrieve(),
         report_section(load_catalogue(settings.catalogue_path)),
+        companions_section(),
         security_section(settings),
         _character_sets(),
     )
@@ -221,6 +223,7 @@ def _as_scu(settings: Settings) -> str:
             ("SOP class", "UID", "transfer syntax", "role"),
             [
                 (Comprehensive3DSRStorage.name, Comprehensive3DSRStorage, ExplicitVRLittleEndian.name, "SCU"),
+                *((uid.name, uid, syntax.name, "SCU") for uid, syntax in COMPANION_CLASSES.items()),
                 ("those of received instances, forwarded by rules", "as above", "as received", "SCU"),
                 (_class_name(VERIFICATION), VERIFICATION, _DEFAULT_SYNTAXES, "SCU"),
             ],

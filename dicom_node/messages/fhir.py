@@ -24,8 +24,7 @@ from dicom_node.header import MANUFACTURER
 from dicom_node.messages.findings import Finding, Number, findings_of, finished_at, remarks_on
 from dicom_node.messages.study import Issuer, ReportedStudy
 from dicom_node.report.codes import ECHOCARDIOGRAPHY, OUR_SCHEME
-from dicom_node.report.content import device_uid
-from dicom_node.report.uids import derived_uid
+from dicom_node.report.uids import derived_uid, device_uid
 from dicom_node.report.wording import limits_of_use, series_description
 
 Resource = dict[str, Any]

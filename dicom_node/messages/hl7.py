@@ -22,8 +22,7 @@ from dicom_node.messages.findings import Finding, Number, findings_of, finished_
 from dicom_node.messages.hl7_text import CHARACTER_SET, composite, escaped, joined, message_header, segment
 from dicom_node.messages.study import Issuer, ReportedStudy
 from dicom_node.report.codes import ECHOCARDIOGRAPHY, OUR_SCHEME
-from dicom_node.report.content import device_uid
-from dicom_node.report.uids import derived_uid
+from dicom_node.report.uids import derived_uid, device_uid
 
 APPLICATION = "ECHOWORKER"
 VERSION = "2.5.1"

@@ -16,6 +16,8 @@ ECHOCARDIOGRAPHY = Code("40701008", "SCT", "Echocardiography")
 COMMENT = Code("121106", "DCM", "Comment")
 QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
 """TID 1500 row 12."""
+ILLUSTRATION = Code("125201", "DCM", "Illustration of Finding")
+"""The heat map of an answer."""
 MEDIAN = Code("373099004", "SCT", "Median")
 MEAN = Code("373098007", "SCT", "Mean")
 NO_UNITS = Code("1", "UCUM", "no units")

@@ -12,6 +12,7 @@ from highdicom.sr import (
     ContentSequence,
     DeviceObserverIdentifyingAttributes,
     FindingSite,
+    ImageContentItem,
     LanguageOfContentItemAndDescendants,
     Measurement,
     MeasurementReport,
@@ -27,16 +28,17 @@ from highdicom.sr import (
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
-from pydicom.uid import UID
 
 from config.catalogue import Catalogue
 from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, RegressionTask
 from config.errors import ReportError
+from config.report_objects import ReportObject
 from db.runs import Run, TaskResult, Verdict
 from dicom_node.report.answers import brief, explanation, in_reading_order
 from dicom_node.report.codes import (
     COMMENT,
     ECHOCARDIOGRAPHY,
+    ILLUSTRATION,
     LANGUAGE_SCHEME,
     MEAN,
     MEDIAN,
@@ -47,7 +49,8 @@ from dicom_node.report.codes import (
     UNDETERMINED,
     coded,
 )
-from dicom_node.report.uids import derived_uid
+from dicom_node.report.companions import HEAT_MAP_CLASS, object_uid
+from dicom_node.report.uids import derived_uid, device_uid
 from dicom_node.report.wording import (
     answers_in_short,
     left_out,
@@ -66,9 +69,16 @@ SCORE_DECIMALS = 4
 
 
 def report_content(
-    run: Run, catalogue: Catalogue, evidence: Sequence[Dataset], words: Words = ENGLISH
+    run: Run,
+    catalogue: Catalogue,
+    evidence: Sequence[Dataset],
+    words: Words = ENGLISH,
+    *,
+    illustrated: str | None = None,
 ) -> MeasurementReport:
     """The whole tree. `evidence` are the headers of the instances that the run used, `words` say its sentences.
+
+    The group of the task `illustrated` refers to the run's heat map: TID 1501 is extensible, and has no row for it.
 
     Raises
     ------
@@ -79,7 +89,8 @@ def report_content(
         observation_context=ObservationContext(observer_device_context=_observer(run)),
         procedure_reported=ECHOCARDIOGRAPHY,
         imaging_measurements=[
-            _group(run, result, catalogue, evidence, words) for result in in_reading_order(run.results)
+            _group(run, result, catalogue, evidence, words, is_illustrated=result.task_id == illustrated)
+            for result in in_reading_order(run.results)
         ],
         referenced_images=evidence,
         language_of_content_item_and_descendants=LanguageOfContentItemAndDescendants(
@@ -100,9 +111,13 @@ def report_content(
     return content
 
 
-def device_uid(run: Run) -> UID:
-    """Identifies the observer: this model, to the byte. Another model is another device (IHE AIR)."""
-    return derived_uid("device", run.model.digest)
+def _illustration(run: Run, words: Words) -> ImageContentItem:
+    return ImageContentItem(
+        name=ILLUSTRATION,
+        referenced_sop_class_uid=HEAT_MAP_CLASS,
+        referenced_sop_instance_uid=object_uid(run, ReportObject.HEAT_MAP, words.language),
+        relationship_type=RelationshipTypeValues.CONTAINS,
+    )
 
 
 def _observer(run: Run) -> ObserverContext:
@@ -119,7 +134,13 @@ def _observer(run: Run) -> ObserverContext:
 
 
 def _group(
-    run: Run, result: TaskResult, catalogue: Catalogue, evidence: Sequence[Dataset], words: Words
+    run: Run,
+    result: TaskResult,
+    catalogue: Catalogue,
+    evidence: Sequence[Dataset],
+    words: Words,
+    *,
+    is_illustrated: bool,
 ) -> MeasurementsAndQualitativeEvaluations:
     task = catalogue.task(result.task_id)
     if task is None:
@@ -134,6 +155,8 @@ def _group(
         qualitative_evaluations=_evaluations(task, result),
         source_images=_sources(run, result, evidence) if answered else None,
     )
+    if is_illustrated:
+        group[0].ContentSequence.append(_illustration(run, words))
     said = with_warning(_said_of(result, task, answered=answered, words=words), run.model.label, words)
     group[0].ContentSequence.append(_comment(said))
     return group

@@ -1,12 +1,10 @@
 """The Structured Report as an object for the PACS; the same run always gives the same bytes."""
 
-import json
 from collections.abc import Sequence
 
 from highdicom import ContributingEquipment
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.sr import Comprehensive3DSR, ComprehensiveSR
-from pydicom.charset import python_encoding
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import UID
@@ -14,13 +12,15 @@ from pydicom.uid import UID
 from config.catalogue import Catalogue
 from config.errors import ReportError
 from config.languages import Language
+from config.report_objects import ReportObject
 from db.runs import Run
 from dicom_node.contexts import RETIRED_ULTRASOUND
 from dicom_node.header import MANUFACTURER
 from dicom_node.report.codes import OUR_SCHEME, OUR_SCHEME_NAME
-from dicom_node.report.content import device_uid, report_content
-from dicom_node.report.sources import UNICODE, report_sources
-from dicom_node.report.uids import derived_uid
+from dicom_node.report.companions import HEAT_MAP_CLASS, object_uid, series_uid
+from dicom_node.report.content import report_content
+from dicom_node.report.sources import make_all_text_writable, report_sources
+from dicom_node.report.uids import derived_uid, device_uid
 from dicom_node.report.wording import series_description
 from dicom_node.report.words import Words, words_of
 
@@ -36,6 +36,7 @@ def build_structured_report(
     sop_class: type[Comprehensive3DSR] | type[ComprehensiveSR] = Comprehensive3DSR,
     predecessor: Dataset | None = None,
     language: Language = Language.ENGLISH,
+    illustrated: str | None = None,
 ) -> Comprehensive3DSR | ComprehensiveSR:
     """Build the report of a run: TID 1500, preliminary, not verified by a person.
 
@@ -52,6 +53,8 @@ def build_structured_report(
         The header of the study's previous report, which this one supersedes.
     language
         Of its sentences. The same run in another language is another object, in another series.
+    illustrated
+        The id of the task that the run has a heat map of, which the report refers to; None where it has none.
 
     Raises
     ------
@@ -64,10 +67,11 @@ def build_structured_report(
     headers, words = report_sources(evidence), words_of(language, catalogue)
     # None for English: what was sent before there were others keeps its UIDs.
     in_language = () if language is Language.ENGLISH else (str(language),)
+    heat_map = None if illustrated is None else _heat_map(run, language)
     try:
         document = sop_class(
-            evidence=headers,
-            content=report_content(run, catalogue, headers, words),
+            evidence=headers if heat_map is None else [*headers, heat_map],
+            content=report_content(run, catalogue, headers, words, illustrated=illustrated),
             # One series for each kind of model: a series has one description.
             series_instance_uid=derived_uid(
                 "series", run.study_instance_uid, run.model.label, sop_class.__name__, *in_language
@@ -90,9 +94,18 @@ def build_structured_report(
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise ReportError(f"run {run.run_uid}: highdicom refused the report ({type(error).__name__})") from error
     _date(document, run)
-    _make_all_text_writable(document)
+    make_all_text_writable(document)
     _name_retired_classes(document, evidence)
     return document
+
+
+def _heat_map(run: Run, language: Language) -> Dataset:
+    """As much of it as evidence takes: its UIDs follow from the run."""
+    reference = Dataset()
+    reference.StudyInstanceUID, reference.SOPClassUID = run.study_instance_uid, HEAT_MAP_CLASS
+    reference.SeriesInstanceUID = series_uid(run, ReportObject.HEAT_MAP, language)
+    reference.SOPInstanceUID = object_uid(run, ReportObject.HEAT_MAP, language)
+    return reference
 
 
 def _algorithm_as_equipment(run: Run, words: Words) -> ContributingEquipment:
@@ -114,16 +127,6 @@ def _date(document: Dataset, run: Run) -> None:
     document.InstanceCreationTime = document.ContentTime = ended.strftime("%H%M%S.%f")
     highdicom = document.ContributingEquipmentSequence[-1]
     highdicom.ContributionDateTime = ended.strftime("%Y%m%d%H%M%S.%f")
-
-
-def _make_all_text_writable(document: Dataset) -> None:
-    """Names of models and tasks, which are ours, need not fit the character set of the images."""
-    # highdicom leaves times of the scanner as objects of their own.
-    text = json.dumps(document.to_json_dict(), ensure_ascii=False, default=str)
-    try:
-        text.encode(python_encoding[document.SpecificCharacterSet])
-    except UnicodeEncodeError:
-        document.SpecificCharacterSet = UNICODE
 
 
 def _name_retired_classes(document: Dataset, evidence: Sequence[Dataset]) -> None:

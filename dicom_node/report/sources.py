@@ -4,6 +4,7 @@ A report carries patient and study as its images do. What it could not carry unc
 half a name or another patient's number is worse than none.
 """
 
+import json
 import re
 from collections.abc import Sequence
 from copy import deepcopy
@@ -53,6 +54,16 @@ def report_sources(headers: Sequence[Dataset]) -> list[Dataset]:
     if len({_patient(source) for source in sources} - {""}) > 1:
         raise ReportError(f"{study}: its images carry more than one Patient ID; correct the study in the PACS")
     return sorted(sources, key=lambda source: not _patient(source))
+
+
+def make_all_text_writable(document: Dataset) -> None:
+    """Names of models and tasks, which are ours, need not fit the character set of the images."""
+    # highdicom leaves times of the scanner as objects of their own.
+    text = json.dumps(document.to_json_dict(), ensure_ascii=False, default=str)
+    try:
+        text.encode(python_encoding[document.SpecificCharacterSet])
+    except UnicodeEncodeError:
+        document.SpecificCharacterSet = UNICODE
 
 
 def _source(header: Dataset, study: str) -> Dataset:

@@ -46,6 +46,12 @@ def test_environment_beats_the_site_file_and_the_file_beats_the_defaults(
             '[[peers]]\nroles=["destination"]\nname="A"\nhost="h"\nport=1\nae_title="X"\naccept_models=["ANY"]\n',
             "accept_models",
         ),
+        (
+            '[[peers]]\nroles=["destination"]\nname="A"\nhost="h"\nport=1\nae_title="X"\nobjects=["png"]\n',
+            "peers.0.objects",
+        ),
+        ('[[peers]]\nroles=["destination"]\nname="A"\nhost="h"\nae_title="X"\nobjects=[]\n', "peers.0.objects"),
+        ('[[messages]]\nname="A"\nkind="hl7"\nfolder="f"\nobjects=["pdf"]\n', "messages.0.objects"),
         ('[gate]\nviews = "maybe"\n', "gate.views"),
         ("[gate]\nview_margin = -0.1\n", "gate.view_margin"),
         ("[node\n", "site.toml"),
@@ -118,3 +124,14 @@ def test_by_default_a_destination_takes_no_results_of_untrained_or_demo_models(
     content = '[[peers]]\nroles = ["destination"]\nname = "PACS"\nhost = "h"\nport = 104\nae_title = "P"\n'
     monkeypatch.setenv("ECHOWORKER_CONFIG", write(tmp_path / "site.toml", content))
     assert set(load_settings().peers[0].accept_models) == {"CLINICAL", "RESEARCH"}
+
+
+def test_by_default_a_destination_takes_all_that_is_made_of_a_result(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    one = '[[peers]]\nroles = ["destination"]\nname = "{}"\nhost = "h"\nae_title = "P"\n'
+    content = one.format("PACS") + one.format("ward") + 'objects = ["pdf"]\n'
+    monkeypatch.setenv("ECHOWORKER_CONFIG", write(tmp_path / "site.toml", content))
+    pacs, ward = load_settings().peers
+    assert set(pacs.objects) == {"sr", "heat-map", "pdf"}
+    assert ward.objects == ("pdf",)

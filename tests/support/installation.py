@@ -39,6 +39,7 @@ host = "127.0.0.1"
 port = {pacs_port}
 ae_title = "{pacs_ae_title}"
 accept_models = ["UNTRAINED"]
+objects = ["sr"]
 """
 
 

@@ -61,6 +61,8 @@ def test_the_demo_shows_the_whole_way_and_asks_no_network(tmp_path: Path) -> Non
         "NOT FOR CLINICAL USE",
         "What is true, and what the DEMO model saw",
         "nothing to see",
+        "What the PACS received beside the reports",
+        "heat map, 16 frames",
         f"registry  sqlite:///{folder}/data/registry.sqlite3",
         f"spool     {folder}/data/spool",
         f"PACS      {folder}/pacs",
@@ -81,10 +83,11 @@ def test_the_demo_shows_the_whole_way_and_asks_no_network(tmp_path: Path) -> Non
 def assert_its_answers_are_right(folder: Path) -> None:
     """The model knows synthetic hearts: its answers are near the truth, and it calls every device and no other."""
     truths = {truth.study_instance_uid: truth for truth in read_truths(folder / "studies")}
-    reports = [pydicom.dcmread(path) for path in (folder / "pacs").iterdir()]
-    assert {report.Modality for report in reports} == {"SR"}
+    received = [pydicom.dcmread(path) for path in (folder / "pacs").iterdir()]
     expected = {uid for uid, truth in truths.items() if truth.kind is not StudyKind.NO_VIEW}
-    assert {report.StudyInstanceUID for report in reports} == expected
+    for modality in ("SR", "OT", "DOC"):  # report, heat map and page of each study
+        of_kind = [str(instance.StudyInstanceUID) for instance in received if instance.Modality == modality]
+        assert sorted(of_kind) == sorted(expected), modality
     database = Database(f"sqlite:///{folder}/data/registry.sqlite3")
     for uid in expected:
         heart = truths[uid].heart

@@ -39,6 +39,7 @@ host = "127.0.0.1"
 port = {pacs}
 ae_title = "STORESCP"
 accept_models = ["UNTRAINED"]
+objects = ["sr"]
 
 [[peers]]
 roles = ["destination"]
@@ -47,6 +48,7 @@ host = "127.0.0.1"
 port = {second}
 ae_title = "SECOND"
 accept_models = ["{second_accepts}"]
+objects = ["sr"]
 """
 
 

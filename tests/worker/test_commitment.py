@@ -27,6 +27,7 @@ host = "127.0.0.1"
 port = {port}
 ae_title = "PACS"
 accept_models = ["UNTRAINED"]
+objects = ["sr"]
 storage_commitment = true
 """
 AWAITED = "waits for the storage commitment of pacs"

@@ -49,6 +49,7 @@ host = "127.0.0.1"
 port = {port}
 ae_title = "STORESCP"
 accept_models = ["UNTRAINED"]
+objects = ["sr"]
 """
 
 

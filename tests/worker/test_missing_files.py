@@ -58,7 +58,7 @@ def test_a_share_that_is_not_mounted_keeps_a_delivery_waiting(
     monkeypatch.setenv(
         "ECHOWORKER_PEERS",
         f'[{{"name":"pacs","ae_title":"P","roles":["destination"],"host":"127.0.0.1","port":{nobody},'
-        '"accept_models":["UNTRAINED"]}]',
+        '"accept_models":["UNTRAINED"],"objects":["sr"]}]',
     )
     pipeline = Pipeline.over_again(pipeline)
     study = ready(pipeline, SMALL)

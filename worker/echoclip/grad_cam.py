@@ -15,10 +15,9 @@ zero is cut off there, not shifted to become the new zero.
 """
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
@@ -26,16 +25,14 @@ from torch.func import functional_call
 
 from config.errors import ModelPackError
 from worker.echoclip.batches import Batches
-from worker.models import Frames
+from worker.models import Frames, Maps
 
 FRAMES_AT_ONCE = 8
 BLUR = 0.02
 """Standard deviation of the blur, as a part of the map's larger side (the published example)."""
 
-Maps = npt.NDArray[np.float32]
-"""[T, S, S], S the edge of the frames, in pixels."""
 
-
+@runtime_checkable
 class ExplainedTowers(Protocol):
     """As much of `worker.echoclip.towers.Towers` as a heat map needs."""
 

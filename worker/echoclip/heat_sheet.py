@@ -11,7 +11,8 @@ from config.labels import ModelLabel
 from dicom_node.report.answers import explanation as in_words
 from dicom_node.report.answers import outcome_name
 from dicom_node.report.wording import LIMITS_OF_USE
-from worker.echoclip.explaining import Explanation, estimate_of, nearest_value
+from worker.echoclip.explained_prompts import estimate_of, nearest_value
+from worker.echoclip.explaining import Explanation
 from worker.echoclip.overlay import jet, overlay
 from worker.pixels.drawing import (
     FAINT,

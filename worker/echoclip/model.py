@@ -14,17 +14,20 @@ from torch import Tensor
 from config.calibration import load_calibration, site_calibration
 from config.catalogue import Catalogue
 from config.clinical_tasks import AnyTask
+from config.errors import ModelPackError
 from db.runs import ZERO_SHOT_METHOD, ModelIdentity, TaskResult
 from worker.abstaining import NO_CLIP, abstained, why_unanswered
 from worker.aggregation import ClipFrames
 from worker.echoclip.answering import Evidence, answer
 from worker.echoclip.decisions import Asking, DecidingCalibration, DecisionRule, decision_rule
 from worker.echoclip.digests import embedder_of, text_tower_of
+from worker.echoclip.explained_prompts import prompts_to_explain
+from worker.echoclip.grad_cam import ExplainedTowers, support_maps
 from worker.echoclip.prompt_cache import EmbedTexts, PromptCache
 from worker.echoclip.towers import Towers
 from worker.echoclip.wording import worded
 from worker.echoclip.zero_shot import cosines
-from worker.models import EmbeddedClip, Frames, Surroundings
+from worker.models import EmbeddedClip, Frames, Maps, Surroundings
 from worker.packs.folder import ModelPack
 from worker.packs.published import PublishedTask
 from worker.views import PromptViewClassifier, ViewClassifier
@@ -34,7 +37,7 @@ FILLS_A_GPU = 256
 
 
 class FrameTower(Protocol):
-    """As much of `Towers` as embeds clips."""
+    """As much of `Towers` as embeds clips; where it is as much as `ExplainedTowers` has, heat maps can be made."""
 
     def embed_clips(self, clips: Sequence[Tensor]) -> list[Tensor]:
         """uint8 [T, H, W, 3] each to float32 [T, D] each, L2-normalised."""
@@ -156,6 +159,17 @@ class EchoClipModel:
                 model_name=self.identity.name,
             )
         return tuple(results.values())
+
+    def support(self, frames: Frames, result: TaskResult) -> Maps | None:
+        """See `Explaining`: the maps of the prompts that stand for the answer."""
+        prompts = prompts_to_explain(self.asked(result.task_id).task, result)
+        return self.support_towards(frames, self._embed_prompts(prompts)) if prompts else None
+
+    def support_towards(self, frames: Frames, targets: Tensor) -> Maps:
+        """See `Explaining`."""
+        if not isinstance(self._frame_tower, ExplainedTowers):
+            raise ModelPackError(f"no heat map can be made of {self.identity.name}: its towers only embed")
+        return support_maps(self._frame_tower, frames, targets)
 
     def _in_the_models_words(self, published: Mapping[str, PublishedTask] | None) -> list[Asked]:
         asked, start = [], 0

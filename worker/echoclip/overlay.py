@@ -7,7 +7,9 @@ _MIDDLES = np.array([0.75, 0.5, 0.25], np.float32)
 """At which value red, green and blue are in the middle of their plateau."""
 
 
-def overlay(frames: npt.NDArray[np.uint8], maps: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+def overlay(
+    frames: npt.NDArray[np.uint8], maps: npt.NDArray[np.float32], *, strongest: float = 1.0
+) -> npt.NDArray[np.uint8]:
     """Lay a map over each frame in the colours of `jet`, as opaque as it is hot: 0 shows the frame, 1 the colour alone.
 
     Parameters
@@ -16,6 +18,8 @@ def overlay(frames: npt.NDArray[np.uint8], maps: npt.NDArray[np.float32]) -> npt
         uint8 [T, H, W, 3], RGB.
     maps
         float32 [T, H, W], 0..1.
+    strongest
+        0..1: how opaque the hottest place is; below 1 the tissue shows through everywhere.
 
     Returns
     -------
@@ -31,7 +35,7 @@ def overlay(frames: npt.NDArray[np.uint8], maps: npt.NDArray[np.float32]) -> npt
         raise ValueError(f"frames are {list(frames.shape)} and maps {list(maps.shape)}: there must be a map for each")
     if not ((maps >= 0) & (maps <= 1)).all():
         raise ValueError("a map must be within 0..1")
-    opacity = maps[..., None]
+    opacity = strongest * maps[..., None]
     mixed = (1 - opacity) * frames + opacity * (255 * jet(maps))
     return np.rint(mixed).astype(np.uint8)
 

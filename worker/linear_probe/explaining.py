@@ -6,9 +6,6 @@ weights, brought to length 1, take the prompt's place as the target of Grad-CAM,
 
 from dataclasses import replace
 
-import torch
-from torch import Tensor
-
 from config.calibration import site_calibration
 from config.errors import ConfigurationError, ModelPackError
 from worker.echoclip import explaining as by_prompts
@@ -16,7 +13,7 @@ from worker.echoclip.explaining import Explanation
 from worker.echoclip.grad_cam import on_one_scale, support_maps
 from worker.echoclip.model import model_of
 from worker.echoclip.towers import Towers
-from worker.linear_probe.head import Head, read_head
+from worker.linear_probe.head import read_head
 from worker.linear_probe.model import LinearProbe
 from worker.loading import require_size
 from worker.models import Surroundings
@@ -74,7 +71,7 @@ def explain_clip(
     )
     result = by_prompts.answer_of(model, clip)
     explained = result if outcome is None else replace(result, outcome=outcome)
-    target = direction(trained.head, explained.outcome)[None]
+    target = trained.head.direction(explained.outcome)[None]
     support = support_maps(towers, clip.frames, target, is_blurred=is_blurred)
     return Explanation(
         model=pack.identity,
@@ -87,15 +84,3 @@ def explain_clip(
         support=float(support.max()),
         maps=on_one_scale(support),
     )
-
-
-def direction(head: Head, outcome: str | None) -> Tensor:
-    """Along which an embedding moves towards an answer: towards PRESENT, a higher estimate, or this class.
-
-    float32 [D], of length 1. Of a class, its weights less the mean of all: what all classes have in common moves none.
-    """
-    if not head.answers.classes:
-        along = head.weights[0]
-    else:
-        along = head.weights[head.answers.classes.index(outcome or "")] - head.weights.mean(dim=0)
-    return torch.nn.functional.normalize(along, dim=0)

@@ -122,6 +122,18 @@ class Head:
         """What it makes of embeddings [..., D], before any map: [..., K]."""
         return embeddings @ self.weights.T + self.bias
 
+    def direction(self, outcome: str | None) -> Tensor:
+        """Along which an embedding moves towards an answer: towards PRESENT, a higher estimate, or this class.
+
+        float32 [D], of length 1. Of a class, its weights less the mean of all: what all classes have in common moves
+        none.
+        """
+        if not self.answers.classes:
+            along = self.weights[0]
+        else:
+            along = self.weights[self.answers.classes.index(outcome or "")] - self.weights.mean(dim=0)
+        return torch.nn.functional.normalize(along, dim=0)
+
     def numbers(self) -> bytes:
         """The file of its numbers."""
         return save({"weights": self.weights.contiguous(), "bias": self.bias.contiguous()})

@@ -20,7 +20,7 @@ from worker.abstaining import abstained, why_not_asked, why_not_reported, why_un
 from worker.aggregation import ClipFrames, share_of, shares_of, spread_of, spreads_of
 from worker.linear_probe.answering import Decider, Said
 from worker.linear_probe.head import TrainedHead, read_head, study_digest
-from worker.models import EmbeddedClip, Frames, StudyModel, Surroundings, TrainedOnCases
+from worker.models import EmbeddedClip, Explaining, Frames, Maps, StudyModel, Surroundings, TrainedOnCases
 from worker.packs.folder import ModelPack
 from worker.packs.installed import resolve_base
 from worker.packs.kinds import load_model
@@ -142,6 +142,20 @@ class LinearProbe:
         results = self._base.answer(clips)
         mine = self._answer(clips, {result.task_id: result for result in results})
         return tuple(mine if result.task_id == mine.task_id else self._below(mine, result) for result in results)
+
+    def support(self, frames: Frames, result: TaskResult) -> Maps | None:
+        """See `Explaining`: of its own task by the head's weights, in the image tower of the base."""
+        if not isinstance(self._base, Explaining):
+            return None
+        if result.task_id != self._task.id:
+            return self._base.support(frames, result)
+        return self.support_towards(frames, self._head.direction(result.outcome)[None])
+
+    def support_towards(self, frames: Frames, targets: Tensor) -> Maps:
+        """See `Explaining`."""
+        if not isinstance(self._base, Explaining):
+            raise ModelPackError(f"no heat map can be made of a head on {self._base.identity.name}")
+        return self._base.support_towards(frames, targets)
 
     def _below(self, mine: TaskResult, result: TaskResult) -> TaskResult:
         """The base's answer, but for a task that is asked only where this head says PRESENT."""

@@ -1,33 +1,37 @@
-"""SCORED -> REPORTED: the run becomes a Structured Report, built once, stored in the spool."""
+"""SCORED -> REPORTED: the run becomes a Structured Report, with a heat map and a page beside it; each is built once."""
 
-import hashlib
 import shutil
-from io import BytesIO
+from collections.abc import Callable, Mapping
+from functools import partial
 
-from pydicom.dataset import FileDataset
+from pydicom.dataset import Dataset
 from sqlalchemy.orm import Session
 
 from config.errors import ReportError
 from config.languages import Language
+from config.logs import Event, emit
 from config.report_objects import ReportObject
 from config.whole_files import write_durably
 from db.deliveries import no_destination, set_deliveries
 from db.leases import Claim
 from db.queries import spool_paths_of
-from db.reports import BuiltReport, add_report, current_report, delivered_predecessor
+from db.reports import add_report, current_reports, delivered_predecessor
 from db.results import current_run
-from db.runs import Run
 from db.schema import Report, Study
-from dicom_node.header import read_image_header
-from dicom_node.report.document import build_structured_report
-from worker.catalogues import catalogue_of_run
 from worker.context import WorkerContext
+from worker.steps.building import Building, Built, built_or_why
 from worker.steps.outcome import Outcome
 from worker.stored_objects import is_intact
 
+Existing = Mapping[ReportObject, Report]
+"""What was built of the run before, by kind."""
+
 
 def report_study(context: WorkerContext, held: Claim) -> Outcome:
-    """Build the report of the current run and make it due for every destination that takes such a model's results.
+    """Build the objects of the current run, and make each due for the destinations that take it.
+
+    The Structured Report is always built: it is the result. Heat map and page are built where a destination takes them;
+    where one of these cannot be, the report goes without, and the journal says why.
 
     Raises
     ------
@@ -39,29 +43,37 @@ def report_study(context: WorkerContext, held: Claim) -> Outcome:
         run = current_run(session, study_id=held.study_id, study_instance_uid=held.study_instance_uid)
         if run is None:
             raise ReportError(f"study {held.study_instance_uid}: no run to report; requeue it with --step prepare")
-        existing = current_report(session, study_id=held.study_id)
+        existing = {ReportObject(report.kind): report for report in current_reports(session, study_id=held.study_id)}
         told = [receiver.name for receiver in context.settings.messages]
         predecessor = delivered_predecessor(session, study_id=held.study_id, run_uid=run.run_uid, besides=told)
         instances = spool_paths_of(session, held.study_id)
-    # A run has one report for ever: built again by a newer version, the same UID could have other bytes.
-    if existing is None or not is_intact(context, existing.spool_path, existing.sha256):
-        # Whatever the setting is by now: one that is lost comes back in the language that it had.
-        language = context.settings.report.language if existing is None else Language(existing.language)
-        built, content = _build(context, run, instances, predecessor, language)
-        if existing is not None and built.sha256 != existing.sha256:
-            raise ReportError(
-                f"report {built.sop_instance_uid} is lost, and this version builds other bytes under its UID: "
-                "put its file back, or requeue the study with --step prepare for a new one"
-            )
-        write_durably(context.spool.absolute(built.spool_path), content)
-    destinations = context.destinations_for(run.model.label)
+    report = existing.get(ReportObject.SR)
+    building = Building(
+        context=context,
+        study_id=held.study_id,
+        run=run,
+        instances=instances,
+        predecessor=predecessor,
+        # Whatever the setting is by now: what is lost comes back in the language that it had.
+        language=context.settings.report.language if report is None else Language(report.language),
+    )
+    wanted = context.wanted_objects(run.model.label)
+    takers = {kind for kind, names in wanted.items() if names}
+    built, missing = _build(building, existing, takers)
+    for one in built.values():
+        write_durably(context.spool.absolute(one.report.spool_path), one.content)
+    for kind, reason in missing.items():
+        emit(Event.PICTURE_NOT_MADE, study_instance_uid=held.study_instance_uid, reason=reason)
+        wanted[kind] = []
+    notes = [*missing.values()] if takers else [no_destination(run.model.label)]
 
     def record(session: Session, study: Study) -> None:
-        if existing is None:
-            add_report(session, study_id=study.id, run_uid=run.run_uid, report=built)
-        set_deliveries(session, study_id=study.id, wanted={ReportObject.SR: destinations})
-        if not destinations:
-            study.reason = no_destination(run.model.label)
+        for kind, one in built.items():
+            if kind not in existing:
+                add_report(session, study_id=study.id, run_uid=run.run_uid, report=one.report)
+        set_deliveries(session, study_id=study.id, wanted=wanted)
+        if notes:
+            study.reason = "; ".join(notes)
 
     # The pixels can be prepared again; the tensors are larger than they are.
     tensors = context.spool.tensor_folder(held.study_instance_uid, held.revision)
@@ -69,32 +81,55 @@ def report_study(context: WorkerContext, held: Claim) -> Outcome:
 
 
 def _build(
-    context: WorkerContext, run: Run, instances: dict[str, str], predecessor: Report | None, language: Language
-) -> tuple[BuiltReport, bytes]:
-    evidence = [_header(context, clip.sop_instance_uid, instances[clip.sop_instance_uid]) for clip in run.clips]
-    superseded = _header(context, predecessor.sop_instance_uid, predecessor.spool_path) if predecessor else None
-    catalogue = catalogue_of_run(context.spool, run.catalogue_digest, context.catalogue)
-    document = build_structured_report(run, catalogue, evidence, predecessor=superseded, language=language)
-    file = BytesIO()
-    document.save_as(file, enforce_file_format=True)
-    content = file.getvalue()
-    path = context.spool.report_path(run.study_instance_uid, document.SOPInstanceUID)
-    built = BuiltReport(
-        kind=ReportObject.SR,
-        sop_instance_uid=document.SOPInstanceUID,
-        sop_class_uid=document.SOPClassUID,
-        spool_path=context.spool.relative(path),
-        sha256=hashlib.sha256(content).hexdigest(),
-        created_at=run.finished_at,
-        language=language,
-    )
-    return built, content
+    building: Building, existing: Existing, takers: set[ReportObject]
+) -> tuple[dict[ReportObject, Built], dict[ReportObject, str]]:
+    """What has to be written, and why a picture that is wanted is missing.
+
+    A run has one report for ever: built again by a newer version, the same UID could have other bytes. So a heat map
+    comes before its report, which refers to it, and not any more afterwards.
+    """
+    built: dict[ReportObject, Built] = {}
+    missing: dict[ReportObject, str] = {}
+
+    def have_picture(kind: ReportObject, made: Built | str | None) -> None:
+        if isinstance(made, str):
+            missing[kind] = made
+        elif made is not None:
+            built[kind] = made
+
+    heat_map, page, report = ReportObject.HEAT_MAP, ReportObject.PDF, ReportObject.SR
+    if heat_map in existing or (heat_map in takers and report not in existing):
+        have_picture(heat_map, _restored_or_new(building.context, existing.get(heat_map), building.heat_map))
+    has_heat_map = heat_map in existing or heat_map in built
+    header = _report(building, existing.get(report), built, has_heat_map=has_heat_map)
+    if page in existing or page in takers:
+        draw = partial(building.page, header, has_heat_map=has_heat_map)
+        have_picture(page, _restored_or_new(building.context, existing.get(page), draw))
+    return built, missing
 
 
-def _header(context: WorkerContext, sop_instance_uid: str, spool_path: str) -> FileDataset:
-    try:
-        return read_image_header(context.spool.absolute(spool_path))
-    except FileNotFoundError as error:
+def _report(
+    building: Building, before: Report | None, built: dict[ReportObject, Built], *, has_heat_map: bool
+) -> Dataset:
+    """The report's header, once it is sure to be there: built where it is not, with the bytes that it had."""
+    if before is not None and is_intact(building.context, before.spool_path, before.sha256):
+        return building.header(before.sop_instance_uid, before.spool_path)
+    made = building.report(has_heat_map=has_heat_map)
+    if before is not None and made.report.sha256 != before.sha256:
         raise ReportError(
-            f"instance {sop_instance_uid} is missing from the spool ({spool_path}): put its file back, then requeue"
-        ) from error
+            f"report {made.report.sop_instance_uid} is lost, and this version builds other bytes under its UID: "
+            "put its file back, or requeue the study with --step prepare for a new one"
+        )
+    built[ReportObject.SR] = made
+    return made.header
+
+
+def _restored_or_new(context: WorkerContext, before: Report | None, build: Callable[[], Built]) -> Built | str | None:
+    """None where it lies there whole; a sentence where it cannot be had, or would not be the same as before."""
+    if before is not None and is_intact(context, before.spool_path, before.sha256):
+        return None
+    made = built_or_why(build)
+    if before is not None and (isinstance(made, str) or made.report.sha256 != before.sha256):
+        why = made if isinstance(made, str) else "this version builds other bytes under its UID"
+        return f"the {before.kind} {before.sop_instance_uid} is lost and not built again: {why}"
+    return made

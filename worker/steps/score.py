@@ -27,6 +27,7 @@ from db.schema import Study
 from db.states import Back
 from worker.catalogues import keep_catalogue
 from worker.context import WorkerContext
+from worker.pictures.looking import keep_heat
 from worker.steps.embedding import StudyClips, clips_of, embed_together, has_frames, take_up_kept
 from worker.steps.outcome import Attempt, Further, Outcome, attempted
 from worker.study_scoring import ClipToJudge, Scorer, StudyScore
@@ -132,6 +133,7 @@ def _scored(context: WorkerContext, scorer: Scorer, study: StudyClips) -> Outcom
         left_out=_left_out(study.prepared, score),
         view_gate=scorer.gate.provenance,
     )
+    keep_heat(context, scorer.model, run, clips, study_id=held.study_id)
     units = {task.id: task.unit.value for task in context.catalogue.tasks if isinstance(task, RegressionTask)}
     no_more: list[Path] = []
 

@@ -1,0 +1,170 @@
+"""The objects of one run, built from what is kept of it; nothing is written here."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from io import BytesIO
+
+from pydicom.dataset import Dataset, FileDataset
+
+from config.catalogue import Catalogue
+from config.errors import EchoWorkerError, ReportError, SpoolError
+from config.languages import Language
+from config.logs import place_of
+from config.report_objects import ReportObject
+from db.priors import earlier_values
+from db.reports import BuiltReport
+from db.runs import Run
+from db.schema import Report
+from dicom_node.header import read_image_header
+from dicom_node.report.document import build_structured_report
+from worker.catalogues import catalogue_of_run
+from worker.context import WorkerContext
+from worker.pictures.headline import headline, trend_task
+from worker.pictures.heat import Heat, WhyNoHeat, heat_path, read_heat
+from worker.pictures.making import Pictures
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """An object and its bytes, to be written and registered."""
+
+    report: BuiltReport
+    header: Dataset
+    content: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Building:
+    """One run whose objects are to be built; the same each time, whoever does it."""
+
+    context: WorkerContext
+    study_id: int
+    run: Run
+    instances: Mapping[str, str]
+    """The spool path of each instance of the study, by SOP Instance UID."""
+    predecessor: Report | None
+    language: Language
+
+    def report(self, *, has_heat_map: bool) -> Built:
+        """The Structured Report.
+
+        Raises
+        ------
+        ReportError
+            The results cannot be put into a report, or the catalogue or an instance is lost.
+        """
+        before = self.predecessor
+        shown = headline(self.run.results, self._catalogue) if has_heat_map else None
+        document = build_structured_report(
+            self.run,
+            self._catalogue,
+            self._evidence,
+            predecessor=None if before is None else self.header(before.sop_instance_uid, before.spool_path),
+            language=self.language,
+            illustrated=None if shown is None else shown.task_id,
+        )
+        file = BytesIO()
+        document.save_as(file, enforce_file_format=True)
+        return self._built(ReportObject.SR, document, file.getvalue())
+
+    def heat_map(self) -> Built:
+        """The heat map.
+
+        Raises
+        ------
+        Exception
+            There is none, or it cannot be drawn.
+        """
+        return self._built(ReportObject.HEAT_MAP, *self._pictures.heat_map())
+
+    def page(self, report: Dataset, *, has_heat_map: bool) -> Built:
+        """The page; `report` is the Structured Report that it says again, by its header.
+
+        Raises
+        ------
+        Exception
+            It cannot be built.
+        """
+        return self._built(ReportObject.PDF, *self._pictures.page(report, has_heat_map=has_heat_map))
+
+    def header(self, sop_instance_uid: str, spool_path: str) -> FileDataset:
+        """The header of a file of the spool.
+
+        Raises
+        ------
+        ReportError
+            It is lost.
+        """
+        try:
+            return read_image_header(self.context.spool.absolute(spool_path))
+        except FileNotFoundError as error:
+            raise ReportError(
+                f"instance {sop_instance_uid} is missing from the spool ({spool_path}): put its file back, then requeue"
+            ) from error
+
+    @cached_property
+    def _catalogue(self) -> Catalogue:
+        return catalogue_of_run(self.context.spool, self.run.catalogue_digest, self.context.catalogue)
+
+    @cached_property
+    def _evidence(self) -> list[FileDataset]:
+        used = [clip.sop_instance_uid for clip in self.run.clips]
+        return [self.header(uid, self.instances[uid]) for uid in used]
+
+    @cached_property
+    def _pictures(self) -> Pictures:
+        run, spool = self.run, self.context.spool
+        shown_over_the_years = trend_task(run.results, self._catalogue)
+        earlier = []
+        if shown_over_the_years is not None:
+            with self.context.database.read() as session:
+                earlier = earlier_values(
+                    session,
+                    study_id=self.study_id,
+                    task_id=shown_over_the_years.id,
+                    model=run.model,
+                    until=run.finished_at,
+                )
+        return Pictures(
+            run=run,
+            catalogue=self._catalogue,
+            evidence=self._evidence,
+            files={uid: spool.absolute(path) for uid, path in self.instances.items()},
+            heat=self._heat(),
+            earlier=earlier,
+            language=self.language,
+        )
+
+    def _heat(self) -> Heat | WhyNoHeat:
+        run = self.run
+        try:
+            return read_heat(
+                heat_path(self.context.spool.root, study_instance_uid=run.study_instance_uid, run_uid=run.run_uid)
+            )
+        except SpoolError:
+            return WhyNoHeat.DAMAGED
+
+    def _built(self, kind: ReportObject, made: Dataset, content: bytes) -> Built:
+        path = self.context.spool.report_path(self.run.study_instance_uid, made.SOPInstanceUID)
+        report = BuiltReport(
+            kind=kind,
+            sop_instance_uid=made.SOPInstanceUID,
+            sop_class_uid=made.SOPClassUID,
+            spool_path=self.context.spool.relative(path),
+            sha256=hashlib.sha256(content).hexdigest(),
+            created_at=self.run.finished_at,
+            language=self.language,
+        )
+        return Built(report=report, header=made, content=content)
+
+
+def built_or_why(build: Callable[[], Built]) -> Built | str:
+    """A picture; or in words free of PHI why there is none, which stops no report."""
+    try:
+        return build()
+    except EchoWorkerError as error:
+        return str(error)
+    except Exception as error:  # noqa: BLE001  a library's trouble with one clip is no reason to keep the answers back
+        return place_of(error)
