@@ -183,7 +183,7 @@ COMPOSED: dict[str, dict[str, str]] = {
     "size": {"other": "", **{chamber: f"{chamber}_size" for chamber in CHAMBERS}},
     "dilation": {"other": "", **{chamber: f"{chamber}_dilation" for chamber in CHAMBERS}},
     "function": {**_NONE_OF_OURS, "lv": "lv_function"},
-    "regurgitation": {valve: f"{valve}_regurgitation" for valve in VALVES},
+    "regurgitation": {"other": "", **{valve: f"{valve}_regurgitation" for valve in VALVES}},
     "stenosis": {"other": "", **{valve: f"{valve}_stenosis" for valve in VALVES}},
     "prosthesis": {"aortic": "some_aortic_prosthesis", "mitral": "mitral_prosthesis",
                    "tricuspid": "tricuspid_prosthesis", "pulmonary": ""},

@@ -93,7 +93,7 @@ class Scopes:
     # Negation
 
     def _before(self, mention: Mention, cue: Cue) -> list[Mark]:
-        return [mark for mark in self._clauses.cues_in(mention.clause, cue) if mark.first < mention.head]
+        return [mark for mark in self._clauses.cues_in(mention.clause, cue) if mark.first <= mention.head]
 
     def _reaches(self, cue: Mark, mention: Mention) -> bool:
         """Over another mention only where this one has no grade of its own: "no MR mild TR"."""

@@ -28,6 +28,8 @@ class Token:
     """The characters of the source text: [start, end)."""
     lines: int
     """How many line ends stand between it and the token before."""
+    is_shouted: bool
+    """Of a word: whether it is in capitals throughout."""
     is_capital: bool
     """Whether it begins with a capital letter or a digit, as sentences and list entries do."""
 
@@ -69,6 +71,7 @@ def tokens_of(text: str, units: Collection[str] = ()) -> list[Token]:
                     start=start,
                     end=end,
                     lines=lines,
+                    is_shouted=piece.isupper(),
                     is_capital=piece[0].isupper() or piece[0].isdigit(),
                 )
             )

@@ -77,10 +77,16 @@ class Values:
 
     def _one_grade(self, at: int) -> Grade | None:
         mark = self._begins.get(at)
-        if mark is not None and mark.degree is not None:
+        if mark is not None and mark.degree is not None and not self._is_changing(mark):
             low, high = STEPS[mark.degree]
             return Grade(first=at, last=mark.last, low=low, high=high, degree=mark.degree)
         return self._signed_grade(at)
+
+    def _is_changing(self, mark: Mark) -> bool:
+        """ "Increased from 40 to 60", as against "increased at 60"."""
+        following = self._begins.get(mark.last + 1)
+        leads_on = following is not None and following.range_words & {RangeWord.FROM, RangeWord.TO}
+        return Cue.CHANGED in mark.cues and bool(leads_on)
 
     def _signed_grade(self, at: int) -> Grade | None:
         """"2+", "II°", "grade 3", "2/4" after "grade", "1-2+"."""
@@ -116,7 +122,7 @@ class Values:
         is_from = self._is_change and RangeWord.FROM in before
         at = grade.last + 1
         connected = 0
-        while connected < 2 and not is_from and self._connects(at):
+        while connected < 3 and not is_from and self._connects(at):
             mark = self._begins.get(at)
             at = at + 1 if mark is None else mark.last + 1
             connected += 1

@@ -49,6 +49,8 @@ class Vocabulary:
         self._beginnings: dict[str, Any] = {}
         for phrase, meaning in _meanings(lexicon):
             self._add(phrase_of(phrase), meaning)
+        named = [*lexicon.terms.values(), *lexicon.structures.values()]
+        self._ambiguous = self.common & {folded(phrase) for phrases in named for phrase in phrases}
         self._words = _words_of(self._beginnings)
         self._known = self._words | self.common | set(map(folded, lexicon.not_typing_errors)) | set(self.units)
         self._shortened: dict[str, list[str]] = {}
@@ -62,8 +64,11 @@ class Vocabulary:
     def marks(self, tokens: Sequence[Token]) -> list[Mark]:
         """Which do not overlap, in order."""
         found, at = [], 0
+        is_shouting = sum(token.sort is Sort.WORD for token in tokens) > 3 and not any(  # noqa: PLR2004
+            token.sort is Sort.WORD and not token.is_shouted for token in tokens
+        )
         while at < len(tokens):
-            mark = self._longest(tokens, at)
+            mark = self._longest(tokens, at, is_shouting=is_shouting)
             if mark is not None:
                 found.append(mark)
             at = at + 1 if mark is None else mark.last + 1
@@ -90,7 +95,7 @@ class Vocabulary:
                 node = node.setdefault(word, {})
             _merge(node.setdefault(_END, {}), meaning)
 
-    def _longest(self, tokens: Sequence[Token], first: int) -> Mark | None:
+    def _longest(self, tokens: Sequence[Token], first: int, *, is_shouting: bool) -> Mark | None:
         node, at, best = self._beginnings, first, None
         while at < len(tokens):
             token = tokens[at]
@@ -100,10 +105,14 @@ class Vocabulary:
             node = node.get(self.word(token.text) if token.sort is Sort.WORD else token.text, {})
             if not node:
                 break
-            if _END in node:
+            if _END in node and (at > first or self._is_meant(token, is_shouting=is_shouting)):
                 best = Mark(first=first, last=at, **node[_END])
             at += 1
         return best
+
+    def _is_meant(self, token: Token, *, is_shouting: bool) -> bool:
+        """Whether "AS" is the stenosis: in capitals, in a sentence that is not in capitals throughout."""
+        return token.text not in self._ambiguous or (token.is_shouted and not is_shouting)
 
     def _word(self, text: str) -> str:
         if len(text) < LEAST_LETTERS - 1 or text in self._known or not text.isalpha():
