@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from worker.consistency.clauses import Clauses, Mention
+from worker.consistency.clauses import Boundary, Clauses, Mention
 from worker.consistency.fields import Concept, Degree
 from worker.consistency.lexicon import Cue
 from worker.consistency.statements import Quantity
@@ -39,11 +39,23 @@ class Binding:
     # Grades
 
     def _bind_grade(self, grade: Grade) -> None:
-        mention = self._owner(grade)
+        mention = None if self._names_reference(grade) else self._owner(grade)
         if mention is not None:
             for same in self._mentions:
                 if (same.first, same.head) == (mention.first, mention.head) and same.concept.takes_grades:
                     same.grades.append(grade)
+
+    def _names_reference(self, grade: Grade) -> bool:
+        """The "normal" of "54 % (normal 52-72 %)"."""
+        clause = self._clause(grade.first)
+        numbers = self._clauses.values.numbers
+        return (
+            self._clauses.boundaries[clause] is Boundary.BRACKET
+            and any(grade.last < each.first and self._clause(each.first) == clause for each in numbers)
+            and any(self._clause(each.first) < clause for each in numbers)
+            and not any(each.clause == clause for each in self._mentions)
+            and bool(self._clauses.cues_in(clause, Cue.REFERENCE))
+        )
 
     def _owner(self, grade: Grade) -> Mention | None:
         clause = self._clause(grade.first)
@@ -65,7 +77,9 @@ class Binding:
 
     def _owner_before(self, grade: Grade, clause: int) -> Mention | None:
         """Of a clause without a mention of its own: the last one before it in the sentence."""
-        if self._names_something_else(grade) or any(each.clause == clause for each in self._mentions):
+        is_named = any(mark.structures for mark in self._clauses.marks if self._clause(mark.first) == clause)
+        is_named = is_named or any(each.clause == clause for each in self._mentions)
+        if is_named or self._names_something_else(grade):
             return None
         return next(
             (each for each in reversed(self._mentions) if each.clause < clause and each.concept.takes_grades), None
@@ -102,11 +116,22 @@ class Binding:
                 continue
             if number.unit is None and not self._may_stand_alone(number, mention):
                 return
+            if mention.numbers and self._is_reference(number):
+                return
             bare = [each for each in mention.numbers if each.unit is None and not each.is_from]
             if number.unit is not None and bare:
                 mention.numbers.remove(bare[-1])
             mention.numbers.append(number)
             return
+
+    def _is_reference(self, value: Number | Grade) -> bool:
+        """ "54 % (normal 52-72 %)", "54 % (> 55 %)": what is normal, and not what was measured."""
+        clauses = self._clauses
+        clause = self._clause(value.first)
+        is_open = isinstance(value, Number) and None in (value.low, value.high)
+        named = any(cue.last < value.first for cue in clauses.cues_in(clause, Cue.REFERENCE))
+        told = clauses.cues_in(clause, Cue.PAST, Cue.PAST_STUDY, Cue.NOW)
+        return clauses.boundaries[clause] is Boundary.BRACKET and (named or is_open) and not told
 
     def _candidates(self, number: Number) -> Iterator[Mention]:
         """The mention before it in the clause, that behind it, or the last one of the clauses before."""

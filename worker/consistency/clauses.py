@@ -242,7 +242,7 @@ def _gap(place: _Place, mark: Mark) -> tuple[int, int]:
     return (before, 0) if before > 0 else (place.first - mark.last, 1)
 
 
-_LISTED_AS = {category: category for category in Category} | {Category.FUNCTION: Category.SIZE}
+_LISTED_AS = {category: category for category in Category} | {Category.FUNCTION: Category.SIZE, Category.NOTHING: Category.SIZE}
 _ABSORBING = {category: Concept(category=category, field="", scale=("",) * 4) for category in Category}
 
 
@@ -257,7 +257,10 @@ def mentions_of(clauses: Clauses) -> Sequence[Mention]:
 
 
 def listed_pairs(clauses: Clauses, mentions: Sequence[Mention]) -> Iterator[tuple[Mention, Mention]]:
-    """Mentions that follow each other in a list of the same kind; size and function are one."""
+    """Mentions that follow each other in a list of the same kind; size and function are one.
+
+    So is wall thickness and the like; but of that only a "normal" goes on (`scope`).
+    """
     for one, other in zip(mentions, mentions[1:], strict=False):
         steps = range(one.clause + 1, other.clause + 1)
         if _LISTED_AS.get(one.concept.category) == _LISTED_AS.get(other.concept.category) and all(map(clauses.is_listed, steps)):

@@ -192,6 +192,7 @@ COMPOSED: dict[str, dict[str, str]] = {
     "clip": {"mitral": "mitraclip", "tricuspid": ""},
     "native": {valve: f"native_{valve}_valve" for valve in VALVES[:3]},
     "lead": {"rv": "pacemaker_lead_rv", "ra": "pacemaker_lead_ra"},
+    "cannula": {**_NONE_OF_OURS, "lv": "lvad_cannula"},
     "velocity": {**_NONE_OF_OURS, "tricuspid": "tr_velocity"},
     "effusion": {"pericardium": "pericardial_effusion", "other": ""},
 }  # fmt: skip

@@ -40,6 +40,8 @@ class Cue(StrEnum):
     """"In place": ends the list that a negation goes through."""
     DATED = "dated"
     """"In", "of": a year or date after it is of the past."""
+    REFERENCE = "reference"
+    """"Normal", "ref": a number behind it, in brackets behind another, is what is normal, and not what was measured."""
     NEUTRAL = "neutral"
     """Has the words of a cue and is none: "no change", "not only"."""
 

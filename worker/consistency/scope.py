@@ -83,6 +83,9 @@ class Scopes:
         if is_or and said.is_negated and not said.is_over and said.is_before and not own.is_negated:
             own.is_negated = own.is_own = own.is_before = True
             own.grades = [self._negated(left.grade) for left in own.grades]
+        is_other = Category.NOTHING in (one.concept.category, other.concept.category)
+        if is_other and (said.is_negated or any(left.grade.degree is not Degree.NORMAL for left in said.grades)):
+            return
         if own.is_own or not said.is_own or said.is_before is not is_forward or one.numbers:
             return
         own.is_negated, own.is_over = said.is_negated, said.is_over

@@ -156,8 +156,8 @@ class Values:
             high = self._tokens[second].number
             end, unit_of_both = self._unit_after(second + 1)
             unit = unit_of_both or unit
-        elif self._text(end) == "±" and end + 1 < len(self._tokens) and self._tokens[end + 1].sort is Sort.NUMBER:
-            end, unit_of_both = self._unit_after(end + 2)
+        elif (deviation := self._deviation(end)) is not None:
+            end, unit_of_both = self._unit_after(deviation + 1)
             unit = unit_of_both or unit
         elif self._text(end) == "/" and end + 1 < len(self._tokens) and self._tokens[end + 1].sort is Sort.NUMBER:
             return None, end + 2
@@ -183,6 +183,15 @@ class Values:
         else:
             at = at + 1 if self._text(at) in _HYPHENS else len(self._tokens)
         return at if at < len(self._tokens) and self._tokens[at].sort is Sort.NUMBER else None
+
+    def _deviation(self, at: int) -> int | None:
+        """The token of the "5" of "50 ± 5 %"."""
+        for sign in (("±",), ("+", "/", "-")):
+            after = at + len(sign)
+            is_sign = tuple(map(self._text, range(at, after))) == sign
+            if is_sign and after < len(self._tokens) and self._tokens[after].sort is Sort.NUMBER:
+                return after
+        return None
 
     def _unit_after(self, at: int) -> tuple[int, str | None]:
         spaced = at + 1 if self._text(at) in _SPACERS else at
