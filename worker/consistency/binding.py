@@ -153,7 +153,7 @@ class Binding:
         """A number without a unit: the only one of its mention, or told apart by time; and not of "12 beats"."""
         at = number.last + 1
         clauses = self._clauses
-        if at < len(clauses.tokens) and self._is_unknown(at):
+        if at < len(clauses.tokens) and self._is_unknown(at) and not number.is_from:
             return False
         clause = self._clause(number.first)
         told = clauses.cues_in(clause, Cue.PAST, Cue.PAST_STUDY, Cue.COMPARED, Cue.NOW, Cue.PAST_TENSE)

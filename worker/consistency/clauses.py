@@ -41,6 +41,8 @@ class Mention:
     clause: int
     grades: list[Grade] = field(default_factory=list)
     numbers: list[Number] = field(default_factory=list)
+    is_part: bool = False
+    """Of "mitral and tricuspid regurgitation", the first: a structure that shares the attribute of another."""
 
     @property
     def is_bare(self) -> bool:
@@ -195,6 +197,7 @@ class Mentions:
             for place in dangling:
                 place.is_alone = False
                 self._composed(attribute, place.structure, place.first, place.last, place.last)
+                self.found[-1].is_part = True
 
     def _ends_clause(self, at: int) -> bool:
         return at + 1 < len(self._clauses.of_token) and self._clause(at + 1) != self._clause(at)

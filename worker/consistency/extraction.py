@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from worker.consistency.binding import Binding, quantity_of
 from worker.consistency.clauses import Clauses, Mention, mentions_of
-from worker.consistency.fields import Category
+from worker.consistency.fields import Category, Degree
 from worker.consistency.passages import Passage, passages
 from worker.consistency.scope import Left, Said, Scopes
 from worker.consistency.statements import Certainty, Statement, When
@@ -120,13 +120,14 @@ class _Reading:
         tokens = self._clauses.tokens
         first = mention.first if value is None else min(mention.first, value.first)
         last = mention.last if value is None else max(mention.last, value.last)
+        # "Severely reduced": the word behind a grade belongs to it.
+        while (behind := next((each for each in mention.grades if each.first == last + 1), None)) is not None:
+            last = behind.last
         field = mention.concept.graded_as or mention.concept.field or ""
         return Statement(field=field, start=tokens[first].start, end=tokens[last].end)
 
 
 def _grade(left: Left, scale: Sequence[str], category: Category) -> tuple[str, str | None] | None:
-    from worker.consistency.fields import Degree  # noqa: PLC0415
-
     degree = left.grade.degree
     if degree is Degree.HYPERDYNAMIC:
         return ("hyperdynamic", None) if category is Category.FUNCTION else None

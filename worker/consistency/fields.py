@@ -120,6 +120,13 @@ def _device(name: str, structure: str | None) -> Concept:
     return Concept(category=Category.DEVICE, affirms=((name, True),), denies=((name, False),), structure=structure)
 
 
+def _lead(name: str) -> Concept:
+    """Who has a lead has what it belongs to."""
+    return Concept(
+        category=Category.DEVICE, affirms=(("pacemaker", True), (name, True)), denies=((name, False),)
+    )
+
+
 def _valve_disease(valve: str, disease: str) -> Concept:
     return Concept(
         category=Category.VALVE, field=f"{valve}_{disease}", scale=_OF_VALVE, is_abnormal=True, structure=valve
@@ -172,6 +179,7 @@ CONCEPTS: dict[str, Concept] = {
     "native_mitral_valve": _native("mitral_prosthesis", "mitraclip", structure="mitral"),
     "native_tricuspid_valve": _native("tricuspid_prosthesis", structure="tricuspid"),
     **{name: _device(name, structure) for name, structure in DEVICES.items()},
+    **{name: _lead(name) for name in ("pacemaker_lead_rv", "pacemaker_lead_ra")},
     **{f"{valve}_{disease}": _valve_disease(valve, disease) for valve in VALVES
        for disease in ("regurgitation", "stenosis")},
     **{f"{chamber}_size": _size(chamber, is_abnormal=False) for chamber in CHAMBERS},

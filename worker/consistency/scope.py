@@ -31,7 +31,9 @@ class Said:
     is_planned: bool = False
     grades: list[Left] = field(default_factory=list)
     is_before: bool = False
-    """Said before the mention: it then goes on to the next of a list, else to the one before."""
+    """Said before the mention: it then goes on to the next of a list."""
+    is_behind: bool = False
+    """Said behind it: it then goes back to the one before."""
     is_own: bool = False
     """Anything is said of this very mention."""
 
@@ -43,6 +45,8 @@ class Scopes:
         self._clauses, self._mentions = clauses, mentions
         self._said = {id(mention): self._own(mention) for mention in mentions}
         pairs = list(listed_pairs(clauses, mentions))
+        for one, other in zip(mentions, mentions[1:], strict=False):
+            self._negate_alternative(one, other)
         for one, other in pairs:
             self._hand_on(one, other, is_forward=True)
         for one, other in reversed(pairs):
@@ -70,30 +74,35 @@ class Scopes:
             is_planned=is_planned,
             grades=[self._left(grade, mention) for grade in strongest(mention.grades)],
             is_before=any(each.last < mention.first for each in said_before),
+            is_behind=is_over or any(each.first > mention.head for each in mention.grades),
             is_own=bool(is_negated or is_uncertain or is_planned or not mention.is_bare or affirmed),
         )
 
     def _hand_on(self, one: Mention, other: Mention, *, is_forward: bool) -> None:
-        """What is said of one goes on to the other of a list, of which nothing is said by itself.
-
-        "No mitral stenosis or mild regurgitation" is a negation of both.
-        """
+        """What is said of one goes on to the other of a list, of which nothing is said by itself."""
         said, own = self.of(one), self.of(other)
-        is_or = is_forward and self._clauses.boundaries[other.clause] is Boundary.OR and one.clause != other.clause
-        if is_or and said.is_negated and not said.is_over and said.is_before and not own.is_negated:
-            own.is_negated = own.is_own = own.is_before = True
-            own.grades = [self._negated(left.grade) for left in own.grades]
-        is_other = Category.NOTHING in (one.concept.category, other.concept.category)
-        if is_other and (said.is_negated or any(left.grade.degree is not Degree.NORMAL for left in said.grades)):
+        is_alike = one.concept.category is other.concept.category is not Category.NOTHING
+        if not is_alike and (said.is_negated or any(left.grade.degree is not Degree.NORMAL for left in said.grades)):
             return
-        if own.is_own or not said.is_own or said.is_before is not is_forward or one.numbers:
+        goes_on = said.is_before if is_forward else said.is_behind or (other.is_part and not said.is_before)
+        if own.is_own or not said.is_own or not goes_on or one.numbers:
             return
         own.is_negated, own.is_over = said.is_negated, said.is_over
         own.is_uncertain, own.is_planned = said.is_uncertain, said.is_planned
         own.grades = list(said.grades) if other.concept.takes_grades else []
-        own.is_before, own.is_own = said.is_before, True
+        own.is_before, own.is_behind, own.is_own = said.is_before, said.is_behind, True
 
     # Negation
+
+    def _negate_alternative(self, one: Mention, other: Mention) -> None:
+        """ "No effusion or pacemaker lead", "no mitral stenosis or mild regurgitation": both are negated."""
+        said, own = self.of(one), self.of(other)
+        is_or = other.clause == one.clause + 1 and self._clauses.boundaries[other.clause] is Boundary.OR
+        if not is_or or not said.is_negated or said.is_over or not said.is_before or own.is_negated:
+            return
+        is_alike = one.concept.category is other.concept.category
+        own.is_negated = own.is_own = own.is_before = True
+        own.grades = [self._negated(left.grade) for left in own.grades] or (list(said.grades) if is_alike else [])
 
     def _before(self, mention: Mention, cue: Cue) -> list[Mark]:
         return [mark for mark in self._clauses.cues_in(mention.clause, cue) if mark.first <= mention.head]
@@ -112,7 +121,12 @@ class Scopes:
         is_next_bare = not any(each.clause == mention.clause + 1 for each in self._mentions)
         if is_next_bare and mention.clause + 1 < len(clauses.boundaries):
             nexts += [mention.clause + 1] if clauses.boundaries[mention.clause + 1] is not Boundary.BUT else []
-        return any(mark.first > mention.head for clause in nexts for mark in clauses.cues_in(clause, cue))
+        behind = [mark for clause in nexts for mark in clauses.cues_in(clause, cue) if mark.first > mention.head]
+        if cue is Cue.PLANNED_AFTER:
+            # "MitraClip, considered for TAVR": of what stands behind it.
+            last = max((each.head for each in self._mentions if each.clause in nexts), default=0)
+            behind = [mark for mark in behind if Cue.PLANNED_BEFORE not in mark.cues or mark.first > last]
+        return bool(behind)
 
     def _left(self, grade: Grade, mention: Mention) -> Left:
         cues = self._clauses.cues_in(self._clauses.of_token[grade.first], Cue.NEGATION_BEFORE)

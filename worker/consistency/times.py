@@ -44,7 +44,7 @@ class Times:
             said = self._said_behind(value, clause)
         if said is None and self._clauses.cues_in(clause, Cue.NOW):
             said = When.CURRENT
-        if said is None and self._was(value.first, clause):
+        if said is None and self._was(value, clause, mention):
             said = When.HISTORY
         if said is None:
             said = When.HISTORY if self._introduced[clause].is_past else When.CURRENT
@@ -99,10 +99,12 @@ class Times:
         same = [each for each in near if self._clause(each) == self._clauses.of_token[cue.first]]
         return same[-1] if same else None
 
-    def _was(self, at: int, clause: int) -> bool:
-        """ "Was", where the sentence has a "now", or a date, that sets it apart."""
-        was = any(cue.first < at for cue in self._clauses.cues_in(clause, Cue.PAST_TENSE))
-        return was and (self._is_contrasted or bool(self._dates))
+    def _was(self, value: Number | Grade, clause: int, mention: Mention) -> bool:
+        """ "Was", where a "now", a date, or a value before it sets it apart: many a report is written in the past."""
+        was = any(cue.first < value.first for cue in self._clauses.cues_in(clause, Cue.PAST_TENSE))
+        own: list[Number | Grade] = [*mention.numbers, *mention.grades]
+        is_second = any(each.first < value.first and self._clause(each) != clause for each in own)
+        return was and (self._is_contrasted or bool(self._dates) or is_second)
 
     def _clause(self, value: Number | Grade) -> int:
         return self._clauses.of_token[value.first]
