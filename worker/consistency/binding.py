@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from worker.consistency.clauses import Boundary, Clauses, Mention
+from worker.consistency.clauses import Boundary, Clauses
 from worker.consistency.fields import Concept, Degree
 from worker.consistency.lexicon import Cue
+from worker.consistency.mentions import Mention
 from worker.consistency.statements import Quantity
 from worker.consistency.tokens import Sort
 from worker.consistency.values import Grade, Number

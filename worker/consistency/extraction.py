@@ -1,15 +1,16 @@
 """What a report says, read out of its text: deterministic, by the words of a lexicon, with the place of each.
 
-    text -> tokens -> passages (sentences, under their headings) -> clauses, with numbers and grades
-         -> mentions -> whose value is whose -> negation, doubt, plans, time -> statements
+text -> tokens -> passages (sentences, under their headings) -> clauses, with numbers and grades
+     -> mentions -> whose value is whose -> negation, doubt, plans, time -> statements
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from worker.consistency.binding import Binding, quantity_of
-from worker.consistency.clauses import Clauses, Mention, mentions_of
+from worker.consistency.clauses import Clauses
 from worker.consistency.fields import Category, Degree
+from worker.consistency.mentions import Mention, mentions_of
 from worker.consistency.passages import Passage, passages
 from worker.consistency.scope import Left, Said, Scopes
 from worker.consistency.statements import Certainty, Statement, When
@@ -153,7 +154,8 @@ def _without_contradicted(claims: Sequence[_Claim]) -> list[_Claim]:
     kept = []
     for claim in claims:
         statement = claim.statement
-        is_of_lead = statement.field == "pacemaker" and statement.is_present is False and claim.mention.clause in no_lead
+        is_denied = statement.is_present is False
+        is_of_lead = statement.field == "pacemaker" and is_denied and claim.mention.clause in no_lead
         is_native = claim.mention.concept.affirms and not claim.mention.concept.denies and statement.field in present
         is_vaguer = claim.mention.concept.certainty is Certainty.POSSIBLE and statement.field in certain
         if not (is_of_lead or is_native or (is_vaguer and statement.certainty is Certainty.POSSIBLE)):
@@ -183,8 +185,9 @@ def _merged(statements: Iterable[Statement]) -> list[Statement]:
 
 
 def _is_same(one: Statement, other: Statement) -> bool:
-    if (one.field, one.when, one.certainty, one.is_present) != (other.field, other.when, other.certainty, other.is_present):
+    about, about_other = ((each.field, each.when, each.certainty, each.is_present) for each in (one, other))
+    if about != about_other:
         return False
-    both_said = (one.quantity == other.quantity) and (one.grade, one.grade_to) == (other.grade, other.grade_to)
-    completes = one.quantity is None or other.quantity is None
-    return both_said or (completes and (one.grade is None or other.grade is None) and one.field != "lvef")
+    is_same = one.quantity == other.quantity and (one.grade, one.grade_to) == (other.grade, other.grade_to)
+    completes = None in (one.quantity, other.quantity) and None in (one.grade, other.grade)
+    return is_same or completes

@@ -116,15 +116,14 @@ def _pressure(low: float, high: float) -> tuple[Measure, ...]:
     return Measure(unit="mm[Hg]", low=low, high=high), Measure(unit="1", low=low, high=high)
 
 
-def _device(name: str, structure: str | None) -> Concept:
+def device(name: str, structure: str | None) -> Concept:
+    """Something that is there or not, at that structure."""
     return Concept(category=Category.DEVICE, affirms=((name, True),), denies=((name, False),), structure=structure)
 
 
 def _lead(name: str) -> Concept:
     """Who has a lead has what it belongs to."""
-    return Concept(
-        category=Category.DEVICE, affirms=(("pacemaker", True), (name, True)), denies=((name, False),)
-    )
+    return Concept(category=Category.DEVICE, affirms=(("pacemaker", True), (name, True)), denies=((name, False),))
 
 
 def _valve_disease(valve: str, disease: str) -> Concept:
@@ -178,7 +177,7 @@ CONCEPTS: dict[str, Concept] = {
     "native_aortic_valve": _native("tavr", "aortic_prosthesis", structure="aortic"),
     "native_mitral_valve": _native("mitral_prosthesis", "mitraclip", structure="mitral"),
     "native_tricuspid_valve": _native("tricuspid_prosthesis", structure="tricuspid"),
-    **{name: _device(name, structure) for name, structure in DEVICES.items()},
+    **{name: device(name, structure) for name, structure in DEVICES.items()},
     **{name: _lead(name) for name in ("pacemaker_lead_rv", "pacemaker_lead_ra")},
     **{f"{valve}_{disease}": _valve_disease(valve, disease) for valve in VALVES
        for disease in ("regurgitation", "stenosis")},

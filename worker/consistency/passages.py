@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from worker.consistency.statements import When
-from worker.consistency.tokens import Sort, Token
+from worker.consistency.tokens import HYPHENS, Sort, Token
 from worker.consistency.vocabulary import Vocabulary
 
 _MOST_TOKENS = 200
@@ -13,7 +13,7 @@ _SHORT_LINE = 60
 """Characters: a line that is shorter was ended on purpose, a longer one may have been wrapped."""
 _LABEL_TOKENS = 6
 _ENDS = frozenset(".!?")
-_BULLETS = frozenset("-–•*·#>")
+_BULLETS = HYPHENS | frozenset("•*·#>")
 
 
 @dataclass(frozen=True, kw_only=True)

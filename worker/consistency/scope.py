@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from worker.consistency.binding import strongest
-from worker.consistency.clauses import Boundary, Clauses, Mention, listed_pairs
+from worker.consistency.clauses import Boundary, Clauses
 from worker.consistency.fields import MOST, Category, Degree
 from worker.consistency.lexicon import Cue
+from worker.consistency.mentions import Mention, listed_pairs
 from worker.consistency.values import Grade, Number
 from worker.consistency.vocabulary import Mark
 
@@ -45,7 +47,7 @@ class Scopes:
         self._clauses, self._mentions = clauses, mentions
         self._said = {id(mention): self._own(mention) for mention in mentions}
         pairs = list(listed_pairs(clauses, mentions))
-        for one, other in zip(mentions, mentions[1:], strict=False):
+        for one, other in pairwise(mentions):
             self._negate_alternative(one, other)
         for one, other in pairs:
             self._hand_on(one, other, is_forward=True)

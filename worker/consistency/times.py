@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from worker.consistency.clauses import Boundary, Clauses, Mention
+from worker.consistency.clauses import Boundary, Clauses
 from worker.consistency.lexicon import Cue
+from worker.consistency.mentions import Mention
 from worker.consistency.statements import When
 from worker.consistency.tokens import Sort
 from worker.consistency.values import Grade, Number
@@ -27,9 +28,7 @@ class Times:
 
     def __init__(self, clauses: Clauses, mentions: list[Mention]) -> None:
         self._clauses, self._mentions = clauses, mentions
-        self._values = sorted(
-            (*clauses.values.numbers, *clauses.values.grades), key=lambda value: (value.first, value.last)
-        )
+        self._values = clauses.values.all
         self._dates = self._dated()
         self._introduced = self._introductions()
         self._is_contrasted = bool(clauses.cues[Cue.NOW])

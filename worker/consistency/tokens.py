@@ -6,6 +6,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+HYPHENS = frozenset("-\u2010\u2011\u2013\u2014\u2212")
+"""Hyphens, dashes, and the sign of a negative number: texts use one for the other."""
+
 
 class Sort(StrEnum):
     """What a token is."""

@@ -5,10 +5,9 @@ from dataclasses import dataclass, replace
 
 from worker.consistency.fields import MOST, STEPS, Degree
 from worker.consistency.lexicon import Cue, Join, RangeWord
-from worker.consistency.tokens import Sort, Token
+from worker.consistency.tokens import HYPHENS, Sort, Token
 from worker.consistency.vocabulary import Mark, Vocabulary
 
-_HYPHENS = frozenset("-‐‑–—")
 _SPACERS = frozenset("|\t")
 _ROMAN = {"i": 1, "ii": 2, "iii": 3, "iv": 4}
 _ABOVE, _BELOW = frozenset(">≥"), frozenset("<≤")
@@ -60,6 +59,12 @@ class Values:
         while at < len(tokens):
             at = self._read(at)
 
+    @property
+    def all(self) -> list[Number | Grade]:
+        """In order."""
+        found: list[Number | Grade] = [*self.numbers, *self.grades]
+        return sorted(found, key=lambda value: (value.first, value.last))
+
     def _read(self, at: int) -> int:
         grade = self._one_grade(at)
         if grade is not None:
@@ -89,7 +94,7 @@ class Values:
         return Cue.CHANGED in mark.cues and bool(leads_on)
 
     def _signed_grade(self, at: int) -> Grade | None:
-        """"2+", "II°", "grade 3", "2/4" after "grade", "1-2+"."""
+        """ "2+", "II°", "grade 3", "2/4" after "grade", "1-2+"."""
         begin = self._begins.get(at)
         is_named = begin is not None and begin.is_grade_word
         first = begin.last + 1 if begin is not None and is_named else at
@@ -97,7 +102,7 @@ class Values:
         if low is None:
             return None
         high, last = low, first
-        if self._text(first + 1) in _HYPHENS and (upper := self._step(first + 2)) is not None:
+        if self._text(first + 1) in HYPHENS and (upper := self._step(first + 2)) is not None:
             high, last = upper, first + 2
         if self._text(last + 1) in ("+", "°", "º") and self._tokens[last].end == self._tokens[last + 1].start:
             is_named, last = True, last + 1
@@ -141,7 +146,7 @@ class Values:
         mark = self._begins.get(at)
         if mark is not None:
             return RangeWord.TO in mark.range_words or mark.join is Join.OR
-        return self._text(at) in _HYPHENS or self._text(at) == "/"
+        return self._text(at) in HYPHENS or self._text(at) == "/"
 
     # Numbers
 
@@ -181,7 +186,7 @@ class Values:
             joins = (RangeWord.TO in mark.range_words and not is_from) or (is_between and mark.join is Join.AND)
             at = mark.last + 1 if joins else len(self._tokens)
         else:
-            at = at + 1 if self._text(at) in _HYPHENS else len(self._tokens)
+            at = at + 1 if self._text(at) in HYPHENS else len(self._tokens)
         return at if at < len(self._tokens) and self._tokens[at].sort is Sort.NUMBER else None
 
     def _deviation(self, at: int) -> int | None:
@@ -200,7 +205,7 @@ class Values:
 
     def _is_negative(self, at: int) -> bool:
         """As of "-18 %": a hyphen that is written to the number alone."""
-        if at < 1 or self._text(at - 1) not in "-–−":
+        if at < 1 or self._text(at - 1) not in HYPHENS:
             return False
         hyphen = self._tokens[at - 1]
         is_apart = at < 2 or self._tokens[at - 2].end < hyphen.start

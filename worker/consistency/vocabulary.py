@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from worker.consistency.lexicon import Cue, Join, Lexicon, RangeWord, phrase_of
 from worker.consistency.fields import Degree
-from worker.consistency.tokens import Sort, Token, folded, tokens_of
+from worker.consistency.lexicon import Cue, Join, Lexicon, RangeWord, phrase_of
+from worker.consistency.tokens import HYPHENS, Sort, Token, folded, tokens_of
 
 LEAST_LETTERS = 6
 """Of a word that may be mistyped."""
-_WITHIN = frozenset("-‐‑–/.'’")
+_WITHIN = HYPHENS | frozenset("/.'\u2019")
 """Signs that may stand between the words of a phrase."""
 _END = ""
 _MOST_UNIT_TOKENS = 4
@@ -64,7 +64,7 @@ class Vocabulary:
     def marks(self, tokens: Sequence[Token]) -> list[Mark]:
         """Which do not overlap, in order."""
         found, at = [], 0
-        is_shouting = sum(token.sort is Sort.WORD for token in tokens) > 3 and not any(  # noqa: PLR2004
+        is_shouting = sum(token.sort is Sort.WORD for token in tokens) > 3 and not any(
             token.sort is Sort.WORD and not token.is_shouted for token in tokens
         )
         while at < len(tokens):
