@@ -23,6 +23,8 @@ class When(StrEnum):
     """The study that the report is of."""
     HISTORY = "history"
     """Earlier: a previous study, or the patient's history."""
+    PLANNED = "planned"
+    """Not yet: a device that somebody is considered, referred or scheduled for."""
 
 
 class Certainty(StrEnum):

@@ -1,0 +1,213 @@
+"""How well findings are read out of report texts: precision and recall per field, on labelled sentences of our own.
+
+    python -m bench.consistency [--part written-with|held-out|fresh] [--language en] [--hard] [--errors]
+
+A statement is right where field, value or grade or presence, certainty and time are those of the truth, and its place
+overlaps the truth's. The sentences are in tests/worker/consistency/corpus; "written-with" is what the rules were made
+to fit, the others were not.
+"""
+
+import argparse
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from worker.consistency.extraction import extract
+from worker.consistency.fields import CONCEPTS
+from worker.consistency.lexicon import load_lexicons
+from worker.consistency.statements import Certainty, Quantity, Statement, When
+from worker.consistency.vocabulary import Vocabulary
+
+CORPUS = Path(__file__).parents[1] / "tests" / "worker" / "consistency" / "corpus"
+PARTS = ("written-with", "held-out", "fresh")
+DEVICES = frozenset(
+    {"pacemaker", "pacemaker_lead_rv", "pacemaker_lead_ra", "impella", "lvad_cannula", "tavr", "mitraclip",
+     "aortic_prosthesis", "mitral_prosthesis", "mitral_ring", "tricuspid_prosthesis", "tricuspid_ring"}
+)  # fmt: skip
+_UNITS = {concept.field: concept.unit for concept in CONCEPTS.values() if concept.measures}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sentence:
+    """One of the corpus, with what it says."""
+
+    text: str
+    language: str
+    part: str
+    style: str
+    is_hard: bool
+    truth: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one sentence."""
+
+    sentence: Sentence
+    right: tuple[Statement, ...]
+    missed: tuple[Statement, ...]
+    invented: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """Of one field, or of several."""
+
+    right: int
+    missed: int
+    invented: int
+
+    @property
+    def precision(self) -> float:
+        return self.right / (self.right + self.invented) if self.right + self.invented else 1.0
+
+    @property
+    def recall(self) -> float:
+        return self.right / (self.right + self.missed) if self.right + self.missed else 1.0
+
+    @property
+    def f1(self) -> float:
+        both = self.precision + self.recall
+        return 2 * self.precision * self.recall / both if both else 0.0
+
+
+def read_corpus() -> Iterator[Sentence]:
+    """All sentences, file by file."""
+    for path in sorted(CORPUS.glob("*.toml")):
+        entries = tomllib.loads(path.read_text(encoding="utf-8"))
+        for entry in entries["sentence"]:
+            yield Sentence(
+                text=entry["text"],
+                language=entries["language"],
+                part=entries["split"],
+                style=entry["style"],
+                is_hard=entry.get("hard", False),
+                truth=tuple(_statement(entry["text"], said) for said in entry["truth"]),
+            )
+
+
+def _statement(text: str, said: dict[str, object]) -> Statement:
+    start = text.index(str(said["text"]))
+    low, high = said.get("low", said.get("value")), said.get("high", said.get("value"))
+    quantity = None
+    if low is not None or high is not None:
+        ends = [float(str(end)) if end is not None else None for end in (low, high)]
+        quantity = Quantity(low=ends[0], high=ends[1], unit=_UNITS[str(said["field"])])
+    grade, grade_to, present = said.get("grade"), said.get("grade_to"), said.get("present")
+    return Statement(
+        field=str(said["field"]),
+        start=start,
+        end=start + len(str(said["text"])),
+        quantity=quantity,
+        grade=None if grade is None else str(grade),
+        grade_to=None if grade_to is None else str(grade_to),
+        is_present=None if present is None else bool(present),
+        certainty=Certainty(str(said.get("certainty", Certainty.CERTAIN))),
+        when=When(str(said.get("when", When.CURRENT))),
+    )
+
+
+def outcome_of(sentence: Sentence, vocabulary: Vocabulary) -> Outcome:
+    """Each statement matched with one of the truth at most."""
+    waiting, right, invented = list(sentence.truth), [], []
+    for found in extract(sentence.text, vocabulary):
+        match = next((true for true in waiting if _says_the_same(found, true)), None)
+        if match is None:
+            invented.append(found)
+        else:
+            waiting.remove(match)
+            right.append(match)
+    return Outcome(sentence=sentence, right=tuple(right), missed=tuple(waiting), invented=tuple(invented))
+
+
+def _says_the_same(one: Statement, other: Statement) -> bool:
+    said = [
+        (each.field, each.quantity, each.grade, each.grade_to, each.is_present, each.certainty, each.when)
+        for each in (one, other)
+    ]
+    return said[0] == said[1] and one.start < other.end and other.start < one.end
+
+
+def outcomes(sentences: Iterable[Sentence]) -> list[Outcome]:
+    """Each read with the lexicon of its language."""
+    vocabularies = {language: Vocabulary(lexicon) for language, lexicon in load_lexicons().items()}
+    return [outcome_of(sentence, vocabularies[sentence.language]) for sentence in sentences]
+
+
+def figures(found: Sequence[Outcome], fields: Iterable[str] | None = None) -> Figures:
+    """Over these fields, or all."""
+    wanted = None if fields is None else frozenset(fields)
+
+    def count(statements: Iterator[Statement]) -> int:
+        return sum(wanted is None or statement.field in wanted for statement in statements)
+
+    return Figures(
+        right=count(each for outcome in found for each in outcome.right),
+        missed=count(each for outcome in found for each in outcome.missed),
+        invented=count(each for outcome in found for each in outcome.invented),
+    )
+
+
+def _print_part(part: str, found: Sequence[Outcome]) -> None:
+    hard = sum(outcome.sentence.is_hard for outcome in found)
+    languages = Counter(outcome.sentence.language for outcome in found)
+    told = ", ".join(f"{number} {language}" for language, number in sorted(languages.items()))
+    print(f"\n{part}: {len(found)} sentences ({told}; {hard} hard)")
+    print(f"{'field':26} {'true':>5} {'precision':>10} {'recall':>8} {'F1':>8}")
+    fields = sorted({each.field for outcome in found for each in (*outcome.right, *outcome.missed, *outcome.invented)})
+    for field in fields:
+        _print_row(field, figures(found, [field]))
+    _print_row("all devices", figures(found, DEVICES))
+    for language in sorted(languages):
+        _print_row(f"all, {language}", figures([each for each in found if each.sentence.language == language]))
+    _print_row("all, hard", figures([each for each in found if each.sentence.is_hard]))
+    _print_row("all", figures(found))
+
+
+def _print_row(name: str, of: Figures) -> None:
+    print(f"{name:26} {of.right + of.missed:5} {of.precision:10.3f} {of.recall:8.3f} {of.f1:8.3f}")
+
+
+def _print_errors(found: Sequence[Outcome]) -> None:
+    for outcome in found:
+        if not outcome.missed and not outcome.invented:
+            continue
+        print(f"\n[{outcome.sentence.language}] {outcome.sentence.text!r}")
+        for name, statements in (("missed", outcome.missed), ("invented", outcome.invented)):
+            for each in statements:
+                print(f"    {name:8} {_described(each, outcome.sentence.text)}")
+
+
+def _described(statement: Statement, text: str) -> str:
+    said: list[object] = [statement.quantity, statement.grade, statement.grade_to, statement.is_present]
+    told = " ".join(str(each) for each in said if each is not None)
+    place = text[statement.start : statement.end]
+    return f"{statement.field} {told} {statement.certainty} {statement.when} {place!r}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--part", choices=PARTS)
+    parser.add_argument("--language")
+    parser.add_argument("--hard", action="store_true")
+    parser.add_argument("--errors", action="store_true")
+    given = parser.parse_args()
+    for part in [given.part] if given.part else PARTS:
+        sentences = [
+            sentence
+            for sentence in read_corpus()
+            if sentence.part == part
+            and (given.language is None or sentence.language == given.language)
+            and (sentence.is_hard or not given.hard)
+        ]
+        if sentences:
+            found = outcomes(sentences)
+            _print_part(part, found)
+            if given.errors:
+                _print_errors(found)
+
+
+if __name__ == "__main__":
+    main()

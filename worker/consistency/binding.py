@@ -1,0 +1,167 @@
+"""Which grade and which number belongs to which mention."""
+
+from collections.abc import Iterator, Sequence
+
+from worker.consistency.clauses import Boundary, Clauses
+from worker.consistency.fields import Concept, Degree
+from worker.consistency.lexicon import Cue
+from worker.consistency.mentions import Mention
+from worker.consistency.statements import Quantity
+from worker.consistency.tokens import Sort
+from worker.consistency.values import Grade, Number
+
+_SEPARATORS = frozenset(":|\t=")
+
+
+def quantity_of(concept: Concept, number: Number) -> Quantity | None:
+    """In the field's own unit; None where the unit is another's, or the number not plausible."""
+    ends = [end for end in (number.low, number.high) if end is not None]
+    for measure in concept.measures:
+        if measure.unit == (number.unit or "1") and all(measure.low <= end <= measure.high for end in ends):
+            low, high = (None if end is None else round(end * measure.factor, 4) for end in (number.low, number.high))
+            return Quantity(low=low, high=high, unit=concept.unit)
+    return None
+
+
+class Binding:
+    """Gives the values of one sentence to its mentions."""
+
+    def __init__(self, clauses: Clauses, mentions: Sequence[Mention]) -> None:
+        self._clauses, self._mentions = clauses, mentions
+        self._marked = {at for mark in clauses.marks for at in range(mark.first, mark.last + 1)}
+        for grade in clauses.values.grades:
+            self._bind_grade(grade)
+        for number in clauses.values.numbers:
+            self._bind_number(number)
+
+    def _clause(self, at: int) -> int:
+        return self._clauses.of_token[at]
+
+    # Grades
+
+    def _bind_grade(self, grade: Grade) -> None:
+        mention = None if self._names_reference(grade) else self._owner(grade)
+        if mention is not None:
+            for same in self._mentions:
+                if (same.first, same.head) == (mention.first, mention.head) and same.concept.takes_grades:
+                    same.grades.append(grade)
+
+    def _names_reference(self, grade: Grade) -> bool:
+        """The "normal" of "54 % (normal 52-72 %)"."""
+        clause = self._clause(grade.first)
+        numbers = self._clauses.values.numbers
+        return (
+            self._clauses.boundaries[clause] is Boundary.BRACKET
+            and any(grade.last < each.first and self._clause(each.first) == clause for each in numbers)
+            and any(self._clause(each.first) < clause for each in numbers)
+            and not any(each.clause == clause for each in self._mentions)
+            and bool(self._clauses.cues_in(clause, Cue.REFERENCE))
+        )
+
+    def _owner(self, grade: Grade) -> Mention | None:
+        clause = self._clause(grade.first)
+        inside = [each for each in self._mentions if each.clause == clause and each.concept.takes_grades]
+        for mention in inside:
+            if mention.first <= grade.first and grade.last <= mention.last:
+                return mention
+        right = next((each for each in inside if each.first > grade.last), None)
+        left = next((each for each in reversed(inside) if each.last < grade.first), None)
+        if right is not None and self._is_separated(grade.last, right.first):
+            right = None
+        if left is not None and self._names_something_else(grade):
+            left = None
+        if right is None or left is None:
+            return right or left or self._owner_before(grade, clause)
+        # "MR mild TR moderate", as against "mild MR moderate TR".
+        is_after = left.is_bare and not self._is_negated(left) and inside[0].first < self._first_grade(clause)
+        return left if is_after else right
+
+    def _owner_before(self, grade: Grade, clause: int) -> Mention | None:
+        """Of a clause without a mention of its own: the last one before it in the sentence."""
+        is_named = any(mark.structures for mark in self._clauses.marks if self._clause(mark.first) == clause)
+        is_named = is_named or any(each.clause == clause for each in self._mentions)
+        if is_named or self._names_something_else(grade):
+            return None
+        return next(
+            (each for each in reversed(self._mentions) if each.clause < clause and each.concept.takes_grades), None
+        )
+
+    def _names_something_else(self, grade: Grade) -> bool:
+        """ "Moderate image quality": the word behind it is none that we know."""
+        at = grade.last + 1
+        tokens = self._clauses.tokens
+        return at < len(tokens) and self._clause(at) == self._clause(grade.last) and self._is_unknown(at)
+
+    def _is_unknown(self, at: int) -> bool:
+        token = self._clauses.tokens[at]
+        common = self._clauses.vocabulary.common
+        return token.sort is Sort.WORD and at not in self._marked and token.text not in common
+
+    def _is_separated(self, first: int, last: int) -> bool:
+        return any(token.text in _SEPARATORS for token in self._clauses.tokens[first + 1 : last])
+
+    def _is_negated(self, mention: Mention) -> bool:
+        cues = self._clauses.cues_in(mention.clause, Cue.NEGATION_BEFORE)
+        return any(cue.first < mention.head for cue in cues)
+
+    def _first_grade(self, clause: int) -> int:
+        return min(each.first for each in self._clauses.values.grades if self._clause(each.first) == clause)
+
+    # Numbers
+
+    def _bind_number(self, number: Number) -> None:
+        for mention in self._candidates(number):
+            if not mention.concept.measures:
+                return
+            if quantity_of(mention.concept, number) is None:
+                continue
+            if number.unit is None and not self._may_stand_alone(number, mention):
+                return
+            if mention.numbers and self._is_reference(number):
+                return
+            bare = [each for each in mention.numbers if each.unit is None and not each.is_from]
+            if number.unit is not None and bare:
+                mention.numbers.remove(bare[-1])
+            mention.numbers.append(number)
+            return
+
+    def _is_reference(self, value: Number | Grade) -> bool:
+        """ "54 % (normal 52-72 %)", "54 % (> 55 %)": what is normal, and not what was measured."""
+        clauses = self._clauses
+        clause = self._clause(value.first)
+        is_open = isinstance(value, Number) and None in (value.low, value.high)
+        named = any(cue.last < value.first for cue in clauses.cues_in(clause, Cue.REFERENCE))
+        told = clauses.cues_in(clause, Cue.PAST, Cue.PAST_STUDY, Cue.NOW)
+        return clauses.boundaries[clause] is Boundary.BRACKET and (named or is_open) and not told
+
+    def _candidates(self, number: Number) -> Iterator[Mention]:
+        """The mention before it in the clause, that behind it, or the last one of the clauses before."""
+        clause = self._clause(number.first)
+        takers = [each for each in self._mentions if each.concept.takes_numbers]
+        inside = [each for each in takers if each.clause == clause]
+        before = next((each for each in reversed(inside) if each.last < number.first), None)
+        behind = next((each for each in inside if each.first > number.last), None)
+        if before is not None:
+            yield before
+        if behind is not None and not behind.numbers:
+            yield behind
+        if before is None:
+            earlier = next((each for each in reversed(takers) if each.clause < clause), None)
+            if earlier is not None:
+                yield earlier
+
+    def _may_stand_alone(self, number: Number, mention: Mention) -> bool:
+        """A number without a unit: the only one of its mention, or told apart by time; and not of "12 beats"."""
+        at = number.last + 1
+        clauses = self._clauses
+        if at < len(clauses.tokens) and self._is_unknown(at) and not number.is_from:
+            return False
+        clause = self._clause(number.first)
+        told = clauses.cues_in(clause, Cue.PAST, Cue.PAST_STUDY, Cue.COMPARED, Cue.NOW, Cue.PAST_TENSE)
+        return not mention.numbers or bool(told) or any(each.is_from for each in mention.numbers)
+
+
+def strongest(grades: Sequence[Grade]) -> list[Grade]:
+    """Without "reduced" and the like where it is also said how much."""
+    said = [grade for grade in grades if grade.degree is not Degree.ABNORMAL]
+    return said or list(grades)

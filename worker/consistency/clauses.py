@@ -1,0 +1,68 @@
+"""A sentence in clauses: where one ends, and what holds them together."""
+
+from enum import StrEnum
+
+from worker.consistency.lexicon import Cue
+from worker.consistency.passages import Passage
+from worker.consistency.values import Values
+from worker.consistency.vocabulary import Mark, Vocabulary
+
+
+class Boundary(StrEnum):
+    """What stands between two clauses; where several do, the last of these."""
+
+    COMMA = "comma"
+    BRACKET = "bracket"
+    AND = "and"
+    OR = "or"
+    WITH = "with"
+    BUT = "but"
+
+
+_STRENGTH = {boundary: number for number, boundary in enumerate(Boundary)}
+LISTING = frozenset({Boundary.COMMA, Boundary.AND, Boundary.OR})
+_SIGNS = {",": Boundary.COMMA, ";": Boundary.BUT, "(": Boundary.BRACKET, ")": Boundary.BRACKET,
+          "[": Boundary.BRACKET, "]": Boundary.BRACKET, "/": Boundary.AND, "&": Boundary.AND}  # fmt: skip
+
+
+class Clauses:
+    """One sentence: its words that count, and which clause each token is in."""
+
+    def __init__(self, passage: Passage, vocabulary: Vocabulary) -> None:
+        self.passage, self.vocabulary, self.tokens = passage, vocabulary, passage.tokens
+        self.marks = vocabulary.marks(self.tokens)
+        self.values = Values(self.tokens, self.marks, vocabulary)
+        self.of_token: list[int] = []
+        """The clause of each token; words between clauses are of the one that follows."""
+        self.boundaries: list[Boundary] = [Boundary.BUT]
+        """What stands before each clause."""
+        self._cut()
+        self.cues = {cue: [mark for mark in self.marks if cue in mark.cues] for cue in Cue}
+
+    def _cut(self) -> None:
+        within = {at for value in self.values.all for at in range(value.first, value.last + 1)}
+        begins = {mark.first: mark for mark in self.marks}
+        inside = {at for mark in self.marks for at in range(mark.first + 1, mark.last + 1)}
+        is_empty = True
+        for at, token in enumerate(self.tokens):
+            boundary = None
+            if at not in within and at not in inside:
+                join = begins[at].join if at in begins else None
+                boundary = _SIGNS.get(token.text) if join is None else Boundary(join)
+            if boundary is not None and not is_empty:
+                self.boundaries.append(boundary)
+                is_empty = True
+            elif boundary is not None and _STRENGTH[boundary] > _STRENGTH[self.boundaries[-1]]:
+                self.boundaries[-1] = boundary
+            # "Without" is a boundary, and a negation within the clause that it opens.
+            is_empty = is_empty and (boundary is not None and not (at in begins and begins[at].cues))
+            self.of_token.append(len(self.boundaries) - 1)
+
+    def cues_in(self, clause: int, *cues: Cue) -> list[Mark]:
+        """Those of one clause, in order."""
+        found = [mark for cue in cues for mark in self.cues[cue] if self.of_token[mark.first] == clause]
+        return sorted(found, key=lambda mark: mark.first)
+
+    def is_listed(self, clause: int) -> bool:
+        """Whether the clause continues a list that the one before it is part of."""
+        return 0 < clause < len(self.boundaries) and self.boundaries[clause] in LISTING

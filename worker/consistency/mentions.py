@@ -1,0 +1,207 @@
+"""What a sentence mentions: by a term of its own, or by a structure and an attribute that belong together."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from worker.consistency.clauses import Clauses
+from worker.consistency.fields import CATEGORIES, COMPOSED, CONCEPTS, NOTHING, Category, Concept, Degree, device
+from worker.consistency.tokens import Sort
+from worker.consistency.values import Grade, Number
+from worker.consistency.vocabulary import Mark
+
+
+@dataclass(kw_only=True, eq=False)
+class Mention:
+    """Words that name a concept, with the grades and numbers that turn out to be its own."""
+
+    concept: Concept
+    first: int
+    head: int
+    """Tokens: from the structure to the attribute, whichever comes first; a negation of it stands before the head."""
+    last: int
+    clause: int
+    grades: list[Grade] = field(default_factory=list)
+    numbers: list[Number] = field(default_factory=list)
+    is_part: bool = False
+    """Of "mitral and tricuspid regurgitation", the first: a structure that shares the attribute of another."""
+
+    @property
+    def is_bare(self) -> bool:
+        """Without anything said of it by itself."""
+        return not self.grades and not self.numbers
+
+
+@dataclass(kw_only=True)
+class _Place:
+    """A structure that is named, by itself or by a concept that is of it."""
+
+    structure: str
+    first: int
+    last: int
+    clause: int
+    is_alone: bool
+    """Named by itself, and not yet taken by an attribute."""
+
+
+class Mentions:
+    """All that one sentence mentions, in order of where it does."""
+
+    def __init__(self, clauses: Clauses) -> None:
+        self._clauses = clauses
+        self.found: list[Mention] = []
+        self._places: list[_Place] = []
+        for mark in clauses.marks:
+            self._name(mark)
+        self._with_concept = {mention.clause for mention in self.found}
+        for mark in clauses.marks:
+            if mark.attribute is not None:
+                self._compose(mark, mark.attribute)
+        self._normal_structures()
+        self.found.sort(key=lambda mention: (mention.head, mention.first))
+
+    def _clause(self, at: int) -> int:
+        return self._clauses.of_token[at]
+
+    def _name(self, mark: Mark) -> None:
+        concepts = [CONCEPTS[name] for name in mark.concepts]
+        concepts += [device(name, None) for name in mark.findings]
+        concepts += [NOTHING] if mark.is_other else []
+        for concept in concepts:
+            self._mention(concept, mark.first, mark.last, mark.last)
+            if concept.structure is not None:
+                self._place(concept.structure, mark, is_alone=False)
+        for structure in mark.structures:
+            self._place(structure, mark, is_alone=True)
+
+    def _mention(self, concept: Concept, first: int, head: int, last: int) -> None:
+        clause = self._clause(head)
+        self.found.append(Mention(concept=concept, first=first, head=head, last=last, clause=clause))
+
+    def _place(self, structure: str, mark: Mark, *, is_alone: bool) -> None:
+        clause = self._clause(mark.first)
+        self._places.append(
+            _Place(structure=structure, first=mark.first, last=mark.last, clause=clause, is_alone=is_alone)
+        )
+
+    # An attribute with its structures
+
+    def _compose(self, mark: Mark, attribute: str) -> None:
+        known, clause = COMPOSED[attribute], self._clause(mark.first)
+        near = self._nearest(mark, known)
+        if near is None and attribute not in ("lead", "clip"):
+            near = self._earlier(mark, known)
+        places = [place for place in self._places if near is not None and place.first == near.first
+                  and place.structure in known]  # fmt: skip
+        topic = [name for name in self._clauses.passage.topic if name in known] if attribute != "lead" else []
+        if near is None and topic:
+            for structure in topic:
+                self._composed(attribute, structure, mark.first, mark.last, mark.last)
+        elif near is None:
+            if attribute in CATEGORIES:
+                self._composed(attribute, "", mark.first, mark.last, mark.last)
+            return
+        for place in places:
+            place.is_alone = False
+            if place.clause == clause:
+                first, last = min(place.first, mark.first), max(place.last, mark.last)
+                self._composed(attribute, place.structure, first, mark.last, last)
+            else:
+                self._composed(attribute, place.structure, mark.first, mark.last, mark.last)
+        if places and places[0].clause == clause:
+            self._distribute(attribute, known, clause, step=-1 if places[0].first < mark.first else 1)
+
+    def _nearest(self, mark: Mark, known: dict[str, str]) -> _Place | None:
+        """In the same clause; of two as near, the one before."""
+        clause = self._clause(mark.first)
+        places = [place for place in self._places if place.clause == clause and place.structure in known]
+        return min(places, key=lambda place: _gap(place, mark), default=None)
+
+    def _earlier(self, mark: Mark, known: dict[str, str]) -> _Place | None:
+        """Named last in the sentence."""
+        places = [place for place in self._places if place.first < mark.first and place.structure in known]
+        return max(places, key=lambda place: (place.first, place.is_alone), default=None)
+
+    def _distribute(self, attribute: str, known: dict[str, str], clause: int, *, step: int) -> None:
+        """To the others of "mitral and tricuspid regurgitation", or of "leads in right atrium and right ventricle"."""
+        clauses = self._clauses
+        while clauses.is_listed(clause if step < 0 else clause + 1):
+            clause += step
+            dangling = [place for place in self._places if place.clause == clause and place.is_alone
+                        and place.structure in known]  # fmt: skip
+            if not dangling or clause in self._with_concept or not (step > 0 or self._ends_clause(dangling[-1].last)):
+                return
+            for place in dangling:
+                place.is_alone = False
+                self._composed(attribute, place.structure, place.first, place.last, place.last)
+                self.found[-1].is_part = True
+
+    def _ends_clause(self, at: int) -> bool:
+        return at + 1 < len(self._clauses.of_token) and self._clause(at + 1) != self._clause(at)
+
+    def _composed(self, attribute: str, structure: str, first: int, head: int, last: int) -> None:
+        name = COMPOSED[attribute].get(structure, "")
+        # Beside a TAVR, "the prosthesis" is that one, and no surgeon's.
+        if name in ("some_aortic_prosthesis", "aortic_prosthesis") and self._has_tavr():
+            name = ""
+        concept = CONCEPTS[name] if name else _OF_NONE_OF_OURS[CATEGORIES.get(attribute, Category.NOTHING)]
+        self._mention(concept, first, head, last)
+        self._with_concept.add(self._clause(head))
+
+    def _has_tavr(self) -> bool:
+        return any(mention.concept is CONCEPTS["tavr"] for mention in self.found)
+
+    # A structure that is "normal", or a ventricle that is "hyperdynamic"
+
+    def _normal_structures(self) -> None:
+        for grade in self._clauses.values.grades:
+            clause = self._clause(grade.first)
+            if grade.degree not in (Degree.NORMAL, Degree.HYPERDYNAMIC) or clause in self._with_concept:
+                continue
+            suffix = "size" if grade.degree is Degree.NORMAL else "function"
+            for place in [each for each in self._places if each.clause == clause and each.is_alone]:
+                name = f"{place.structure}_{suffix}"
+                if name in CONCEPTS and self._is_all(clause, place, grade):
+                    first, last = min(place.first, grade.first), max(place.last, grade.last)
+                    self._mention(CONCEPTS[name], first, place.last, last)
+
+    def _is_all(self, clause: int, place: _Place, grade: Grade) -> bool:
+        """The clause has no other word than these and small ones."""
+        known = {at for each in (place, grade) for at in range(each.first, each.last + 1)}
+        small = [mark for mark in self._clauses.marks if mark.cues or mark.join is not None]
+        known |= {at for mark in small for at in range(mark.first, mark.last + 1)}
+        return not any(
+            token.sort is Sort.WORD and at not in known and token.text not in self._clauses.vocabulary.common
+            for at, token in enumerate(self._clauses.tokens)
+            if self._clause(at) == clause
+        )
+
+
+def _gap(place: _Place, mark: Mark) -> tuple[int, int]:
+    before = mark.first - place.last
+    return (before, 0) if before > 0 else (place.first - mark.last, 1)
+
+
+_LISTED_AS = {category: category for category in Category} | {
+    Category.FUNCTION: Category.SIZE,
+    Category.NOTHING: Category.SIZE,
+}
+_OF_NONE_OF_OURS = {category: Concept(category=category, scale=("",) * 4) for category in Category}
+"""The aortic root's dilation: it takes its grade, and nothing is said of it."""
+
+
+def mentions_of(clauses: Clauses) -> Sequence[Mention]:
+    """In order."""
+    return Mentions(clauses).found
+
+
+def listed_pairs(clauses: Clauses, mentions: Sequence[Mention]) -> Iterator[tuple[Mention, Mention]]:
+    """Mentions that follow each other in a list of the same kind; size and function are one.
+
+    So is wall thickness and the like; but of that only a "normal" goes on (`scope`).
+    """
+    for one, other in pairwise(mentions):
+        steps = range(one.clause + 1, other.clause + 1)
+        is_alike = _LISTED_AS[one.concept.category] is _LISTED_AS[other.concept.category]
+        if is_alike and all(map(clauses.is_listed, steps)):
+            yield one, other

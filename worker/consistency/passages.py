@@ -1,0 +1,132 @@
+"""A report cut into sentences, each with what its headings say of it: which time it is about, and of what."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from worker.consistency.statements import When
+from worker.consistency.tokens import HYPHENS, Sort, Token
+from worker.consistency.vocabulary import Vocabulary
+
+_MOST_TOKENS = 200
+"""Of a sentence: a text without a full stop is cut, so that the time stays linear."""
+_SHORT_LINE = 60
+"""Characters: a line that is shorter was ended on purpose, a longer one may have been wrapped."""
+_LABEL_TOKENS = 6
+_ENDS = frozenset(".!?")
+_BULLETS = HYPHENS | frozenset("•*·#>")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passage:
+    """A sentence, or a row of a table, without its heading."""
+
+    tokens: Sequence[Token]
+    when: When
+    topic: tuple[str, ...]
+    """The structures that a heading above it, or at the beginning of its line, names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Heading:
+    length: int
+    """Tokens, with the colon."""
+    is_alone: bool
+    """On its line: it then holds for the lines below."""
+    when: When | None = None
+    topic: tuple[str, ...] = ()
+
+
+def passages(tokens: Sequence[Token], vocabulary: Vocabulary) -> Iterator[Passage]:
+    """In order; headings and empty sentences are left out.
+
+    A heading with text behind it holds to the end of that line, if it was not wrapped; one on a line of its own holds
+    until the next: of a structure, until an empty line.
+    """
+    below = inline = When.CURRENT
+    topic: tuple[str, ...] = ()
+    topic_below: tuple[str, ...] = ()
+    for first, end, line_ended in _sentences(tokens, vocabulary):
+        sentence = tokens[first:end]
+        heading = _heading(sentence, vocabulary, tokens[end] if end < len(tokens) else None)
+        is_labelled = sentence[0].lines > 0 and _label_length(sentence) > 0
+        if line_ended or is_labelled or (heading is not None and heading.when is not None):
+            inline, topic = below, topic_below
+        if sentence[0].lines > 1 or is_labelled or (heading is not None and heading.when is not None):
+            topic = topic_below = ()
+        if heading is not None:
+            if heading.when is not None:
+                inline = heading.when
+                below = heading.when if heading.is_alone else below
+            if heading.topic:
+                topic = heading.topic
+                topic_below = heading.topic if heading.is_alone else topic_below
+            sentence = sentence[heading.length if heading.when is not None else 0 :]
+        if sentence:
+            yield Passage(tokens=sentence, when=inline, topic=topic)
+
+
+def _sentences(tokens: Sequence[Token], vocabulary: Vocabulary) -> Iterator[tuple[int, int, bool]]:
+    """First token, the one after the last, and whether a line ended before it that was not wrapped."""
+    first, line, line_ended = 0, 0, False
+    for at in range(1, len(tokens)):
+        token, before = tokens[at], tokens[at - 1]
+        is_short = before.end - tokens[line].start < _SHORT_LINE
+        if token.lines:
+            begins = _begins_line(tokens, at, is_short=is_short)
+            line = at
+        if (token.lines and begins) or _ends_sentence(tokens, at, vocabulary) or at - first >= _MOST_TOKENS:
+            yield first, at, line_ended
+            first, line_ended = at, token.lines > 1 or (token.lines == 1 and is_short)
+    if tokens:
+        yield first, len(tokens), line_ended
+
+
+def _begins_line(tokens: Sequence[Token], at: int, *, is_short: bool) -> bool:
+    token, before = tokens[at], tokens[at - 1]
+    return (
+        token.lines > 1
+        or before.text in _ENDS
+        or before.text == ":"
+        or token.text in _BULLETS
+        or _label_length(tokens[at : at + _LABEL_TOKENS]) > 0
+        or (is_short and token.is_capital)
+    )
+
+
+def _ends_sentence(tokens: Sequence[Token], at: int, vocabulary: Vocabulary) -> bool:
+    stop, token = tokens[at - 1], tokens[at]
+    if stop.text not in _ENDS or token.start == stop.end:
+        return False
+    if stop.text != "." or at < 2:
+        return True
+    word = tokens[at - 2]
+    if word.sort is Sort.NUMBER and not token.is_capital:
+        return False
+    return not (word.end == stop.start and word.text in vocabulary.abbreviations)
+
+
+def _label_length(sentence: Sequence[Token]) -> int:
+    """The tokens of "Left ventricle:", with the colon; 0 where it does not begin with such a label."""
+    for at, token in enumerate(sentence[:_LABEL_TOKENS]):
+        if at > 0 and token.lines:
+            return 0
+        if token.text == ":":
+            return at + 1
+        if token.sort is not Sort.WORD and token.text not in "/-&":
+            return 0
+    return 0
+
+
+def _heading(sentence: Sequence[Token], vocabulary: Vocabulary, following: Token | None) -> _Heading | None:
+    length = _label_length(sentence)
+    is_alone = (following is None or following.lines > 0) and length in (0, len(sentence))
+    words = sentence[: length - 1] if length else sentence
+    if not words or len(words) >= _LABEL_TOKENS or not (length or is_alone):
+        return None
+    when = vocabulary.sections.get(tuple(token.text for token in words if token.sort is Sort.WORD))
+    if when is not None:
+        return _Heading(length=length or len(sentence), is_alone=is_alone, when=when)
+    marks = vocabulary.marks(words)
+    if len(marks) == 1 and marks[0].structures and marks[0].last - marks[0].first + 1 == len(words):
+        return _Heading(length=length, is_alone=is_alone, topic=marks[0].structures)
+    return None

@@ -1,0 +1,162 @@
+"""What negation, doubt and plans make of each mention, within its clause and along a list."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from worker.consistency.binding import strongest
+from worker.consistency.clauses import Boundary, Clauses
+from worker.consistency.fields import MOST, Category, Degree
+from worker.consistency.lexicon import Cue
+from worker.consistency.mentions import Mention, listed_pairs
+from worker.consistency.values import Grade, Number
+from worker.consistency.vocabulary import Mark
+
+
+@dataclass(frozen=True, kw_only=True)
+class Left:
+    """A grade, with the steps that a negation leaves of it: of "not severe", none to moderate."""
+
+    grade: Grade
+    low: int
+    high: int
+
+
+@dataclass(kw_only=True)
+class Said:
+    """What is said of one mention."""
+
+    is_negated: bool = False
+    is_over: bool = False
+    """By what stands behind it: "has resolved", "was removed"."""
+    is_uncertain: bool = False
+    is_planned: bool = False
+    grades: list[Left] = field(default_factory=list)
+    is_before: bool = False
+    """Said before the mention: it then goes on to the next of a list."""
+    is_behind: bool = False
+    """Said behind it: it then goes back to the one before."""
+    is_own: bool = False
+    """Anything is said of this very mention."""
+
+
+class Scopes:
+    """Of one sentence."""
+
+    def __init__(self, clauses: Clauses, mentions: Sequence[Mention]) -> None:
+        self._clauses, self._mentions = clauses, mentions
+        self._said = {id(mention): self._own(mention) for mention in mentions}
+        pairs = list(listed_pairs(clauses, mentions))
+        for one, other in pairwise(mentions):
+            self._negate_alternative(one, other)
+        for one, other in pairs:
+            self._hand_on(one, other, is_forward=True)
+        for one, other in reversed(pairs):
+            self._hand_on(other, one, is_forward=False)
+
+    def of(self, mention: Mention) -> Said:
+        """What is said of it."""
+        return self._said[id(mention)]
+
+    def _own(self, mention: Mention) -> Said:
+        negations = [cue for cue in self._before(mention, Cue.NEGATION_BEFORE) if self._reaches(cue, mention)]
+        doubts = self._before(mention, Cue.UNCERTAIN_BEFORE)
+        plans = self._before(mention, Cue.PLANNED_BEFORE)
+        is_device = mention.concept.category is Category.DEVICE
+        is_over = self._is_behind(mention, Cue.NEGATION_AFTER)
+        is_uncertain = bool(doubts) or self._is_behind(mention, Cue.UNCERTAIN_AFTER) or self._is_value_doubted(mention)
+        is_planned = is_device and (bool(plans) or self._is_behind(mention, Cue.PLANNED_AFTER))
+        is_negated = bool(negations) or is_over
+        affirmed = self._clauses.cues_in(mention.clause, Cue.AFFIRMED)
+        said_before = [*negations, *doubts, *(plans if is_device else ()), *mention.grades]
+        return Said(
+            is_negated=is_negated,
+            is_over=is_over,
+            is_uncertain=is_uncertain,
+            is_planned=is_planned,
+            grades=[self._left(grade, mention) for grade in strongest(mention.grades)],
+            is_before=any(each.last < mention.first for each in said_before),
+            is_behind=is_over or any(each.first > mention.head for each in mention.grades),
+            is_own=bool(is_negated or is_uncertain or is_planned or not mention.is_bare or affirmed),
+        )
+
+    def _hand_on(self, one: Mention, other: Mention, *, is_forward: bool) -> None:
+        """What is said of one goes on to the other of a list, of which nothing is said by itself."""
+        said, own = self.of(one), self.of(other)
+        is_alike = one.concept.category is other.concept.category is not Category.NOTHING
+        if not is_alike and (said.is_negated or any(left.grade.degree is not Degree.NORMAL for left in said.grades)):
+            return
+        goes_on = said.is_before if is_forward else said.is_behind or (other.is_part and not said.is_before)
+        if own.is_own or not said.is_own or not goes_on or one.numbers:
+            return
+        own.is_negated, own.is_over = said.is_negated, said.is_over
+        own.is_uncertain, own.is_planned = said.is_uncertain, said.is_planned
+        own.grades = list(said.grades) if other.concept.takes_grades else []
+        own.is_before, own.is_behind, own.is_own = said.is_before, said.is_behind, True
+
+    # Negation
+
+    def _negate_alternative(self, one: Mention, other: Mention) -> None:
+        """ "No effusion or pacemaker lead", "no mitral stenosis or mild regurgitation": both are negated."""
+        said, own = self.of(one), self.of(other)
+        is_or = other.clause == one.clause + 1 and self._clauses.boundaries[other.clause] is Boundary.OR
+        if not is_or or not said.is_negated or said.is_over or not said.is_before or own.is_negated:
+            return
+        is_alike = one.concept.category is other.concept.category
+        own.is_negated = own.is_own = own.is_before = True
+        own.grades = [self._negated(left.grade) for left in own.grades] or (list(said.grades) if is_alike else [])
+
+    def _before(self, mention: Mention, cue: Cue) -> list[Mark]:
+        return [mark for mark in self._clauses.cues_in(mention.clause, cue) if mark.first <= mention.head]
+
+    def _reaches(self, cue: Mark, mention: Mention) -> bool:
+        """Over another mention only where this one has no grade of its own: "no MR mild TR"."""
+        is_first = not any(
+            each.clause == mention.clause and cue.first < each.head < mention.first for each in self._mentions
+        )
+        return is_first or not mention.grades
+
+    def _is_behind(self, mention: Mention, cue: Cue) -> bool:
+        """In the clause behind the mention, or in the next where that mentions nothing."""
+        clauses = self._clauses
+        nexts = [mention.clause]
+        is_next_bare = not any(each.clause == mention.clause + 1 for each in self._mentions)
+        if is_next_bare and mention.clause + 1 < len(clauses.boundaries):
+            nexts += [mention.clause + 1] if clauses.boundaries[mention.clause + 1] is not Boundary.BUT else []
+        behind = [mark for clause in nexts for mark in clauses.cues_in(clause, cue) if mark.first > mention.head]
+        if cue is Cue.PLANNED_AFTER:
+            # "MitraClip, considered for TAVR": of what stands behind it.
+            last = max((each.head for each in self._mentions if each.clause in nexts), default=0)
+            behind = [mark for mark in behind if Cue.PLANNED_BEFORE not in mark.cues or mark.first > last]
+        return bool(behind)
+
+    def _left(self, grade: Grade, mention: Mention) -> Left:
+        cues = self._clauses.cues_in(self._clauses.of_token[grade.first], Cue.NEGATION_BEFORE)
+        if any(cue.last < grade.first and self._is_next(cue, grade, mention) for cue in cues):
+            return self._negated(grade)
+        return Left(grade=grade, low=grade.low, high=grade.high)
+
+    def _is_next(self, cue: Mark, grade: Grade, mention: Mention) -> bool:
+        """No other mention stands between the negation and the grade."""
+        return not any(
+            each is not mention and each.first != mention.first and cue.first < each.first and each.head < grade.first
+            for each in self._mentions
+        )
+
+    @staticmethod
+    def _negated(grade: Grade) -> Left:
+        if grade.degree is Degree.NORMAL:
+            return Left(grade=grade, low=1, high=MOST)
+        return Left(grade=grade, low=0, high=max(grade.low - 1, 0))
+
+    # Doubt
+
+    def _is_value_doubted(self, mention: Mention) -> bool:
+        """ "Function is hard to assess, probably reduced": the doubt stands in the clause of the value."""
+        values: list[Grade | Number] = [*mention.grades, *mention.numbers]
+        for value in values:
+            clause = self._clauses.of_token[value.first]
+            before = self._clauses.cues_in(clause, Cue.UNCERTAIN_BEFORE)
+            if any(cue.first < value.first and cue.first > mention.head for cue in before):
+                return True
+        return False

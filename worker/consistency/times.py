@@ -1,0 +1,136 @@
+"""Which time a value or a mention is about: this study's, or an earlier one."""
+
+from dataclasses import dataclass
+
+from worker.consistency.clauses import Boundary, Clauses
+from worker.consistency.lexicon import Cue
+from worker.consistency.mentions import Mention
+from worker.consistency.statements import When
+from worker.consistency.tokens import Sort
+from worker.consistency.values import Grade, Number
+from worker.consistency.vocabulary import Mark
+
+_YEARS = range(1900, 2101)
+_ADJACENT = 3
+"""Tokens between a value and the "on the prior study" that is said of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Introduced:
+    """What a clause without a finding of its own says of those that follow: "On the previous study, ..."."""
+
+    is_past: bool = False
+    is_study: bool = False
+
+
+class Times:
+    """Of one sentence."""
+
+    def __init__(self, clauses: Clauses, mentions: list[Mention]) -> None:
+        self._clauses, self._mentions = clauses, mentions
+        self._values = clauses.values.all
+        self._dates = self._dated()
+        self._introduced = self._introductions()
+        self._is_contrasted = bool(clauses.cues[Cue.NOW])
+
+    def of_value(self, value: Number | Grade, mention: Mention) -> When:
+        """Of a number or a grade."""
+        if self._clauses.passage.when is When.HISTORY or value.is_from:
+            return When.HISTORY
+        clause = self._clauses.of_token[value.first]
+        said = self._said_before(value, clause, mention)
+        if said is None:
+            said = self._said_behind(value, clause)
+        if said is None and self._clauses.cues_in(clause, Cue.NOW):
+            said = When.CURRENT
+        if said is None and self._was(value, clause, mention):
+            said = When.HISTORY
+        if said is None:
+            said = When.HISTORY if self._introduced[clause].is_past else When.CURRENT
+        return said
+
+    def of_mention(self, mention: Mention, *, is_device: bool) -> When:
+        """Of something that is there or not, or whose grade is not given."""
+        if self._clauses.passage.when is When.HISTORY:
+            return When.HISTORY
+        cues = (Cue.PAST_STUDY,) if is_device else (Cue.PAST_STUDY, Cue.PAST)
+        before = [cue for cue in self._clauses.cues_in(mention.clause, *cues) if cue.first < mention.head]
+        compared = self._clauses.cues_in(mention.clause, Cue.COMPARED)
+        introduced = self._introduced[mention.clause]
+        if (before and not compared) or (introduced.is_study if is_device else introduced.is_past):
+            return When.HISTORY
+        return When.CURRENT
+
+    def _said_before(self, value: Number | Grade, clause: int, mention: Mention) -> When | None:
+        """By the nearest word of time before the value in its clause."""
+        cues = [
+            cue
+            for cue in self._clauses.cues_in(clause, Cue.NOW, Cue.PAST, Cue.PAST_STUDY, Cue.COMPARED)
+            if cue.last < value.first and not (Cue.PAST_STUDY in cue.cues and self._value_right_before(cue) is not None)
+        ]
+        if not cues:
+            return None
+        cue = max(cues, key=lambda each: each.first)
+        if Cue.NOW in cue.cues:
+            return When.CURRENT
+        compared = [each for each in cues if Cue.COMPARED in each.cues]
+        # "Compared with the prior study the LVEF is 45 %", as against "45 %, compared with 30 %".
+        if compared and compared[-1].first < mention.first:
+            return None
+        return When.HISTORY
+
+    def _said_behind(self, value: Number | Grade, clause: int) -> When | None:
+        for cue in self._clauses.cues_in(clause, Cue.PAST, Cue.PAST_STUDY):
+            if self._value_right_before(cue) is value:
+                return When.HISTORY
+            is_last = not any(cue.last < each.first and self._clause(each) == clause for each in self._values)
+            before = [each for each in self._values if each.last < cue.first and self._clause(each) == clause]
+            is_compared = bool(self._clauses.cues_in(clause, Cue.COMPARED))
+            if cue.first > value.last and is_last and before[-1] is value and not is_compared:
+                return When.HISTORY
+        for first, _ in self._dates:
+            if value.last < first <= value.last + _ADJACENT and self._clauses.of_token[first] == clause:
+                return When.HISTORY
+        return None
+
+    def _value_right_before(self, cue: Mark) -> Number | Grade | None:
+        near = [each for each in self._values if each.last < cue.first <= each.last + _ADJACENT]
+        same = [each for each in near if self._clause(each) == self._clauses.of_token[cue.first]]
+        return same[-1] if same else None
+
+    def _was(self, value: Number | Grade, clause: int, mention: Mention) -> bool:
+        """ "Was", where a "now", a date, or a value before it sets it apart: many a report is written in the past."""
+        was = any(cue.first < value.first for cue in self._clauses.cues_in(clause, Cue.PAST_TENSE))
+        own: list[Number | Grade] = [*mention.numbers, *mention.grades]
+        is_second = any(each.first < value.first and self._clause(each) != clause for each in own)
+        return was and (self._is_contrasted or bool(self._dates) or is_second)
+
+    def _clause(self, value: Number | Grade) -> int:
+        return self._clauses.of_token[value.first]
+
+    def _dated(self) -> list[tuple[int, int]]:
+        """ "In 2019", "of 03/2021"."""
+        found = []
+        tokens = self._clauses.tokens
+        for mark in self._clauses.cues[Cue.DATED]:
+            at = mark.last + 1
+            if at >= len(tokens):
+                continue
+            is_year = tokens[at].sort is Sort.NUMBER and tokens[at].text.isdigit() and int(tokens[at].text) in _YEARS
+            if is_year or tokens[at].sort is Sort.DATE:
+                found.append((mark.first, at))
+        return found
+
+    def _introductions(self) -> list[_Introduced]:
+        """For each clause, what those before it leave."""
+        found, state = [], _Introduced()
+        first_said = min((each.head for each in self._mentions), default=len(self._clauses.tokens))
+        for clause, boundary in enumerate(self._clauses.boundaries):
+            if boundary is Boundary.BUT or self._clauses.cues_in(clause, Cue.NOW):
+                state = _Introduced()
+            found.append(state)
+            past = self._clauses.cues_in(clause, Cue.PAST, Cue.PAST_STUDY)
+            if past and past[0].first < first_said and not self._clauses.cues_in(clause, Cue.COMPARED):
+                is_study = any(Cue.PAST_STUDY in cue.cues for cue in past)
+                state = _Introduced(is_past=True, is_study=is_study)
+        return found

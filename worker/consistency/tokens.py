@@ -1,0 +1,97 @@
+"""A report's text as words, numbers and signs, each with its place in the text."""
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+HYPHENS = frozenset("-\u2010\u2011\u2013\u2014\u2212")
+"""Hyphens, dashes, and the sign of a negative number: texts use one for the other."""
+
+
+class Sort(StrEnum):
+    """What a token is."""
+
+    WORD = "word"
+    NUMBER = "number"
+    DATE = "date"
+    SIGN = "sign"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A piece of the text that has no white space in it, but for the tabulator, which is a sign of its own."""
+
+    sort: Sort
+    text: str
+    """Folded: lower case, without accents."""
+    start: int
+    end: int
+    """The characters of the source text: [start, end)."""
+    lines: int
+    """How many line ends stand between it and the token before."""
+    is_shouted: bool
+    """Of a word: whether it is in capitals throughout."""
+    is_capital: bool
+    """Whether it begins with a capital letter or a digit, as sentences and list entries do."""
+
+    @property
+    def number(self) -> float:
+        """Of a number: "62,5" is 62.5."""
+        return float(self.text.replace(",", "."))
+
+
+_TOKEN = re.compile(
+    r"(?P<date>[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2,4}(?![0-9])|[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])"
+    r"|[0-9]{1,2}/[0-9]{4}(?![0-9]))"
+    r"|(?P<number>[0-9]{1,12}(?:[.,][0-9]{1,6}(?![0-9]))?+)(?P<glued>[^\W\d_]*)"
+    r"|(?P<word>[^\W_]+)|(?P<sign>[^\s\w]|_|\t)|(?P<line>\n|\r\n?)"
+)
+"""Digits are those of ASCII; each alternative is bounded or possessive, so the time is linear."""
+
+
+def folded(text: str) -> str:
+    """Lower case and without accents: "Fracción" and "fraccion" are the same word."""
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(letter for letter in plain if not unicodedata.combining(letter))
+
+
+def tokens_of(text: str, units: Collection[str] = ()) -> list[Token]:
+    """All of them, in order; letters right after a number are a unit ("35mmHg") or make it a word ("3D")."""
+    found: list[Token] = []
+    lines = 0
+    for match in _TOKEN.finditer(text):
+        if match["line"] is not None:
+            lines += 1
+            continue
+        for sort, start, end in _pieces(match, units):
+            piece = text[start:end]
+            found.append(
+                Token(
+                    sort=sort,
+                    text=folded(piece) if sort is Sort.WORD else piece,
+                    start=start,
+                    end=end,
+                    lines=lines,
+                    is_shouted=piece.isupper(),
+                    is_capital=piece[0].isupper() or piece[0].isdigit(),
+                )
+            )
+            lines = 0
+    return found
+
+
+def _pieces(match: re.Match[str], units: Collection[str]) -> Iterator[tuple[Sort, int, int]]:
+    start, end = match.span()
+    if match["number"] is None:
+        yield Sort(match.lastgroup or Sort.WORD), start, end
+        return
+    letters = match.start("glued")
+    if letters == end:
+        yield Sort.NUMBER, start, end
+    elif folded(match["glued"]) in units or "." in match["number"] or "," in match["number"]:
+        yield Sort.NUMBER, start, letters
+        yield Sort.WORD, letters, end
+    else:
+        yield Sort.WORD, start, end
