@@ -165,12 +165,12 @@ def configure_logs(*, process: str, stream: TextIO | None = None) -> None:
         logger_factory=structlog.PrintLoggerFactory(stream),
     )
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    _silence_dicom_libraries()
+    _silence_libraries()
 
 
-def _silence_dicom_libraries() -> None:
-    """Their log lines and warnings quote the values of data sets."""
-    for library in ("pynetdicom", "pydicom", "highdicom"):
+def _silence_libraries() -> None:
+    """Their log lines and warnings quote the values of data sets and documents."""
+    for library in ("pynetdicom", "pydicom", "highdicom", "pypdf"):
         silenced = logging.getLogger(library)
         silenced.handlers = [logging.NullHandler()]
         silenced.propagate = False

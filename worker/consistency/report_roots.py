@@ -29,7 +29,7 @@ _CLASSES = {
 
 
 def is_echo_report(root: ContentItem, sop_class_uid: str) -> tuple[bool, str]:
-    """Whether a machine's measurements of an echo study are in it; and a note, where that was not plain or is not so."""
+    """Whether a machine's measurements of an echo study are in it; and a note where that was not plain."""
     if root.name is not None and ECHO_REPORT in root.name.codes:
         return True, ""
     if sop_class_uid in _CLASSES:

@@ -12,8 +12,8 @@ _NUMBER_WITH_UNIT = re.compile(rf"({_NUMBER.pattern})\s*([^\d\s].{{0,15}})?")
 _UNITS: dict[str, tuple[str, float, float]] = {
     "%": ("%", 1, 1), "percent": ("%", 1, 1), "pct": ("%", 1, 1), "[pct]": ("%", 1, 1),
     "1": ("1", 1, 1), "{ratio}": ("1", 1, 1), "no units": ("1", 1, 1), "ratio": ("1", 1, 1), "": ("1", 1, 1),
-    "ml": ("ml", 1, 1), "cm3": ("ml", 1, 1), "cc": ("ml", 1, 1), "cm^3": ("ml", 1, 1), "l": ("ml", 1000, 1),
-    "mm3": ("ml", 1, 1000),
+    "ml": ("ml", 1, 1), "cm3": ("ml", 1, 1), "cc": ("ml", 1, 1), "cm^3": ("ml", 1, 1),
+    "mm3": ("ml", 1, 1000), "l": ("ml", 1000, 1),
     "mm[hg]": ("mm[Hg]", 1, 1), "mmhg": ("mm[Hg]", 1, 1), "mm hg": ("mm[Hg]", 1, 1), "torr": ("mm[Hg]", 1, 1),
     "kpa": ("mm[Hg]", 7.500617, 1), "pa": ("mm[Hg]", 0.007500617, 1),
     "m/s": ("m/s", 1, 1), "m/sec": ("m/s", 1, 1), "cm/s": ("m/s", 1, 100), "cm/sec": ("m/s", 1, 100),
@@ -24,7 +24,7 @@ _UNITS: dict[str, tuple[str, float, float]] = {
     "{beats}/min": ("/min", 1, 1), "{beat}/min": ("/min", 1, 1), "beats/min": ("/min", 1, 1),
     "min-1": ("/min", 1, 1), "{hb}/min": ("/min", 1, 1), "hz": ("/min", 60, 1),
 }  # fmt: skip
-"""Of a unit as it is written, in lower case: the one that we use for its quantity, and what to multiply and divide by."""
+"""Of a unit as written, in lower case: the one that we use for its quantity, and what to multiply and divide by."""
 
 
 @dataclass(frozen=True, kw_only=True)
