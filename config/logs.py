@@ -72,6 +72,8 @@ class Event(StrEnum):
     PROCESS_STARTED = "process started"
     PROCESS_ENDED = "process ended unexpectedly, starting again"
     SHUTTING_DOWN = "shutting down"
+    REPORT_RECEIVED = "report received: it waits in the inbox"
+    REPORT_REFUSED = "report refused"
 
 
 _WARNINGS = {
@@ -99,6 +101,7 @@ _WARNINGS = {
     Event.AUDIT_MESSAGE_LOST,
     Event.AUDIT_LINE_DAMAGED,
     Event.PROCESS_ENDED,
+    Event.REPORT_REFUSED,
 }
 """Logged with the level `warning`: somebody may have to look after it. All others are `info`."""
 
