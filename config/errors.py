@@ -25,6 +25,7 @@
     ├── CommitmentError             a request for storage commitment, or a report on one, is not understood (0115)
     ├── QueryError                  an archive was not asked, or did not answer, what studies it has
     ├── RetrieveError               an archive did not give a study, or not all of it
+    ├── UnreadableReportError       what came as somebody's report is none: it is kept and listed
     └── SearchError                 there is nothing to search in, or nothing to compare
 
 A message says what was wrong, with which object (by UID, AE title or path inside the spool, never by
@@ -145,6 +146,10 @@ class QueryError(EchoWorkerError):
 
 class RetrieveError(EchoWorkerError):
     """An archive did not send a study, or not all of it; what came is kept, and fetching it again is harmless."""
+
+
+class UnreadableReportError(EchoWorkerError):
+    """What came as the report of a study is no Structured Report, document or HL7 message at all."""
 
 
 class SearchError(EchoWorkerError):

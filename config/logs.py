@@ -74,6 +74,8 @@ class Event(StrEnum):
     PROCESS_STARTED = "process started"
     PROCESS_ENDED = "process ended unexpectedly, starting again"
     SHUTTING_DOWN = "shutting down"
+    REPORT_RECEIVED = "report received: it waits in the inbox"
+    REPORT_REFUSED = "report refused"
 
 
 _WARNINGS = {
@@ -104,6 +106,7 @@ _WARNINGS = {
     Event.AUDIT_MESSAGE_LOST,
     Event.AUDIT_LINE_DAMAGED,
     Event.PROCESS_ENDED,
+    Event.REPORT_REFUSED,
 }
 """Logged with the level `warning`: somebody may have to look after it. All others are `info`."""
 
@@ -170,12 +173,12 @@ def configure_logs(*, process: str, stream: TextIO | None = None) -> None:
         logger_factory=structlog.PrintLoggerFactory(stream),
     )
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    _silence_dicom_libraries()
+    _silence_libraries()
 
 
-def _silence_dicom_libraries() -> None:
-    """Their log lines and warnings quote the values of data sets."""
-    for library in ("pynetdicom", "pydicom", "highdicom"):
+def _silence_libraries() -> None:
+    """Their log lines and warnings quote the values of data sets and documents."""
+    for library in ("pynetdicom", "pydicom", "highdicom", "pypdf"):
         silenced = logging.getLogger(library)
         silenced.handlers = [logging.NullHandler()]
         silenced.propagate = False
