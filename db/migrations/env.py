@@ -2,7 +2,8 @@
 
 from alembic import context
 
-import db.schema_peers  # noqa: F401  its tables are part of the metadata
+import db.schema_consistency
+import db.schema_peers  # noqa: F401  likewise
 from db.schema import Study
 
 context.configure(

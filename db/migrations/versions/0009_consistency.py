@@ -1,0 +1,62 @@
+"""Reports that came for a study, and where they and the images disagree."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0009"
+down_revision = "0008"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "received_reports",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("report_id", sa.String(length=64), nullable=False),
+        sa.Column("via", sa.String(length=16), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("spool_path", sa.String(), nullable=False),
+        sa.Column("place", sa.Integer(), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("study_id", sa.Integer(), nullable=True),
+        sa.Column("matched_by", sa.String(length=32), nullable=True),
+        sa.Column("why_unmatched", sa.String(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["study_id"], ["studies.id"], name=op.f("fk_received_reports_study_id_studies"), ondelete="SET NULL"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_received_reports")),
+        sa.UniqueConstraint("report_id", name=op.f("uq_received_reports_report_id")),
+    )
+    op.create_index(op.f("ix_received_reports_study_id"), "received_reports", ["study_id"])
+    op.create_table(
+        "discordances",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("study_id", sa.Integer(), nullable=False),
+        sa.Column("run_id", sa.Integer(), nullable=False),
+        sa.Column("found_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("rule", sa.String(length=48), nullable=False),
+        sa.Column("rules_version", sa.String(length=32), nullable=False),
+        sa.Column("field", sa.String(length=32), nullable=False),
+        sa.Column("severity", sa.String(length=8), nullable=False),
+        sa.Column("confidence", sa.Double(), nullable=True),
+        sa.Column("report_id", sa.String(length=64), nullable=False),
+        sa.Column("sides", sa.JSON(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("reviewed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reviewed_by", sa.String(length=64), nullable=True),
+        sa.Column("review_reason", sa.String(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["study_id"], ["studies.id"], name=op.f("fk_discordances_study_id_studies"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_discordances_run_id_runs"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_discordances")),
+        sa.UniqueConstraint("run_id", "rule", "field", "report_id", name=op.f("uq_discordances_run_id")),
+    )
+    for column in ("study_id", "field", "state"):
+        op.create_index(op.f(f"ix_discordances_{column}"), "discordances", [column])
+
+
+def downgrade() -> None:
+    op.drop_table("discordances")
+    op.drop_table("received_reports")

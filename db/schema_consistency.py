@@ -1,0 +1,59 @@
+"""The registry's tables of consistency checks: reports that came, and where they and the images disagree."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.base import Base
+
+
+class ReceivedReport(Base):
+    """A report that came by itself, as HL7 or as a file; those within the study are instances of it. No PHI."""
+
+    __tablename__ = "received_reports"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    report_id: Mapped[str] = mapped_column(String(64), unique=True)
+    """SHA-256 of its bytes and its place in them: one that comes again is the same."""
+    via: Mapped[str] = mapped_column(String(16))
+    """hl7, folder or command."""
+    received_at: Mapped[datetime]
+    spool_path: Mapped[str]
+    """Where its bytes lie."""
+    place: Mapped[int] = mapped_column(default=0)
+    """Which of the reports in these bytes it is, counted from 0."""
+    status: Mapped[str] = mapped_column(String(16))
+    """As its sender has it: preliminary, final, corrected, deleted."""
+    study_id: Mapped[int | None] = mapped_column(ForeignKey("studies.id", ondelete="SET NULL"), index=True)
+    """NULL: not matched, so far."""
+    matched_by: Mapped[str | None] = mapped_column(String(32))
+    why_unmatched: Mapped[str | None]
+
+
+class DiscordanceRow(Base):
+    """Something that reports and images of a study, or its reports, do not agree on."""
+
+    __tablename__ = "discordances"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    found_at: Mapped[datetime]
+    rule: Mapped[str] = mapped_column(String(48))
+    rules_version: Mapped[str] = mapped_column(String(32))
+    field: Mapped[str] = mapped_column(String(32), index=True)
+    severity: Mapped[str] = mapped_column(String(8))
+    confidence: Mapped[float | None]
+    report_id: Mapped[str] = mapped_column(String(64))
+    """The first side's: a SOP Instance UID, or `received_reports.report_id`."""
+    sides: Mapped[list[Any]]
+    """Both, as `db.discordances.Side` has them."""
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    """NEW, CONFIRMED, DISMISSED; SUPERSEDED once a later check of the study no longer finds it."""
+    reviewed_at: Mapped[datetime | None]
+    reviewed_by: Mapped[str | None] = mapped_column(String(64))
+    review_reason: Mapped[str | None]
+
+    __table_args__ = (UniqueConstraint("run_id", "rule", "field", "report_id"),)
