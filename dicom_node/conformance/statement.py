@@ -221,18 +221,22 @@ def _as_scu(settings: Settings) -> str:
             ("SOP class", "UID", "transfer syntax", "role"),
             [
                 (Comprehensive3DSRStorage.name, Comprehensive3DSRStorage, ExplicitVRLittleEndian.name, "SCU"),
-                ("those of received instances, forwarded by rules", "as above", "as received", "SCU"),
+                ("those of received instances, forwarded by rules", "as above", "as received (see below)", "SCU"),
                 (_class_name(VERIFICATION), VERIFICATION, _DEFAULT_SYNTAXES, "SCU"),
             ],
         ),
         "Each pair of SOP class and transfer syntax has a presentation context of its own, at most "
-        f"{send.MAXIMUM_CONTEXTS}; nothing is converted. A data set of odd length, as deflated ones may have in "
-        "files, is sent with a null byte more (PS3.5 section A.5).",
-        "Accepted is: 0000; a warning, Bxxx; and for a report 0111, duplicate SOP instance, since the UID follows from "
-        "study and run: what the peer has under it is this report, of an attempt whose answer was lost. With any other "
-        "status, or none, the object is sent again with growing pauses, at most "
-        f"{attempts} times (`pipeline.maximum_delivery_attempts`); then the study is FAILED until it is requeued. A "
-        "resend is the same object, with the same UID and the same bytes. These statuses are shown with a meaning:",
+        f"{send.MAXIMUM_CONTEXTS}. For an object in Explicit or Implicit VR Little Endian one in the other of these is "
+        "proposed as well: it is used, with the same elements, where the peer accepts that alone. Nothing else is "
+        "converted. A data set of odd length, as deflated ones may have in files, is sent with a null byte more (PS3.5 "
+        "section A.5). Up to 100 objects go in one association, one after the answer to the other.",
+        "Accepted is: 0000; a warning, Bxxx; and for an object of ours 0111, duplicate SOP instance, since the UID "
+        "follows from study and run: what the peer has under it is this object, of an attempt whose answer was lost. "
+        "After A7xx, or when the peer is out of reach, rejects the association or breaks it off, nothing more is sent "
+        "to it for a pause; the pauses grow. With any other status, or none, the object is sent again with growing "
+        f"pauses, at most {attempts} times (`pipeline.maximum_delivery_attempts`); then the study is FAILED until "
+        "somebody has it sent once more. A resend is the same object, with the same UID and the same bytes. These "
+        "statuses are shown with a meaning:",
         table(("status", "meaning"), [(_pattern(mask, code), meaning) for mask, code, meaning in send.MEANINGS]),
     )
 
