@@ -23,7 +23,7 @@ from worker.answers import Answers
 from worker.context import WorkerContext
 from worker.messages import tell_result
 from worker.peer_queues import work_on_queue
-from worker.stored_objects import is_intact
+from worker.steps.stored_report import is_intact
 from worker.storing import store_objects
 
 BATCH = 100
@@ -76,7 +76,7 @@ def _still_wanted(
 
 def _is_fit(context: WorkerContext, answers: Answers, item: DueDelivery) -> bool:
     try:
-        intact = is_intact(context, item.spool_path, item.sha256)
+        intact = is_intact(context, item)
     except OSError as error:  # a bad sector, a share that hiccups: this one waits, the others go on
         answers.note(item, Answered.REFUSED, place_of(error))
         return False

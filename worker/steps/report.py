@@ -23,7 +23,7 @@ from dicom_node.report.document import build_structured_report
 from worker.catalogues import catalogue_of_run
 from worker.context import WorkerContext
 from worker.steps.outcome import Outcome
-from worker.stored_objects import is_intact
+from worker.steps.stored_report import is_intact
 
 
 def report_study(context: WorkerContext, held: Claim) -> Outcome:
@@ -44,7 +44,7 @@ def report_study(context: WorkerContext, held: Claim) -> Outcome:
         predecessor = delivered_predecessor(session, study_id=held.study_id, run_uid=run.run_uid, besides=told)
         instances = spool_paths_of(session, held.study_id)
     # A run has one report for ever: built again by a newer version, the same UID could have other bytes.
-    if existing is None or not is_intact(context, existing.spool_path, existing.sha256):
+    if existing is None or not is_intact(context, existing):
         # Whatever the setting is by now: one that is lost comes back in the language that it had.
         language = context.settings.report.language if existing is None else Language(existing.language)
         built, content = _build(context, run, instances, predecessor, language)
