@@ -56,7 +56,7 @@ class Answer:
     @property
     def accepted(self) -> bool:
         """Whether the peer took the object: success, or a warning (PS3.4 table B.2-1: Bxxx)."""
-        return self.status is not None and (self.status == 0x0000 or self.status & 0xF000 == 0xB000)
+        return self.status is not None and (self.status == 0x0000 or is_warning(self.status))
 
     @property
     def already_there(self) -> bool:
@@ -78,6 +78,11 @@ class Answer:
             return self.obstacle or "no answer"
         meaning = next((text for mask, code, text in MEANINGS if self.status & mask == code), "")
         return f"0x{self.status:04X} {meaning}".strip()
+
+
+def is_warning(status: int) -> bool:
+    """Whether this says that the object was taken, and something about it (PS3.4 table B.2-1: Bxxx)."""
+    return status & 0xF000 == 0xB000
 
 
 @dataclass(frozen=True, kw_only=True)

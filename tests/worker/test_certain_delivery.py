@@ -315,6 +315,30 @@ def test_a_pacs_that_accepts_and_then_fails_to_commit_gets_the_same_object_again
     assert ours.wake() == []
 
 
+def test_a_dicomweb_server_gets_reports_as_a_pacs_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, orthanc: Orthanc
+) -> None:
+    """Down first, then there."""
+    site, away = tmp_path / "site.toml", f"http://127.0.0.1:{free_port()}/"
+    entry = '[[dicomweb]]\nname = "vna"\nurl = "{}"\naccept_models = ["RESEARCH"]\n'
+    monkeypatch.setenv("ECHOWORKER_CONFIG", str(site))
+    site.write_text(entry.format(away))
+    ours = Installation(tmp_path / "data")
+    files = [ours.report(study, to=("vna",)) for study in ("1.2.78.1", "1.2.78.2")]
+    run(ours, times=2)
+    assert ours.states() == {"DUE": 2}
+    assert f"vna: {away.rstrip('/')}: cannot be reached" in str(ours.detail("1.2.78.1").reason)
+    site.write_text(entry.format(orthanc.dicomweb))
+    back = Installation(tmp_path / "data")
+    run(back, times=2)
+    assert back.states() == {"DELIVERED": 2}
+    for file, study in zip(files, ("1.2.78.1", "1.2.78.2"), strict=True):
+        (held,) = orthanc.instance_files(file.stem)
+        assert elements(held) == elements(file.read_bytes())
+        assert back.detail(study).study.state == "DELIVERED"
+        orthanc.forget(study)
+
+
 def test_a_report_that_was_changed_in_the_spool_is_not_sent_and_holds_up_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pacs: ScriptedPACS
 ) -> None:
