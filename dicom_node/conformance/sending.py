@@ -6,10 +6,10 @@ from dicom_node.conformance.markdown import code_pattern, document, table
 from dicom_node.stow import ALL_STORED, JSON, NONE_STORED, SOME_STORED
 
 
-def how_objects_are_sent(settings: Settings) -> str:
-    """What is negotiated, and what an answer means."""
+def how_objects_are_sent(settings: Settings) -> tuple[str, ...]:
+    """What is negotiated, and what an answer means: paragraphs of a section."""
     attempts = settings.pipeline.maximum_delivery_attempts
-    return document(
+    return (
         "Each pair of SOP class and transfer syntax has a presentation context of its own, at most "
         f"{send.MAXIMUM_CONTEXTS}. For an object in Explicit or Implicit VR Little Endian one in the other of these is "
         "proposed as well: it is used, with the same elements, where the peer accepts that alone. Nothing else is "

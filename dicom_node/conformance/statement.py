@@ -226,7 +226,7 @@ def _as_scu(settings: Settings) -> str:
                 (_class_name(VERIFICATION), VERIFICATION, _DEFAULT_SYNTAXES, "SCU"),
             ],
         ),
-        how_objects_are_sent(settings),
+        *how_objects_are_sent(settings),
     )
 
 
