@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from pydicom.uid import UID
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.dicomweb import DicomWebSettings
@@ -18,6 +20,7 @@ from db.queues import Trouble
 from dicom_node.calling import called_peer
 from dicom_node.commitment.files import CommitmentFiles
 from dicom_node.commitment.messages import Reference, ask_commitment, new_transaction_uid
+from dicom_node.report.comprehensive import OTHER_CLASSES
 from dicom_node.send import Answer, send_files
 from dicom_node.stow import stow_files
 from worker.answers import Answers
@@ -42,7 +45,7 @@ def store_objects(
     there = _still_asked_of(answers, due, commits=commits)
     accepted: list[DueDelivery] = []
     called = called_peer(context.settings, peer)
-    send = partial(send_files, peer=called)
+    send = partial(send_files, peer=called, other_classes=OTHER_CLASSES)
     trouble = _send(context, answers, send, str(called), _unsent(due), accepted if commits else None)
     if commits and (there or accepted) and (trouble is None or accepted):
         return _ask_commitment(context, peer, [*there, *accepted]) or trouble
@@ -76,7 +79,8 @@ def _still_asked_of(answers: Answers, due: Sequence[DueDelivery], *, commits: bo
     if commits:
         return there
     for item in there:
-        answers.note(item, Answered.ACCEPTED, "accepted before; it is not asked to commit to it any more")
+        said = "accepted before; it is not asked to commit to it any more"
+        answers.note(item, Answered.ACCEPTED, said, sent_as=item.sent_as)
     return []
 
 
@@ -99,10 +103,10 @@ def _send(
         with closing(send([context.spool.absolute(item.spool_path) for item in due])) as sent:
             for item, answer in zip(due, sent, strict=True):
                 said = _said_by(answer, commits=accepted is not None)
-                answers.note(item, said, str(answer))
+                answers.note(item, said, str(answer), sent_as=answer.sent_as)
                 answered += 1
                 if accepted is not None and said is Answered.TO_BE_COMMITTED:
-                    accepted.append(item)
+                    accepted.append(replace(item, sent_as=answer.sent_as))
                 if said is Answered.NOT_NOW or answer.is_missing:
                     return Trouble(reason=f"{called}: {answer}")
     except (LeaseLostError, SQLAlchemyError, ConfigurationError):
@@ -125,6 +129,13 @@ def _said_by(answer: Answer, *, commits: bool) -> Answered:
     return Answered.NOT_NOW if answer.is_out_of_resources else Answered.REFUSED
 
 
+def _reference(item: DueDelivery) -> Reference:
+    """The object as the peer has it."""
+    if not item.sent_as:
+        return Reference(item.sop_class_uid, item.sop_instance_uid)
+    return Reference(OTHER_CLASSES[UID(item.sop_class_uid)][0], item.sent_as)
+
+
 def _ask_commitment(context: WorkerContext, peer: PeerSettings, there: Sequence[DueDelivery]) -> Trouble | None:
     """Ask the peer to commit to keeping what it has, in one transaction; its report comes to the intake."""
     pipeline, transaction_uid = context.settings.pipeline, new_transaction_uid()
@@ -136,7 +147,7 @@ def _ask_commitment(context: WorkerContext, peer: PeerSettings, there: Sequence[
             asked_at=datetime.now(UTC),
             again_after_s=pipeline.commitment_again_after_s,
         )
-    asked = [Reference(i.sop_class_uid, i.sop_instance_uid) for i in there if i.delivery_id in awaited]
+    asked = [_reference(item) for item in there if item.delivery_id in awaited]
     if not asked:
         return None
     keep = partial(CommitmentFiles(context.spool).keep_report, ae_title=peer.ae_title)
