@@ -63,7 +63,10 @@ def report_study(context: WorkerContext, held: Claim) -> Outcome:
     for one in built.values():
         write_durably(context.spool.absolute(one.report.spool_path), one.content)
     for kind, reason in missing.items():
-        emit(Event.PICTURE_NOT_MADE, study_instance_uid=held.study_instance_uid, reason=reason)
+        if (
+            reason != building.why_no_heat
+        ):  # that there is nothing to show is no trouble, or was told when it was scored
+            emit(Event.PICTURE_NOT_MADE, study_instance_uid=held.study_instance_uid, reason=reason)
         wanted[kind] = []
     notes = [*missing.values()] if takers else [no_destination(run.model.label)]
 
