@@ -37,7 +37,12 @@ class Clauses:
         self.boundaries: list[Boundary] = [Boundary.BUT]
         """What stands before each clause."""
         self._cut()
-        self.cues = {cue: [mark for mark in self.marks if cue in mark.cues] for cue in Cue}
+        self.cues: dict[Cue, list[Mark]] = {cue: [] for cue in Cue}
+        self._of_clause: dict[tuple[int, Cue], list[Mark]] = {}
+        for mark in self.marks:
+            for cue in mark.cues:
+                self.cues[cue].append(mark)
+                self._of_clause.setdefault((self.of_token[mark.first], cue), []).append(mark)
 
     def _cut(self) -> None:
         within = {at for value in self.values.all for at in range(value.first, value.last + 1)}
@@ -60,8 +65,8 @@ class Clauses:
 
     def cues_in(self, clause: int, *cues: Cue) -> list[Mark]:
         """Those of one clause, in order."""
-        found = [mark for cue in cues for mark in self.cues[cue] if self.of_token[mark.first] == clause]
-        return sorted(found, key=lambda mark: mark.first)
+        found = [mark for cue in cues for mark in self._of_clause.get((clause, cue), ())]
+        return sorted(found, key=lambda mark: mark.first) if len(cues) > 1 else found
 
     def is_listed(self, clause: int) -> bool:
         """Whether the clause continues a list that the one before it is part of."""

@@ -54,9 +54,12 @@ class Mentions:
         for mark in clauses.marks:
             self._name(mark)
         self._with_concept = {mention.clause for mention in self.found}
+        self._shared: list[tuple[str, int, int]] = []
         for mark in clauses.marks:
             if mark.attribute is not None:
                 self._compose(mark, mark.attribute)
+        for attribute, clause, step in self._shared:
+            self._distribute(attribute, clause, step=step)
         self._normal_structures()
         self.found.sort(key=lambda mention: (mention.head, mention.first))
 
@@ -109,7 +112,7 @@ class Mentions:
             else:
                 self._composed(attribute, place.structure, mark.first, mark.last, mark.last)
         if places and places[0].clause == clause:
-            self._distribute(attribute, known, clause, step=-1 if places[0].first < mark.first else 1)
+            self._shared.append((attribute, clause, -1 if places[0].first < mark.first else 1))
 
     def _nearest(self, mark: Mark, known: dict[str, str]) -> _Place | None:
         """In the same clause; of two as near, the one before."""
@@ -122,13 +125,13 @@ class Mentions:
         places = [place for place in self._places if place.first < mark.first and place.structure in known]
         return max(places, key=lambda place: (place.first, place.is_alone), default=None)
 
-    def _distribute(self, attribute: str, known: dict[str, str], clause: int, *, step: int) -> None:
+    def _distribute(self, attribute: str, clause: int, *, step: int) -> None:
         """To the others of "mitral and tricuspid regurgitation", or of "leads in right atrium and right ventricle"."""
         clauses = self._clauses
         while clauses.is_listed(clause if step < 0 else clause + 1):
             clause += step
             dangling = [place for place in self._places if place.clause == clause and place.is_alone
-                        and place.structure in known]  # fmt: skip
+                        and place.structure in COMPOSED[attribute]]  # fmt: skip
             if not dangling or clause in self._with_concept or not (step > 0 or self._ends_clause(dangling[-1].last)):
                 return
             for place in dangling:

@@ -7,7 +7,7 @@ from worker.consistency.statements import When
 from worker.consistency.tokens import HYPHENS, Sort, Token
 from worker.consistency.vocabulary import Vocabulary
 
-_MOST_TOKENS = 200
+_MOST_TOKENS = 150
 """Of a sentence: a text without a full stop is cut, so that the time stays linear."""
 _SHORT_LINE = 60
 """Characters: a line that is shorter was ended on purpose, a longer one may have been wrapped."""
