@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from worker.consistency.binding import strongest
+from worker.consistency.binding import SEPARATORS, strongest
 from worker.consistency.clauses import Boundary, Clauses
 from worker.consistency.fields import MOST, Category, Degree
 from worker.consistency.lexicon import Cue
@@ -72,7 +72,7 @@ class Scopes:
         return Said(
             is_negated=is_negated,
             is_over=is_over,
-            is_uncertain=is_uncertain,
+            is_uncertain=is_uncertain and not is_planned,
             is_planned=is_planned,
             grades=[self._left(grade, mention) for grade in strongest(mention.grades)],
             is_before=any(each.last < mention.first for each in said_before),
@@ -123,12 +123,24 @@ class Scopes:
         is_next_bare = not any(each.clause == mention.clause + 1 for each in self._mentions)
         if is_next_bare and mention.clause + 1 < len(clauses.boundaries):
             nexts += [mention.clause + 1] if clauses.boundaries[mention.clause + 1] is not Boundary.BUT else []
+        if cue is Cue.NEGATION_AFTER and self._is_answered_no(mention):
+            return True
         behind = [mark for clause in nexts for mark in clauses.cues_in(clause, cue) if mark.first > mention.head]
         if cue is Cue.PLANNED_AFTER:
             # "MitraClip, considered for TAVR": of what stands behind it.
             last = max((each.head for each in self._mentions if each.clause in nexts), default=0)
             behind = [mark for mark in behind if Cue.PLANNED_BEFORE not in mark.cues or mark.first > last]
         return bool(behind)
+
+    def _is_answered_no(self, mention: Mention) -> bool:
+        """ "ICD: no"."""
+        clauses = self._clauses
+        return any(
+            mark.first > mention.head
+            and clauses.tokens[mark.first - 1].text in SEPARATORS
+            and clauses.is_last_of_clause(mark)
+            for mark in clauses.cues_in(mention.clause, Cue.NEGATION_BEFORE)
+        )
 
     def _left(self, grade: Grade, mention: Mention) -> Left:
         cues = self._clauses.cues_in(self._clauses.of_token[grade.first], Cue.NEGATION_BEFORE)

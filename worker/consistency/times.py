@@ -129,6 +129,11 @@ class Times:
         found, state = [], _Introduced()
         first_said = min((each.head for each in self._mentions), default=len(self._clauses.tokens))
         for clause, boundary in enumerate(self._clauses.boundaries):
+            # "Compared with the previous study (EF 50 %), ..."
+            studies = self._clauses.cues_in(clause - 1, Cue.PAST_STUDY) if boundary is Boundary.BRACKET else []
+            if studies and self._clauses.is_last_of_clause(studies[-1]):
+                found.append(_Introduced(is_past=True, is_study=True))
+                continue
             if boundary is Boundary.BUT or self._clauses.cues_in(clause, Cue.NOW):
                 state = _Introduced()
             found.append(state)
