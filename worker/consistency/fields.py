@@ -83,6 +83,7 @@ class Concept:
     denies: tuple[tuple[str, bool], ...] = ()
     """The same where the words are negated."""
     certainty: Certainty = Certainty.CERTAIN
+    denied_certainty: Certainty = Certainty.CERTAIN
     structure: str | None = None
     """What a later "its stenosis" is of."""
 
@@ -169,6 +170,9 @@ CONCEPTS: dict[str, Concept] = {
     "tapse": Concept(category=Category.LENGTH, field="tapse", unit="mm", measures=_EXCURSION),
     "pericardial_effusion": Concept(category=Category.EFFUSION, affirms=(("pericardial_effusion", True),),
                                     denies=(("pericardial_effusion", False),), structure="pericardium"),
+    # Who has no defibrillator may have a pacemaker.
+    "icd": Concept(category=Category.DEVICE, affirms=(("pacemaker", True),), denies=(("pacemaker", False),),
+                   denied_certainty=Certainty.POSSIBLE),
     "mechanical_support": Concept(category=Category.DEVICE, denies=(("impella", False), ("lvad_cannula", False))),
     # A surgeon's or a catheter's: only the denial is of both for certain.
     "some_aortic_prosthesis": Concept(category=Category.DEVICE, affirms=(("aortic_prosthesis", True),),

@@ -60,6 +60,7 @@ class Mentions:
                 self._compose(mark, mark.attribute)
         for attribute, clause, step in self._shared:
             self._distribute(attribute, clause, step=step)
+        self._join_sizes()
         self._normal_structures()
         self.found.sort(key=lambda mention: (mention.head, mention.first))
 
@@ -153,6 +154,22 @@ class Mentions:
 
     def _has_tavr(self) -> bool:
         return any(mention.concept is CONCEPTS["tavr"] for mention in self.found)
+
+    def _join_sizes(self) -> None:
+        """ "LA size: moderately dilated" names the size twice: once is enough."""
+        for neutral in [each for each in self.found if each.concept.category is Category.SIZE]:
+            other = next(
+                (
+                    each
+                    for each in self.found
+                    if (each.clause, each.concept.field) == (neutral.clause, neutral.concept.field)
+                    and each.concept.is_abnormal
+                ),
+                None,
+            )
+            if other is not None and not neutral.concept.is_abnormal:
+                other.first = min(other.first, neutral.first)
+                self.found.remove(neutral)
 
     # A structure that is "normal", or a ventricle that is "hyperdynamic"
 

@@ -51,7 +51,7 @@ def passages(tokens: Sequence[Token], vocabulary: Vocabulary) -> Iterator[Passag
         is_labelled = sentence[0].lines > 0 and _label_length(sentence) > 0
         if line_ended or is_labelled or (heading is not None and heading.when is not None):
             inline, topic = below, topic_below
-        if sentence[0].lines > 1 or is_labelled or (heading is not None and heading.when is not None):
+        if sentence[0].lines > 1 or (heading is not None and heading.when is not None):
             topic = topic_below = ()
         if heading is not None:
             if heading.when is not None:
