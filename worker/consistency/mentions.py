@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from worker.consistency.clauses import Clauses
 from worker.consistency.fields import CATEGORIES, COMPOSED, CONCEPTS, NOTHING, Category, Concept, Degree, device
-from worker.consistency.tokens import Sort
+from worker.consistency.tokens import HYPHENS, Sort
 from worker.consistency.values import Grade, Number
 from worker.consistency.vocabulary import Mark
 
@@ -51,10 +51,11 @@ class Mentions:
         self._clauses = clauses
         self.found: list[Mention] = []
         self._places: list[_Place] = []
+        self._shared: list[tuple[str, int, int]] = []
+        """Attribute, clause and direction of what other structures of a list may share."""
         for mark in clauses.marks:
             self._name(mark)
         self._with_concept = {mention.clause for mention in self.found}
-        self._shared: list[tuple[str, int, int]] = []
         for mark in clauses.marks:
             if mark.attribute is not None:
                 self._compose(mark, mark.attribute)
@@ -73,6 +74,9 @@ class Mentions:
         concepts += [NOTHING] if mark.is_other else []
         for concept in concepts:
             self._mention(concept, mark.first, mark.last, mark.last)
+            attribute = _ATTRIBUTES.get(concept.field or "")
+            if attribute is not None:
+                self._shared.append((attribute, self._clause(mark.first), -1))
             if concept.structure is not None:
                 self._place(concept.structure, mark, is_alone=False)
         for structure in mark.structures:
@@ -141,7 +145,9 @@ class Mentions:
                 self.found[-1].is_part = True
 
     def _ends_clause(self, at: int) -> bool:
-        return at + 1 < len(self._clauses.of_token) and self._clause(at + 1) != self._clause(at)
+        tokens = self._clauses.tokens
+        after = at + 2 if at + 1 < len(tokens) and tokens[at + 1].text in HYPHENS else at + 1
+        return after < len(tokens) and self._clause(after) != self._clause(at)
 
     def _composed(self, attribute: str, structure: str, first: int, head: int, last: int) -> None:
         name = COMPOSED[attribute].get(structure, "")
@@ -202,6 +208,10 @@ def _gap(place: _Place, mark: Mark) -> tuple[int, int]:
     return (before, 0) if before > 0 else (place.first - mark.last, 1)
 
 
+_ATTRIBUTES = {
+    name: attribute for attribute in ("regurgitation", "stenosis") for name in COMPOSED[attribute].values() if name
+}
+"""Of the valves' diseases, which have names in one word: "Mitral- und Trikuspidalinsuffizienz"."""
 _LISTED_AS = {category: category for category in Category} | {
     Category.FUNCTION: Category.SIZE,
     Category.NOTHING: Category.SIZE,

@@ -100,7 +100,7 @@ def _ends_sentence(tokens: Sequence[Token], at: int, vocabulary: Vocabulary) -> 
     if stop.text != "." or at < 2:
         return True
     word = tokens[at - 2]
-    if word.sort is Sort.NUMBER and not token.is_capital:
+    if (word.sort is Sort.NUMBER and not token.is_capital) or token.text in vocabulary.grade_words:
         return False
     return not (word.end == stop.start and word.text in vocabulary.abbreviations)
 

@@ -59,7 +59,8 @@ class Scopes:
         return self._said[id(mention)]
 
     def _own(self, mention: Mention) -> Said:
-        negations = [cue for cue in self._before(mention, Cue.NEGATION_BEFORE) if self._reaches(cue, mention)]
+        negations = self._open_negations(mention.clause)
+        negations += [cue for cue in self._before(mention, Cue.NEGATION_BEFORE) if self._reaches(cue, mention)]
         doubts = self._before(mention, Cue.UNCERTAIN_BEFORE)
         plans = self._before(mention, Cue.PLANNED_BEFORE)
         is_device = mention.concept.category is Category.DEVICE
@@ -108,6 +109,12 @@ class Scopes:
 
     def _before(self, mention: Mention, cue: Cue) -> list[Mark]:
         return [mark for mark in self._clauses.cues_in(mention.clause, cue) if mark.first <= mention.head]
+
+    def _open_negations(self, clause: int) -> list[Mark]:
+        """ "No fluid or effusion": of a clause before an "or" that names nothing that we know."""
+        is_or = clause > 0 and self._clauses.boundaries[clause] is Boundary.OR
+        names = any(each.clause == clause - 1 for each in self._mentions)
+        return self._clauses.cues_in(clause - 1, Cue.NEGATION_BEFORE) if is_or and not names else []
 
     def _reaches(self, cue: Mark, mention: Mention) -> bool:
         """Over another mention only where this one has no grade of its own: "no MR mild TR"."""

@@ -106,6 +106,8 @@ class Values:
             high, last = upper, first + 2
         if self._text(last + 1) in ("+", "°", "º") and self._tokens[last].end == self._tokens[last + 1].start:
             is_named, last = True, last + 1
+        elif (named := self._grade_word_after(last + 1)) is not None:
+            is_named, last = True, named
         elif self._text(last + 1) == "/" and self._step(last + 2) is not None:
             is_named, last = is_named or self._text(last + 2) == "iv", last + 2
         signs = self._vocabulary.grade_signs
@@ -113,6 +115,11 @@ class Values:
             return None
         (degree, _), (_, to) = signs[low - 1], signs[high - 1]
         return Grade(first=at, last=last, low=STEPS[degree][0], high=STEPS[to][1], degree=degree)
+
+    def _grade_word_after(self, at: int) -> int | None:
+        """The last token of the "Grades" of "II. Grades"."""
+        mark = self._begins.get(at + 1 if self._text(at) == "." else at)
+        return mark.last if mark is not None and mark.is_grade_word else None
 
     def _step(self, at: int) -> int | None:
         """A small number, in digits or Roman."""
