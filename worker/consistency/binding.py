@@ -150,9 +150,9 @@ class Binding:
         if behind is not None and not behind.numbers:
             yield behind
         if before is None:
-            earlier = next((each for each in reversed(takers) if each.clause < clause), None)
-            if earlier is not None:
-                yield earlier
+            earlier = [each for each in reversed(takers) if each.clause < clause]
+            # "RVSP, by the tricuspid regurgitation velocity, is 31 mmHg": the unit tells which.
+            yield from earlier if number.unit is not None else earlier[:1]
 
     def _may_stand_alone(self, number: Number, mention: Mention) -> bool:
         """A number without a unit: the only one of its mention, or told apart by time; and not of "12 beats"."""

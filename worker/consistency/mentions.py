@@ -23,6 +23,8 @@ class Mention:
     clause: int
     grades: list[Grade] = field(default_factory=list)
     numbers: list[Number] = field(default_factory=list)
+    is_borrowing: bool = False
+    """Its structure is named in another clause, or by a heading: "no regurgitation or stenosis"."""
     is_part: bool = False
     """Of "mitral and tricuspid regurgitation", the first: a structure that shares the attribute of another."""
 
@@ -105,6 +107,7 @@ class Mentions:
         if near is None and topic:
             for structure in topic:
                 self._composed(attribute, structure, mark.first, mark.last, mark.last)
+                self.found[-1].is_borrowing = True
         elif near is None:
             if attribute in CATEGORIES:
                 self._composed(attribute, "", mark.first, mark.last, mark.last)
@@ -116,6 +119,7 @@ class Mentions:
                 self._composed(attribute, place.structure, first, mark.last, last)
             else:
                 self._composed(attribute, place.structure, mark.first, mark.last, mark.last)
+                self.found[-1].is_borrowing = True
         if places and places[0].clause == clause:
             self._shared.append((attribute, clause, -1 if places[0].first < mark.first else 1))
 

@@ -95,7 +95,7 @@ def _begins_line(tokens: Sequence[Token], at: int, *, is_short: bool) -> bool:
 
 def _ends_sentence(tokens: Sequence[Token], at: int, vocabulary: Vocabulary) -> bool:
     stop, token = tokens[at - 1], tokens[at]
-    if stop.text not in _ENDS or token.start == stop.end:
+    if stop.text not in _ENDS or (token.start == stop.end and not _is_glued(tokens, at)):
         return False
     if stop.text != "." or at < 2:
         return True
@@ -103,6 +103,14 @@ def _ends_sentence(tokens: Sequence[Token], at: int, vocabulary: Vocabulary) -> 
     if (word.sort is Sort.NUMBER and not token.is_capital) or token.text in vocabulary.grade_words:
         return False
     return not (word.end == stop.start and word.text in vocabulary.abbreviations)
+
+
+def _is_glued(tokens: Sequence[Token], at: int) -> bool:
+    """ "...method of discs.Left Atrium: ...": a sentence that begins without a space before it."""
+    token, word = tokens[at], tokens[max(at - 2, 0)]
+    both_words = token.sort is Sort.WORD and word.sort is Sort.WORD
+    is_begun = token.is_capital and not token.is_shouted and not word.is_shouted
+    return both_words and is_begun and min(len(token.text), len(word.text)) > 2
 
 
 def _label_length(sentence: Sequence[Token]) -> int:
