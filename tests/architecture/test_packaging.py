@@ -95,6 +95,7 @@ def test_the_wheel_holds_our_packages_with_their_data_and_nothing_else(tmp_path:
         "config/tasks.toml",
         "db/migrations/script.py.mako",
         "dicom_node/report/languages/zh.toml",
+        "worker/consistency/lexicons/en.toml",
         "worker/phantom/demo_pack/calibration.json",
     } <= set(names)
     assert not [name for name in names if "test" in name]
