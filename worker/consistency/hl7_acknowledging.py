@@ -122,6 +122,6 @@ def _answer(message: Message | None, judged: Judged, code: str, our_control_id: 
 def _error(condition: str, separator: str, between: str, version: str) -> str:
     """ERR: from 2.5 the condition is field 3 and its severity field 4; before, all of it is field 1."""
     number, words = _CONDITIONS[condition]
-    if version.split(between)[0] >= "2.5":
+    if version.split(between, 1)[0] >= "2.5":
         return separator.join(["ERR", "", "", between.join([number, words, "HL70357"]), "E"])
     return separator.join(["ERR", between.join(["", "", "", f"{number}&{words}"])])

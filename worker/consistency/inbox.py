@@ -183,9 +183,14 @@ def _moved(path: Path, folder: Path) -> Path:
         target = folder / (f"{path.stem}.{number}{path.suffix}" if number else path.name)
         try:
             os.link(path, target)  # fails where the name is taken, which a rename does not
+            path.unlink()
         except FileExistsError:
             number += 1
             continue
-        path.unlink()
+        except OSError:  # a share that knows no links
+            if target.exists():
+                number += 1
+                continue
+            path.rename(target)
         sync(folder)
         return target
