@@ -4,7 +4,8 @@
     <inbox>/done/           those that were taken
     <inbox>/rejected/       those that were not, each with `<name>.reason.txt` beside it
 
-A file is taken once it has stood still: another system writes its files while we look.
+A file is taken once it has stood still: another system writes its files while we look. Names of files may be accession
+numbers or worse: whoever calls this logs none, and of an OSError, which quotes them, no more than its place.
 """
 
 import os

@@ -177,6 +177,9 @@ def test_limits_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
     document = read_report_document(basic_text(text(FINDING, "A long finding.")))
     assert document.text == "Findi"
     assert document.notes == ("the text has more than 5 characters: those behind were not read",)
+    monkeypatch.setattr(pdf_text, "LARGEST_PAGE_BYTES", 10)
+    drawing = read_report_document(pdf_object(pdf("one")))
+    assert (drawing.text, drawing.notes[0]) == ("", "page 1 of the PDF is a drawing: it was not read")
     monkeypatch.setattr(pdf_text, "LARGEST_BYTES", 10)
     assert read_report_document(pdf_object(pdf("one"))).text == ""
 
