@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from config.errors import UnreadableReportError
+from dicom_node.messages.hl7_text import APPLICATION
 from worker.consistency.hl7_parsing import Message, parse
 from worker.consistency.hl7_reports import refuse_other_messages
 
@@ -106,7 +107,7 @@ def _answer(message: Message | None, judged: Judged, code: str, our_control_id: 
     kind = between.join(["ACK", *([trigger] if trigger.isalnum() else [])])
     when = (now or datetime.now(UTC)).strftime("%Y%m%d%H%M%S+0000")
     fields = [
-        "MSH", echoed(2, "^~\\&"), echoed(5, "ECHOWORKER"), echoed(6), echoed(3), echoed(4), when, "", kind,
+        "MSH", echoed(2, "^~\\&"), echoed(5, APPLICATION), echoed(6), echoed(3), echoed(4), when, "", kind,
         our_control_id, echoed(11, "P"), version,
     ]  # fmt: skip
     text = _CONDITIONS[judged.condition][1] if judged.condition else ""

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from config.errors import UnreadableReportError
 from dicom_node.header import is_valid_uid
-from dicom_node.messages.hl7 import APPLICATION
+from dicom_node.messages.hl7_text import APPLICATION
 from worker.consistency.hl7_observations import add_observations
 from worker.consistency.hl7_parsing import Message, Segment, parse
 from worker.consistency.identifiers import Identifier, ReportIdentifiers

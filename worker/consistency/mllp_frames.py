@@ -48,9 +48,8 @@ class Frames:
                     return
                 self._frame = bytearray()
             inside, end, received = received.partition(END)
-            before, anew, behind = inside.rpartition(START)
+            _, anew, behind = inside.rpartition(START)
             if anew:
-                self._between += len(self._frame) + len(before)
                 self._frame = bytearray()
             self._frame += behind
             if len(self._frame) > self._longest:
