@@ -59,6 +59,8 @@ class Answer:
     """The C-STORE-RSP status; None when no answer came or no presentation context fits."""
     obstacle: str = ""
     """Why there is no status, in our words."""
+    is_trouble: bool = False
+    """The obstacle is the peer's, or on the way to it, and none of the file's."""
     sent_as: str = ""
     """The SOP Instance UID that it went under, where that is another."""
     comment: str = ""

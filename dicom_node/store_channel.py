@@ -35,7 +35,8 @@ class StoreChannel:
 
     def __init__(self, connection: socket.socket, *, maximum_pdu_bytes: int, answer_timeout_s: float) -> None:
         self._connection = connection
-        self._fragment_bytes = (maximum_pdu_bytes or UNLIMITED_PDU_BYTES) - HEADER_BYTES
+        longest = (maximum_pdu_bytes or UNLIMITED_PDU_BYTES) - HEADER_BYTES
+        self._fragment_bytes = longest - longest % 2  # an even number each, as the whole has (PS3.8 annex E)
         self._answer_timeout_s = answer_timeout_s
         self._message_id = 0
         self.is_broken = False
@@ -65,17 +66,17 @@ class StoreChannel:
             message_id=self._message_id,
             sop_class_uid=sop_class_uid,
             sop_instance_uid=sop_instance_uid,
-            has_data_set=True,
+            has_data_set=length > 0,
         )
         self.is_broken = True  # until it is answered
-        written = b""
+        pdus: list[bytes] = []
         for pdu in self._pdus(request, data_set, length):
-            written += pdu
-            if len(written) >= WRITE_BYTES:
-                if not self._write(written):
+            pdus.append(pdu)
+            if len(pdus) * self._fragment_bytes >= WRITE_BYTES:
+                if not self._write(b"".join(pdus)):
                     return None
-                written = b""
-        if not self._write(written):
+                pdus.clear()
+        if not self._write(b"".join(pdus)):
             return None
         answer = self._read_answer(context_id)
         self.is_broken = answer is None

@@ -6,7 +6,7 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from config.dicomweb import DicomWebSettings
-from config.errors import UnreadableInstanceError
+from config.errors import DeliveryError, UnreadableInstanceError
 from config.peers import TLSSettings
 from dicom_node.header import read_file_meta
 from dicom_node.send import Answer, is_warning
@@ -24,14 +24,13 @@ _SOP_INSTANCE_UID, _WARNING_REASON, _FAILURE_REASON = "00081155", "00081196", "0
 def stow_files(paths: Sequence[Path], server: DicomWebSettings, tls: TLSSettings) -> Generator[Answer, None, None]:
     """Send DICOM files as they are; an answer for each as it comes, its status as one of C-STORE.
 
-    Closing the generator closes the connection.
+    The first that could not be sent, as the server is out of reach or in trouble, is the last that there is an answer
+    for. Closing the generator closes the connection.
 
     Raises
     ------
     UnreadableInstanceError
         A path is not a DICOM file; nothing was sent.
-    DeliveryError
-        The server is out of reach, in trouble (HTTP 5xx), busy, or does not answer.
     ConfigurationError
         A certificate, key or token cannot be used.
     """
@@ -42,7 +41,11 @@ def stow_files(paths: Sequence[Path], server: DicomWebSettings, tls: TLSSettings
     with WebServer(f"{server.url.rstrip('/')}/studies", tls=context, bearer_token=token) as connection:
         for path, uid in objects:
             body, content_type = _message(path.read_bytes())
-            status, content = connection.post(body, {"Content-Type": content_type, "Accept": JSON})
+            try:
+                status, content = connection.post(body, {"Content-Type": content_type, "Accept": JSON})
+            except DeliveryError as error:
+                yield Answer(path=path, sop_instance_uid=uid, status=None, obstacle=str(error), is_trouble=True)
+                return
             yield _answer(path, uid, status, content)
 
 

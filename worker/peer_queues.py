@@ -5,8 +5,10 @@ import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from config.errors import LeaseLostError
-from config.logs import Event, emit
+from sqlalchemy.exc import SQLAlchemyError
+
+from config.errors import EchoWorkerError, LeaseLostError
+from config.logs import Event, emit, place_of
 from config.steps import Purpose
 from db.queues import QueueClaim, Trouble, claim_queue, release_queue, renew_queue
 from worker.context import WorkerContext
@@ -25,7 +27,7 @@ def work_on_queue(
         return
     try:
         with lease_kept(context, lambda session, now: renew_queue(session, held, now=now, lease_s=pipeline.lease_s)):
-            trouble = send(held)
+            trouble = _done(send, held)
         with context.database.write() as session:
             release_queue(session, held, trouble=trouble, now=datetime.now(UTC), pipeline=pipeline)
     except LeaseLostError:
@@ -33,3 +35,14 @@ def work_on_queue(
         return
     if trouble is not None:
         emit(Event.PEER_OUT_OF_REACH, destination=peer, reason=trouble.reason)
+
+
+def _done(send: Callable[[QueueClaim], Trouble | None], held: QueueClaim) -> Trouble | None:
+    try:
+        return send(held)
+    except (LeaseLostError, SQLAlchemyError):
+        raise
+    except EchoWorkerError as error:
+        return Trouble(reason=str(error))
+    except Exception as error:  # noqa: BLE001  its text may hold PHI; the queue waits, the worker goes on
+        return Trouble(reason=place_of(error))

@@ -66,7 +66,7 @@ def stow_objects(
     """
     _still_asked_of(answers, due, commits=False)
     send = partial(stow_files, server=server, tls=context.settings.tls)
-    return _send(context, answers, send, server.name, _unsent(due), None)
+    return _send(context, answers, send, "STOW-RS", _unsent(due), None)
 
 
 def _unsent(due: Sequence[DueDelivery]) -> list[DueDelivery]:
@@ -108,7 +108,7 @@ def _send(
                 if accepted is not None and said is Answered.TO_BE_COMMITTED:
                     accepted.append(replace(item, sent_as=answer.sent_as))
                 if said is Answered.NOT_NOW or answer.is_missing:
-                    return Trouble(reason=f"{called}: {answer}")
+                    return Trouble(reason=str(answer) if answer.is_trouble else f"{called}: {answer}")
     except (LeaseLostError, SQLAlchemyError, ConfigurationError):
         raise
     except NoPresentationContextError as error:  # an answer to each of them; the peer itself is there
@@ -126,7 +126,7 @@ def _said_by(answer: Answer, *, commits: bool) -> Answered:
     # The UID follows from study and run: what the peer has under it is this object, sent by us before.
     if answer.accepted or answer.already_there:
         return Answered.TO_BE_COMMITTED if commits else Answered.ACCEPTED
-    return Answered.NOT_NOW if answer.is_out_of_resources else Answered.REFUSED
+    return Answered.NOT_NOW if answer.is_out_of_resources or answer.is_trouble else Answered.REFUSED
 
 
 def _reference(item: DueDelivery) -> Reference:

@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from pydicom.datadict import dictionary_description, tag_for_keyword
 from pydicom.tag import Tag
-from pydicom.uid import UID, Comprehensive3DSRStorage, ExplicitVRLittleEndian
+from pydicom.uid import UID, Comprehensive3DSRStorage, ComprehensiveSRStorage, ExplicitVRLittleEndian
 from pynetdicom import DEFAULT_TRANSFER_SYNTAXES, PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 from pynetdicom import __version__ as pynetdicom_version
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
@@ -225,6 +225,7 @@ def _as_scu(settings: Settings) -> str:
             [
                 (Comprehensive3DSRStorage.name, Comprehensive3DSRStorage, ExplicitVRLittleEndian.name, "SCU"),
                 *((uid.name, uid, syntax.name, "SCU") for uid, syntax in COMPANION_CLASSES.items()),
+                (ComprehensiveSRStorage.name, ComprehensiveSRStorage, "the same; only as second choice", "SCU"),
                 ("those of received instances, forwarded by rules", "as above", "as received (see below)", "SCU"),
                 (_class_name(VERIFICATION), VERIFICATION, _DEFAULT_SYNTAXES, "SCU"),
             ],

@@ -3,12 +3,13 @@
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from alembic import command
+from sqlalchemy import MetaData, create_engine, select
 
 from config.errors import LeaseLostError, RegistryError
 from config.report_objects import ReportObject
 from config.settings import PipelineSettings
-from config.steps import Step
+from config.steps import Purpose, Step
 from db.dead_letters import (
     DestinationSummary,
     dead_of,
@@ -19,8 +20,9 @@ from db.dead_letters import (
 )
 from db.deliveries import cancel_deliveries, set_deliveries
 from db.delivering import Answered, record_answer
+from db.migrating import alembic_config
 from db.queries import StudyDetail, list_studies, study_detail
-from db.queues import QueueClaim, Trouble, release_queue
+from db.queues import QueueClaim, Trouble, queues_of, release_queue
 from db.schema import Delivery
 from db.session import Database
 from db.states import DeliveryState
@@ -305,3 +307,44 @@ def test_a_lease_that_ran_out_writes_nothing(
         answer(registry, first, number_of(registry, "PACS"), Answered.ACCEPTED, later, pipeline)
     assert detail(registry).study.state == "REPORTED"
     assert summary(registry, "PACS", later).worked_on
+
+
+def test_what_an_earlier_version_has_given_up_becomes_dead_letters(registry_url: str, now: datetime) -> None:
+    """It had a row for each peer that it forwarded to, and let a destination out of reach use up attempts."""
+    registry, engine = Database(registry_url), create_engine(registry_url)
+    registry.upgrade("0007")
+    text = {"model_name": "m", "model_version": "1", "model_family": "f", "model_label": "RESEARCH"}
+    digests = {"model_digest": "", "catalogue_digest": "", "software_version": "0", "preprocessing_profile": "p"}
+    with engine.begin() as connection:
+        tables = MetaData()
+        tables.reflect(connection)
+
+        def put(table: str, **row: object) -> None:
+            connection.execute(tables.tables[table].insert().values(**row))
+
+        for number, state, step in ((1, "FAILED", "deliver"), (2, "REPORTED", None)):
+            times = {"state_since": now, "created_at": now, "last_instance_at": now}
+            uid = {"study_instance_uid": f"1.2.{number}", "revision": 1, "attempts": 50, "lease_token": "x"}
+            put("studies", id=number, state=state, failed_step=step, **uid, **times)
+            run = {"run_uid": f"r{number}", "study_id": number, "revision": 1, "finished_at": now, "clips": []}
+            put("runs", id=number, **run, **text, **digests)
+            put("current_runs", study_id=number, run_id=number)
+            file = {"sop_class_uid": "1", "spool_path": "x", "sha256": "", "created_at": now, "language": "en"}
+            put("reports", id=number, study_id=number, run_id=number, sop_instance_uid=f"2.25.{number}", **file)
+            put("deliveries", id=number, report_id=number, destination="PACS", state="DUE", attempts=50)
+        put("forward_peers", peer="LAB", attempts=3, last_answer="away")
+    registry.upgrade()
+    with registry.read() as session:
+        assert dead_of(session, "PACS") == [1]
+        assert delivery_detail(session, 2).delivery.attempts == 0
+        assert {name: queue.attempts for name, queue in queues_of(session, Purpose.FORWARD).items()} == {"LAB": 3}
+    assert announced(registry, now) == ["PACS"]
+    assert [item.delivery_id for item in due(registry, "PACS", now)] == [2]
+    with engine.begin() as connection:
+        command.downgrade(alembic_config(connection), "0007")
+        after = MetaData()
+        after.reflect(connection)
+        assert set(connection.scalars(select(after.tables["deliveries"].c.state))) == {"DUE"}
+        assert connection.scalars(select(after.tables["forward_peers"].c.attempts)).one() == 3
+    engine.dispose()
+    registry.close()

@@ -69,7 +69,7 @@ def clips(tmp_path: Path) -> list[Path]:
     return [as_study_of_its_own(SMALL, tmp_path / "clips") for _ in range(3)]
 
 
-@pytest.mark.parametrize("maximum_pdu_bytes", [0, 4096, 16382, 1 << 20])
+@pytest.mark.parametrize("maximum_pdu_bytes", [0, 4096, 4097, 16382, 1 << 20])
 def test_what_arrives_is_what_is_in_the_files_whatever_length_of_pdu_the_peer_takes(
     clips: list[Path], maximum_pdu_bytes: int
 ) -> None:

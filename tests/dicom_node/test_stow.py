@@ -8,7 +8,7 @@ import pydicom
 import pytest
 
 from config.dicomweb import DicomWebSettings
-from config.errors import ConfigurationError, DeliveryError
+from config.errors import ConfigurationError
 from config.settings import Settings, load_settings
 from dicom_node.send import Answer
 from dicom_node.stow import stow_files
@@ -108,15 +108,22 @@ def test_a_refusal_is_one_of_the_object(settings: Settings, clip: Path, status: 
 
 @pytest.mark.parametrize("answer", [HTTPAnswer(500), HTTPAnswer(503), HTTPAnswer(429), HTTPAnswer(raw=b"Doe^Jane")])
 def test_trouble_of_the_server_is_none_of_the_object(settings: Settings, clip: Path, answer: HTTPAnswer) -> None:
-    with pytest.raises(DeliveryError) as raised:
-        answer_to(clip, settings, answer)
-    assert "Doe" not in str(raised.value)
+    said = answer_to(clip, settings, answer)
+    assert (said.accepted, said.is_trouble, said.is_missing) == (False, True, False)
+    assert "Doe" not in str(said)
+
+
+def test_after_trouble_nothing_more_is_sent(settings: Settings, clip: Path) -> None:
+    with fhir_server([HTTPAnswer(503)]) as received:
+        answers = list(stow_files([clip, clip], server(f"http://127.0.0.1:{received.port}/web"), settings.tls))
+    assert (len(answers), len(received.messages)) == (1, 1)
 
 
 def test_a_server_that_is_not_there_is_named_without_its_path(settings: Settings, clip: Path) -> None:
     port = free_port()
-    with pytest.raises(DeliveryError, match=f"http://127.0.0.1:{port}: cannot be reached"):
-        list(stow_files([clip], server(f"http://127.0.0.1:{port}/secret"), settings.tls))
+    (answer,) = stow_files([clip], server(f"http://127.0.0.1:{port}/secret"), settings.tls)
+    assert answer.is_trouble
+    assert str(answer) == f"http://127.0.0.1:{port}: cannot be reached: check address, port and firewall"
 
 
 @pytest.mark.parametrize(
