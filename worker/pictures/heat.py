@@ -2,7 +2,7 @@
 
     spool/heat/<Study Instance UID>/<run>.npz
 
-The maps are kept a quarter as fine as the frames in each direction: they are interpolated from 7 x 7 places at most, so
+The maps are kept a quarter as fine as the frames in each direction: they are interpolated from far fewer places, so
 that nothing is lost. A run that has none keeps the reason in the same place.
 """
 

@@ -20,11 +20,12 @@ from tests.support.heads import head_pack
 from tests.support.packs import pack_of_kind
 from worker.echoclip.explaining import Explanation
 from worker.echoclip.explaining import explain_clip as explain_by_prompts
-from worker.echoclip.grad_cam import heat_maps
+from worker.echoclip.grad_cam import heat_maps, on_one_scale
 from worker.echoclip.heat_sheet import stated
 from worker.echoclip.towers import Towers
 from worker.explaining import explain_clip, load_explainable_pack
-from worker.models import Surroundings
+from worker.linear_probe.model import load as load_probe
+from worker.models import Explaining, Surroundings
 from worker.packs.folder import ModelPack, load_pack
 from worker.pixels.clip import Clip, read_clip
 
@@ -149,3 +150,18 @@ def test_the_active_pack_is_explained_where_it_can_be(
     monkeypatch.setenv("ECHOWORKER_MODEL__PACK", "video")
     with pytest.raises(ModelPackError, match="a model of kind 'video' has no heat maps"):
         load_explainable_pack(load_settings(data_dir=data_dir))
+
+
+@pytest.mark.parametrize("asked", ["pacemaker", "lvef"])
+def test_the_model_that_scores_shows_what_the_command_shows(
+    untrained_pack: ModelPack, surroundings: Surroundings, clip: Clip, tmp_path: Path, asked: str
+) -> None:
+    """Of the head's own task, and of one that it leaves to its base."""
+    weights = torch.randn(1, 64, generator=torch.Generator().manual_seed(3))
+    pack = load_pack(head_pack(tmp_path / "head", untrained_pack, task_of("pacemaker"), weights))
+    explanation = explain_clip(pack, surroundings, clip, asked)
+    model = load_probe(pack, surroundings)
+    assert isinstance(model, Explaining)
+    support = model.support(clip.frames, explanation.result)
+    assert support is not None
+    np.testing.assert_allclose(on_one_scale(support), explanation.maps, atol=1e-4)
