@@ -86,9 +86,24 @@ class Binding:
         is_named = is_named or any(each.clause == clause for each in self._mentions)
         if is_named or self._names_something_else(grade):
             return None
+        following = self._owner_behind(grade, clause)
+        if following is not None:
+            return following
         return next(
             (each for each in reversed(self._mentions) if each.clause < clause and each.concept.takes_grades), None
         )
+
+    def _owner_behind(self, grade: Grade, clause: int) -> Mention | None:
+        """Of "severe, eccentric mitral regurgitation": the grade ends its clause, and nothing before lacks one."""
+        clauses = self._clauses
+        is_last = grade.last + 1 < len(clauses.of_token) and self._clause(grade.last + 1) != clause
+        boundaries = clauses.boundaries[clause + 1 : clause + 2]
+        inside = [each for each in self._mentions if each.clause == clause + 1 and each.concept.takes_grades]
+        graded = any(self._clause(each.first) == clause + 1 for each in clauses.values.grades)
+        waits = any(each.clause < clause and each.is_bare and each.concept.takes_grades for each in self._mentions)
+        if not is_last or boundaries != [Boundary.COMMA] or not inside or graded or waits:
+            return None
+        return inside[0]
 
     def _names_something_else(self, grade: Grade) -> bool:
         """ "Moderate image quality": the word behind it is none that we know."""

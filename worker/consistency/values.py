@@ -110,13 +110,19 @@ class Values:
             is_named, last = True, named
         elif self._text(last + 1) == "/" and self._step(last + 2) is not None:
             is_named, last = is_named or self._text(last + 2) == "iv", last + 2
-        elif self._tokens[first].is_shouted and self._is_regurgitation(self._ends.get(at - 1)):
-            is_named = True
+        elif self._is_regurgitation(self._ends.get(at - 1)):
+            is_named = is_named or self._tokens[first].is_shouted or self._ends_clause(last + 1)
+            if low == 0 and is_named:
+                return Grade(first=at, last=last, low=0, high=0, degree=Degree.NONE)
         signs = self._vocabulary.grade_signs
         if not is_named or not 1 <= low <= high <= len(signs):
             return None
         (degree, _), (_, to) = signs[low - 1], signs[high - 1]
         return Grade(first=at, last=last, low=STEPS[degree][0], high=STEPS[to][1], degree=degree)
+
+    def _ends_clause(self, at: int) -> bool:
+        """ "TR 1, AI 0": nothing that is counted follows."""
+        return at >= len(self._tokens) or self._text(at) in ",;.)|\t"
 
     @staticmethod
     def _is_regurgitation(mark: Mark | None) -> bool:
@@ -135,7 +141,7 @@ class Values:
         if at >= len(self._tokens):
             return None
         text = self._tokens[at].text
-        return int(text) if text in ("1", "2", "3", "4") else _ROMAN.get(text)
+        return int(text) if text in ("0", "1", "2", "3", "4") else _ROMAN.get(text)
 
     def _grade_range(self, grade: Grade) -> Grade:
         """With what goes before and after it: "at least moderate", "mild to moderate"."""
