@@ -1,6 +1,6 @@
 """How well findings are read out of report texts: precision and recall per field, on labelled sentences of our own.
 
-    python -m bench.consistency [--part written-with|held-out|fresh] [--language en] [--hard] [--errors]
+    python -m bench.consistency [--part PART] [--language en] [--hard] [--errors]
 
 A statement is right where field, value or grade or presence, certainty and time are those of the truth, and its place
 overlaps the truth's. The sentences are in tests/worker/consistency/corpus; "written-with" is what the rules were made
@@ -21,7 +21,7 @@ from worker.consistency.statements import Certainty, Quantity, Statement, When
 from worker.consistency.vocabulary import Vocabulary
 
 CORPUS = Path(__file__).parents[1] / "tests" / "worker" / "consistency" / "corpus"
-PARTS = ("written-with", "held-out", "fresh")
+PARTS = ("written-with", "held-out", "held-out-2", "held-out-3")
 DEVICES = frozenset(
     {"pacemaker", "pacemaker_lead_rv", "pacemaker_lead_ra", "impella", "lvad_cannula", "tavr", "mitraclip",
      "aortic_prosthesis", "mitral_prosthesis", "mitral_ring", "tricuspid_prosthesis", "tricuspid_ring"}
