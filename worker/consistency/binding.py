@@ -166,8 +166,18 @@ class Binding:
             yield behind
         if before is None:
             earlier = [each for each in reversed(takers) if each.clause < clause]
+            if self._is_resumed(clause):
+                earlier = [each for each in earlier if each.concept.measures]
             # "RVSP, by the tricuspid regurgitation velocity, is 31 mmHg": the unit tells which.
             yield from earlier if number.unit is not None else earlier[:1]
+
+    def _is_resumed(self, clause: int) -> bool:
+        """ "The pressure, judged from the vena cava, is 8 mmHg": the last clause goes on with a small word."""
+        clauses = self._clauses
+        first = clauses.of_token.index(clause)
+        is_comma = clauses.boundaries[clause] in (Boundary.COMMA, Boundary.CLOSED)
+        after = [token.text for token in clauses.tokens[first : first + 2] if token.sort is Sort.WORD]
+        return is_comma and bool(after) and after[0] in clauses.vocabulary.common
 
     def _may_stand_alone(self, number: Number, mention: Mention) -> bool:
         """A number without a unit: the only one of its mention, or told apart by time; and not of "12 beats"."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from worker.consistency.clauses import Clauses
-from worker.consistency.fields import CATEGORIES, COMPOSED, CONCEPTS, NOTHING, Category, Concept, Degree, device
+from worker.consistency.fields import CATEGORIES, COMPOSED, CONCEPTS, NOTHING, VALVES, Category, Concept, Degree, device
 from worker.consistency.tokens import HYPHENS, Sort
 from worker.consistency.values import Grade, Number
 from worker.consistency.vocabulary import Mark
@@ -76,7 +76,7 @@ class Mentions:
         concepts += [NOTHING] if mark.is_other else []
         for concept in concepts:
             self._mention(concept, mark.first, mark.last, mark.last)
-            attribute = _ATTRIBUTES.get(concept.field or "")
+            attribute = _ATTRIBUTES.get(concept.graded_as or "")
             if attribute is not None:
                 self._shared.append((attribute, self._clause(mark.first), -1))
             if concept.structure is not None:
@@ -132,9 +132,15 @@ class Mentions:
         return min(places, key=lambda place: _gap(place, mark), default=None)
 
     def _earlier(self, mark: Mark, known: dict[str, str]) -> _Place | None:
-        """Named last in the sentence."""
+        """Named last in the sentence; of several valves whose diseases were named it may be any."""
         places = [place for place in self._places if place.first < mark.first and place.structure in known]
-        return max(places, key=lambda place: (place.first, place.is_alone), default=None)
+        last = max(places, key=lambda place: (place.first, place.is_alone), default=None)
+        if last is None and mark.attribute in ("function", "dysfunction"):
+            # "Systolic function is reduced, EF 45 %": what is measured is what is meant.
+            return next((place for place in self._places if place.structure == "lv"), None)
+        diseased = {place.structure for place in places if not place.is_alone and place.structure in VALVES}
+        is_any = last is not None and not last.is_alone and len(diseased) > 1 and mark.attribute in _ATTRIBUTES.values()
+        return None if is_any else last
 
     def _next(self, mark: Mark, known: dict[str, str]) -> _Place | None:
         """ "A lead crosses the valve and ends in the right ventricle"."""
@@ -202,6 +208,8 @@ class Mentions:
                 if name in CONCEPTS and self._is_all(clause, place, grade):
                     first, last = min(place.first, grade.first), max(place.last, grade.last)
                     self._mention(CONCEPTS[name], first, place.last, last)
+                    if grade.degree is Degree.NORMAL:
+                        self._distribute("size", clause, step=-1)
 
     def _elliptic(self, place: _Place, grade: Grade) -> str:
         """The concept that is meant: "left atrium moderately enlarged, right atrium only mildly", "RV normal"."""

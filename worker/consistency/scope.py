@@ -187,7 +187,7 @@ class Scopes:
 
     @staticmethod
     def _negated(grade: Grade) -> Left:
-        if grade.degree is Degree.NORMAL:
+        if grade.degree in (Degree.NORMAL, Degree.PRESERVED):
             return Left(grade=grade, low=1, high=MOST)
         return Left(grade=grade, low=0, high=max(grade.low - 1, 0))
 
