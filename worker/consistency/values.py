@@ -82,10 +82,18 @@ class Values:
 
     def _one_grade(self, at: int) -> Grade | None:
         mark = self._begins.get(at)
-        if mark is not None and mark.degree is not None and not self._is_changing(mark):
+        is_grade = mark is not None and not self._is_changing(mark) and not self._is_index(at)
+        if mark is not None and mark.degree is not None and is_grade:
             low, high = STEPS[mark.degree]
             return Grade(first=at, last=mark.last, low=low, high=high, degree=mark.degree)
         return self._signed_grade(at)
+
+    def _is_index(self, at: int) -> bool:
+        """The "MOD", for method of discs, of "EF(MOD)": in capitals, in a bracket that is written to a name."""
+        bracket, name = self._tokens[max(at - 1, 0)], self._tokens[max(at - 2, 0)]
+        is_glued = bracket.text == "(" and name.sort is Sort.WORD and name.end == bracket.start
+        token = self._tokens[at]
+        return at > 1 and is_glued and token.is_shouted and len(token.text) == len("MOD")
 
     def _is_changing(self, mark: Mark) -> bool:
         """ "Increased from 40 to 60", as against "increased at 60"."""
