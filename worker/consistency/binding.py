@@ -86,9 +86,24 @@ class Binding:
         is_named = is_named or any(each.clause == clause for each in self._mentions)
         if is_named or self._names_something_else(grade):
             return None
+        following = self._owner_behind(grade, clause)
+        if following is not None:
+            return following
         return next(
             (each for each in reversed(self._mentions) if each.clause < clause and each.concept.takes_grades), None
         )
+
+    def _owner_behind(self, grade: Grade, clause: int) -> Mention | None:
+        """Of "severe, eccentric mitral regurgitation": the grade ends its clause, and nothing before lacks one."""
+        clauses = self._clauses
+        is_last = grade.last + 1 < len(clauses.of_token) and self._clause(grade.last + 1) != clause
+        boundaries = clauses.boundaries[clause + 1 : clause + 2]
+        inside = [each for each in self._mentions if each.clause == clause + 1 and each.concept.takes_grades]
+        graded = any(self._clause(each.first) == clause + 1 for each in clauses.values.grades)
+        waits = any(each.clause < clause and each.is_bare and each.concept.takes_grades for each in self._mentions)
+        if not is_last or boundaries != [Boundary.COMMA] or not inside or graded or waits:
+            return None
+        return inside[0]
 
     def _names_something_else(self, grade: Grade) -> bool:
         """ "Moderate image quality": the word behind it is none that we know."""
@@ -151,8 +166,18 @@ class Binding:
             yield behind
         if before is None:
             earlier = [each for each in reversed(takers) if each.clause < clause]
+            if self._is_resumed(clause):
+                earlier = [each for each in earlier if each.concept.measures]
             # "RVSP, by the tricuspid regurgitation velocity, is 31 mmHg": the unit tells which.
             yield from earlier if number.unit is not None else earlier[:1]
+
+    def _is_resumed(self, clause: int) -> bool:
+        """ "The pressure, judged from the vena cava, is 8 mmHg": the last clause goes on with a small word."""
+        clauses = self._clauses
+        first = clauses.of_token.index(clause)
+        is_comma = clauses.boundaries[clause] in (Boundary.COMMA, Boundary.CLOSED)
+        after = [token.text for token in clauses.tokens[first : first + 2] if token.sort is Sort.WORD]
+        return is_comma and bool(after) and after[0] in clauses.vocabulary.common
 
     def _may_stand_alone(self, number: Number, mention: Mention) -> bool:
         """A number without a unit: the only one of its mention, or told apart by time; and not of "12 beats"."""

@@ -96,7 +96,7 @@ class _Reading:
             )
         if not concept.scale:
             return
-        for left in said.grades:
+        for left in _meant(said.grades):
             grade = _grade(left, concept.scale, concept.category)
             if grade is not None:
                 yield replace(
@@ -106,7 +106,8 @@ class _Reading:
                     certainty=certainty,
                     when=self._times.of_value(left.grade, mention),
                 )
-        if not said.grades and concept.is_abnormal:
+        is_measured = bool(mention.numbers) and concept.category is Category.VALVE
+        if not said.grades and concept.is_abnormal and not is_measured:
             low, high = (0, 0) if said.is_negated else concept.ungraded
             yield replace(
                 self._statement(mention, None),
@@ -128,11 +129,19 @@ class _Reading:
         return Statement(field=field, start=tokens[first].start, end=tokens[last].end)
 
 
+def _meant(grades: Sequence[Left]) -> Sequence[Left]:
+    """ "Moderate, not severe" is moderate."""
+    affirmed = [left for left in grades if (left.low, left.high) == (left.grade.low, left.grade.high)]
+    return affirmed or grades
+
+
 def _grade(left: Left, scale: Sequence[str], category: Category) -> tuple[str, str | None] | None:
     degree = left.grade.degree
     if degree is Degree.HYPERDYNAMIC:
         return ("hyperdynamic", None) if category is Category.FUNCTION else None
     if degree is Degree.NORMAL and category is Category.VALVE:
+        return None
+    if degree is Degree.PRESERVED and category is not Category.FUNCTION:
         return None
     low, high = scale[left.low], scale[left.high]
     if degree is Degree.ABNORMAL and category is Category.PRESSURE and left.low == 1 and "elevated" in scale:

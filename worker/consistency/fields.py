@@ -29,6 +29,8 @@ class Degree(StrEnum):
 
     NONE = "none"
     NORMAL = "normal"
+    PRESERVED = "preserved"
+    """Normal, and of function alone: a "good" ventricle may be a large one."""
     TRACE = "trace"
     BORDERLINE = "borderline"
     MILD = "mild"
@@ -41,9 +43,9 @@ class Degree(StrEnum):
 
 
 STEPS: dict[Degree, tuple[int, int]] = {
-    Degree.NONE: (0, 0), Degree.NORMAL: (0, 0), Degree.TRACE: (0, 1), Degree.BORDERLINE: (0, 1), Degree.MILD: (1, 1),
-    Degree.MODERATE: (2, 2), Degree.SEVERE: (3, 3), Degree.ABNORMAL: (1, 3), Degree.SIGNIFICANT: (2, 3),
-    Degree.HYPERDYNAMIC: (0, 0),
+    Degree.NONE: (0, 0), Degree.NORMAL: (0, 0), Degree.PRESERVED: (0, 0), Degree.HYPERDYNAMIC: (0, 0),
+    Degree.TRACE: (0, 1), Degree.BORDERLINE: (0, 1), Degree.MILD: (1, 1), Degree.MODERATE: (2, 2),
+    Degree.SEVERE: (3, 3), Degree.ABNORMAL: (1, 3), Degree.SIGNIFICANT: (2, 3),
 }  # fmt: skip
 """From and to, on a scale of four: none or normal, mild, moderate, severe."""
 MOST = 3
@@ -128,9 +130,14 @@ def _lead(name: str) -> Concept:
 
 
 def _valve_disease(valve: str, disease: str) -> Concept:
+    field = f"{valve}_{disease}"
+    is_measured = field == "tricuspid_regurgitation"
+    # "TR 2.9 m/s" is its velocity, and no grade.
     return Concept(
-        category=Category.VALVE, field=f"{valve}_{disease}", scale=_OF_VALVE, is_abnormal=True, structure=valve
-    )
+        category=Category.VALVE, field="tr_velocity" if is_measured else field, graded_as=field, scale=_OF_VALVE,
+        is_abnormal=True, structure=valve, unit="m/s" if is_measured else "",
+        measures=_SPEED[:2] if is_measured else (),
+    )  # fmt: skip
 
 
 def _size(chamber: str, *, is_abnormal: bool) -> Concept:

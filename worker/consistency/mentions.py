@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from worker.consistency.clauses import Clauses
-from worker.consistency.fields import CATEGORIES, COMPOSED, CONCEPTS, NOTHING, Category, Concept, Degree, device
+from worker.consistency.fields import CATEGORIES, COMPOSED, CONCEPTS, NOTHING, VALVES, Category, Concept, Degree, device
 from worker.consistency.tokens import HYPHENS, Sort
 from worker.consistency.values import Grade, Number
 from worker.consistency.vocabulary import Mark
@@ -76,7 +76,7 @@ class Mentions:
         concepts += [NOTHING] if mark.is_other else []
         for concept in concepts:
             self._mention(concept, mark.first, mark.last, mark.last)
-            attribute = _ATTRIBUTES.get(concept.field or "")
+            attribute = _ATTRIBUTES.get(concept.graded_as or "")
             if attribute is not None:
                 self._shared.append((attribute, self._clause(mark.first), -1))
             if concept.structure is not None:
@@ -101,6 +101,8 @@ class Mentions:
         near = self._nearest(mark, known)
         if near is None and attribute not in ("lead", "clip"):
             near = self._earlier(mark, known)
+        elif near is None and attribute == "lead":
+            near = self._next(mark, known)
         places = [place for place in self._places if near is not None and place.first == near.first
                   and place.structure in known]  # fmt: skip
         topic = [name for name in self._clauses.passage.topic if name in known] if attribute != "lead" else []
@@ -130,9 +132,22 @@ class Mentions:
         return min(places, key=lambda place: _gap(place, mark), default=None)
 
     def _earlier(self, mark: Mark, known: dict[str, str]) -> _Place | None:
-        """Named last in the sentence."""
+        """Named last in the sentence; of several valves whose diseases were named it may be any."""
         places = [place for place in self._places if place.first < mark.first and place.structure in known]
-        return max(places, key=lambda place: (place.first, place.is_alone), default=None)
+        last = max(places, key=lambda place: (place.first, place.is_alone), default=None)
+        if last is None and mark.attribute in ("function", "dysfunction"):
+            # "Systolic function is reduced, EF 45 %": what is measured is what is meant.
+            return next((place for place in self._places if place.structure == "lv"), None)
+        diseased = {place.structure for place in places if not place.is_alone and place.structure in VALVES}
+        is_any = last is not None and not last.is_alone and len(diseased) > 1 and mark.attribute in _ATTRIBUTES.values()
+        return None if is_any else last
+
+    def _next(self, mark: Mark, known: dict[str, str]) -> _Place | None:
+        """ "A lead crosses the valve and ends in the right ventricle"."""
+        clause = self._clause(mark.first) + 1
+        is_occupied = not self._clauses.is_listed(clause) or clause in self._with_concept
+        places = [place for place in self._places if place.clause == clause and place.structure in known]
+        return None if is_occupied or not places else places[0]
 
     def _distribute(self, attribute: str, clause: int, *, step: int) -> None:
         """To the others of "mitral and tricuspid regurgitation", or of "leads in right atrium and right ventricle"."""
@@ -181,25 +196,35 @@ class Mentions:
                 other.first = min(other.first, neutral.first)
                 self.found.remove(neutral)
 
-    # A structure that is "normal", or a ventricle that is "hyperdynamic"
+    # A structure alone that is "normal", or a ventricle that is "hyperdynamic"
 
     def _normal_structures(self) -> None:
         for grade in self._clauses.values.grades:
             clause = self._clause(grade.first)
-            if grade.degree not in (Degree.NORMAL, Degree.HYPERDYNAMIC) or clause in self._with_concept:
+            if clause in self._with_concept:
                 continue
-            suffix = "size" if grade.degree is Degree.NORMAL else "function"
             for place in [each for each in self._places if each.clause == clause and each.is_alone]:
-                name = f"{place.structure}_{suffix}"
+                name = self._elliptic(place, grade)
                 if name in CONCEPTS and self._is_all(clause, place, grade):
                     first, last = min(place.first, grade.first), max(place.last, grade.last)
                     self._mention(CONCEPTS[name], first, place.last, last)
+                    if grade.degree is Degree.NORMAL:
+                        self._distribute("size", clause, step=-1)
+
+    def _elliptic(self, place: _Place, grade: Grade) -> str:
+        """The concept that is meant: "left atrium moderately enlarged, right atrium only mildly", "RV normal"."""
+        before = [each for each in self.found if each.last < place.first and each.concept.category is Category.SIZE]
+        if grade.degree is Degree.HYPERDYNAMIC:
+            return f"{place.structure}_function"
+        return f"{place.structure}_size" if grade.degree is Degree.NORMAL or before else ""
 
     def _is_all(self, clause: int, place: _Place, grade: Grade) -> bool:
         """The clause has no other word than these and small ones."""
         known = {at for each in (place, grade) for at in range(each.first, each.last + 1)}
         small = [mark for mark in self._clauses.marks if mark.cues or mark.join is not None]
         known |= {at for mark in small for at in range(mark.first, mark.last + 1)}
+        colons = [at for at, token in enumerate(self._clauses.tokens) if token.text == ":" and at < place.first]
+        known |= set(range(colons[-1])) if colons else set()
         return not any(
             token.sort is Sort.WORD and at not in known and token.text not in self._clauses.vocabulary.common
             for at, token in enumerate(self._clauses.tokens)

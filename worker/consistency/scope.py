@@ -107,28 +107,36 @@ class Scopes:
     # Negation
 
     def _negate_alternative(self, one: Mention, other: Mention) -> None:
-        """ "No effusion or pacemaker lead", "no mitral stenosis or mild regurgitation": both are negated."""
+        """ "No effusion or pacemaker lead", "no dilation, hypertrophy or dysfunction": all are negated."""
         said, own = self.of(one), self.of(other)
-        is_or = other.clause == one.clause + 1 and self._clauses.boundaries[other.clause] is Boundary.OR
-        if not is_or or not said.is_negated or said.is_over or not self._goes_forward(said, other) or own.is_negated:
+        if not said.is_negated or said.is_over or own.is_negated or not self._goes_forward(said, other):
+            return
+        steps = range(one.clause + 1, other.clause + 1)
+        is_before_or = bool(steps) and self._clauses.boundaries[other.clause] is Boundary.OR
+        is_bare = not own.is_own and other.clause > one.clause and self._is_alternative(other.clause)
+        if not (is_before_or or is_bare) or not all(map(self._clauses.is_listed, steps)):
             return
         is_alike = one.concept.category is other.concept.category
         own.is_negated = own.is_own = own.is_before = True
         own.grades = [self._negated(left.grade) for left in own.grades] or (list(said.grades) if is_alike else [])
+
+    def _is_alternative(self, clause: int) -> bool:
+        """Whether the rest of its list has an "or"."""
+        last = clause
+        while self._clauses.is_listed(last + 1):
+            last += 1
+        return Boundary.OR in self._clauses.boundaries[clause : last + 1]
 
     def _before(self, mention: Mention, cue: Cue) -> list[Mark]:
         return [mark for mark in self._clauses.cues_in(mention.clause, cue) if mark.first <= mention.head]
 
     def _open(self, clause: int, cue: Cue) -> list[Mark]:
         """ "No vegetation, fluid or effusion": of the clauses of an "or" that name nothing that we know."""
-        boundaries = self._clauses.boundaries
         mentioned = {each.clause for each in self._mentions}
-        first, last = clause, clause
+        first = clause
         while self._clauses.is_listed(first) and first - 1 not in mentioned:
             first -= 1
-        while self._clauses.is_listed(last + 1):
-            last += 1
-        is_or = Boundary.OR in boundaries[first + 1 : last + 1]
+        is_or = first < clause and self._is_alternative(first + 1)
         return [mark for each in range(first, clause) for mark in self._clauses.cues_in(each, cue)] if is_or else []
 
     def _reaches(self, cue: Mark, mention: Mention) -> bool:
@@ -179,7 +187,7 @@ class Scopes:
 
     @staticmethod
     def _negated(grade: Grade) -> Left:
-        if grade.degree is Degree.NORMAL:
+        if grade.degree in (Degree.NORMAL, Degree.PRESERVED):
             return Left(grade=grade, low=1, high=MOST)
         return Left(grade=grade, low=0, high=max(grade.low - 1, 0))
 

@@ -45,6 +45,8 @@ class Times:
             said = When.CURRENT
         if said is None and self._was(value, clause, mention):
             said = When.HISTORY
+        if said is None and self._follows_a_study(clause):
+            said = When.HISTORY
         if said is None:
             said = When.HISTORY if self._introduced[clause].is_past else When.CURRENT
         return said
@@ -60,6 +62,14 @@ class Times:
         if (before and not compared) or (introduced.is_study if is_device else introduced.is_past):
             return When.HISTORY
         return When.CURRENT
+
+    def _follows_a_study(self, clause: int) -> bool:
+        """ "35 %, in the previous study, 50 %": the clause before is of that study, and has no value of its own."""
+        cues = self._clauses.cues_in(clause - 1, Cue.PAST, Cue.PAST_STUDY)
+        compared = self._clauses.cues_in(clause - 1, Cue.COMPARED, Cue.NOW)
+        occupied = {self._clause(value) for value in self._values} | {each.clause for each in self._mentions}
+        own = {each.clause for each in self._mentions}
+        return bool(cues) and not compared and clause - 1 not in occupied and clause not in own
 
     def _said_before(self, value: Number | Grade, clause: int, mention: Mention) -> When | None:
         """By the nearest word of time before the value in its clause."""

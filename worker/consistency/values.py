@@ -82,10 +82,18 @@ class Values:
 
     def _one_grade(self, at: int) -> Grade | None:
         mark = self._begins.get(at)
-        if mark is not None and mark.degree is not None and not self._is_changing(mark):
+        is_grade = mark is not None and not self._is_changing(mark) and not self._is_index(at)
+        if mark is not None and mark.degree is not None and is_grade:
             low, high = STEPS[mark.degree]
             return Grade(first=at, last=mark.last, low=low, high=high, degree=mark.degree)
         return self._signed_grade(at)
+
+    def _is_index(self, at: int) -> bool:
+        """The "MOD", for method of discs, of "EF(MOD)": in capitals, in a bracket that is written to a name."""
+        bracket, name = self._tokens[max(at - 1, 0)], self._tokens[max(at - 2, 0)]
+        is_glued = bracket.text == "(" and name.sort is Sort.WORD and name.end == bracket.start
+        token = self._tokens[at]
+        return at > 1 and is_glued and token.is_shouted and len(token.text) == len("MOD")
 
     def _is_changing(self, mark: Mark) -> bool:
         """ "Increased from 40 to 60", as against "increased at 60"."""
@@ -110,13 +118,19 @@ class Values:
             is_named, last = True, named
         elif self._text(last + 1) == "/" and self._step(last + 2) is not None:
             is_named, last = is_named or self._text(last + 2) == "iv", last + 2
-        elif self._tokens[first].is_shouted and self._is_regurgitation(self._ends.get(at - 1)):
-            is_named = True
+        elif self._is_regurgitation(self._ends.get(at - 1)):
+            is_named = is_named or self._tokens[first].is_shouted or self._ends_clause(last + 1)
+            if low == 0 and is_named:
+                return Grade(first=at, last=last, low=0, high=0, degree=Degree.NONE)
         signs = self._vocabulary.grade_signs
         if not is_named or not 1 <= low <= high <= len(signs):
             return None
         (degree, _), (_, to) = signs[low - 1], signs[high - 1]
         return Grade(first=at, last=last, low=STEPS[degree][0], high=STEPS[to][1], degree=degree)
+
+    def _ends_clause(self, at: int) -> bool:
+        """ "TR 1, AI 0": nothing that is counted follows."""
+        return at >= len(self._tokens) or self._text(at) in ",;.)|\t"
 
     @staticmethod
     def _is_regurgitation(mark: Mark | None) -> bool:
@@ -135,7 +149,7 @@ class Values:
         if at >= len(self._tokens):
             return None
         text = self._tokens[at].text
-        return int(text) if text in ("1", "2", "3", "4") else _ROMAN.get(text)
+        return int(text) if text in ("0", "1", "2", "3", "4") else _ROMAN.get(text)
 
     def _grade_range(self, grade: Grade) -> Grade:
         """With what goes before and after it: "at least moderate", "mild to moderate"."""
