@@ -130,38 +130,6 @@ def test_a_right_ventricles_ejection_fraction_is_not_the_lefts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("meaning", "unit", "field"),
-    [
-        ("LV EF (Biplane)", PERCENT, "lvef"), ("EF(MOD-bp)", PERCENT, "lvef"),
-        ("EDV(MOD-A4C)", ML, "lv_end_diastolic_volume"),
-        ("LVESV", ML, "lv_end_systolic_volume"), ("RVSP", MMHG, "pa_pressure"), ("TR Vmax", M_PER_S, "tr_velocity"),
-        ("TR max PG", MMHG, "tr_peak_gradient"), ("TAPSE", ("cm", "UCUM", "cm"), "tapse"),
-        ("Systolic Pulmonary Artery Pressure", MMHG, "pa_pressure"), ("RA Pressure", MMHG, "ra_pressure"),
-    ],
-)  # fmt: skip
-def test_a_private_code_with_a_telling_meaning_is_recognised_and_marked(
-    meaning: str, unit: echo.Triple, field: str
-) -> None:
-    report = read_measurement_report(received(echo.report(in_lv(num(("M17", "99MAKER", meaning), "4.5", unit)))))
-    assert [(s.field, s.quantity and s.quantity.low) for s in report.statements] == [(field, 4.5)]
-    assert report.measurements[0].recognised_by is Recognition.MEANING
-    assert report.notes == (f"1 x a value of {field} was recognised by the words of a private code",)
-
-
-@pytest.mark.parametrize(
-    "meaning", ["EF slope", "LVEDV Index", "E/e' ratio", "RV EF", "LVEF SD", "LA EDV", "EF predicted"]
-)
-def test_a_private_code_for_something_else_is_not(meaning: str) -> None:
-    report = read_measurement_report(received(echo.report(group(num(("M17", "99MAKER", meaning), "45", PERCENT)))))
-    assert report.statements == ()
-    assert len(report.measurements) == 1
-
-
-def test_a_standard_code_is_never_read_by_its_words() -> None:
-    assert of("lvef", in_lv(num(("18051-3", "LN", "EF"), "31", PERCENT))) == []
-
-
-@pytest.mark.parametrize(
     ("value", "unit", "read"),
     [
         ("0.55", ("1", "UCUM", "no units"), 55), ("0.5", PERCENT, 50), ("55", ("1", "UCUM", "no units"), 55),
