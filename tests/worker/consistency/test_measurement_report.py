@@ -1,6 +1,7 @@
 """What an echo machine measured is read as it stands in its Structured Report, in either generation of codes."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from config.errors import UnreadableReportError
 from tests.support import echo_reports as echo
 from tests.support.echo_reports import EF, M_PER_S, ML, MMHG, PERCENT, SCT, SRT, code, group, num, received, section
 from tests.support.phantoms import PATIENT
+from tests.support.tools import require_tool
 from worker.consistency.measured_fields import Method, Recognition
 from worker.consistency.measurement_report import MeasurementReport, read_measurement_report
 from worker.phantom.dicom_clip import StudyIdentity
@@ -100,6 +102,23 @@ def test_the_reports_of_synthetic_machines_are_read_exactly(tmp_path: Path) -> N
             ("pa_pressure", measured.rv_systolic_pressure_mmhg, "mm[Hg]"),
             ("tr_velocity", measured.jet_velocity_m_per_s, "m/s"),
         ]
+
+
+MADE = {
+    "SCT": lambda: echo.adult_echo(SCT),
+    "SRT": lambda: echo.adult_echo(SRT),
+    "TID 5300": echo.simplified_echo,
+}
+
+
+@pytest.mark.parametrize("which", MADE)
+def test_dcmtk_finds_the_same_measurements_in_the_same_order(which: str, tmp_path: Path) -> None:
+    file, document = tmp_path / "report.dcm", received(MADE[which]())
+    document.save_as(file)
+    dump = subprocess.run([require_tool("dsrdump"), file], capture_output=True, text=True, check=True)
+    found = re.findall(r'NUM:\(,,"([^"]*)"\)="([^"]*)" \(([^,]*),', dump.stdout)
+    measured = read_measurement_report(document).measurements
+    assert [(m.concept.meaning, m.value, m.unit) for m in measured] == [(n, float(v), u) for n, v, u in found]
 
 
 def test_several_ejection_fractions_are_all_kept_and_the_biplane_one_leads() -> None:
