@@ -104,7 +104,9 @@ def _answer(message: Message | None, judged: Judged, code: str, our_control_id: 
 
     version = echoed(12, "2.5.1")
     trigger = header.first(9, 2) if header is not None else ""
-    kind = between.join(["ACK", *([trigger] if trigger.isalnum() else [])])
+    # The structure is a component of its own from 2.3.1 on (v2.5.1 section 2.15.9.9).
+    has_structure = trigger.isalnum() and version.split(between, 1)[0] >= "2.3.1"
+    kind = between.join(["ACK", trigger, "ACK"]) if has_structure else "ACK"
     when = (now or datetime.now(UTC)).strftime("%Y%m%d%H%M%S+0000")
     fields = [
         "MSH", echoed(2, "^~\\&"), echoed(5, APPLICATION), echoed(6), echoed(3), echoed(4), when, "", kind,

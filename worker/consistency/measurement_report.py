@@ -52,7 +52,7 @@ class Measurement:
 class MeasurementReport:
     """What a Structured Report has of measurements; empty, with a note that says why, where it has none."""
 
-    text: str
+    text: str = field(repr=False)
     measurements: tuple[Measurement, ...] = ()
     """All, in the order of the document."""
     statements: tuple[Statement, ...] = ()

@@ -16,13 +16,13 @@ class Part:
     start: int
     end: int
     """The characters of the text: [start, end)."""
-    heading: str
+    heading: str = field(repr=False)
     """Of the section that it stands in, "" where there is none."""
     origin: str
     """Where in the source it stands, as "item 1.3.1", "page 2" or "OBX 4"."""
 
 
-@dataclass
+@dataclass(repr=False)
 class TextBuilder:
     """Adds headings and paragraphs one below the other, up to a length."""
 

@@ -1,7 +1,7 @@
 """The text of reports that come as DICOM objects: Structured Reports with text, and Encapsulated PDF."""
 
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydicom.dataset import Dataset
 from pydicom.uid import EncapsulatedPDFStorage
@@ -34,7 +34,7 @@ _UNNAMED_TEXTS = {("DCM", "121071"), ("DCM", "121073"), ("DCM", "121077"), ("DCM
 class ReportDocument:
     """The text of a document as it is to be read; empty, with a note that says why, where there is none."""
 
-    text: str
+    text: str = field(repr=False)
     parts: tuple[Part, ...] = ()
     notes: tuple[str, ...] = ()
     """What was left out; free of what the document says."""

@@ -42,7 +42,7 @@ class ContentItem:
     name: Concept | None = None
     value: Concept | None = None
     """Of a CODE."""
-    text: str = ""
+    text: str = field(default="", repr=False)
     """Of a TEXT, DATE, TIME, DATETIME: as it is written."""
     number: float | None = None
     unit: Concept | None = None

@@ -2,6 +2,8 @@
 
 import errno
 import logging
+import os
+import select
 import socket
 import ssl
 import threading
@@ -13,7 +15,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config import whole_files
 from config.logs import configure_logs
 from dicom_node.messages.mllp import send_mllp
 from tests.support.certificates import Authority
@@ -65,19 +66,19 @@ def connected(inbox: Path, **changes: object) -> Iterator[Client]:
 
 
 def test_a_message_is_on_the_disk_before_its_acknowledgement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    synced: list[bytes] = []
-    real = whole_files.os.fsync
-
-    def fsync(descriptor: int) -> None:
-        synced.append(Path(f"/proc/self/fd/{descriptor}").resolve().name.encode())
-        real(descriptor)
-
-    monkeypatch.setattr(whole_files.os, "fsync", fsync)
+    answered_before: list[bool] = []
     with connected(tmp_path) as client:
+        real = os.fsync
+
+        def fsync(descriptor: int) -> None:
+            answered_before.append(bool(select.select([client.connection], [], [], 0)[0]))
+            real(descriptor)
+
+        monkeypatch.setattr(os, "fsync", fsync)
         client.send(framed(MESSAGE))
         assert client.answer() == ["MSA", "AA", "MSG00001"]
         assert kept(tmp_path) == [MESSAGE]
-        assert len(synced) == 2  # the file, and the folder that names it
+        assert answered_before == [False, False]  # the file, and the folder that names it
 
 
 def test_our_own_sender_is_content(tmp_path: Path) -> None:
@@ -118,13 +119,13 @@ def test_a_full_disk_is_an_error_to_the_sender_and_the_next_attempt_is_kept(
     with connected(tmp_path) as client:
         with monkeypatch.context() as patched:
 
-            def full(path: Path, content: bytes) -> None:
-                raise OSError(number, f"{NAME}")
+            def full(descriptor: int) -> None:
+                raise OSError(number, os.strerror(number))
 
-            patched.setattr(server_module, "write_durably", full)
+            patched.setattr(os, "fsync", full)
             client.send(framed(MESSAGE))
             assert client.answer()[:3] == ["MSA", "AE", "MSG00001"]
-            assert kept(tmp_path) == []
+            assert list(tmp_path.iterdir()) == []
         client.send(framed(MESSAGE))
         assert client.answer() == ["MSA", "AA", "MSG00001"]
         assert kept(tmp_path) == [MESSAGE]

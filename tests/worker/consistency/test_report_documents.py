@@ -237,5 +237,7 @@ def test_nothing_of_a_document_is_logged(caplog: pytest.LogCaptureFixture, capsy
     configure_logs(process="test")
     with caplog.at_level(logging.DEBUG):
         read_report_document(pdf_object(pdf("SECRET NAME")[:400]))
-        read_report_document(basic_text(text(FINDING, "SECRET NAME")))
+        document = read_report_document(basic_text(heading("SECRET", text(FINDING, "SECRET NAME"))))
+    assert "SECRET" in document.text
+    assert "SECRET" not in repr(document)
     assert "SECRET" not in caplog.text + "".join(capsys.readouterr())
