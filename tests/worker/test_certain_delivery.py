@@ -1,5 +1,6 @@
 """Whatever a PACS does, in the end it has each report once, as it was built: real ones, and one that does as told."""
 
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from tests.support.commitment import CommittingPACS, Node
 from tests.support.due_reports import Installation, data_set, elements
 from tests.support.scps import serving
 from tests.support.servers import Orthanc, StoreSCP, free_port, storescp
+from worker.reaper import announce_overdue_steps
 
 SITE = """
 [node]
@@ -367,6 +369,19 @@ def test_a_report_that_was_changed_in_the_spool_is_not_sent_and_holds_up_no_othe
     ours.wake()
     assert list(pacs.has) == uids(whole)
     assert f"report {changed.stem} is lost or changed in the spool" in str(ours.detail("1.2.1").reason)
+
+
+def test_what_waits_is_announced_by_the_name_of_the_destination_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = installation(tmp_path, monkeypatch, port=free_port())
+    for study in STUDIES:
+        ours.report(study)
+    for _ in range(2):
+        announce_overdue_steps(ours.context)
+    (message,) = (ours.settings.broker_dir / "messages").iterdir()
+    headers = json.loads(message.read_text())["headers"]
+    assert (headers["task"], headers["argsrepr"]) == ("echoworker.deliver_to", "['pacs']")
 
 
 def test_two_workers_at_once_send_everything_once(
