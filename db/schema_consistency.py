@@ -35,8 +35,6 @@ class ReceivedReport(Base):
     """NULL: not matched, so far."""
     matched_by: Mapped[str | None] = mapped_column(String(32))
     why_unmatched: Mapped[str | None]
-    check_due_at: Mapped[datetime | None] = mapped_column(index=True)
-    """When its study is to be checked once more for its sake; NULL: it is not."""
 
 
 class ReceivedReportKey(Base):
@@ -48,6 +46,15 @@ class ReceivedReportKey(Base):
         ForeignKey("received_reports.id", ondelete="CASCADE"), primary_key=True
     )
     key: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)
+
+
+class DueCheck(Base):
+    """A study that is to be checked once more: a report came or went since its results were looked at."""
+
+    __tablename__ = "due_checks"
+
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True)
+    due_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class DiscordanceRow(Base):

@@ -24,7 +24,6 @@ def upgrade() -> None:
         sa.Column("study_id", sa.Integer(), nullable=True),
         sa.Column("matched_by", sa.String(length=32), nullable=True),
         sa.Column("why_unmatched", sa.String(), nullable=True),
-        sa.Column("check_due_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["superseded_by"],
             ["received_reports.id"],
@@ -37,7 +36,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_received_reports")),
         sa.UniqueConstraint("report_id", name=op.f("uq_received_reports_report_id")),
     )
-    for column in ("study_id", "order_key", "check_due_at"):
+    for column in ("study_id", "order_key"):
         op.create_index(op.f(f"ix_received_reports_{column}"), "received_reports", [column])
     op.create_table(
         "received_report_keys",
@@ -52,6 +51,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("received_report_id", "key", name=op.f("pk_received_report_keys")),
     )
     op.create_index(op.f("ix_received_report_keys_key"), "received_report_keys", ["key"])
+    op.create_table(
+        "due_checks",
+        sa.Column("study_id", sa.Integer(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["study_id"], ["studies.id"], name=op.f("fk_due_checks_study_id_studies"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("study_id", name=op.f("pk_due_checks")),
+    )
+    op.create_index(op.f("ix_due_checks_due_at"), "due_checks", ["due_at"])
     op.create_table(
         "discordances",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -82,5 +91,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("discordances")
+    op.drop_table("due_checks")
     op.drop_table("received_report_keys")
     op.drop_table("received_reports")
