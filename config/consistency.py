@@ -20,3 +20,8 @@ class ConsistencySettings(BaseModel):
     """That reports are put into as files; empty: none is watched."""
     window_h: float = Field(gt=0)
     """Hours, at most, between a study and a report that names its patient and a time, and no study."""
+
+    @property
+    def receives(self) -> bool:
+        """Whether there is anything to listen to, or to watch."""
+        return self.enabled and bool(self.port or self.folder)

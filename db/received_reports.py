@@ -185,9 +185,9 @@ def list_received(session: Session, *, unmatched_only: bool = False, limit: int 
     return _listed(session, query.where(*_UNMATCHED) if unmatched_only else query)
 
 
-def received_from(session: Session, spool_path: str) -> list[ReceivedSummary]:
-    """The reports that one file of the spool has, in their order."""
-    return _listed(session, _summaries().where(ReceivedReport.spool_path == spool_path).order_by(ReceivedReport.place))
+def received_under(session: Session, report_ids: Collection[str]) -> list[ReceivedSummary]:
+    """The reports of these ids, in the order that they were registered in."""
+    return _listed(session, _summaries().where(ReceivedReport.report_id.in_(report_ids)).order_by(ReceivedReport.id))
 
 
 def count_unmatched(session: Session, *, since: datetime | None = None) -> int:

@@ -35,7 +35,7 @@ class KnownStudy:
     study_date: str = field(repr=False)
     """YYYYMMDD, or "" where the images name none."""
 
-    def keys(self) -> list[str]:
+    def matching_keys(self) -> list[str]:
         """What reports may name it by."""
         said = (
             (KeyKind.STUDY, self.study_instance_uid),
