@@ -111,7 +111,18 @@ def report(
     del document.RelationshipType
     document.SpecificCharacterSet = character_set
     document.SOPClassUID, document.SOPInstanceUID = sop_class, generate_uid()
-    document.StudyInstanceUID, document.Modality = generate_uid(), "SR"
+    document.StudyInstanceUID, document.SeriesInstanceUID = generate_uid(), generate_uid()
+    document.Modality, document.StudyID, document.SeriesNumber, document.InstanceNumber = "SR", "1", 1, 1
+    document.StudyDate, document.StudyTime, document.ContentDate, document.ContentTime = (
+        "20260301",
+        "12",
+        "20260301",
+        "12",
+    )
+    document.CompletionFlag, document.VerificationFlag = "COMPLETE", "UNVERIFIED"
+    document.PatientBirthDate = document.PatientSex = document.AccessionNumber = ""
+    document.ReferringPhysicianName, document.Manufacturer = "", "A maker of echo machines"
+    document.ReferencedPerformedProcedureStepSequence = document.PerformedProcedureCodeSequence = []
     document.PatientName, document.PatientID = "SECRET^PATIENT", "SECRET-4711"
     if template is not None:
         named = Dataset()

@@ -18,16 +18,17 @@ def order_keys(content: bytes) -> list[str | None]:
         It is no HL7 message.
     """
     message = parse(content)
-    patient = next((segment.first(3) for segment in message.named("PID")), "")
-    around = [message.header.raw(3), message.header.raw(4), patient]
+    sender = [message.header.raw(3), message.header.raw(4)]
     keys: list[str | None] = []
-    control: Segment | None = None
+    patient, control = "", list[Segment]()
     for segment in message.segments:
-        if segment.name == "ORC":
-            control = segment
+        if segment.name == "PID":
+            patient, control = segment.first(3), []
+        elif segment.name == "ORC":
+            control = [segment]
         elif segment.name == "OBR":
-            keys.append(_key(around, [segment, *([control] if control is not None else [])]))
-            control = None
+            keys.append(_key([*sender, patient], [segment, *control]))
+            control = []
     return keys
 
 

@@ -125,27 +125,27 @@ _SITE_NAMES = (
 )  # fmt: skip
 _OTHER_CHAMBERS = {_RV, ("SCT", "82471001"), ("SCT", "73829009")}
 _LEFT = r"(lv|left ventric\w+)"
+_JET = r"(tr|(tv|tricuspid( valve)?) regurg\w*)( jet)?"
+_HOW = r"((auto|automated|2d|3d|4d|mod|bp|bi ?plane|simpsons?( s)?|teich\w*|a[24]c|m mode) )*"
 _BY_MEANING = tuple(
     (field, re.compile(pattern))
     for field, pattern in (
-        ("lvef", rf"({_LEFT} )?(ef|ejection fraction)( .*)?|lvef( .*)?"),
-        ("lv_end_diastolic_volume", rf"({_LEFT} )?(edv|end diastolic vol(ume)?)( .*)?|lvedv( .*)?"),
-        ("lv_end_systolic_volume", rf"({_LEFT} )?(esv|end systolic vol(ume)?)( .*)?|lvesv( .*)?"),
-        (
-            "pa_pressure",
-            r"(rvsp|pasp|spap|sysp?ap)( .*)?|(estimated )?(rv|right ventric\w+) (peak )?systolic pressure( .*)?",
-        ),
-        (
-            "pa_pressure",
-            r"(estimated )?(systolic (pa|pulmonary arter\w+) pressure|(pa|pulmonary arter\w+) systolic pressure)( .*)?",
-        ),
+        ("lvef", rf"{_HOW}({_LEFT} )?(auto)?(ef|ejection fraction)( .*)?|{_HOW}lvef( .*)?"),
+        ("lv_end_diastolic_volume", rf"{_HOW}({_LEFT} )?(edv|(end )?diastolic vol(ume)?)( .*)?|{_HOW}lvedv( .*)?"),
+        ("lv_end_systolic_volume", rf"{_HOW}({_LEFT} )?(esv|(end )?systolic vol(ume)?)( .*)?|{_HOW}lvesv( .*)?"),
+        ("pa_pressure", r"(rvsp|pasp|s ?pap|paps|sysp?ap)( .*)?"),
+        ("pa_pressure", r"(estimated )?(rv|right ventric\w+) (peak )?systolic pressure( .*)?"),
+        ("pa_pressure", r"(estimated )?systolic (pa|pulmonary arter\w+) pressure( .*)?"),
+        ("pa_pressure", r"(estimated )?(pa|pulmonary arter\w+) systolic pressure( .*)?"),
         ("ra_pressure", r"(rap|ra pressure|right atri\w+ (systolic )?pressure)( .*)?"),
-        ("tr_velocity", r"(tr|tricuspid regurg\w*)( jet)? (v ?max|max(imum)? vel(ocity)?|peak vel(ocity)?)( .*)?"),
-        ("tr_peak_gradient", r"(tr|tricuspid regurg\w*)( jet)? (max(imum)? pg|pg max|peak (pressure )?gradient)( .*)?"),
+        ("tr_velocity", rf"{_JET} (v ?max|max(imum)? vel(ocity)?|peak vel(ocity)?)( .*)?"),
+        ("tr_peak_gradient", rf"{_JET} (max(imum)? ?pg|pg max|peak (pressure )?gradient)( .*)?"),
         ("tapse", r"(.* )?tapse( .*)?|tricuspid annular plane systolic excursion( .*)?"),
         ("heart_rate", r"heart rate( .*)?|hr( .*)?"),
         ("lv_diastolic_dimension", r"lvidd( .*)?|lvedd( .*)?|lvdd( .*)?"),
         ("lv_systolic_dimension", r"lvids( .*)?|lvesd( .*)?|lvds( .*)?"),
+        ("septal_thickness", r"ivsd( .*)?"),
+        ("posterior_wall_thickness", r"lvpwd( .*)?"),
     )
 )
 _ANOTHER = re.compile(r"\b(index|indexed|bsa|ratio|change|slope|variability|target|predicted|std|sd|deviation)\b")

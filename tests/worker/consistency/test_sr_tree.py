@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from io import BytesIO
+from pathlib import Path
 
 import pydicom
 import pytest
@@ -14,12 +15,13 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 
-from config.errors import EchoWorkerError
+from config.errors import EchoWorkerError, UnreadableReportError
 from tests.support import echo_reports as echo
 from tests.support.echo_reports import EF, PERCENT, SCT, group, num, received, section
-from worker.consistency import sr_tree
+from worker.consistency import report_files, sr_tree
 from worker.consistency.measurement_report import read_measurement_report
-from worker.consistency.report_documents import read_report_document
+from worker.consistency.report_documents import kind_of_report, read_report_document
+from worker.consistency.report_files import read_report_file
 from worker.consistency.sr_tree import DEEPEST, read_content_tree
 
 
@@ -61,6 +63,49 @@ def test_a_tree_that_doubles_with_each_level_comes_to_an_end() -> None:
     assert sum(1 for _ in tree.root.walk()) <= sr_tree.MOST_ITEMS
     assert any(note.startswith(f"the report has more than {sr_tree.MOST_ITEMS} items") for note in tree.notes)
     assert time.monotonic() - began < 60
+
+
+def _bytes_of(document: Dataset) -> bytes:
+    file = BytesIO()
+    pydicom.dcmwrite(file, document, enforce_file_format=True)
+    return file.getvalue()
+
+
+def _nested(levels: int) -> bytes:
+    """Content sequences of undefined length one within the other, by hand."""
+    opening = b"\x40\x00\x30\xa7SQ\0\0\xff\xff\xff\xff" + b"\xfe\xff\x00\xe0\xff\xff\xff\xff"
+    closing = b"\xfe\xff\x0d\xe0\0\0\0\0" + b"\xfe\xff\xdd\xe0\0\0\0\0"
+    return opening * levels + closing * levels
+
+
+@pytest.mark.parametrize("levels", [5, 100, 5000])
+def test_a_file_that_is_nested_without_end_is_refused_or_read_to_a_depth(tmp_path: Path, levels: int) -> None:
+    (tmp_path / "report.dcm").write_bytes(_bytes_of(received(echo.report())) + _nested(levels))
+    try:
+        report = read_measurement_report(read_report_file(tmp_path / "report.dcm"))
+    except UnreadableReportError as error:
+        assert levels > 100
+        assert str(error) == "report.dcm cannot be read as DICOM (RecursionError): it is kept as it is"
+    else:
+        assert report.notes
+
+
+@pytest.mark.parametrize("content", [b"", b"SECRET", b"\0" * 128 + b"DICM", b"\0" * 128 + b"DICM" + b"SECRET" * 90])
+def test_a_file_that_is_no_dicom_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "report.dcm").write_bytes(content)
+    try:
+        read_measurement_report(read_report_file(tmp_path / "report.dcm"))
+    except UnreadableReportError as error:
+        assert "SECRET" not in str(error)
+    else:
+        pytest.fail("it was read")
+
+
+def test_a_file_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report_files, "LARGEST_BYTES", 100)
+    (tmp_path / "report.dcm").write_bytes(b"x" * 101)
+    with pytest.raises(UnreadableReportError, match="is no report"):
+        read_report_file(tmp_path / "report.dcm")
 
 
 def _delete(item: Dataset, chance: random.Random) -> None:
@@ -116,12 +161,6 @@ def _all_items(document: Dataset, depth: int = 0) -> list[Dataset]:
 SOUND = (received(echo.adult_echo(SCT)), received(echo.simplified_echo()))
 
 
-def _bytes_of(document: Dataset) -> bytes:
-    file = BytesIO()
-    pydicom.dcmwrite(file, document, enforce_file_format=True)
-    return file.getvalue()
-
-
 IN_BYTES = _bytes_of(SOUND[0])
 
 
@@ -143,7 +182,7 @@ def test_a_report_that_was_damaged_at_random_raises_nothing_but_our_own_error(
     items = _all_items(document)
     for _ in range(times):
         chance.choice(MUTATIONS)(chance.choice(items), chance)
-    for read in (read_measurement_report, read_report_document):
+    for read in (read_measurement_report, read_report_document, kind_of_report):
         with suppress(EchoWorkerError):
             read(document)
 
