@@ -3,15 +3,12 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from config.errors import ConfigurationError, UnreadableReportError
+from config.errors import ConfigurationError
 from deploy.cli_shared import console, open_registry, start
-
-if TYPE_CHECKING:
-    from worker.consistency.kept_reports import KeptReport
 
 reports_commands = typer.Typer(
     help="Reports that came as HL7 or as files, and the studies that they are of.", invoke_without_command=True
@@ -55,10 +52,7 @@ def add(
     if study and accession_number:
         raise ConfigurationError("name the study by --study or by --accession-number, not by both")
     registry = open_registry(settings)
-    try:
-        report: KeptReport = report_of_file(file, study_instance_uid=study, accession_number=accession_number)
-    except UnreadableReportError as error:
-        raise UnreadableReportError(f"{file}: {error}") from error
+    report = report_of_file(file, study_instance_uid=study, accession_number=accession_number)
     for each in bring_in(settings, registry, report):
         console.print(in_a_line(each), soft_wrap=True, highlight=False, markup=False)
 
