@@ -140,6 +140,8 @@ class EventFields(TypedDict, total=False):
     count: int
     process_name: str
     pid: int
+    report: str
+    """The first letters of the id of a received report."""
     model: str
     label: str
     path: str

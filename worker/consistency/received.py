@@ -9,7 +9,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from config.errors import UnreadableReportError
-from db.received_reports import CANCELLED
+from db.received_reports import CANCELLED, Via
 from db.schema_consistency import ReceivedReport
 from dicom_node.header import is_valid_uid
 from dicom_node.spool import Spool
@@ -131,7 +131,21 @@ def _of_file(kept: KeptReport) -> Incoming:
         said = _identifiers_of(dataset)
     else:
         _text(kept, 0)
-    return Incoming(report_id=_report_id(kept, 0), place=0, status=ResultStatus.UNSAID, identifiers=_named(kept, said))
+    return Incoming(
+        report_id=_report_id(kept, 0),
+        place=0,
+        status=ResultStatus.UNSAID,
+        identifiers=_named(kept, said),
+        order_key=_key_of_name(kept),
+    )
+
+
+def _key_of_name(kept: KeptReport) -> str | None:
+    """Of the watched folder: a text under the same name is the next version of it."""
+    if kept.via is not Via.FOLDER:
+        return None
+    said = f"folder\0{kept.study_instance_uid}\0{kept.accession_number}"
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
 def _unusable(kept: KeptReport, why: str) -> Incoming:

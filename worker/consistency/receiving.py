@@ -79,7 +79,7 @@ class ReportReceiver:
                 continue  # another reader took it
             except OSError as error:
                 if path not in self._unreadable:  # its name may be an accession number: it is not told
-                    emit(Event.REPORT_REFUSED, host="watched folder", error=place_of(error))
+                    emit(Event.REPORT_REFUSED, step="watched folder", error=place_of(error))
                 self._unreadable.add(path)
 
     def _take(self, folder: Inbox, path: Path) -> None:
@@ -98,7 +98,7 @@ class ReportReceiver:
             refused = str(error)
         if refused:
             folder.reject(path, refused)
-            emit(Event.REPORT_REFUSED, host="watched folder", reason=refused)
+            emit(Event.REPORT_REFUSED, step="watched folder", reason=refused)
         else:
             folder.done(path)
 
@@ -131,4 +131,4 @@ class ReportReceiver:
 
     def _keep(self, report: KeptReport) -> None:
         kept = keep_report(self._spool, report)
-        emit(Event.REPORT_RECEIVED, host="watched folder", path=kept.name)
+        emit(Event.REPORT_RECEIVED, step="watched folder", path=kept.name)

@@ -109,6 +109,6 @@ class Registering:
 def _tell(one: Incoming, matching: Matching, study_instance_uid: str) -> None:
     if matching.study_id is not None:
         said = f"matched by {matching.by}" + (", taken back" if one.status == CANCELLED else "")
-        emit(Event.REPORT_MATCHED, study_instance_uid=study_instance_uid, label=one.report_id[:16], reason=said)
+        emit(Event.REPORT_MATCHED, study_instance_uid=study_instance_uid, report=one.report_id[:16], reason=said)
     else:
-        emit(Event.REPORT_UNMATCHED, label=one.report_id[:16], reason=matching.why_not or "")
+        emit(Event.REPORT_UNMATCHED, report=one.report_id[:16], reason=matching.why_not or "")

@@ -225,6 +225,14 @@ def test_the_same_text_about_two_studies_is_two_reports(hospital: Hospital) -> N
     assert [report.study_instance_uid for report in hospital.reports()] == [STUDY, OTHER]
 
 
+def test_a_text_of_the_folder_is_the_next_version_of_that_under_the_same_name(hospital: Hospital) -> None:
+    study = hospital.receive_study()
+    comes(hospital, b"EF 55 %.", accession_number="ACC-77")
+    comes(hospital, b"EF 35 %.", accession_number="ACC-77")
+    comes(hospital, b"EF 40 %.", study_instance_uid=STUDY)
+    assert counting(hospital, study) == ["EF 35 %.", "EF 40 %."]
+
+
 def test_what_somebody_matched_stays_and_its_correction_follows(hospital: Hospital, checked: list[int]) -> None:
     study = hospital.report_study(OTHER, accession="ACC-1", patient="another")
     comes(hospital, oru())
