@@ -8,7 +8,7 @@
     damaged/                  files of other folders that cannot be used
     receivers/                what the receiving processes tell of themselves (dicom_node.reception.reporting)
     commitments/              storage commitment, asked of us and answered to us (dicom_node.commitment.files)
-    tensors/, reports/        what the steps make
+    tensors/, heat/, reports/ what the steps make
     received_reports/         reports that came by themselves (worker.consistency.kept_reports)
 
 The unregistered names are the queue between the node and the registry: when the database is away they wait on the disk.
