@@ -78,7 +78,7 @@ class Hospital:
         thread = threading.Thread(target=ReportReceiver(self.settings, self.spool).run, args=[stop])
         thread.start()
         if port := self.settings.consistency.port:
-            wait_until(lambda: _takes_connections(port), 30, "the listener")
+            wait_until(lambda: takes_connections(port), 30, "the listener")
         try:
             yield
         finally:
@@ -87,14 +87,7 @@ class Hospital:
 
     def send(self, message: bytes) -> str:
         """The code of the acknowledgement (MSA-1)."""
-        with socket.create_connection(("127.0.0.1", self.settings.consistency.port), timeout=30) as connection:
-            connection.sendall(b"\x0b" + message + b"\x1c\r")
-            answer = b""
-            while not answer.endswith(b"\x1c\r"):
-                some = connection.recv(4096)
-                assert some, "the listener hung up"
-                answer += some
-        return answer.split(b"MSA|")[1][:2].decode()
+        return send_message(message, self.settings.consistency.port)
 
     def receive_study(
         self,
@@ -135,6 +128,19 @@ def _instance(uid: str, accession: str | None, patient: str, study_date: str) ->
     return replace(instance_of(uid, sop=f"{uid}.1.1", at=at), identity=identity)
 
 
-def _takes_connections(port: int) -> bool:
+def send_message(message: bytes, port: int) -> str:
+    """Send a message on a connection of its own; the code of its acknowledgement (MSA-1)."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(b"\x0b" + message + b"\x1c\r")
+        answer = b""
+        while not answer.endswith(b"\x1c\r"):
+            some = connection.recv(4096)
+            assert some, "the listener hung up"
+            answer += some
+    return answer.split(b"MSA|")[1][:2].decode()
+
+
+def takes_connections(port: int) -> bool:
+    """Whether something listens there."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
