@@ -53,9 +53,7 @@ def test_reports_without_a_study_are_a_warning(settings: Settings) -> None:
         assert "1 of the last 7 days have no study" in said(settings, Doubt)
 
 
-def test_reports_that_nobody_registers_are_a_warning(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_reports_that_nobody_registers_are_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ECHOWORKER_PIPELINE__WAKE_AGAIN_AFTER_S", "0.001")
     settings = load_settings(data_dir=tmp_path / "data")
     spool = Spool(settings.spool_dir)

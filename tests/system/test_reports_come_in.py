@@ -1,4 +1,4 @@
-"""Reports that come in, through real processes: what was acknowledged is there, whatever is killed, and is registered."""
+"""Reports that come in, through real processes: what was acknowledged is there, whatever is killed."""
 
 import socket
 import subprocess
