@@ -29,11 +29,11 @@ def hospital(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hospital:
 
 
 def said(*arguments: object) -> str:
-    """What the command prints; nothing of it names a patient."""
+    """What the command prints; nothing of it, and of its log, names a patient."""
     run = CliRunner().invoke(app, ["reports", *map(str, arguments)])
     assert run.exit_code == 0, run.exception
     assert not [secret for secret in SECRETS if secret in run.output]
-    return run.output
+    return run.stdout
 
 
 def refused(*arguments: object) -> str:
@@ -100,7 +100,7 @@ def test_brought_in_twice_it_is_one_report(hospital: Hospital, tmp_path: Path) -
         (b"", "the file is empty"),
         (b"\x89PNG\0\0", "no text"),
         (b"%PDF-1.7 broken", "the PDF is damaged"),
-        (b"\0" * 128 + b"DICM broken", "no readable DICOM object"),
+        (b"\0" * 128 + b"DICM broken", "neither a report with text"),
         (oru() + oru(control_id="2"), "2 HL7 messages"),
         (oru().replace(b"ORU", b"ADT"), "only results are read"),
     ],
