@@ -206,11 +206,11 @@ def _required(session: Session, number: int) -> ReceivedReport:
     return report
 
 
-def _summaries() -> Select[tuple[ReceivedReport, str | None]]:
+def _summaries() -> Select[ReceivedReport, str]:
     return select(ReceivedReport, Study.study_instance_uid).outerjoin(Study, Study.id == ReceivedReport.study_id)
 
 
-def _listed(session: Session, query: Select[tuple[ReceivedReport, str | None]]) -> list[ReceivedSummary]:
+def _listed(session: Session, query: Select[ReceivedReport, str]) -> list[ReceivedSummary]:
     return [
         ReceivedSummary(
             id=report.id,

@@ -103,13 +103,13 @@ def first_spool_path(session: Session, study_id: int) -> str | None:
     return session.scalar(first)
 
 
-def _columns() -> Select[tuple[int, str, str | None, str | None, str | None]]:
+def _columns() -> Select[int, str, str | None, str | None, str | None]:
     identity = PatientIdentity
     columns = (Study.id, Study.study_instance_uid, identity.patient_id, identity.accession_number, identity.study_date)
     return select(*columns).outerjoin(identity, identity.study_id == Study.id)
 
 
-def _study(row: Row[tuple[int, str, str | None, str | None, str | None]]) -> KnownStudy:
+def _study(row: Row[int, str, str | None, str | None, str | None]) -> KnownStudy:
     number, uid, patient_id, accession_number, study_date = row
     return KnownStudy(
         id=number,
