@@ -13,7 +13,17 @@ from kombu.exceptions import KombuError, OperationalError
 from config import filesystem_broker
 from config.logs import Event, emit
 from config.settings import Settings
-from config.steps import MAINTENANCE_QUEUE, PEER_QUEUES, PEER_TASKS, REAP_TASK, SWEEP_TASK, Purpose, Step, task_name
+from config.steps import (
+    MAINTENANCE_QUEUE,
+    PEER_QUEUES,
+    PEER_TASKS,
+    REAP_TASK,
+    RECEIVED_REPORTS_TASK,
+    SWEEP_TASK,
+    Purpose,
+    Step,
+    task_name,
+)
 
 SWEEP_EVERY_S = 3600.0
 
@@ -28,7 +38,7 @@ def create_celery_app(settings: Settings) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,  # a broker may be away for a weekend
         task_routes={task_name(step): {"queue": step.value} for step in Step}
-        | {task: {"queue": MAINTENANCE_QUEUE} for task in (REAP_TASK, SWEEP_TASK)}
+        | {task: {"queue": MAINTENANCE_QUEUE} for task in (REAP_TASK, SWEEP_TASK, RECEIVED_REPORTS_TASK)}
         | {PEER_TASKS[purpose]: {"queue": PEER_QUEUES[purpose]} for purpose in Purpose},
         wake_up_expires_s=settings.pipeline.wake_again_after_s,  # then the reaper sends another
         task_ignore_result=True,  # the registry holds the outcome
@@ -46,6 +56,11 @@ def create_celery_app(settings: Settings) -> Celery:
                 "task": REAP_TASK,
                 "schedule": settings.pipeline.reap_every_s,
                 # An expired wake-up, as that of a step, does nothing; it lies in its queue until a worker takes it.
+                "options": {"expires": settings.pipeline.reap_every_s},
+            },
+            "received reports": {
+                "task": RECEIVED_REPORTS_TASK,
+                "schedule": settings.pipeline.reap_every_s,
                 "options": {"expires": settings.pipeline.reap_every_s},
             },
             "sweep": {"task": SWEEP_TASK, "schedule": SWEEP_EVERY_S, "options": {"expires": SWEEP_EVERY_S}},

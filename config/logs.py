@@ -76,6 +76,9 @@ class Event(StrEnum):
     SHUTTING_DOWN = "shutting down"
     REPORT_RECEIVED = "report received: it waits in the inbox"
     REPORT_REFUSED = "report refused"
+    REPORT_MATCHED = "report registered, of a study"
+    REPORT_UNMATCHED = "report registered, of no study so far"
+    LISTENING_FOR_REPORTS = "listening for reports"
 
 
 _WARNINGS = {
@@ -137,6 +140,8 @@ class EventFields(TypedDict, total=False):
     count: int
     process_name: str
     pid: int
+    report: str
+    """The first letters of the id of a received report."""
     model: str
     label: str
     path: str

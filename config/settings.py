@@ -18,6 +18,7 @@ from pydantic_settings import (
 )
 
 from config.catalogue import BUNDLED_CATALOGUE
+from config.consistency import ConsistencySettings
 from config.dicomweb import DicomWebSettings
 from config.errors import ConfigurationError
 from config.languages import Language
@@ -178,6 +179,7 @@ class Settings(BaseSettings):
     pixels: PixelSettings
     gate: GateSettings
     report: ReportSettings
+    consistency: ConsistencySettings
     keep: KeepSettings
     pipeline: PipelineSettings
     tls: TLSSettings

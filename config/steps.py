@@ -23,6 +23,7 @@ class Purpose(StrEnum):
 
 REAP_TASK = "echoworker.reap"
 SWEEP_TASK = "echoworker.sweep"
+RECEIVED_REPORTS_TASK = "echoworker.received_reports"
 MAINTENANCE_QUEUE = "maintenance"
 FORWARD_QUEUE = "forward"
 PEER_TASKS = {Purpose.FORWARD: "echoworker.forward", Purpose.DELIVER: "echoworker.deliver_to"}

@@ -16,7 +16,8 @@ class ReceivedReport(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     report_id: Mapped[str] = mapped_column(String(64), unique=True)
-    """SHA-256 of its bytes and its place in them: one that comes again is the same."""
+    """SHA-256 of its bytes, of what was said of them beside, and of its place in them: one that comes again is the
+    same."""
     via: Mapped[str] = mapped_column(String(16))
     """hl7, folder or command."""
     received_at: Mapped[datetime]
@@ -25,11 +26,35 @@ class ReceivedReport(Base):
     place: Mapped[int] = mapped_column(default=0)
     """Which of the reports in these bytes it is, counted from 0."""
     status: Mapped[str] = mapped_column(String(16))
-    """As its sender has it: preliminary, final, corrected, deleted."""
+    """As its sender has it: preliminary, final, corrected, cancelled or unsaid (worker.consistency.hl7_reports)."""
+    order_key: Mapped[str | None] = mapped_column(String(64), index=True)
+    """A digest of the order that it answers: a later report of the same takes its place."""
+    superseded_by: Mapped[int | None] = mapped_column(ForeignKey("received_reports.id", ondelete="SET NULL"))
+    """The later report that took its place."""
     study_id: Mapped[int | None] = mapped_column(ForeignKey("studies.id", ondelete="SET NULL"), index=True)
     """NULL: not matched, so far."""
     matched_by: Mapped[str | None] = mapped_column(String(32))
     why_unmatched: Mapped[str | None]
+
+
+class ReceivedReportKey(Base):
+    """Something that a report may be matched by, as a digest: a study that has the same is looked at. No PHI."""
+
+    __tablename__ = "received_report_keys"
+
+    received_report_id: Mapped[int] = mapped_column(
+        ForeignKey("received_reports.id", ondelete="CASCADE"), primary_key=True
+    )
+    key: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)
+
+
+class DueCheck(Base):
+    """A study that is to be checked once more: a report came or went since its results were looked at."""
+
+    __tablename__ = "due_checks"
+
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True)
+    due_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class DiscordanceRow(Base):

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 import warnings
 from enum import StrEnum
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated
 import typer
 
 from config.errors import ConfigurationError
+from config.settings import Settings
 from config.steps import PEER_QUEUES, QUEUES
 from deploy.cli_shared import console, open_registry, start
 from deploy.stopping import end_with_parent, stop_on_signals
@@ -30,19 +32,21 @@ def up() -> None:
 
 
 class NodePart(StrEnum):
-    """The two kinds of processes of a node."""
+    """The kinds of processes of a node."""
 
     ALL = "all"
     RECEIVE = "receive"
     INTAKE = "intake"
+    REPORTS = "reports"
 
 
 def node(
-    part: Annotated[NodePart, typer.Option(help="Only the receiving, or only the registering, in one process.")] = (
-        NodePart.ALL
-    ),
+    part: Annotated[
+        NodePart,
+        typer.Option(help="Only one of its processes: that receives, registers, or takes reports (HL7, folder)."),
+    ] = (NodePart.ALL),
 ) -> None:
-    """Run the storage SCP alone: receiving processes, and one that registers what they received."""
+    """Run the storage SCP alone: receiving processes, one that registers what they received, one for reports."""
     stop = stop_on_signals()
     end_with_parent()
     settings = start("node" if part is NodePart.ALL else part)
@@ -59,6 +63,9 @@ def node(
         stop.wait()
         receiver.stop()
         return
+    if part is NodePart.REPORTS:
+        _receive_reports(settings, stop)
+        return
     from config.broker import create_celery_app  # noqa: PLC0415
     from db.session import Database  # noqa: PLC0415
     from dicom_node.intake import Intake  # noqa: PLC0415
@@ -68,6 +75,15 @@ def node(
     spool = Spool(settings.spool_dir)
     spool.create()
     Intake(settings, spool, Database(settings.database_url), create_celery_app(settings)).run(stop)
+
+
+def _receive_reports(settings: Settings, stop: threading.Event) -> None:
+    from dicom_node.spool import Spool  # noqa: PLC0415
+    from worker.consistency.receiving import ReportReceiver  # noqa: PLC0415
+
+    spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
+    spool.create()
+    ReportReceiver(settings, spool).run(stop)
 
 
 def worker(

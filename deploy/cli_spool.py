@@ -36,9 +36,13 @@ def check(
 
 @spool_commands.command()
 def rebuild() -> None:
-    """Register every instance of the spool that the registry does not have; an empty registry is made anew."""
+    """Register every instance and report of the spool that the registry does not have; an empty one is made anew.
+
+    What somebody has matched by hand is matched as if it had just come.
+    """
     from db.session import Database  # noqa: PLC0415
     from dicom_node.reconcile import rebuild as rebuild_registry  # noqa: PLC0415
+    from worker.consistency.kept_reports import wait_again  # noqa: PLC0415
 
     settings = start("spool")
     require_installation(settings)
@@ -49,6 +53,8 @@ def rebuild() -> None:
     count = rebuild_registry(spool, open_registry(settings))
     waiting = spool.count_waiting()
     typer.echo(f"{count} found; {waiting} instances wait to be registered: the running node does it within seconds")
+    if reports := wait_again(spool):
+        typer.echo(f"{reports} files of reports wait to be registered: the running worker of maintenance does it")
 
 
 def _spool(settings: "Settings") -> "Spool":

@@ -139,6 +139,8 @@ class _Tree:
             for number in range(1, settings.node.processes + 1)
         ]
         self._others = [Child("intake", ("node", "--part", "intake"))]
+        if settings.consistency.receives:
+            self._others.append(Child("reports", ("node", "--part", "reports")))
 
     def __enter__(self) -> "_Tree":
         _require_free_ports(self._settings)
@@ -190,15 +192,17 @@ class _Tree:
 
 def _require_free_ports(settings: Settings) -> None:
     """Receiving processes share their ports: the system would let another installation share them as well."""
-    ports = [settings.node.port] if settings.tls.accept_without_tls else []
-    ports += [settings.tls.port] if settings.tls.enabled else []
-    for port in ports:
+    wanted = settings.consistency
+    ports = [(settings.node.host, settings.node.port)] if settings.tls.accept_without_tls else []
+    ports += [(settings.node.host, settings.tls.port)] if settings.tls.enabled else []
+    ports += [(wanted.host, wanted.port)] if wanted.receives and wanted.port else []
+    for host, port in ports:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind((settings.node.host, port))
+                probe.bind((host, port))
             except OSError as error:
-                address = f"{settings.node.host}:{port}"
+                address = f"{host}:{port}"
                 raise ConfigurationError(f"node: cannot listen on {address}: {error.strerror}") from error
 
 

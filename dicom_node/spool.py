@@ -9,6 +9,7 @@
     receivers/                what the receiving processes tell of themselves (dicom_node.reception.reporting)
     commitments/              storage commitment, asked of us and answered to us (dicom_node.commitment.files)
     tensors/, heat/, reports/ what the steps make
+    received_reports/         reports that came by themselves (worker.consistency.kept_reports)
 
 The unregistered names are the queue between the node and the registry: when the database is away they wait on the disk.
 Everything else that the registry has to know of an instance is in its file, or is the file's own time.
@@ -52,6 +53,7 @@ class Spool:
         self.receivers = root / "receivers"
         self.commitments = root / "commitments"
         self.damaged = root / "damaged"
+        self.received_reports = root / "received_reports"
         self._conflicts = root / "conflicts"
         self._studies = root / "studies"
         self._unregistered = root / "unregistered"

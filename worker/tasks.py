@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 from pkgutil import resolve_name
+from typing import Any
 
 from celery import Celery
 
-from config.steps import PEER_TASKS, REAP_TASK, SWEEP_TASK, Purpose, Step, task_name
+from config.steps import PEER_TASKS, REAP_TASK, RECEIVED_REPORTS_TASK, SWEEP_TASK, Purpose, Step, task_name
 from worker.context import WorkerContext
 from worker.reaper import announce_overdue_steps
 from worker.runner import run_step, run_step_together
@@ -41,7 +43,7 @@ def run_due_step(context: WorkerContext, step: Step, study_id: int) -> None:
 
 
 def register_tasks(app: Celery, context: WorkerContext) -> None:
-    """Give a Celery app one task for each step, those that send to a peer, the reaper and the sweeper."""
+    """Give a Celery app one task for each step, those that send to a peer, and what beat wakes."""
     for step in STEPS:
         app.task(name=task_name(step))(_step_task(context, step))
 
@@ -55,6 +57,20 @@ def register_tasks(app: Celery, context: WorkerContext) -> None:
     @app.task(name=SWEEP_TASK)  # type: ignore[untyped-decorator]
     def sweep() -> None:
         sweep_former_embeddings(context, now=datetime.now(UTC))
+
+    app.task(name=RECEIVED_REPORTS_TASK)(_reports_task(context))
+
+
+def _reports_task(context: WorkerContext) -> Callable[[], None]:
+    @cache
+    def intake() -> Any:
+        """Made once: it knows which studies it has looked at. Only a process that does this reads reports."""
+        return resolve_name("worker.consistency.report_intake:ReportIntake")(context)
+
+    def run() -> None:
+        intake().work_once()
+
+    return run
 
 
 def _step_task(context: WorkerContext, step: Step) -> Callable[[int], None]:

@@ -10,13 +10,14 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from config.errors import SpoolError
 from config.logs import Event, emit, place_of
 from config.whole_files import write_durably
 from worker.consistency.hl7_acknowledging import Judged, Verdict, acknowledgement, header_of_beginning, judge
@@ -44,6 +45,8 @@ class Listening:
     longest_message: int = LONGEST_MESSAGE
     idle_s: float = IDLE_S
     frame_s: float = FRAME_S
+    require_place: Callable[[], None] = lambda: None
+    """Raises a `SpoolError` where nothing can be kept now: the message is answered so, and nothing is left of it."""
 
 
 @contextmanager
@@ -194,9 +197,11 @@ class _Connection(socketserver.BaseRequestHandler):
             emit(Event.REPORT_REFUSED, host=host, reason=f"an HL7 message is {judged.condition}")
             return judged
         try:
+            self.server.listening.require_place()
             path = keep(self.server.inbox, message)
-        except OSError as error:
-            reason = f"the inbox cannot be written ({error.strerror or type(error).__name__})"
+        except (OSError, SpoolError) as error:
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            reason = f"the inbox cannot be written ({why or type(error).__name__})"
             emit(Event.REPORT_REFUSED, host=host, reason=reason)
             return Judged(verdict=Verdict.ERROR, condition="not kept", message=judged.message)
         emit(Event.REPORT_RECEIVED, host=host, path=path.name)

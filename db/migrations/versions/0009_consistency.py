@@ -19,16 +19,48 @@ def upgrade() -> None:
         sa.Column("spool_path", sa.String(), nullable=False),
         sa.Column("place", sa.Integer(), nullable=False),
         sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("order_key", sa.String(length=64), nullable=True),
+        sa.Column("superseded_by", sa.Integer(), nullable=True),
         sa.Column("study_id", sa.Integer(), nullable=True),
         sa.Column("matched_by", sa.String(length=32), nullable=True),
         sa.Column("why_unmatched", sa.String(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["superseded_by"],
+            ["received_reports.id"],
+            name=op.f("fk_received_reports_superseded_by_received_reports"),
+            ondelete="SET NULL",
+        ),
         sa.ForeignKeyConstraint(
             ["study_id"], ["studies.id"], name=op.f("fk_received_reports_study_id_studies"), ondelete="SET NULL"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_received_reports")),
         sa.UniqueConstraint("report_id", name=op.f("uq_received_reports_report_id")),
     )
-    op.create_index(op.f("ix_received_reports_study_id"), "received_reports", ["study_id"])
+    for column in ("study_id", "order_key"):
+        op.create_index(op.f(f"ix_received_reports_{column}"), "received_reports", [column])
+    op.create_table(
+        "received_report_keys",
+        sa.Column("received_report_id", sa.Integer(), nullable=False),
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["received_report_id"],
+            ["received_reports.id"],
+            name=op.f("fk_received_report_keys_received_report_id_received_reports"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("received_report_id", "key", name=op.f("pk_received_report_keys")),
+    )
+    op.create_index(op.f("ix_received_report_keys_key"), "received_report_keys", ["key"])
+    op.create_table(
+        "due_checks",
+        sa.Column("study_id", sa.Integer(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["study_id"], ["studies.id"], name=op.f("fk_due_checks_study_id_studies"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("study_id", name=op.f("pk_due_checks")),
+    )
+    op.create_index(op.f("ix_due_checks_due_at"), "due_checks", ["due_at"])
     op.create_table(
         "discordances",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -59,4 +91,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("discordances")
+    op.drop_table("due_checks")
+    op.drop_table("received_report_keys")
     op.drop_table("received_reports")

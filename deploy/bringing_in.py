@@ -1,0 +1,81 @@
+"""A report that somebody brings in by hand: what it is, kept, and registered at once."""
+
+from contextlib import suppress
+from pathlib import Path
+
+from config.errors import UnreadableReportError
+from config.settings import Settings
+from db.received_reports import ReceivedSummary, Via, received_under
+from db.session import Database
+from dicom_node.header import is_valid_uid
+from dicom_node.spool import Spool
+from worker.consistency.hl7_parsing import messages_in
+from worker.consistency.inbox import LARGEST_BYTES, identifiers_in_name
+from worker.consistency.kept_reports import KeptReport, ReportKind, keep_report, registering_alone
+from worker.consistency.received import reports_in, require_report
+from worker.consistency.registering import Registering
+
+
+def report_of_file(file: Path, *, study_instance_uid: str = "", accession_number: str = "") -> KeptReport:
+    """A file as a report; text and PDF are of the study that their file's name says, where nothing else does.
+
+    Raises
+    ------
+    UnreadableReportError
+        It is no report, or several HL7 messages; or what is said of it is no UID.
+    OSError
+        It cannot be read.
+    """
+    if study_instance_uid and not is_valid_uid(study_instance_uid):
+        raise UnreadableReportError("what is given as the Study Instance UID is none")
+    if file.stat().st_size > LARGEST_BYTES:
+        raise UnreadableReportError(f"more than {LARGEST_BYTES >> 20} MiB are no report")
+    content = file.read_bytes()
+    kind = _kind_of(content)
+    if kind is ReportKind.HL7:
+        messages = messages_in(content)
+        if len(messages) != 1:
+            raise UnreadableReportError(f"{len(messages)} HL7 messages: give each a file, or use the watched folder")
+        content = messages[0]
+    if kind in (ReportKind.TEXT, ReportKind.PDF) and not (study_instance_uid or accession_number):
+        said = identifiers_in_name(file.stem)
+        study_instance_uid = next(iter(said.study_instance_uids), "")
+        accession_number = next((number.value for number in said.accession_numbers), "")
+    report = KeptReport(
+        content=content,
+        kind=kind,
+        via=Via.COMMAND,
+        study_instance_uid=study_instance_uid,
+        accession_number=accession_number,
+    )
+    require_report(report)
+    return report
+
+
+def bring_in(settings: Settings, registry: Database, report: KeptReport) -> list[ReceivedSummary]:
+    """Keep and register a report; what became of it. What was registered before is told as it is.
+
+    Raises
+    ------
+    SpoolError
+        There is no place for it.
+    OSError
+        The spool cannot be written.
+    """
+    spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
+    registering = Registering.of(settings, spool, registry)
+    waiting = keep_report(spool, report)
+    with registering_alone(spool, wait=True), suppress(FileNotFoundError):  # a worker was first
+        registering.register(waiting)
+    with registry.read() as session:
+        return received_under(session, [one.report_id for one in reports_in(report)])
+
+
+def _kind_of(content: bytes) -> ReportKind:
+    if content[128:132] == b"DICM":
+        return ReportKind.DICOM
+    if b"%PDF-" in content[:1024]:
+        return ReportKind.PDF
+    if content.lstrip(b"\x0b\r\n\t \xef\xbb\xbf").startswith((b"MSH", b"FHS", b"BHS")):
+        return ReportKind.HL7
+    return ReportKind.TEXT

@@ -1,0 +1,75 @@
+"""Whether reports come in: the listener, the watched folder, what waits to be registered, what matches no study."""
+
+import os
+import socket
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from config.settings import Settings
+from db.received_reports import count_unmatched
+from db.session import Database
+from deploy.findings import Doubt, FaultError
+from dicom_node.spool import Spool
+from worker.consistency.kept_reports import waiting_reports
+
+TIMEOUT_S = 5.0
+RECENTLY = timedelta(days=7)
+
+
+def received_reports(settings: Settings) -> str:
+    """How reports come, and what became of those of the last days."""
+    wanted = settings.consistency
+    if not wanted.enabled:
+        return "reports are not compared with images (consistency.enabled)"
+    ways = [_listener(wanted.host, wanted.port)] if wanted.port else []
+    ways += [_folder(Path(wanted.folder))] if wanted.folder else []
+    _require_registered(settings)
+    unmatched = _unmatched(settings)
+    said = ", ".join(ways) or "none come by HL7 or a folder (consistency.port, consistency.folder)"
+    if unmatched:
+        raise Doubt(f"{said}; {unmatched} of the last 7 days have no study: echoworker reports --unmatched says why")
+    return said
+
+
+def _listener(host: str, port: int) -> str:
+    called = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104
+    try:
+        socket.create_connection((called, port), timeout=TIMEOUT_S).close()
+    except OSError as error:
+        raise FaultError(
+            f"nothing listens on {called}:{port} for HL7 (consistency.port): start it with echoworker up, or node"
+        ) from error
+    return f"HL7 to {host}:{port}, which takes connections"
+
+
+def _folder(folder: Path) -> str:
+    if not folder.is_dir():
+        raise FaultError(f"folder {folder} (consistency.folder) is not there: make it, or mount it")
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise FaultError(f"folder {folder} (consistency.folder) cannot be read and written by this user")
+    return f"files in {folder}"
+
+
+def _require_registered(settings: Settings) -> None:
+    patience_s = settings.pipeline.wake_again_after_s
+    since = time.time() - patience_s
+    waiting = sum(path.stat().st_ctime <= since for path in waiting_reports(Spool(settings.spool_dir)))
+    if waiting:
+        raise Doubt(
+            f"{waiting} have waited longer than {patience_s:g} s to be registered (by the worker of maintenance, woken "
+            "by echoworker beat): do these run, is the registry there, does the log say why not?"
+        )
+
+
+def _unmatched(settings: Settings) -> int:
+    registry = Database(settings.database_url)
+    try:
+        if not registry.is_there:
+            return 0
+        with registry.read() as session:
+            return count_unmatched(session, since=datetime.now(UTC) - RECENTLY)
+    except SQLAlchemyError as error:
+        raise Doubt("cannot be told without the registry") from error

@@ -1,0 +1,212 @@
+"""What is in the reports that came by themselves: whose they are, and what they say."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from config.errors import UnreadableReportError
+from db.received_reports import CANCELLED, Via
+from db.schema_consistency import ReceivedReport
+from dicom_node.header import is_valid_uid
+from dicom_node.spool import Spool
+from worker.consistency.comparison import Reported
+from worker.consistency.extraction import extract
+from worker.consistency.hl7_orders import order_keys
+from worker.consistency.hl7_reports import HL7Report, ResultStatus, read_hl7_reports
+from worker.consistency.identifiers import Identifier, ReportIdentifiers
+from worker.consistency.inbox import text_in
+from worker.consistency.kept_reports import KeptReport, ReportKind, read_kept
+from worker.consistency.measurement_report import read_measurement_report
+from worker.consistency.pdf_text import add_pdf_text
+from worker.consistency.readable_text import TextBuilder
+from worker.consistency.report_documents import is_ours, kind_of_report, read_report_document
+from worker.consistency.sr_tree import text_of
+from worker.consistency.statements import SourceKind, Statement
+from worker.consistency.vocabulary import Vocabulary, most_likely
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incoming:
+    """One of the reports in some bytes, as it is to be registered."""
+
+    report_id: str
+    place: int
+    status: ResultStatus
+    identifiers: ReportIdentifiers = field(repr=False)
+    order_key: str | None = None
+    unusable: str = ""
+    """Why there is nothing in it, "" otherwise; free of PHI."""
+
+
+def reports_in(kept: KeptReport) -> list[Incoming]:
+    """The reports in these bytes, at least one: of what cannot be used, one that says why."""
+    try:
+        found = _of_message(kept) if kept.kind is ReportKind.HL7 else [_of_file(kept)]
+    except UnreadableReportError as error:
+        return [_unusable(kept, str(error))]
+    return found or [_unusable(kept, "the HL7 message has no result in it (OBR)")]
+
+
+def require_report(kept: KeptReport) -> None:
+    """Say so where bytes are no report at all, before they are taken.
+
+    Raises
+    ------
+    UnreadableReportError
+        They are none; the message says why.
+    """
+    for one in reports_in(kept):
+        if one.unusable:
+            raise UnreadableReportError(one.unusable)
+
+
+def read_received(spool: Spool, row: ReceivedReport, vocabularies: Vocabulary | Sequence[Vocabulary]) -> Reported:
+    """Read what a registered report says; of several vocabularies by the one whose words it has most of.
+
+    Raises
+    ------
+    UnreadableReportError
+        It says nothing that can be read; or its file is damaged.
+    OSError
+        Its file is lost, or cannot be read.
+    """
+    kept = read_kept(spool.absolute(row.spool_path))
+    if kept.kind is ReportKind.DICOM:
+        dataset = _dataset(kept)
+        if kind_of_report(dataset) is SourceKind.MEASUREMENT_REPORT:
+            found = read_measurement_report(dataset).statements
+            return Reported(id=row.report_id, kind=SourceKind.MEASUREMENT_REPORT, statements=found)
+    statements = _extracted(_text(kept, row.place), vocabularies)
+    return Reported(id=row.report_id, kind=SourceKind.TEXT_REPORT, statements=statements)
+
+
+def text_of_received(spool: Spool, row: ReceivedReport) -> str:
+    """The text that the statements of a registered report point into.
+
+    Raises
+    ------
+    UnreadableReportError, OSError
+        As of `read_received`.
+    """
+    kept = read_kept(spool.absolute(row.spool_path))
+    if kept.kind is ReportKind.DICOM:
+        dataset = _dataset(kept)
+        if kind_of_report(dataset) is SourceKind.MEASUREMENT_REPORT:
+            return read_measurement_report(dataset).text
+    return _text(kept, row.place)
+
+
+def _extracted(text: str, vocabularies: Vocabulary | Sequence[Vocabulary]) -> tuple[Statement, ...]:
+    several = [vocabularies] if isinstance(vocabularies, Vocabulary) else vocabularies
+    return extract(text, most_likely(text, several))
+
+
+def _of_message(kept: KeptReport) -> list[Incoming]:
+    keys = order_keys(kept.content)
+    return [
+        Incoming(
+            report_id=_report_id(kept, place),
+            place=place,
+            status=report.status,
+            identifiers=_named(kept, report.identifiers),
+            order_key=keys[place],
+            unusable="" if report.text or report.status == CANCELLED else "the report has no text",
+        )
+        for place, report in enumerate(read_hl7_reports(kept.content))
+    ]
+
+
+def _of_file(kept: KeptReport) -> Incoming:
+    said = ReportIdentifiers()
+    if kept.kind is ReportKind.DICOM:
+        dataset = _dataset(kept)
+        if is_ours(dataset):
+            raise UnreadableReportError("EchoWorker made this object itself: it is no report to compare with")
+        if kind_of_report(dataset) is None:
+            raise UnreadableReportError("the DICOM object is neither a report with text or measurements nor a PDF")
+        said = _identifiers_of(dataset)
+    else:
+        _text(kept, 0)
+    return Incoming(
+        report_id=_report_id(kept, 0),
+        place=0,
+        status=ResultStatus.UNSAID,
+        identifiers=_named(kept, said),
+        order_key=_key_of_name(kept),
+    )
+
+
+def _key_of_name(kept: KeptReport) -> str | None:
+    """Of the watched folder: a text under the same name is the next version of it."""
+    if kept.via is not Via.FOLDER:
+        return None
+    said = f"folder\0{kept.study_instance_uid}\0{kept.accession_number}"
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+def _unusable(kept: KeptReport, why: str) -> Incoming:
+    return Incoming(
+        report_id=_report_id(kept, 0),
+        place=0,
+        status=ResultStatus.UNSAID,
+        identifiers=_named(kept, ReportIdentifiers()),
+        unusable=why,
+    )
+
+
+def _report_id(kept: KeptReport, place: int) -> str:
+    return hashlib.sha256(f"{kept.digest}/{place}".encode()).hexdigest()
+
+
+def _named(kept: KeptReport, said: ReportIdentifiers) -> ReportIdentifiers:
+    """With what was said beside in place of what the bytes say; whose patient's it is remains theirs to say."""
+    if kept.study_instance_uid:
+        return replace(said, study_instance_uids=(kept.study_instance_uid,))
+    if kept.accession_number:
+        number = Identifier(value=kept.accession_number, source="beside the report")
+        return replace(said, study_instance_uids=(), accession_numbers=(number,))
+    return said
+
+
+def _text(kept: KeptReport, place: int) -> str:
+    if kept.kind is ReportKind.HL7:
+        return _message_report(kept, place).text
+    if kept.kind is ReportKind.TEXT:
+        return text_in(kept.content)
+    if kept.kind is ReportKind.PDF:
+        builder = TextBuilder()
+        notes = add_pdf_text(kept.content, builder)
+        if not builder.text:
+            raise UnreadableReportError("; ".join(notes))
+        return builder.text
+    return read_report_document(_dataset(kept)).text
+
+
+def _message_report(kept: KeptReport, place: int) -> HL7Report:
+    reports = read_hl7_reports(kept.content)
+    if place >= len(reports):
+        raise UnreadableReportError("the HL7 message has fewer results in it than were registered")
+    return reports[place]
+
+
+def _dataset(kept: KeptReport) -> Dataset:
+    try:
+        dataset = dcmread(BytesIO(kept.content))
+        dataset.decode()
+    except Exception as error:  # pydicom raises whatever damaged bytes lead it to; its texts quote the data set
+        raise UnreadableReportError("the file is no readable DICOM object") from error
+    return dataset
+
+
+def _identifiers_of(dataset: Dataset) -> ReportIdentifiers:
+    uid, number, patient = (text_of(dataset, each) for each in ("StudyInstanceUID", "AccessionNumber", "PatientID"))
+    issuer = text_of(dataset, "IssuerOfPatientID")
+    return ReportIdentifiers(
+        study_instance_uids=(uid,) if uid and is_valid_uid(uid) else (),
+        accession_numbers=(Identifier(value=number, source="(0008,0050)"),) if number else (),
+        patient_ids=(Identifier(value=patient, issuer=issuer, source="(0010,0020)"),) if patient else (),
+    )

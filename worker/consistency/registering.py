@@ -1,0 +1,114 @@
+"""From the spool to the registry: a report that came is registered once, and matched with the studies that are here."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from config.errors import UnreadableReportError
+from config.logs import Event, emit, place_of
+from config.settings import Settings
+from db.received_reports import BY_HAND, CANCELLED, Matching, NewReport, add_received_report, set_matching
+from db.schema_consistency import ReceivedReport
+from db.session import Database
+from dicom_node.spool import Spool
+from worker.consistency.candidates import candidates_for, keys_of
+from worker.consistency.identifiers import ReportIdentifiers
+from worker.consistency.kept_reports import give_final_name, read_kept, received_at
+from worker.consistency.matching import Match, match
+from worker.consistency.received import Incoming, reports_in
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registering:
+    """Works with one spool and its registry; by one process at a time (`kept_reports.registering_alone`)."""
+
+    spool: Spool
+    database: Database
+    window: timedelta
+
+    @classmethod
+    def of(cls, settings: Settings, spool: Spool, database: Database) -> "Registering":
+        """As an installation is configured."""
+        return cls(spool=spool, database=database, window=timedelta(hours=settings.consistency.window_h))
+
+    def register(self, waiting: Path) -> None:
+        """Register the reports of one file of the inbox, which it leaves after the commit.
+
+        Raises
+        ------
+        SQLAlchemyError
+            The registry is away, or cannot take it.
+        UnreadableReportError
+            The file is damaged.
+        OSError
+            It cannot be read, or kept.
+        """
+        kept, came_at = read_kept(waiting), received_at(waiting)
+        found = reports_in(kept)
+        final = give_final_name(self.spool, waiting, kept.digest)
+        told: list[tuple[Incoming, Matching, str]] = []
+        with self.database.write() as session:
+            for one in found:
+                matching, uid = self._matching(session, one.identifiers, otherwise=one.unusable)
+                new = NewReport(
+                    report_id=one.report_id,
+                    via=kept.via,
+                    received_at=came_at,
+                    spool_path=self.spool.relative(final),
+                    place=one.place,
+                    status=one.status,
+                    order_key=one.order_key,
+                    keys=keys_of(one.identifiers),
+                )
+                if add_received_report(session, new, matching, now=datetime.now(UTC)):
+                    told.append((one, matching, uid))
+        waiting.unlink(missing_ok=True)
+        for one, matching, uid in told:
+            _tell(one, matching, uid)
+
+    def match_again(self, number: int) -> None:
+        """Look once more for the study of a report; one whose file cannot be read stays as it is.
+
+        Raises
+        ------
+        SQLAlchemyError
+            The registry is away.
+        """
+        with self.database.write() as session:
+            row = session.get(ReceivedReport, number, with_for_update=True)
+            if row is None or row.matched_by == BY_HAND:  # a moment ago
+                return
+            one = self._read_again(row)
+            if one is None:
+                return
+            matching, uid = self._matching(session, one.identifiers, otherwise=one.unusable)
+            has_changed = set_matching(session, number, matching, now=datetime.now(UTC))
+        if has_changed:
+            _tell(one, matching, uid)
+
+    def _read_again(self, row: ReceivedReport) -> Incoming | None:
+        try:
+            found = reports_in(read_kept(self.spool.absolute(row.spool_path)))
+        except (UnreadableReportError, OSError) as error:
+            emit(Event.DUTY_FAILS, step="match reports", path=row.spool_path, error=place_of(error))
+            return None
+        return next((each for each in found if each.report_id == row.report_id), None)
+
+    def _matching(self, session: Session, identifiers: ReportIdentifiers, *, otherwise: str) -> tuple[Matching, str]:
+        """Which study it is; and its Study Instance UID, "" where it is none."""
+        candidates, numbers = candidates_for(session, self.spool, identifiers, window=self.window)
+        found = match(identifiers, candidates, window=self.window)
+        if isinstance(found, Match):
+            uid = found.study_instance_uid
+            return Matching(study_id=numbers[uid], by=found.by), uid
+        return Matching(why_not=otherwise or found.reason), ""
+
+
+def _tell(one: Incoming, matching: Matching, study_instance_uid: str) -> None:
+    if matching.study_id is not None:
+        said = f"matched by {matching.by}" + (", taken back" if one.status == CANCELLED else "")
+        emit(Event.REPORT_MATCHED, study_instance_uid=study_instance_uid, report=one.report_id[:16], reason=said)
+    else:
+        emit(Event.REPORT_UNMATCHED, report=one.report_id[:16], reason=matching.why_not or "")
