@@ -46,6 +46,8 @@ class Answered(Enum):
     """It has it, and is to be asked to commit to keeping it."""
     REFUSED = auto()
     """It does not take it: tried again, until the attempts are used up."""
+    NOT_TAKEN_THERE = auto()
+    """It takes no objects of this kind, and has no need to: what goes beside the report is given up there."""
     UNFIT = auto()
     """It cannot be sent as it is: trying again would change nothing."""
     NOT_NOW = auto()
@@ -124,6 +126,8 @@ def record_answer(
     elif is_owed and answered is Answered.UNFIT:
         bury(session, delivery, answer=answer, now=now)
     else:
+        if is_owed and answered is Answered.NOT_TAKEN_THERE:
+            delivery.state = DeliveryState.CANCELLED
         if answered is Answered.ACCEPTED:
             delivery.state, delivery.delivered_at = DeliveryState.DELIVERED, now
         elif answered is Answered.TO_BE_COMMITTED:

@@ -59,6 +59,8 @@ class Answer:
     """The C-STORE-RSP status; None when no answer came or no presentation context fits."""
     obstacle: str = ""
     """Why there is no status, in our words."""
+    takes_none_such: bool = False
+    """The peer accepted no presentation context that fits."""
     is_trouble: bool = False
     """The obstacle is the peer's, or on the way to it, and none of the file's."""
     sent_as: str = ""
@@ -75,6 +77,11 @@ class Answer:
     def already_there(self) -> bool:
         """Whether the peer has an object of this UID (PS3.7 C.5.7)."""
         return self.status == DUPLICATE
+
+    @property
+    def refuses_the_kind(self) -> bool:
+        """Whether the peer takes no objects of this SOP class, or none that are encoded like this (PS3.7 C.5.6)."""
+        return self.takes_none_such or self.status == 0x0122
 
     @property
     def is_out_of_resources(self) -> bool:
@@ -201,7 +208,13 @@ def _send(
     chosen = next((choice for choice in _choices(item, others) if choice in accepted), None)
     if chosen is None:
         obstacle = f"accepts no {item.sop_class_uid.name} in {item.transfer_syntax_uid.name}"
-        return Answer(path=item.path, sop_instance_uid=item.sop_instance_uid, status=None, obstacle=obstacle)
+        return Answer(
+            path=item.path,
+            sop_instance_uid=item.sop_instance_uid,
+            status=None,
+            obstacle=obstacle,
+            takes_none_such=True,
+        )
     sop_class, syntax = chosen
     uid = item.sop_instance_uid
     if chosen == (item.sop_class_uid, item.transfer_syntax_uid):

@@ -14,6 +14,7 @@ from config.dicomweb import DicomWebSettings
 from config.errors import ConfigurationError, EchoWorkerError, LeaseLostError, NoPresentationContextError, RefusedError
 from config.logs import place_of
 from config.peers import PeerSettings
+from config.report_objects import ReportObject
 from db.commitments import await_commitment, commitment_not_asked, commitment_refused
 from db.delivering import Answered, DueDelivery
 from db.queues import Trouble
@@ -102,7 +103,7 @@ def _send(
     try:
         with closing(send([context.spool.absolute(item.spool_path) for item in due])) as sent:
             for item, answer in zip(due, sent, strict=True):
-                said = _said_by(answer, commits=accepted is not None)
+                said = _said_by(answer, item.kind, commits=accepted is not None)
                 answers.note(item, said, str(answer), sent_as=answer.sent_as)
                 answered += 1
                 if accepted is not None and said is Answered.TO_BE_COMMITTED:
@@ -113,7 +114,7 @@ def _send(
         raise
     except NoPresentationContextError as error:  # an answer to each of them; the peer itself is there
         for item in due:
-            answers.note(item, Answered.REFUSED, str(error))
+            answers.note(item, _refused(item.kind), str(error))
     except EchoWorkerError as error:
         return Trouble(reason=str(error))
     except Exception as error:  # noqa: BLE001  its text may hold PHI; the object that it came with waits longest
@@ -122,11 +123,18 @@ def _send(
     return None
 
 
-def _said_by(answer: Answer, *, commits: bool) -> Answered:
+def _said_by(answer: Answer, kind: ReportObject, *, commits: bool) -> Answered:
     # The UID follows from study and run: what the peer has under it is this object, sent by us before.
     if answer.accepted or answer.already_there:
         return Answered.TO_BE_COMMITTED if commits else Answered.ACCEPTED
+    if answer.refuses_the_kind:
+        return _refused(kind)
     return Answered.NOT_NOW if answer.is_out_of_resources or answer.is_trouble else Answered.REFUSED
+
+
+def _refused(kind: ReportObject) -> Answered:
+    """A PACS that takes no such objects at all: without the report the study is not done, without a picture it is."""
+    return Answered.REFUSED if kind is ReportObject.SR else Answered.NOT_TAKEN_THERE
 
 
 def _reference(item: DueDelivery) -> Reference:

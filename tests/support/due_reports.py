@@ -1,6 +1,7 @@
 """Real Structured Reports in a spool, due for destinations: an installation in this process that only delivers."""
 
 import hashlib
+from copy import deepcopy
 from datetime import UTC, datetime
 from functools import cache
 from io import BytesIO
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pydicom
 from pydicom.dataset import Dataset
+from pydicom.uid import EncapsulatedPDFStorage
 from sqlalchemy import select, update
 
 from config.broker import create_celery_app
@@ -41,28 +43,38 @@ class Installation:
         self.context.database.upgrade()
         self.context.spool.create()
 
-    def report(self, study: str, *, to: tuple[str, ...] = ("pacs",)) -> Path:
-        """Make a report of a study, due for these; its file in the spool."""
-        dataset = a_report()
-        dataset.StudyInstanceUID, uid = study, f"2.25.{study.replace('.', '')}"
+    def report(self, study: str, *, to: tuple[str, ...] = ("pacs",), with_page: bool = False) -> Path:
+        """Make a report of a study, due for these, and a page beside it where that is wanted; the report's file."""
+        now, uid = datetime.now(UTC), f"2.25.{study.replace('.', '')}"
+        report, path = self._built(a_report(), ReportObject.SR, study, uid, now)
+        objects = [report]
+        if with_page:
+            page = deepcopy(a_report())
+            page.SOPClassUID = page.file_meta.MediaStorageSOPClassUID = EncapsulatedPDFStorage
+            objects.append(self._built(page, ReportObject.PDF, study, f"{uid}9", now)[0])
+        instance = instance_of(study, sop=f"{study}.1.1", at=now)
+        reported(self.context.database, self.settings.pipeline, instance, to=to, now=now, objects=objects)
+        return path
+
+    def _built(
+        self, dataset: Dataset, kind: ReportObject, study: str, uid: str, now: datetime
+    ) -> tuple[BuiltReport, Path]:
+        dataset.StudyInstanceUID = study
         dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = uid
         content = BytesIO()
         dataset.save_as(content, enforce_file_format=True)
         path = self.context.spool.report_path(study, uid)
-        path.parent.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content.getvalue())
-        now = datetime.now(UTC)
         built = BuiltReport(
-            kind=ReportObject.SR,
+            kind=kind,
             sop_instance_uid=uid,
             sop_class_uid=str(dataset.SOPClassUID),
             spool_path=self.context.spool.relative(path),
             sha256=hashlib.sha256(content.getvalue()).hexdigest(),
             created_at=now,
         )
-        instance = instance_of(study, sop=f"{study}.1.1", at=now)
-        reported(self.context.database, self.settings.pipeline, instance, to=to, now=now, objects=[built])
-        return path
+        return built, path
 
     def wake(self) -> list[str]:
         """What the reaper announces now is worked on: the names of these destinations."""

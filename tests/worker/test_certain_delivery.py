@@ -13,6 +13,7 @@ import pytest
 from pydicom.uid import Comprehensive3DSRStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, evt
 
+from config.report_objects import ReportObject
 from db.dead_letters import dead_of, resend_deliveries
 from dicom_node.report.comprehensive import comprehensive_uid
 from tests.support.commitment import CommittingPACS, Node
@@ -282,6 +283,20 @@ def test_one_that_takes_no_such_object_refuses_each(tmp_path: Path, monkeypatch:
     assert "accepts none of Comprehensive 3D SR Storage in Explicit VR Little Endian (SOP class not supported)" in str(
         ours.detail("1.2.1").reason
     )
+
+
+def test_a_pacs_that_takes_no_pages_has_the_report_and_its_study_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pacs: ScriptedPACS
+) -> None:
+    ours = installation(tmp_path, monkeypatch, port=pacs.port)
+    file = ours.report("1.2.1", with_page=True)
+    run(ours, times=1)
+    assert pacs.sent == uids(file)
+    assert ours.states() == {"DELIVERED": 1, "CANCELLED": 1}
+    detail = ours.detail("1.2.1")
+    assert detail.study.state == "DELIVERED"
+    (given_up,) = [made for made in detail.objects if made.kind == ReportObject.PDF]
+    assert "accepts no Encapsulated PDF Storage" in str(given_up.deliveries[0].last_answer)
 
 
 def test_one_that_takes_implicit_vr_alone_gets_the_same_elements_so(
