@@ -18,6 +18,7 @@ from pydantic_settings import (
 )
 
 from config.catalogue import BUNDLED_CATALOGUE
+from config.consistency import ConsistencySettings
 from config.errors import ConfigurationError
 from config.languages import Language
 from config.messages import MessageSettings
@@ -177,6 +178,7 @@ class Settings(BaseSettings):
     pixels: PixelSettings
     gate: GateSettings
     report: ReportSettings
+    consistency: ConsistencySettings
     keep: KeepSettings
     pipeline: PipelineSettings
     tls: TLSSettings

@@ -1,0 +1,22 @@
+"""Reports against images: what is compared, by which rules and words, and where reports come in."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ConsistencySettings(BaseModel):
+    """Whether what the reports of a study say is compared with its images (docs/consistency.md)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    enabled: bool
+    rules: str
+    """A file of the site's own rules; empty: the bundled ones."""
+    lexicons: tuple[str, ...]
+    """Files of a hospital's own words, each laid upon the bundled one of its language."""
+    host: str
+    port: int = Field(ge=0, le=65535)
+    """Of the listener for HL7 results (MLLP); 0: there is none."""
+    folder: str
+    """That reports are put into as files; empty: none is watched."""
+    window_h: float = Field(gt=0)
+    """Hours, at most, between a study and a report that names its patient and a time, and no study."""
