@@ -19,6 +19,7 @@ from pydantic_settings import (
 
 from config.catalogue import BUNDLED_CATALOGUE
 from config.consistency import ConsistencySettings
+from config.dicomweb import DicomWebSettings
 from config.errors import ConfigurationError
 from config.languages import Language
 from config.messages import MessageSettings
@@ -187,6 +188,7 @@ class Settings(BaseSettings):
     peers: tuple[PeerSettings, ...] = ()
     rules: tuple[RuleSettings, ...] = ()
     messages: tuple[MessageSettings, ...] = ()
+    dicomweb: tuple[DicomWebSettings, ...] = ()
 
     @model_validator(mode="after")
     def _peers_can_be_told_apart(self) -> Self:
@@ -196,6 +198,9 @@ class Settings(BaseSettings):
         names += [receiver.name for receiver in self.messages]
         if len(set(names)) != len(names):
             raise ValueError("messages: one has the name of another, or of one of [[peers]]; deliveries go by name")
+        names += [server.name for server in self.dicomweb]
+        if len(set(names)) != len(names):
+            raise ValueError("dicomweb: one has the name of another destination or peer; deliveries go by name")
         if not self.tls.enabled and (by_tls := [peer.name for peer in self.peers if peer.tls]):
             raise ValueError(f"peers: {by_tls[0]} is to use TLS, but [tls] names no certificate")
         return self

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from config.settings import PipelineSettings
@@ -102,7 +102,7 @@ def apply_report(
         select(Delivery.id)
         .join(Delivery.report)
         .where(
-            Report.sop_instance_uid.in_(sorted(committed)[:AT_ONCE]),
+            func.coalesce(Delivery.sent_as, Report.sop_instance_uid).in_(sorted(committed)[:AT_ONCE]),
             Delivery.destination.in_(destinations),
             Delivery.state == DeliveryState.SENT,
         )
@@ -111,10 +111,11 @@ def apply_report(
     # The studies first, as who sends locks them: whoever comes second sees what the first has written.
     for study, deliveries in lock_deliveries(session, sorted({*asked, *session.scalars(since)})):
         for delivery in deliveries:
-            uid = delivery.report.sop_instance_uid
+            uid = delivery.sent_as or delivery.report.sop_instance_uid
             if delivery.transaction_uid != transaction_uid and uid not in committed:
                 continue  # asked for again meanwhile
-            _apply(session, delivery, uid in committed, failed, now=now, pipeline=pipeline)
+            why = None if uid in committed else failed.get(uid, "the report does not name it")
+            _apply(session, delivery, why, now=now, pipeline=pipeline)
             applied.append(
                 Applied(
                     study_instance_uid=study.study_instance_uid,
@@ -128,22 +129,16 @@ def apply_report(
 
 
 def _apply(
-    session: Session,
-    delivery: Delivery,
-    is_committed: bool,
-    failed: Mapping[str, str],
-    *,
-    now: datetime,
-    pipeline: PipelineSettings,
+    session: Session, delivery: Delivery, why_not: str | None, *, now: datetime, pipeline: PipelineSettings
 ) -> None:
-    if is_committed and delivery.state in OWED:
+    """Committed to, or not for this reason."""
+    if why_not is None and delivery.state in OWED:
         delivery.state, delivery.delivered_at = DeliveryState.DELIVERED, now
         delivery.next_attempt_at = None
         delivery.last_answer = "storage committed"
         note_answer(session, delivery, delivery.last_answer, now=now)
-    elif not is_committed and delivery.state == DeliveryState.SENT:
-        why = failed.get(delivery.report.sop_instance_uid, "the report does not name it")
-        refuse(session, delivery, answer=f"storage not committed: {why}", now=now, pipeline=pipeline)
+    elif why_not is not None and delivery.state == DeliveryState.SENT:
+        refuse(session, delivery, answer=f"storage not committed: {why_not}", now=now, pipeline=pipeline)
 
 
 def _awaited_in(transaction_uid: str) -> Select[Delivery]:

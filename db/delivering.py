@@ -33,6 +33,8 @@ class DueDelivery:
     sha256: str
     is_sent: bool
     """The destination has it: only its commitment is asked for."""
+    sent_as: str
+    """The SOP Instance UID that it has there, where it is another."""
 
 
 class Answered(Enum):
@@ -76,6 +78,7 @@ def due_deliveries(session: Session, destination: str, *, now: datetime, limit: 
             spool_path=report.spool_path,
             sha256=report.sha256,
             is_sent=delivery.state == DeliveryState.SENT,
+            sent_as=delivery.sent_as or "",
         )
         for delivery, report, study, label in rows
     ]
@@ -96,8 +99,11 @@ def record_answer(
     answer: str,
     now: datetime,
     pipeline: PipelineSettings,
+    sent_as: str = "",
 ) -> DeliveryState:
     """Note what a destination answered to one object, and let its study go on; the state that the delivery is in.
+
+    `sent_as` is the SOP Instance UID that it was sent under, where that is another.
 
     Raises
     ------
@@ -109,6 +115,8 @@ def record_answer(
         queue.attempts = 0  # it answers
     ((study, (delivery,)),) = lock_deliveries(session, [delivery_id])
     delivery.last_attempt_at = now
+    if answered in (Answered.ACCEPTED, Answered.TO_BE_COMMITTED):
+        delivery.sent_as = sent_as or None
     delivery.attempts += answered in (Answered.ACCEPTED, Answered.TO_BE_COMMITTED, Answered.REFUSED)
     is_owed = delivery.state in OWED
     if is_owed and answered is Answered.REFUSED:

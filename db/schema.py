@@ -1,9 +1,7 @@
 """The registry's tables of studies and of what is made of them; those of our peers are in `db.schema_peers`.
 
-Alembic makes them (db/migrations); a test holds the two equal.
-
-PHI lives in `patient_identities` alone. Times are aware and UTC. UIDs are unique keys, so that concurrent
-receivers cannot make two rows of one object.
+Alembic makes them (db/migrations); a test holds the two equal. PHI lives in `patient_identities` alone. Times are aware
+and UTC. UIDs are unique keys, so that concurrent receivers cannot make two rows of one object.
 """
 
 from datetime import datetime
@@ -272,6 +270,8 @@ class Delivery(Base):
     transaction_uid: Mapped[str | None] = mapped_column(UID, index=True)
     """Of the last request for storage commitment."""
     commitment_asked_at: Mapped[datetime | None]
+    sent_as: Mapped[str | None] = mapped_column(UID)
+    """The SOP Instance UID that it has there, where it went as Comprehensive SR; NULL: its own."""
 
     report: Mapped[Report] = relationship(back_populates="deliveries")
 

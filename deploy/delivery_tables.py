@@ -64,6 +64,7 @@ def delivery_view(found: DeliveryDetail, spool: Path, *, width: int) -> Renderab
         ("Study", f"{found.study.study_instance_uid}: {found.study.state}"),
         ("Object", f"{report.kind}, SOP class {report.sop_class_uid}"),
         ("SOP Instance UID", report.sop_instance_uid),
+        ("There, as Comprehensive SR", delivery.sent_as or ""),
         ("File", str(spool / report.spool_path)),
         ("SHA-256", report.sha256),
         ("Attempts", str(delivery.attempts)),

@@ -14,19 +14,19 @@ from config.broker import create_celery_app
 from config.catalogue import load_catalogue
 from config.errors import AssociationRejectedError, EchoWorkerError
 from config.labels import ModelLabel
-from config.messages import MessageSettings
 from config.peers import PeerSettings, Role
 from config.settings import Settings
 from db.queries import count_left_waiting
 from db.session import Database
 from db.states import STEP_DUE_IN, StudyState
 from deploy.doctor_deliveries import deliveries
-from deploy.doctor_messages import can_be_reached
+from deploy.doctor_messages import can_be_reached, takes_connections
 from deploy.doctor_packs import has_scoring_pack, packs_that_lie_there, retrieval_pack, scoring_pack
 from deploy.findings import Check, Doubt, FaultError, Finding, Level
 from dicom_node.calling import Peer, called_peer, echo
 from dicom_node.quarantine import quarantined
 from dicom_node.spool import Spool
+from worker.context import Destination
 
 OUR_PACKAGES = ("config", "db", "dicom_node", "worker", "dashboard", "deploy")
 CALLING_AE_TITLE = "DOCTOR"
@@ -56,6 +56,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
     for peer in settings.peers:
         if peer.host:
             yield _finding(f"peer {peer.name}", _answers(peer), settings)
+    for server in settings.dicomweb:
+        yield _finding(f"dicomweb {server.name}", takes_connections(server.url, "[[dicomweb]]"), settings)
     for receiver in settings.messages:
         yield _finding(f"messages {receiver.name}", can_be_reached(receiver), settings)
 
@@ -201,13 +203,15 @@ def _set_aside(settings: Settings) -> str:
 
 
 def _destinations(settings: Settings) -> str:
-    destinations: tuple[PeerSettings | MessageSettings, ...] = (
+    destinations: tuple[Destination, ...] = (
         *settings.peers_in(Role.DESTINATION),
+        *settings.dicomweb,
         *settings.messages,
     )
     if not destinations:
         raise Doubt(
-            "none configured: reports stay in the spool; add a [[peers]] entry with this role, or one of [[messages]]"
+            "none configured: reports stay in the spool; add a [[peers]] entry with this role, or one of "
+            "[[dicomweb]] or [[messages]]"
         )
     if not has_scoring_pack(settings) and not any(ModelLabel.DEMO in peer.accept_models for peer in destinations):
         raise Doubt("none takes the results of a DEMO model, as it should be: reports stay in the spool")

@@ -1,4 +1,4 @@
-"""Whether the receivers of messages can be reached: the folders, and the servers as far as a connection tells."""
+"""Whether receivers of messages and web servers can be reached: folders, and servers as far as a connection tells."""
 
 import os
 import socket
@@ -16,8 +16,10 @@ TIMEOUT_S = 5.0
 def can_be_reached(receiver: MessageSettings) -> Check:
     """A check that sends nothing: what a receiver says to a message, only a message shows."""
 
-    def check(_: Settings) -> str:
-        return _folder(receiver) if receiver.folder else _server(receiver)
+    def check(settings: Settings) -> str:
+        if receiver.folder:
+            return _folder(receiver)
+        return f"{receiver.kind} to {takes_connections(receiver.url, '[[messages]]')(settings)}"
 
     return check
 
@@ -31,12 +33,17 @@ def _folder(receiver: MessageSettings) -> str:
     return f"{receiver.kind} to folder {folder}"
 
 
-def _server(receiver: MessageSettings) -> str:
-    parts = urlsplit(receiver.url)
-    host, port = parts.hostname or "", parts.port or PORTS.get(parts.scheme, 0)
-    try:
-        socket.create_connection((host, port), timeout=TIMEOUT_S).close()
-    except (OSError, UnicodeError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-        raise FaultError(f"{host}:{port} takes no connection ({why}); check its entry in [[messages]]") from error
-    return f"{receiver.kind} to {host}:{port}, which takes connections"
+def takes_connections(url: str, section: str) -> Check:
+    """A check whether the server of a URL is there; `section` is where its entry is."""
+
+    def check(_: Settings) -> str:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or PORTS.get(parts.scheme, 0)
+        try:
+            socket.create_connection((host, port), timeout=TIMEOUT_S).close()
+        except (OSError, UnicodeError) as error:
+            why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+            raise FaultError(f"{host}:{port} takes no connection ({why}); check its entry in {section}") from error
+        return f"{host}:{port}, which takes connections"
+
+    return check

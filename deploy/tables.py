@@ -201,7 +201,7 @@ def _clips_table(detail: StudyDetail, catalogue: Catalogue | None, width: int) -
     for instance in detail.instances:
         clip = clips.get(instance.sop_instance_uid)
         if instance.action == Action.STORE:
-            kept = f"not scored: rule {instance.rule}" if instance.rule else "not scored: a report of ours"
+            kept = f"not scored: rule {instance.rule}" if instance.rule else "not scored: an object of ours"
             table.add_row(instance.sop_instance_uid, "", "", Text(kept))
         elif clip is None:
             table.add_row(instance.sop_instance_uid, "", "", "not prepared yet")

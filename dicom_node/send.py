@@ -1,14 +1,19 @@
 """The storage SCU: DICOM files to a storage SCP, with what it answered for each."""
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import SEEK_END, BytesIO
+from itertools import zip_longest
 from pathlib import Path
 
 from pydicom.dataset import Dataset
 from pydicom.filereader import dcmread
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 from pynetdicom.association import Association
 from pynetdicom.dsutils import encode
 from pynetdicom.presentation import PresentationContext, build_context
@@ -40,6 +45,10 @@ MAXIMUM_CONTEXTS = 128
 """PS3.8 section 9.3.2.2: presentation context ids are the odd numbers of one byte."""
 
 
+OtherClasses = Mapping[UID, tuple[UID, Callable[[Dataset], Dataset]]]
+"""Of a SOP class the one that its objects may be made into, and how."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Answer:
     """What the peer answered for one file."""
@@ -50,13 +59,15 @@ class Answer:
     """The C-STORE-RSP status; None when no answer came or no presentation context fits."""
     obstacle: str = ""
     """Why there is no status, in our words."""
+    sent_as: str = ""
+    """The SOP Instance UID that it went under, where that is another."""
     comment: str = ""
     """The peer's own words, which may name the patient: for the eyes of who sends, never logged or stored."""
 
     @property
     def accepted(self) -> bool:
         """Whether the peer took the object: success, or a warning (PS3.4 table B.2-1: Bxxx)."""
-        return self.status is not None and (self.status == 0x0000 or self.status & 0xF000 == 0xB000)
+        return self.status is not None and (self.status == 0x0000 or is_warning(self.status))
 
     @property
     def already_there(self) -> bool:
@@ -80,6 +91,11 @@ class Answer:
         return f"0x{self.status:04X} {meaning}".strip()
 
 
+def is_warning(status: int) -> bool:
+    """Whether this says that the object was taken, and something about it (PS3.4 table B.2-1: Bxxx)."""
+    return status & 0xF000 == 0xB000
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Object:
     path: Path
@@ -89,11 +105,14 @@ class _Object:
     data_set_at: int
 
 
-def send_files(paths: Sequence[Path], peer: Peer) -> Generator[Answer, None, None]:
+def send_files(
+    paths: Sequence[Path], peer: Peer, *, other_classes: OtherClasses | None = None
+) -> Generator[Answer, None, None]:
     """Send DICOM files in one association, an answer for each as it comes.
 
     Each goes in its own transfer syntax; one that is not compressed in the other VR encoding of Little Endian, with the
-    same elements, where the peer takes that alone. Closing the generator releases the association.
+    same elements, where the peer takes that alone. Where it takes none of the SOP class, but one of `other_classes`, as
+    an object of that: these are objects of ours. Closing the generator releases the association.
 
     Raises
     ------
@@ -102,28 +121,28 @@ def send_files(paths: Sequence[Path], peer: Peer) -> Generator[Answer, None, Non
     DeliveryError
         The peer is out of reach, rejects the association, or broke it off; what had no answer was not accepted.
     """
-    objects = [_object(path) for path in paths]
+    objects, others = [_object(path) for path in paths], other_classes or {}
     sent = SentInstances(peer.remote)
     try:
-        with association_with(peer, _contexts(objects)) as association:
+        with association_with(peer, _contexts(objects, others)) as association:
             accepted = {
                 (str(context.abstract_syntax), str(context.transfer_syntax[0])): context.context_id or 0
                 for context in association.accepted_contexts
             }
             with _channel(association, peer) as channel:
                 for item in objects:
-                    answer = _send(channel, accepted, item, peer)
+                    answer = _send(channel, accepted, item, peer, others)
                     if peer.audit is not None:
-                        sent.add(_transfer(item, answer))
+                        sent.add(_transfer(item, answer, others))
                     yield answer
     finally:
         peer.tell(sent.messages())
 
 
-def _transfer(item: _Object, answer: Answer) -> Transfer:
+def _transfer(item: _Object, answer: Answer, others: OtherClasses) -> Transfer:
     dataset = read_attributes(item.path, ("StudyInstanceUID", "PatientID"))
     return Transfer(
-        sop_class_uid=item.sop_class_uid,
+        sop_class_uid=others[item.sop_class_uid][0] if answer.sent_as else item.sop_class_uid,
         study_instance_uid=str(dataset.get("StudyInstanceUID") or ""),
         patient_id=str(dataset.get("PatientID") or "") or None,
         failure="" if answer.accepted or answer.already_there else str(answer),
@@ -144,12 +163,19 @@ def _object(path: Path) -> _Object:
     )
 
 
-def _contexts(objects: Iterable[_Object]) -> list[PresentationContext]:
+def _contexts(objects: Iterable[_Object], others: OtherClasses) -> list[PresentationContext]:
     """A context for each pair: the acceptor chooses one transfer syntax of each context, and ours is to win."""
-    pairs = dict.fromkeys((item.sop_class_uid, item.transfer_syntax_uid) for item in objects)
-    others = [(sop_class, OTHER_ENCODING[syntax]) for sop_class, syntax in pairs if syntax in OTHER_ENCODING]
-    wanted = dict.fromkeys([*pairs, *others])
+    ranks = zip_longest(*(_choices(item, others) for item in objects))  # should they be too many, the last are left out
+    wanted = dict.fromkeys(pair for rank in ranks for pair in rank if pair)
     return [build_context(sop_class, syntax) for sop_class, syntax in wanted][:MAXIMUM_CONTEXTS]
+
+
+def _choices(item: _Object, others: OtherClasses) -> list[tuple[UID, UID]]:
+    """SOP class and transfer syntax that it may go in, what is best first; the first is its own."""
+    own = item.transfer_syntax_uid
+    syntaxes = [own, *([OTHER_ENCODING[own]] if own in OTHER_ENCODING else [])]
+    classes = [item.sop_class_uid, *([others[item.sop_class_uid][0]] if item.sop_class_uid in others else [])]
+    return [(sop_class, syntax) for sop_class in classes for syntax in syntaxes]
 
 
 @contextmanager
@@ -165,34 +191,41 @@ def _broken_off(peer: Peer) -> DeliveryError:
     return DeliveryError(f"{peer}: broke off the association")
 
 
-def _send(channel: StoreChannel, accepted: Mapping[tuple[str, str], int], item: _Object, peer: Peer) -> Answer:
+def _send(
+    channel: StoreChannel, accepted: Mapping[tuple[str, str], int], item: _Object, peer: Peer, others: OtherClasses
+) -> Answer:
     if not channel.is_usable:
         raise _broken_off(peer)
-    own, other = item.transfer_syntax_uid, OTHER_ENCODING.get(item.transfer_syntax_uid)
-    obstacle, response = "", None
-    if (context_id := accepted.get((item.sop_class_uid, own))) is not None:
+    chosen = next((choice for choice in _choices(item, others) if choice in accepted), None)
+    if chosen is None:
+        obstacle = f"accepts no {item.sop_class_uid.name} in {item.transfer_syntax_uid.name}"
+        return Answer(path=item.path, sop_instance_uid=item.sop_instance_uid, status=None, obstacle=obstacle)
+    sop_class, syntax = chosen
+    uid = item.sop_instance_uid
+    if chosen == (item.sop_class_uid, item.transfer_syntax_uid):
         with item.path.open("rb") as file:
             length = file.seek(0, SEEK_END) - item.data_set_at
             file.seek(item.data_set_at)
-            response = channel.store(context_id, item.sop_class_uid, item.sop_instance_uid, file, length)
-    elif other is not None and (context_id := accepted.get((item.sop_class_uid, other))) is not None:
-        content = _encoded(item, other)
-        response = channel.store(context_id, item.sop_class_uid, item.sop_instance_uid, BytesIO(content), len(content))
+            response = channel.store(accepted[chosen], sop_class, uid, file, length)
     else:
-        obstacle = f"accepts no {item.sop_class_uid.name} in {own.name}"
+        dataset: Dataset = dcmread(item.path)
+        if sop_class != item.sop_class_uid:
+            dataset = others[item.sop_class_uid][1](dataset)
+            uid = str(dataset.SOPInstanceUID)
+        content = _encoded(dataset, syntax, item.path)
+        response = channel.store(accepted[chosen], sop_class, uid, BytesIO(content), len(content))
     return Answer(
         path=item.path,
         sop_instance_uid=item.sop_instance_uid,
         status=response.status if response else None,
-        obstacle=obstacle,
+        sent_as="" if uid == item.sop_instance_uid else uid,
         comment=response.comment if response else "",
     )
 
 
-def _encoded(item: _Object, transfer_syntax_uid: UID) -> bytes:
-    """The data set of a file in another of the uncompressed transfer syntaxes: the same elements (PS3.5 annex A)."""
-    dataset = Dataset(dcmread(item.path))
-    content = encode(dataset, transfer_syntax_uid.is_implicit_VR, is_little_endian=True)
+def _encoded(dataset: Dataset, transfer_syntax_uid: UID, path: Path) -> bytes:
+    """A data set in one of the uncompressed transfer syntaxes: the same elements (PS3.5 annex A)."""
+    content = encode(Dataset(dataset), transfer_syntax_uid.is_implicit_VR, is_little_endian=True)
     if content is None:
-        raise UnreadableInstanceError(f"{item.path.name}: cannot be encoded in {transfer_syntax_uid.name}")
+        raise UnreadableInstanceError(f"{path.name}: cannot be encoded in {transfer_syntax_uid.name}")
     return content

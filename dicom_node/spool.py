@@ -8,7 +8,7 @@
     damaged/                  files of other folders that cannot be used
     receivers/                what the receiving processes tell of themselves (dicom_node.reception.reporting)
     commitments/              storage commitment, asked of us and answered to us (dicom_node.commitment.files)
-    tensors/, reports/        what the steps make
+    tensors/, heat/, reports/ what the steps make
 
 The unregistered names are the queue between the node and the registry: when the database is away they wait on the disk.
 Everything else that the registry has to know of an instance is in its file, or is the file's own time.

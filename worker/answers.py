@@ -19,8 +19,8 @@ class Answers:
     context: WorkerContext
     held: QueueClaim
 
-    def note(self, item: DueDelivery, answered: Answered, answer: str) -> None:
-        """Write one down; `answer` is in our words.
+    def note(self, item: DueDelivery, answered: Answered, answer: str, *, sent_as: str = "") -> None:
+        """Write one down; `answer` is in our words, `sent_as` another SOP Instance UID that it was sent under.
 
         Raises
         ------
@@ -34,6 +34,7 @@ class Answers:
                 item.delivery_id,
                 answered,
                 answer=answer,
+                sent_as=sent_as,
                 now=datetime.now(UTC),
                 pipeline=self.context.settings.pipeline,
             )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from celery import Celery
 
 from config.catalogue import Catalogue, load_catalogue
+from config.dicomweb import DicomWebSettings
 from config.errors import ModelPackError, SpoolAwayError
 from config.labels import ModelLabel
 from config.messages import MessageSettings
@@ -21,6 +22,8 @@ from worker.packs.active import ChosenPack, PackUse
 if TYPE_CHECKING:
     from worker.pixels.profiles import Profile
     from worker.study_scoring import Scorer
+
+Destination = PeerSettings | DicomWebSettings | MessageSettings
 
 
 class WorkerContext:
@@ -89,17 +92,18 @@ class WorkerContext:
             raise SpoolAwayError(f"the spool is not there: {self.spool.root} has no folder studies; is it mounted?")
 
     @property
-    def destinations(self) -> tuple[PeerSettings | MessageSettings, ...]:
-        """Everybody who is to have results: peers get the report, receivers of messages the same as a message."""
-        return *self.settings.peers_in(Role.DESTINATION), *self.settings.messages
+    def destinations(self) -> tuple[Destination, ...]:
+        """Everybody who is to have results: as objects, or as messages that say the same."""
+        settings = self.settings
+        return *settings.peers_in(Role.DESTINATION), *settings.dicomweb, *settings.messages
 
-    def destination(self, name: str) -> PeerSettings | MessageSettings | None:
+    def destination(self, name: str) -> Destination | None:
         """The configured destination of that name."""
         return next((destination for destination in self.destinations if destination.name == name), None)
 
     def destinations_for(self, label: ModelLabel) -> list[str]:
-        """The names of the destinations that accept results of models so labelled."""
-        return [destination.name for destination in self.destinations if label in destination.accept_models]
+        """The names of the destinations that accept reports of models so labelled."""
+        return self.wanted_objects(label)[ReportObject.SR]
 
     def wanted_objects(self, label: ModelLabel) -> dict[ReportObject, list[str]]:
         """Of each kind of object the names of the destinations that take it, of models so labelled.
@@ -114,5 +118,5 @@ class WorkerContext:
         return wanted
 
 
-def _objects_for(destination: PeerSettings | MessageSettings) -> tuple[ReportObject, ...]:
-    return destination.objects if isinstance(destination, PeerSettings) else (ReportObject.SR,)
+def _objects_for(destination: Destination) -> tuple[ReportObject, ...]:
+    return (ReportObject.SR,) if isinstance(destination, MessageSettings) else destination.objects

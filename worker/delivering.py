@@ -1,4 +1,4 @@
-"""What waits for a destination goes there: objects by C-STORE, many in one association, or a message for each result.
+"""What waits for a destination goes there: objects by C-STORE, many in one association, or by STOW-RS; or messages.
 
 What is sent is what was built, or nothing: each object's bytes are compared with their digest before they leave.
 """
@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from config.dicomweb import DicomWebSettings
 from config.errors import ConfigurationError, DeliveryError, RefusedError, ReportError, SpoolAwayError
 from config.logs import Event, emit, place_of
 from config.messages import MessageSettings
-from config.peers import PeerSettings
 from config.report_objects import ReportObject
 from config.steps import Purpose
 from db.announcing import announce_due_deliveries
@@ -20,11 +20,11 @@ from db.delivering import Answered, DueDelivery, due_deliveries, owed_to
 from db.queues import QueueClaim, Trouble
 from db.results import current_run
 from worker.answers import Answers
-from worker.context import WorkerContext
+from worker.context import Destination, WorkerContext
 from worker.messages import tell_result
 from worker.peer_queues import work_on_queue
-from worker.stored_objects import is_intact
-from worker.storing import store_objects
+from worker.steps.stored_report import is_intact
+from worker.storing import store_objects, stow_objects
 
 BATCH = 100
 """Objects an association, no more than it can have presentation contexts; then the next destination gets its turn."""
@@ -44,7 +44,7 @@ def deliver_to(context: WorkerContext, name: str) -> None:
         emit(Event.REGISTRY_AWAY, destination=name, error=place_of(error))
 
 
-def _deliver(context: WorkerContext, held: QueueClaim, destination: PeerSettings | MessageSettings) -> Trouble | None:
+def _deliver(context: WorkerContext, held: QueueClaim, destination: Destination) -> Trouble | None:
     with context.database.read() as session:
         due = due_deliveries(session, destination.name, now=datetime.now(UTC), limit=BATCH)
     if not due:
@@ -58,14 +58,14 @@ def _deliver(context: WorkerContext, held: QueueClaim, destination: PeerSettings
     try:
         if isinstance(destination, MessageSettings):
             return _tell_results(context, answers, destination, fit)
+        if isinstance(destination, DicomWebSettings):
+            return stow_objects(context, answers, destination, fit)
         return store_objects(context, answers, destination, fit)
     except ConfigurationError as error:  # a certificate or token that cannot be used
         return Trouble(reason=str(error), is_ours=True)
 
 
-def _still_wanted(
-    context: WorkerContext, destination: PeerSettings | MessageSettings, due: Sequence[DueDelivery]
-) -> list[DueDelivery]:
+def _still_wanted(context: WorkerContext, destination: Destination, due: Sequence[DueDelivery]) -> list[DueDelivery]:
     """Asked again at this moment: since the report was built, the settings may have changed."""
     unwanted = [item for item in due if item.model_label not in destination.accept_models]
     for label in sorted({item.model_label for item in unwanted}):
@@ -76,7 +76,7 @@ def _still_wanted(
 
 def _is_fit(context: WorkerContext, answers: Answers, item: DueDelivery) -> bool:
     try:
-        intact = is_intact(context, item.spool_path, item.sha256)
+        intact = is_intact(context, item)
     except OSError as error:  # a bad sector, a share that hiccups: this one waits, the others go on
         answers.note(item, Answered.REFUSED, place_of(error))
         return False

@@ -26,12 +26,13 @@ def commitment_section(settings: Settings) -> str:
         "role (PS3.7 annex D.3.3.4). It is repeated until it is answered 0000, for a day. A transaction that is "
         "requested twice is reported twice.",
         "### As SCU",
-        "Of destinations with `storage_commitment = true`, after each C-STORE that they accepted: one instance a "
-        "transaction, a new Transaction UID for each request. The report is taken on the association of the request, "
-        "for a moment, or on one that the destination opens, proposing the SCP role, with its configured AE title. "
-        f"Without a report the request is repeated after {again} (`pipeline.commitment_again_after_s`). N-EVENT-REPORT "
-        "is answered 0000 once it is durable, also for a transaction that is unknown; 0113 for an unknown event type, "
-        "0115 where UIDs are missing or invalid, 0213 where it cannot be written.",
+        "Of destinations with `storage_commitment = true`, after each association in which they accepted something: "
+        "all of that in one transaction, a new Transaction UID for each request. The report is taken on the "
+        "association of the request, for a moment, or on one that the destination opens, proposing the SCP role, with "
+        f"its configured AE title. Without a report the request is repeated after {again} "
+        "(`pipeline.commitment_again_after_s`). N-EVENT-REPORT is answered 0000 once it is durable, also for a "
+        "transaction that is unknown; 0113 for an unknown event type, 0115 where UIDs are missing or invalid, 0213 "
+        "where it cannot be written.",
     )
 
 

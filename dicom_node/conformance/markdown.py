@@ -28,3 +28,8 @@ def _filled(part: str) -> str:
     if part.startswith(_KEPT_AS_IT_IS):
         return part
     return textwrap.fill(part, WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def code_pattern(mask: int, code: int) -> str:
+    """Such as A7xx of 0xFF00, 0xA700."""
+    return "".join("x" if held == "0" else digit for digit, held in zip(f"{code:04X}", f"{mask:04X}", strict=True))

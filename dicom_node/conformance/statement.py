@@ -19,15 +19,16 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 from config.catalogue import load_catalogue
 from config.peers import Role, UnknownPeers
 from config.settings import Settings
-from dicom_node import calling, send, statuses
+from dicom_node import calling, statuses
 from dicom_node.archive import retrieve
 from dicom_node.archive import statuses as query_statuses
 from dicom_node.archive.query import SERIES_KEYS, STUDY_KEYS
 from dicom_node.conformance.commitment import commitment_section
 from dicom_node.conformance.companions import COMPANION_CLASSES, companions_section
 from dicom_node.conformance.content import report_section
-from dicom_node.conformance.markdown import document, facts, table
+from dicom_node.conformance.markdown import code_pattern, document, facts, table
 from dicom_node.conformance.security import security_section
+from dicom_node.conformance.sending import dicomweb_section, how_objects_are_sent
 from dicom_node.contexts import (
     DOCUMENT_CLASSES,
     RETIRED_ULTRASOUND,
@@ -82,6 +83,7 @@ def conformance_statement(settings: Settings) -> str:
         _as_scp(),
         commitment_section(settings),
         _as_scu(settings),
+        dicomweb_section(),
         _query_retrieve(),
         report_section(load_catalogue(settings.catalogue_path)),
         companions_section(),
@@ -216,7 +218,6 @@ def _as_scp() -> str:
 
 
 def _as_scu(settings: Settings) -> str:
-    attempts = settings.pipeline.maximum_delivery_attempts
     return document(
         "## Storage and Verification as SCU",
         table(
@@ -224,19 +225,11 @@ def _as_scu(settings: Settings) -> str:
             [
                 (Comprehensive3DSRStorage.name, Comprehensive3DSRStorage, ExplicitVRLittleEndian.name, "SCU"),
                 *((uid.name, uid, syntax.name, "SCU") for uid, syntax in COMPANION_CLASSES.items()),
-                ("those of received instances, forwarded by rules", "as above", "as received", "SCU"),
+                ("those of received instances, forwarded by rules", "as above", "as received (see below)", "SCU"),
                 (_class_name(VERIFICATION), VERIFICATION, _DEFAULT_SYNTAXES, "SCU"),
             ],
         ),
-        "Each pair of SOP class and transfer syntax has a presentation context of its own, at most "
-        f"{send.MAXIMUM_CONTEXTS}; nothing is converted. A data set of odd length, as deflated ones may have in "
-        "files, is sent with a null byte more (PS3.5 section A.5).",
-        "Accepted is: 0000; a warning, Bxxx; and for a report 0111, duplicate SOP instance, since the UID follows from "
-        "study and run: what the peer has under it is this report, of an attempt whose answer was lost. With any other "
-        "status, or none, the object is sent again with growing pauses, at most "
-        f"{attempts} times (`pipeline.maximum_delivery_attempts`); then the study is FAILED until it is requeued. A "
-        "resend is the same object, with the same UID and the same bytes. These statuses are shown with a meaning:",
-        table(("status", "meaning"), [(_pattern(mask, code), meaning) for mask, code, meaning in send.MEANINGS]),
+        *how_objects_are_sent(settings),
     )
 
 
@@ -269,7 +262,8 @@ def _query_retrieve() -> str:
         "Pending (FF00, FF01) goes on, 0000 is success, B000 of a retrieval is success where no sub-operation failed; "
         "any other status ends the request as failed, shown with its meaning:",
         table(
-            ("status", "meaning"), [(_pattern(mask, code), meaning) for mask, code, meaning in query_statuses.MEANINGS]
+            ("status", "meaning"),
+            [(code_pattern(mask, code), meaning) for mask, code, meaning in query_statuses.MEANINGS],
         ),
     )
 
@@ -292,8 +286,3 @@ def _class_name(uid: UID) -> str:
 def _attribute(keyword: str) -> tuple[str, str]:
     tag = Tag(tag_for_keyword(keyword) or 0)
     return dictionary_description(tag), f"({tag.group:04X},{tag.element:04X})"
-
-
-def _pattern(mask: int, code: int) -> str:
-    """Such as A7xx of 0xFF00, 0xA700."""
-    return "".join("x" if held == "0" else digit for digit, held in zip(f"{code:04X}", f"{mask:04X}", strict=True))

@@ -19,12 +19,11 @@ from config.labels import ModelLabel
 from db.runs import Run
 from dicom_node.header import MANUFACTURER
 from dicom_node.messages.findings import Finding, Number, findings_of, finished_at, remarks_on
-from dicom_node.messages.hl7_text import CHARACTER_SET, composite, escaped, joined, message_header, segment
+from dicom_node.messages.hl7_text import APPLICATION, CHARACTER_SET, composite, escaped, joined, message_header, segment
 from dicom_node.messages.study import Issuer, ReportedStudy
 from dicom_node.report.codes import ECHOCARDIOGRAPHY, OUR_SCHEME
 from dicom_node.report.uids import derived_uid, device_uid
 
-APPLICATION = "ECHOWORKER"
 VERSION = "2.5.1"
 PRELIMINARY, NOT_OBTAINED = "P", "X"
 """OBX-11, table 0085: preliminary results; results cannot be obtained for this observation."""

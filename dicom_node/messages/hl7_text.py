@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+APPLICATION = "ECHOWORKER"
+"""MSH-3 of our messages."""
 SEGMENT_END = "\r"
 FIELD = "|"
 ENCODING_CHARACTERS = "^~\\&"

@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 from pydicom.dataset import Dataset
 
 from config.catalogue import Catalogue
-from config.errors import ConfigurationError
 from config.messages import MessageKind, MessageSettings
 from config.peers import TLSSettings
 from db.runs import Run
@@ -17,6 +16,7 @@ from dicom_node.messages.hl7 import Addressing, build_hl7, control_id
 from dicom_node.messages.mllp import send_mllp
 from dicom_node.messages.study import reported_study
 from dicom_node.tls import client_context
+from dicom_node.web_server import read_bearer_token
 
 SUFFIXES = {MessageKind.FHIR: "json", MessageKind.HL7: "hl7"}
 
@@ -45,7 +45,8 @@ def send_result(receiver: MessageSettings, tls: TLSSettings, run: Run, catalogue
     if receiver.is_secure:
         context = client_context(tls, trusted=receiver.trusted, setting=f"messages {receiver.name}: trusted")
     if receiver.kind is MessageKind.FHIR:
-        return post_bundle(content, receiver.url, tls=context, bearer_token=_token(receiver))
+        token = read_bearer_token(receiver.bearer_token_file, setting=f"messages {receiver.name}")
+        return post_bundle(content, receiver.url, tls=context, bearer_token=token)
     address = urlsplit(receiver.url)
     return send_mllp(content, control_id(run), host=address.hostname or "", port=address.port or 0, tls=context)
 
@@ -61,17 +62,3 @@ def _message(receiver: MessageSettings, run: Run, catalogue: Catalogue, report: 
         assigning_authority=receiver.assigning_authority,
     )
     return build_hl7(run, catalogue, study, addressing)
-
-
-def _token(receiver: MessageSettings) -> str:
-    if not receiver.bearer_token_file:
-        return ""
-    try:
-        token = Path(receiver.bearer_token_file).read_text(encoding="ascii").strip()
-    except (OSError, UnicodeError) as error:
-        raise ConfigurationError(
-            f"messages {receiver.name}: bearer_token_file {receiver.bearer_token_file} cannot be read"
-        ) from error
-    if not token or not token.isprintable():
-        raise ConfigurationError(f"messages {receiver.name}: bearer_token_file holds no token in one line")
-    return token

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from io import BytesIO
 
 from pydicom.dataset import Dataset
+from reportlab import rl_config
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.units import mm
 from reportlab.pdfgen.canvas import Canvas
@@ -29,6 +30,8 @@ from dicom_node.report.wording import (
     views_seen,
 )
 from dicom_node.report.words import ENGLISH, Words, capital
+
+rl_config.useA85 = 0  # streams as bytes and not as letters: a quarter less, and most of the time that a page took
 
 WIDTH, HEIGHT = A4
 MARGIN = 14 * mm
@@ -89,7 +92,7 @@ def build_page(run: Run, catalogue: Catalogue, evidence: Sequence[Dataset], show
 
 
 def _height(story: Sequence[Flowable], canvas: Canvas) -> float:
-    return sum(part.wrapOn(canvas, INNER, HEIGHT)[1] + part.getSpaceBefore() for part in story)
+    return float(sum(part.wrapOn(canvas, INNER, HEIGHT)[1] + part.getSpaceBefore() for part in story))
 
 
 def _draw_band(canvas: Canvas, run: Run, words: Words, text: PageText) -> None:

@@ -100,7 +100,7 @@ def trend_chart(trend: Trend, width: float, words: Words, text: PageText) -> lis
     ]
 
 
-class _Frames(Flowable):  # type: ignore[misc]  reportlab has no types
+class _Frames(Flowable):  # type: ignore[misc]  # reportlab has no types
     """Two rows of pictures with a caption below each column."""
 
     def __init__(self, strip: Strip, width: float, text: PageText) -> None:
@@ -122,7 +122,7 @@ class _Frames(Flowable):  # type: ignore[misc]  reportlab has no types
             self._text.draw(canvas, left, 1.5, caption, 6)
 
 
-class _Chart(Flowable):  # type: ignore[misc]  as above
+class _Chart(Flowable):  # type: ignore[misc]  # as above
     """Dots over the years; this study's is filled, and named."""
 
     def __init__(self, trend: Trend, width: float, words: Words, text: PageText) -> None:

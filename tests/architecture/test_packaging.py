@@ -11,8 +11,9 @@ from pkgutil import resolve_name
 
 import pytest
 
-from config.steps import Step
-from worker.tasks import STEPS
+from config.steps import Purpose, Step
+from db.states import LEASED_STEPS
+from worker.tasks import PEER_WORK, STEPS
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = {"config", "db", "dicom_node", "worker", "dashboard", "deploy"}
@@ -50,14 +51,15 @@ def test_files_stay_readable_in_one_go() -> None:
 
 
 def test_every_step_names_a_function_that_exists() -> None:
-    assert set(STEPS) == set(Step)
-    for name in STEPS.values():
+    assert set(STEPS) == set(LEASED_STEPS) == set(Step) - {Step.DELIVER}
+    assert set(PEER_WORK) == set(Purpose)
+    for name in (*STEPS.values(), *PEER_WORK.values()):
         assert callable(resolve_name(name))
 
 
 def test_a_process_that_only_delivers_loads_no_model_code() -> None:
     code = (
-        "import sys; from worker.app import create_worker_app; import worker.steps.deliver, worker.steps.report;"
+        "import sys; from worker.app import create_worker_app; import worker.delivering, worker.steps.report;"
         "print([name for name in ('torch', 'open_clip', 'timm') if name in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
@@ -93,6 +95,7 @@ def test_the_wheel_holds_our_packages_with_their_data_and_nothing_else(tmp_path:
         "config/tasks.toml",
         "db/migrations/script.py.mako",
         "dicom_node/report/languages/zh.toml",
+        "worker/consistency/lexicons/en.toml",
         "worker/phantom/demo_pack/calibration.json",
     } <= set(names)
     assert not [name for name in names if "test" in name]

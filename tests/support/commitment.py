@@ -118,6 +118,8 @@ class CommittingPACS:
     node_port: int = 0
     port: int = 0
     ae_title: str = "PACS"
+    without: str = ""
+    """A SOP class that it does not take."""
     stored: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     """Transaction UIDs."""
@@ -127,7 +129,7 @@ class CommittingPACS:
     @contextmanager
     def running(self) -> Iterator["CommittingPACS"]:
         ae = AE(ae_title=self.ae_title)
-        ae.supported_contexts = accepted_contexts()
+        ae.supported_contexts = [one for one in accepted_contexts() if one.abstract_syntax != self.without]
         handlers = [(evt.EVT_C_STORE, self._on_store), (evt.EVT_N_ACTION, self._on_action)]
         with serving(ae, handlers) as self.port:
             yield self

@@ -18,11 +18,13 @@ import psycopg
 import redis
 from sqlalchemy.engine import URL
 
-from tests.support.tools import require_tool
+from tests.support.tools import require_file, require_tool
 from tests.support.waiting import wait_until
 
 START_TIMEOUT_S = 30
 TEST_PORTS = range(15000, 32000)
+DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
+"""Orthanc's plugin, of Debian's package orthanc-dicomweb."""
 _CLAIMS: list[socket.socket] = []
 """One for each port that this process was given: tests run side by side, in several processes."""
 
@@ -71,6 +73,12 @@ class Orthanc:
     port: int
     http_port: int
     ae_title: str = "ORTHANC"
+
+    @property
+    def dicomweb(self) -> str:
+        """The base of its DICOMweb service."""
+        require_file(DICOMWEB, "DICOMweb")
+        return f"http://127.0.0.1:{self.http_port}/dicom-web/"
 
     def answers(self) -> bool:
         try:
@@ -193,6 +201,8 @@ def orthanc(folder: Path) -> Iterator[Orthanc]:
         "HttpPort": server.http_port,
         "RemoteAccessAllowed": False,
         "AuthenticationEnabled": False,
+        "Plugins": [str(DICOMWEB)] if DICOMWEB.exists() else [],
+        "DicomWeb": {"Root": "/dicom-web/"},
     }
     configuration.write_text(json.dumps(settings))
     with _running([require_tool("Orthanc"), str(configuration)], folder):

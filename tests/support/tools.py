@@ -33,6 +33,16 @@ def said_by(tool: str, *arguments: str | Path) -> str:
     return (run.stdout + run.stderr).decode(errors="replace")
 
 
+def require_file(path: Path, purpose: str) -> Path:
+    """The same of a file that a package brings."""
+    if path.exists():
+        return path
+    missing = f"{purpose} needs {path}"
+    if os.environ.get("CI"):
+        pytest.fail(missing)
+    pytest.skip(missing)
+
+
 def require_root(purpose: str) -> None:
     """Go on as root alone, as CI runs."""
     if os.getuid() == 0:

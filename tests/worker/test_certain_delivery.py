@@ -13,6 +13,7 @@ from pydicom.uid import Comprehensive3DSRStorage, ExplicitVRLittleEndian, Implic
 from pynetdicom import AE, evt
 
 from db.dead_letters import dead_of, resend_deliveries
+from dicom_node.report.comprehensive import comprehensive_uid
 from tests.support.commitment import CommittingPACS, Node
 from tests.support.due_reports import Installation, data_set, elements
 from tests.support.scps import serving
@@ -313,6 +314,48 @@ def test_a_pacs_that_accepts_and_then_fails_to_commit_gets_the_same_object_again
     assert len(pacs.asked) == 2, "one transaction for all that went in one association"
     assert {ours.detail(study).study.state for study in STUDIES} == {"DELIVERED"}
     assert ours.wake() == []
+
+
+def test_one_that_takes_no_comprehensive_3d_sr_gets_and_commits_to_a_comprehensive_sr(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with CommittingPACS(without=Comprehensive3DSRStorage).running() as pacs:
+        ours = installation(tmp_path, monkeypatch, port=pacs.port, ae_title="PACS", commits=True)
+        intake = Node(ours.settings, ours.context.database).intake
+        files = [ours.report(study) for study in STUDIES]
+        pacs.failure_reason = 0x0110
+        ours.wake()
+        intake.work_once()
+        assert ours.states() == {"DUE": 3}
+        pacs.failure_reason = 0
+        run(ours, times=1)
+        intake.work_once()
+    assert sorted(pacs.stored) == sorted([comprehensive_uid(uid) for uid in uids(*files)] * 2)
+    assert {ours.detail(study).study.state for study in STUDIES} == {"DELIVERED"}
+
+
+def test_a_dicomweb_server_gets_reports_as_a_pacs_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, orthanc: Orthanc
+) -> None:
+    """Down first, then there."""
+    site, away = tmp_path / "site.toml", f"http://127.0.0.1:{free_port()}/"
+    entry = '[[dicomweb]]\nname = "vna"\nurl = "{}"\naccept_models = ["RESEARCH"]\n'
+    monkeypatch.setenv("ECHOWORKER_CONFIG", str(site))
+    site.write_text(entry.format(away))
+    ours = Installation(tmp_path / "data")
+    files = [ours.report(study, to=("vna",)) for study in ("1.2.78.1", "1.2.78.2")]
+    run(ours, times=2)
+    assert ours.states() == {"DUE": 2}
+    assert f"vna: {away.rstrip('/')}: cannot be reached" in str(ours.detail("1.2.78.1").reason)
+    site.write_text(entry.format(orthanc.dicomweb))
+    back = Installation(tmp_path / "data")
+    run(back, times=2)
+    assert back.states() == {"DELIVERED": 2}
+    for file, study in zip(files, ("1.2.78.1", "1.2.78.2"), strict=True):
+        (held,) = orthanc.instance_files(file.stem)
+        assert elements(held) == elements(file.read_bytes())
+        assert back.detail(study).study.state == "DELIVERED"
+        orthanc.forget(study)
 
 
 def test_a_report_that_was_changed_in_the_spool_is_not_sent_and_holds_up_no_other(

@@ -1,5 +1,6 @@
 """What goes back beside the report: built once, to those who take it, and never at the report's expense."""
 
+import io
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ import pytest
 from pydicom.dataset import FileDataset
 from sqlalchemy import select
 
+from config.logs import Event, configure_logs
 from config.report_objects import ReportObject
 from config.settings import load_settings
 from config.steps import Step
@@ -38,6 +40,14 @@ def pacs(tmp_path: Path) -> Iterator[StoreSCP]:
     folder.mkdir()
     with servers.storescp(folder, options=["+xa"]) as server:
         yield server
+
+
+@pytest.fixture
+def logged() -> Iterator[io.StringIO]:
+    stream = io.StringIO()
+    configure_logs(process="test", stream=stream)
+    yield stream
+    configure_logs(process="test")
 
 
 def pipeline_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **objects: list[str] | None) -> Pipeline:
@@ -153,7 +163,7 @@ def test_each_destination_gets_what_it_takes_and_nothing_is_made_that_nobody_tak
 
 
 def test_a_heat_map_that_fails_costs_no_answer_and_the_reason_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logged: io.StringIO
 ) -> None:
     def fail(*_: object) -> None:
         raise ZeroDivisionError("Doe^Jane")
@@ -168,6 +178,10 @@ def test_a_heat_map_that_fails_costs_no_answer_and_the_reason_is_kept(
     assert set(objects) == {SR, PDF}
     assert check_file(objects[SR][0]).findings == ()
     assert "No heat map: it could not be computed." in page_text(objects[PDF][1])
+    told = [line for line in logged.getvalue().splitlines() if Event.PICTURE_NOT_MADE in line]
+    assert len(told) == 1
+    assert "ZeroDivisionError in tests" in told[0]
+    assert "Doe" not in told[0]
 
 
 def test_a_page_that_fails_costs_neither_report_nor_heat_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,7 +199,7 @@ def test_a_page_that_fails_costs_neither_report_nor_heat_map(tmp_path: Path, mon
 
 
 def test_a_study_scored_again_from_what_is_kept_has_no_heat_map_and_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logged: io.StringIO
 ) -> None:
     pipeline = pipeline_with(tmp_path, monkeypatch, pacs=None)
     study = ready(pipeline, SMALL)
@@ -196,6 +210,7 @@ def test_a_study_scored_again_from_what_is_kept_has_no_heat_map_and_says_so(
     why = "no heat map: the frames were removed before the study was scored again"
     assert detail.study.reason == why
     assert set(built(pipeline, study)) == {SR, PDF}
+    assert Event.PICTURE_NOT_MADE not in logged.getvalue(), "nothing went wrong"
 
 
 def test_a_picture_that_cannot_be_built_the_same_again_is_not_sent_and_the_report_is(

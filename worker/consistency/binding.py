@@ -3,14 +3,15 @@
 from collections.abc import Iterator, Sequence
 
 from worker.consistency.clauses import Boundary, Clauses
-from worker.consistency.fields import Concept, Degree
+from worker.consistency.fields import Category, Concept, Degree
 from worker.consistency.lexicon import Cue
 from worker.consistency.mentions import Mention
 from worker.consistency.statements import Quantity
 from worker.consistency.tokens import Sort
 from worker.consistency.values import Grade, Number
 
-_SEPARATORS = frozenset(":|\t=")
+SEPARATORS = frozenset(":|\t=")
+"""Between the name and the value, as a table or a template has them."""
 
 
 def quantity_of(concept: Concept, number: Number) -> Quantity | None:
@@ -73,7 +74,10 @@ class Binding:
         if right is None or left is None:
             return right or left or self._owner_before(grade, clause)
         # "MR mild TR moderate", as against "mild MR moderate TR".
-        is_after = left.is_bare and not self._is_negated(left) and inside[0].first < self._first_grade(clause)
+        is_ours = left.concept.category is not Category.NOTHING or right.concept.category is Category.NOTHING
+        is_after = (
+            is_ours and left.is_bare and not self._is_negated(left) and inside[0].first < self._first_grade(clause)
+        )
         return left if is_after else right
 
     def _owner_before(self, grade: Grade, clause: int) -> Mention | None:
@@ -98,7 +102,7 @@ class Binding:
         return token.sort is Sort.WORD and at not in self._marked and token.text not in common
 
     def _is_separated(self, first: int, last: int) -> bool:
-        return any(token.text in _SEPARATORS for token in self._clauses.tokens[first + 1 : last])
+        return any(token.text in SEPARATORS for token in self._clauses.tokens[first + 1 : last])
 
     def _is_negated(self, mention: Mention) -> bool:
         cues = self._clauses.cues_in(mention.clause, Cue.NEGATION_BEFORE)
@@ -146,9 +150,9 @@ class Binding:
         if behind is not None and not behind.numbers:
             yield behind
         if before is None:
-            earlier = next((each for each in reversed(takers) if each.clause < clause), None)
-            if earlier is not None:
-                yield earlier
+            earlier = [each for each in reversed(takers) if each.clause < clause]
+            # "RVSP, by the tricuspid regurgitation velocity, is 31 mmHg": the unit tells which.
+            yield from earlier if number.unit is not None else earlier[:1]
 
     def _may_stand_alone(self, number: Number, mention: Mention) -> bool:
         """A number without a unit: the only one of its mention, or told apart by time; and not of "12 beats"."""

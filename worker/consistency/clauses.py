@@ -4,13 +4,16 @@ from enum import StrEnum
 
 from worker.consistency.lexicon import Cue
 from worker.consistency.passages import Passage
-from worker.consistency.values import Values
+from worker.consistency.tokens import Sort
+from worker.consistency.values import Grade, Values
 from worker.consistency.vocabulary import Mark, Vocabulary
 
 
 class Boundary(StrEnum):
     """What stands between two clauses; where several do, the last of these."""
 
+    CLOSED = "closed"
+    """A closing bracket: what follows goes on with what stood before the opening one."""
     COMMA = "comma"
     BRACKET = "bracket"
     AND = "and"
@@ -21,8 +24,8 @@ class Boundary(StrEnum):
 
 _STRENGTH = {boundary: number for number, boundary in enumerate(Boundary)}
 LISTING = frozenset({Boundary.COMMA, Boundary.AND, Boundary.OR})
-_SIGNS = {",": Boundary.COMMA, ";": Boundary.BUT, "(": Boundary.BRACKET, ")": Boundary.BRACKET,
-          "[": Boundary.BRACKET, "]": Boundary.BRACKET, "/": Boundary.AND, "&": Boundary.AND}  # fmt: skip
+_SIGNS = {",": Boundary.COMMA, ";": Boundary.BUT, "(": Boundary.BRACKET, ")": Boundary.CLOSED,
+          "[": Boundary.BRACKET, "]": Boundary.CLOSED, "/": Boundary.AND, "&": Boundary.AND}  # fmt: skip
 
 
 class Clauses:
@@ -37,10 +40,16 @@ class Clauses:
         self.boundaries: list[Boundary] = [Boundary.BUT]
         """What stands before each clause."""
         self._cut()
-        self.cues = {cue: [mark for mark in self.marks if cue in mark.cues] for cue in Cue}
+        self.cues: dict[Cue, list[Mark]] = {cue: [] for cue in Cue}
+        self._of_clause: dict[tuple[int, Cue], list[Mark]] = {}
+        for mark in self.marks:
+            for cue in mark.cues:
+                self.cues[cue].append(mark)
+                self._of_clause.setdefault((self.of_token[mark.first], cue), []).append(mark)
 
     def _cut(self) -> None:
         within = {at for value in self.values.all for at in range(value.first, value.last + 1)}
+        within |= {at for grade in self.values.grades for at in self._brackets(grade)}
         begins = {mark.first: mark for mark in self.marks}
         inside = {at for mark in self.marks for at in range(mark.first + 1, mark.last + 1)}
         is_empty = True
@@ -58,10 +67,23 @@ class Clauses:
             is_empty = is_empty and (boundary is not None and not (at in begins and begins[at].cues))
             self.of_token.append(len(self.boundaries) - 1)
 
+    def _brackets(self, grade: Grade) -> tuple[int, ...]:
+        """Around a grade alone, as in "mild (1+) mitral regurgitation": they end no clause."""
+        around = (grade.first - 1, grade.last + 1)
+        is_within = around[0] >= 0 and around[1] < len(self.tokens)
+        return around if is_within and [self.tokens[at].text for at in around] == ["(", ")"] else ()
+
+    def is_last_of_clause(self, mark: Mark) -> bool:
+        """Whether no word or number follows it in its clause."""
+        after = range(mark.last + 1, len(self.tokens))
+        clause = self.of_token[mark.first]
+        rest = [self.tokens[at] for at in after if self.of_token[at] == clause]
+        return all(token.sort is Sort.SIGN for token in rest)
+
     def cues_in(self, clause: int, *cues: Cue) -> list[Mark]:
         """Those of one clause, in order."""
-        found = [mark for cue in cues for mark in self.cues[cue] if self.of_token[mark.first] == clause]
-        return sorted(found, key=lambda mark: mark.first)
+        found = [mark for cue in cues for mark in self._of_clause.get((clause, cue), ())]
+        return sorted(found, key=lambda mark: mark.first) if len(cues) > 1 else found
 
     def is_listed(self, clause: int) -> bool:
         """Whether the clause continues a list that the one before it is part of."""

@@ -72,14 +72,14 @@ class _Reading:
         is_section_planned = is_device and self._clauses.passage.when is When.PLANNED
         if (said.is_planned or is_section_planned) and not is_negated and when is When.CURRENT:
             when = When.PLANNED
-        doubt = Certainty.POSSIBLE if said.is_uncertain else Certainty.CERTAIN
+        certainty = concept.denied_certainty if is_negated else concept.certainty
         for field, is_present in concept.denies if is_negated else concept.affirms:
             yield Statement(
                 field=field,
                 start=self._clauses.tokens[mention.first].start,
                 end=self._clauses.tokens[mention.last].end,
                 is_present=is_present,
-                certainty=doubt if is_negated or doubt is Certainty.POSSIBLE else concept.certainty,
+                certainty=Certainty.POSSIBLE if said.is_uncertain else certainty,
                 when=when,
             )
 
@@ -145,7 +145,11 @@ def _without_contradicted(claims: Sequence[_Claim]) -> list[_Claim]:
     a native valve with a device is native, and has the device.
     """
     present = {claim.statement.field for claim in claims if claim.statement.is_present}
-    certain = {claim.statement.field for claim in claims if claim.statement.certainty is Certainty.CERTAIN}
+    certain = {
+        (claim.statement.field, claim.statement.is_present)
+        for claim in claims
+        if claim.statement.certainty is Certainty.CERTAIN
+    }
     no_lead = {
         claim.mention.clause
         for claim in claims
@@ -157,8 +161,9 @@ def _without_contradicted(claims: Sequence[_Claim]) -> list[_Claim]:
         is_denied = statement.is_present is False
         is_of_lead = statement.field == "pacemaker" and is_denied and claim.mention.clause in no_lead
         is_native = claim.mention.concept.affirms and not claim.mention.concept.denies and statement.field in present
-        is_vaguer = claim.mention.concept.certainty is Certainty.POSSIBLE and statement.field in certain
-        if not (is_of_lead or is_native or (is_vaguer and statement.certainty is Certainty.POSSIBLE)):
+        is_possible = statement.is_present is not None and statement.certainty is Certainty.POSSIBLE
+        is_vaguer = is_possible and (statement.field, statement.is_present) in certain
+        if not (is_of_lead or is_native or is_vaguer):
             kept.append(claim)
     return kept
 

@@ -83,6 +83,7 @@ class Concept:
     denies: tuple[tuple[str, bool], ...] = ()
     """The same where the words are negated."""
     certainty: Certainty = Certainty.CERTAIN
+    denied_certainty: Certainty = Certainty.CERTAIN
     structure: str | None = None
     """What a later "its stenosis" is of."""
 
@@ -161,6 +162,8 @@ CONCEPTS: dict[str, Concept] = {
     # "Systolic function is normal (55-60 %)" gives an ejection fraction without its name.
     "lv_function": Concept(category=Category.FUNCTION, field="lvef", scale=_OF_SIZE, graded_as="lv_function", unit="%",
                            measures=_PERCENT[:1], structure="lv"),
+    "lv_dysfunction": Concept(category=Category.FUNCTION, field="lvef", scale=_OF_SIZE, graded_as="lv_function",
+                              unit="%", measures=_PERCENT[:1], structure="lv", is_abnormal=True),
     "pa_pressure": _pa_pressure(is_abnormal=False),
     "pulmonary_hypertension": _pa_pressure(is_abnormal=True),
     "ra_pressure": Concept(category=Category.PRESSURE, field="ra_pressure", scale=_OF_RA_PRESSURE, ungraded=(1, 1),
@@ -169,6 +172,9 @@ CONCEPTS: dict[str, Concept] = {
     "tapse": Concept(category=Category.LENGTH, field="tapse", unit="mm", measures=_EXCURSION),
     "pericardial_effusion": Concept(category=Category.EFFUSION, affirms=(("pericardial_effusion", True),),
                                     denies=(("pericardial_effusion", False),), structure="pericardium"),
+    # Who has no defibrillator may have a pacemaker.
+    "icd": Concept(category=Category.DEVICE, affirms=(("pacemaker", True),), denies=(("pacemaker", False),),
+                   denied_certainty=Certainty.POSSIBLE),
     "mechanical_support": Concept(category=Category.DEVICE, denies=(("impella", False), ("lvad_cannula", False))),
     # A surgeon's or a catheter's: only the denial is of both for certain.
     "some_aortic_prosthesis": Concept(category=Category.DEVICE, affirms=(("aortic_prosthesis", True),),
@@ -190,6 +196,7 @@ COMPOSED: dict[str, dict[str, str]] = {
     "size": {"other": "", **{chamber: f"{chamber}_size" for chamber in CHAMBERS}},
     "dilation": {"other": "", **{chamber: f"{chamber}_dilation" for chamber in CHAMBERS}},
     "function": {**_NONE_OF_OURS, "lv": "lv_function"},
+    "dysfunction": {**_NONE_OF_OURS, "lv": "lv_dysfunction"},
     "regurgitation": {"other": "", **{valve: f"{valve}_regurgitation" for valve in VALVES}},
     "stenosis": {"other": "", **{valve: f"{valve}_stenosis" for valve in VALVES}},
     "prosthesis": {"aortic": "some_aortic_prosthesis", "mitral": "mitral_prosthesis",
@@ -205,7 +212,8 @@ COMPOSED: dict[str, dict[str, str]] = {
 }  # fmt: skip
 """Attribute -> structure -> concept; "" is of no field of ours."""
 CATEGORIES = {
-    "size": Category.SIZE, "dilation": Category.SIZE, "function": Category.FUNCTION, "regurgitation": Category.VALVE,
+    "size": Category.SIZE, "dilation": Category.SIZE, "function": Category.FUNCTION,
+    "dysfunction": Category.FUNCTION, "regurgitation": Category.VALVE,
     "stenosis": Category.VALVE, "velocity": Category.LENGTH, "effusion": Category.EFFUSION,
 }  # fmt: skip
 """Of attributes; the others are of devices."""

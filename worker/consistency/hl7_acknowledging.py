@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from config.errors import UnreadableReportError
+from dicom_node.messages.hl7_text import APPLICATION
 from worker.consistency.hl7_parsing import Message, parse
 from worker.consistency.hl7_reports import refuse_other_messages
 
@@ -106,7 +107,7 @@ def _answer(message: Message | None, judged: Judged, code: str, our_control_id: 
     kind = between.join(["ACK", *([trigger] if trigger.isalnum() else [])])
     when = (now or datetime.now(UTC)).strftime("%Y%m%d%H%M%S+0000")
     fields = [
-        "MSH", echoed(2, "^~\\&"), echoed(5, "ECHOWORKER"), echoed(6), echoed(3), echoed(4), when, "", kind,
+        "MSH", echoed(2, "^~\\&"), echoed(5, APPLICATION), echoed(6), echoed(3), echoed(4), when, "", kind,
         our_control_id, echoed(11, "P"), version,
     ]  # fmt: skip
     text = _CONDITIONS[judged.condition][1] if judged.condition else ""
@@ -122,6 +123,6 @@ def _answer(message: Message | None, judged: Judged, code: str, our_control_id: 
 def _error(condition: str, separator: str, between: str, version: str) -> str:
     """ERR: from 2.5 the condition is field 3 and its severity field 4; before, all of it is field 1."""
     number, words = _CONDITIONS[condition]
-    if version.split(between, maxsplit=1)[0] >= "2.5":
+    if version.split(between, 1)[0] >= "2.5":
         return separator.join(["ERR", "", "", between.join([number, words, "HL70357"]), "E"])
     return separator.join(["ERR", between.join(["", "", "", f"{number}&{words}"])])

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Sequence
 
 from worker.consistency.hl7_parsing import Segment
@@ -12,6 +13,8 @@ _LINES = {"TX", "FT", "", "ST"}
 """Types whose value is text as it stands: nothing in it is a component, whatever it looks like."""
 _CODED = {"CE", "CWE", "CNE", "CF"}
 _NUMBERS = {"NM", "SN"}
+_BEGINS_AS_NUMBER = re.compile(r"\s*[<>~]?\s*\d")
+"""A number that came as ST belongs on one line with its name."""
 _NOT_SHOWN = {"X", "D", "W"}
 """OBX-11: there is no result, it is deleted, or it was of another patient."""
 _SECTIONS = {"GDT": "Findings", "IMP": "Impression", "REC": "Recommendation", "ADT": "Addendum", "CON": "Consultation"}
@@ -75,6 +78,9 @@ class _Reader:
         if not lines.strip():
             return
         heading = _name_of(segment)
+        if heading and segment.first(2).upper() == "ST" and _BEGINS_AS_NUMBER.match(lines):
+            self._builder.paragraph(f"{heading}: {lines} {segment.first(6)}".rstrip(), origin=f"OBX {self._count}")
+            return
         if heading and heading != self._heading:
             self._heading = heading
             self._builder.heading(heading)

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from config.errors import UnreadableReportError
 from dicom_node.header import is_valid_uid
+from dicom_node.messages.hl7_text import APPLICATION
 from worker.consistency.hl7_observations import add_observations
 from worker.consistency.hl7_parsing import Message, Segment, parse
 from worker.consistency.identifiers import Identifier, ReportIdentifiers
@@ -72,13 +73,15 @@ def read_hl7_reports(content: bytes, *, local_zone: tzinfo | None = None) -> tup
     Raises
     ------
     UnreadableReportError
-        It is no HL7 message, or one of another kind.
+        It is no HL7 message, one of another kind, or one of ours.
     """
     message = parse(content)
     refuse_other_messages(message)
-    before, orders = _orders(message)
+    if message.header.first(3).upper() == APPLICATION:
+        raise UnreadableReportError("EchoWorker sent this message itself: it is no report to compare with")
     return tuple(
-        _report(message, before, segments, number, local_zone) for number, segments in enumerate(orders, start=1)
+        _report(message, patient, segments, number, local_zone)
+        for number, (patient, segments) in enumerate(_orders(message), start=1)
     )
 
 
@@ -94,26 +97,31 @@ def refuse_other_messages(message: Message) -> None:
         raise UnreadableReportError("an HL7 message of another kind than ORU: only results are read")
 
 
-def _orders(message: Message) -> tuple[list[Segment], list[list[Segment]]]:
-    """What stands before the first order; and the segments of each, an ORC in front of its OBR included."""
-    before: list[Segment] = []
-    orders: list[list[Segment]] = []
-    waiting: list[Segment] = []
+def _orders(message: Message) -> list[tuple[list[Segment], list[Segment]]]:
+    """Of each OBR the segments of its patient, and its own with the ORC before it; there may be several of both."""
+    patient: list[Segment] = []
+    orders: list[tuple[list[Segment], list[Segment]]] = []
+    own: list[Segment] | None = None
+    common: list[Segment] = []
     for segment in message.segments:
-        if segment.name == "ORC":
-            waiting = [segment]
+        if segment.name == "PID":
+            patient, own, common = [segment], None, []
+        elif segment.name == "ORC":
+            own, common = None, [segment]
         elif segment.name == "OBR":
-            orders.append([*waiting, segment])
-            waiting = []
-        elif orders and not waiting:
-            orders[-1].append(segment)
+            own, common = [*common, segment], []
+            orders.append((patient, own))
+        elif own is not None:
+            own.append(segment)
+        elif common:
+            common.append(segment)
         else:
-            before.append(segment)
-    return before, orders
+            patient.append(segment)
+    return orders
 
 
 def _report(
-    message: Message, before: list[Segment], segments: list[Segment], number: int, local_zone: tzinfo | None
+    message: Message, patient: list[Segment], segments: list[Segment], number: int, local_zone: tzinfo | None
 ) -> HL7Report:
     builder = TextBuilder()
     notes = [*message.notes, *add_observations(segments, builder), *builder.notes()]
@@ -122,9 +130,9 @@ def _report(
         notes.append("the report has no text")
     return HL7Report(
         identifiers=ReportIdentifiers(
-            study_instance_uids=_study_uids([*before, *segments]),
+            study_instance_uids=_study_uids([*patient, *segments]),
             accession_numbers=_accession_numbers(segments),
-            patient_ids=_patient_ids(before),
+            patient_ids=_patient_ids(patient),
             observed_at=_observed_at(segments, message.header, local_zone),
         ),
         text=builder.text,
@@ -150,10 +158,10 @@ def _accession_numbers(segments: list[Segment]) -> tuple[Identifier, ...]:
     return tuple(found.values())
 
 
-def _patient_ids(before: list[Segment]) -> tuple[Identifier, ...]:
+def _patient_ids(patient: list[Segment]) -> tuple[Identifier, ...]:
     """PID-3 with its assigning authorities, then what older versions have in PID-2 and PID-4."""
     found: dict[tuple[str, str], Identifier] = {}
-    for segment in before:
+    for segment in patient:
         if segment.name == "PID":
             for number in (3, 2, 4):
                 for parts in segment.repetitions(number):

@@ -4,7 +4,8 @@
     <inbox>/done/           those that were taken
     <inbox>/rejected/       those that were not, each with `<name>.reason.txt` beside it
 
-A file is taken once it has stood still: another system writes its files while we look.
+A file is taken once it has stood still: another system writes its files while we look. Names of files may be accession
+numbers or worse: whoever calls this logs none, and of an OSError, which quotes them, no more than its place.
 """
 
 import os
@@ -183,9 +184,14 @@ def _moved(path: Path, folder: Path) -> Path:
         target = folder / (f"{path.stem}.{number}{path.suffix}" if number else path.name)
         try:
             os.link(path, target)  # fails where the name is taken, which a rename does not
+            path.unlink()
         except FileExistsError:
             number += 1
             continue
-        path.unlink()
+        except OSError:  # a share that knows no links
+            if target.exists():
+                number += 1
+                continue
+            path.rename(target)
         sync(folder)
         return target

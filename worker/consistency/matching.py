@@ -5,8 +5,8 @@
    studies with this number, the one within the window of time.
 3. The patient and the time: the only study of this patient within the window.
 
-A study of another patient is never matched: not by its UID, and not by its number, which another hospital may have given
-out, too. Patient IDs are compared where both sides have one and do not name different issuers.
+A study of another patient is never matched: not by its UID, and not by its number, which another hospital may have
+given out, too. Patient IDs are compared where both sides have one and do not name different issuers.
 """
 
 from collections.abc import Sequence

@@ -156,11 +156,12 @@ class _Writer:
     ) -> None:
         """A habit: "55,5 %" as text under the code of a measurement."""
         found = number_and_unit_in(item.text)
-        if item.name is None or found is None:
-            return
-        if recognise(item.name, {**around, **modifiers_of(item)}, site=site) is not None:
+        known = item.name is not None and recognise(item.name, {**around, **modifiers_of(item)}, site=site) is not None
+        if found is not None and known:
             self._noticed["a number that stands as text was read"] += 1
             self._measurement(item, found[0], Concept(value=found[1], scheme=""), path, around, site)
+        elif item.relationship != "HAS OBS CONTEXT":
+            self._noticed["a text beside the measurements was not read"] += 1
 
     def _measurement(
         self,

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from worker.consistency.clauses import Clauses
 from worker.consistency.fields import CATEGORIES, COMPOSED, CONCEPTS, NOTHING, Category, Concept, Degree, device
-from worker.consistency.tokens import Sort
+from worker.consistency.tokens import HYPHENS, Sort
 from worker.consistency.values import Grade, Number
 from worker.consistency.vocabulary import Mark
 
@@ -23,6 +23,8 @@ class Mention:
     clause: int
     grades: list[Grade] = field(default_factory=list)
     numbers: list[Number] = field(default_factory=list)
+    is_borrowing: bool = False
+    """Its structure is named in another clause, or by a heading: "no regurgitation or stenosis"."""
     is_part: bool = False
     """Of "mitral and tricuspid regurgitation", the first: a structure that shares the attribute of another."""
 
@@ -51,12 +53,17 @@ class Mentions:
         self._clauses = clauses
         self.found: list[Mention] = []
         self._places: list[_Place] = []
+        self._shared: list[tuple[str, int, int]] = []
+        """Attribute, clause and direction of what other structures of a list may share."""
         for mark in clauses.marks:
             self._name(mark)
         self._with_concept = {mention.clause for mention in self.found}
         for mark in clauses.marks:
             if mark.attribute is not None:
                 self._compose(mark, mark.attribute)
+        for attribute, clause, step in self._shared:
+            self._distribute(attribute, clause, step=step)
+        self._join_sizes()
         self._normal_structures()
         self.found.sort(key=lambda mention: (mention.head, mention.first))
 
@@ -69,6 +76,9 @@ class Mentions:
         concepts += [NOTHING] if mark.is_other else []
         for concept in concepts:
             self._mention(concept, mark.first, mark.last, mark.last)
+            attribute = _ATTRIBUTES.get(concept.field or "")
+            if attribute is not None:
+                self._shared.append((attribute, self._clause(mark.first), -1))
             if concept.structure is not None:
                 self._place(concept.structure, mark, is_alone=False)
         for structure in mark.structures:
@@ -97,6 +107,7 @@ class Mentions:
         if near is None and topic:
             for structure in topic:
                 self._composed(attribute, structure, mark.first, mark.last, mark.last)
+                self.found[-1].is_borrowing = True
         elif near is None:
             if attribute in CATEGORIES:
                 self._composed(attribute, "", mark.first, mark.last, mark.last)
@@ -108,8 +119,9 @@ class Mentions:
                 self._composed(attribute, place.structure, first, mark.last, last)
             else:
                 self._composed(attribute, place.structure, mark.first, mark.last, mark.last)
+                self.found[-1].is_borrowing = True
         if places and places[0].clause == clause:
-            self._distribute(attribute, known, clause, step=-1 if places[0].first < mark.first else 1)
+            self._shared.append((attribute, clause, -1 if places[0].first < mark.first else 1))
 
     def _nearest(self, mark: Mark, known: dict[str, str]) -> _Place | None:
         """In the same clause; of two as near, the one before."""
@@ -122,13 +134,13 @@ class Mentions:
         places = [place for place in self._places if place.first < mark.first and place.structure in known]
         return max(places, key=lambda place: (place.first, place.is_alone), default=None)
 
-    def _distribute(self, attribute: str, known: dict[str, str], clause: int, *, step: int) -> None:
+    def _distribute(self, attribute: str, clause: int, *, step: int) -> None:
         """To the others of "mitral and tricuspid regurgitation", or of "leads in right atrium and right ventricle"."""
         clauses = self._clauses
         while clauses.is_listed(clause if step < 0 else clause + 1):
             clause += step
             dangling = [place for place in self._places if place.clause == clause and place.is_alone
-                        and place.structure in known]  # fmt: skip
+                        and place.structure in COMPOSED[attribute]]  # fmt: skip
             if not dangling or clause in self._with_concept or not (step > 0 or self._ends_clause(dangling[-1].last)):
                 return
             for place in dangling:
@@ -137,7 +149,9 @@ class Mentions:
                 self.found[-1].is_part = True
 
     def _ends_clause(self, at: int) -> bool:
-        return at + 1 < len(self._clauses.of_token) and self._clause(at + 1) != self._clause(at)
+        tokens = self._clauses.tokens
+        after = at + 2 if at + 1 < len(tokens) and tokens[at + 1].text in HYPHENS else at + 1
+        return after < len(tokens) and self._clause(after) != self._clause(at)
 
     def _composed(self, attribute: str, structure: str, first: int, head: int, last: int) -> None:
         name = COMPOSED[attribute].get(structure, "")
@@ -150,6 +164,22 @@ class Mentions:
 
     def _has_tavr(self) -> bool:
         return any(mention.concept is CONCEPTS["tavr"] for mention in self.found)
+
+    def _join_sizes(self) -> None:
+        """ "LA size: moderately dilated" names the size twice: once is enough."""
+        for neutral in [each for each in self.found if each.concept.category is Category.SIZE]:
+            other = next(
+                (
+                    each
+                    for each in self.found
+                    if (each.clause, each.concept.field) == (neutral.clause, neutral.concept.field)
+                    and each.concept.is_abnormal
+                ),
+                None,
+            )
+            if other is not None and not neutral.concept.is_abnormal:
+                other.first = min(other.first, neutral.first)
+                self.found.remove(neutral)
 
     # A structure that is "normal", or a ventricle that is "hyperdynamic"
 
@@ -182,6 +212,10 @@ def _gap(place: _Place, mark: Mark) -> tuple[int, int]:
     return (before, 0) if before > 0 else (place.first - mark.last, 1)
 
 
+_ATTRIBUTES = {
+    name: attribute for attribute in ("regurgitation", "stenosis") for name in COMPOSED[attribute].values() if name
+}
+"""Of the valves' diseases, which have names in one word: "Mitral- und Trikuspidalinsuffizienz"."""
 _LISTED_AS = {category: category for category in Category} | {
     Category.FUNCTION: Category.SIZE,
     Category.NOTHING: Category.SIZE,

@@ -39,7 +39,7 @@ class Frames:
         return self._between > MOST_BETWEEN
 
     def feed(self, received: bytes) -> Iterator[bytes | TooLong]:
-        """The messages that these bytes complete; `TooLong`, after which nothing more is to be expected, for a long one."""
+        """The messages that these bytes complete; or `TooLong`, after which nothing more can be told apart."""
         while received:
             if self._frame is None:
                 outside, start, received = received.partition(START)
@@ -48,9 +48,8 @@ class Frames:
                     return
                 self._frame = bytearray()
             inside, end, received = received.partition(END)
-            before, anew, behind = inside.rpartition(START)
+            _, anew, behind = inside.rpartition(START)
             if anew:
-                self._between += len(self._frame) + len(before)
                 self._frame = bytearray()
             self._frame += behind
             if len(self._frame) > self._longest:

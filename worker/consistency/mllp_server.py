@@ -6,6 +6,7 @@ Every message of results that can be taken apart becomes a file of the inbox; wh
 import socket
 import socketserver
 import ssl
+import sys
 import threading
 import time
 import uuid
@@ -112,6 +113,12 @@ class _Server(socketserver.ThreadingTCPServer):
             self._open.discard(request)
         super().shutdown_request(request)
 
+    def replace(self, plain: socket.socket, secured: socket.socket) -> None:
+        """A connection speaks TLS now."""
+        with self._lock:
+            self._open.discard(plain)
+            self._open.add(secured)
+
     def hang_up(self) -> None:
         """End the connections that are open."""
         with self._lock:
@@ -122,7 +129,9 @@ class _Server(socketserver.ThreadingTCPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A connection broke in a way that was not foreseen; the others go on."""
-        emit(Event.REPORT_REFUSED, host=client_address[0], reason="the connection broke off")
+        error = sys.exception()
+        if error is not None:
+            emit(Event.REPORT_REFUSED, host=client_address[0], error=place_of(error))
 
 
 class _Connection(socketserver.BaseRequestHandler):
@@ -154,8 +163,14 @@ class _Connection(socketserver.BaseRequestHandler):
         if listening.tls is None:
             return self.request
         self.request.settimeout(listening.frame_s)
-        self.request = listening.tls.wrap_socket(self.request, server_side=True)
-        return self.request
+        secured = listening.tls.wrap_socket(self.request, server_side=True)
+        self.server.replace(self.request, secured)
+        self.request = secured
+        return secured
+
+    def finish(self) -> None:
+        """Hang up."""
+        self.server.shutdown_request(self.request)
 
     def _all_answered(self, connection: socket.socket, frames: Frames, some: bytes) -> bool:
         """Keep and answer what these bytes complete; False where the connection is to be ended."""

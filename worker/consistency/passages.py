@@ -7,7 +7,7 @@ from worker.consistency.statements import When
 from worker.consistency.tokens import HYPHENS, Sort, Token
 from worker.consistency.vocabulary import Vocabulary
 
-_MOST_TOKENS = 200
+_MOST_TOKENS = 150
 """Of a sentence: a text without a full stop is cut, so that the time stays linear."""
 _SHORT_LINE = 60
 """Characters: a line that is shorter was ended on purpose, a longer one may have been wrapped."""
@@ -51,7 +51,7 @@ def passages(tokens: Sequence[Token], vocabulary: Vocabulary) -> Iterator[Passag
         is_labelled = sentence[0].lines > 0 and _label_length(sentence) > 0
         if line_ended or is_labelled or (heading is not None and heading.when is not None):
             inline, topic = below, topic_below
-        if sentence[0].lines > 1 or is_labelled or (heading is not None and heading.when is not None):
+        if sentence[0].lines > 1 or (heading is not None and heading.when is not None):
             topic = topic_below = ()
         if heading is not None:
             if heading.when is not None:
@@ -95,14 +95,22 @@ def _begins_line(tokens: Sequence[Token], at: int, *, is_short: bool) -> bool:
 
 def _ends_sentence(tokens: Sequence[Token], at: int, vocabulary: Vocabulary) -> bool:
     stop, token = tokens[at - 1], tokens[at]
-    if stop.text not in _ENDS or token.start == stop.end:
+    if stop.text not in _ENDS or (token.start == stop.end and not _is_glued(tokens, at)):
         return False
     if stop.text != "." or at < 2:
         return True
     word = tokens[at - 2]
-    if word.sort is Sort.NUMBER and not token.is_capital:
+    if (word.sort is Sort.NUMBER and not token.is_capital) or token.text in vocabulary.grade_words:
         return False
     return not (word.end == stop.start and word.text in vocabulary.abbreviations)
+
+
+def _is_glued(tokens: Sequence[Token], at: int) -> bool:
+    """ "...method of discs.Left Atrium: ...": a sentence that begins without a space before it."""
+    token, word = tokens[at], tokens[max(at - 2, 0)]
+    both_words = token.sort is Sort.WORD and word.sort is Sort.WORD
+    is_begun = token.is_capital and not token.is_shouted and not word.is_shouted
+    return both_words and is_begun and min(len(token.text), len(word.text)) > 2
 
 
 def _label_length(sentence: Sequence[Token]) -> int:

@@ -1,9 +1,10 @@
 """The text of a PDF, where it has one, page by page."""
 
+import zlib
 from io import BytesIO
 
-from pypdf import PdfReader
-from pypdf.errors import PyPdfError
+from pypdf import PageObject, PdfReader
+from pypdf.errors import DependencyError, PyPdfError
 
 from worker.consistency.readable_text import TextBuilder
 from worker.consistency.sr_tree import BROKEN_DATA
@@ -11,8 +12,10 @@ from worker.consistency.sr_tree import BROKEN_DATA
 LARGEST_BYTES = 32 << 20
 MOST_PAGES = 40
 """A report has one to six; a longer document is no report, or has it in front."""
-_BROKEN_PDF = (*BROKEN_DATA, PyPdfError, MemoryError, ImportError)
-"""What pypdf raises on files that are not what they say; ImportError for ciphers that want another package."""
+LARGEST_PAGE_BYTES = 4 << 20
+"""Of a page's drawing, unpacked: one with more is a drawing, and reading it takes minutes."""
+_BROKEN_PDF = (*BROKEN_DATA, PyPdfError, DependencyError, MemoryError, zlib.error)
+"""What pypdf raises on files that are not what they say; DependencyError for ciphers that want another package."""
 
 
 def add_pdf_text(content: bytes, into: TextBuilder) -> list[str]:
@@ -36,10 +39,15 @@ def add_pdf_text(content: bytes, into: TextBuilder) -> list[str]:
 
 
 def _pages(reader: PdfReader, pages: int, into: TextBuilder) -> list[str]:
-    notes, before, damaged = [], len(into.text), 0
+    notes: list[str] = []
+    before, damaged = len(into.text), 0
     for number in range(min(pages, MOST_PAGES)):
         try:
-            into.paragraph(reader.pages[number].extract_text(), origin=f"page {number + 1}")
+            page = reader.pages[number]
+            if _is_drawing(page):
+                notes.append(f"page {number + 1} of the PDF is a drawing: it was not read")
+                continue
+            into.paragraph(page.extract_text(), origin=f"page {number + 1}")
         except _BROKEN_PDF:
             damaged += 1
         if into.is_cut:
@@ -51,3 +59,8 @@ def _pages(reader: PdfReader, pages: int, into: TextBuilder) -> list[str]:
     if len(into.text) == before and not damaged:
         notes.append("no text: the PDF has pictures of pages, as a scanner makes them, or nothing at all")
     return notes
+
+
+def _is_drawing(page: PageObject) -> bool:
+    contents = page.get_contents()
+    return contents is not None and len(contents.get_data()) > LARGEST_PAGE_BYTES

@@ -10,7 +10,7 @@ from config.errors import UnreadableReportError
 from dicom_node.header import MANUFACTURER
 from worker.consistency.pdf_text import add_pdf_text
 from worker.consistency.readable_text import Part, TextBuilder
-from worker.consistency.report_roots import is_echo_report
+from worker.consistency.report_roots import is_echo_report, is_without_report
 from worker.consistency.sr_modifiers import is_modifier
 from worker.consistency.sr_numbers import shown
 from worker.consistency.sr_tree import (
@@ -62,8 +62,9 @@ def kind_of_report(dataset: Dataset, our_instances: Container[str] = frozenset()
     root = read_content_tree(dataset).root
     if is_echo_report(root, text_of(dataset, "SOPClassUID"))[0]:
         return SourceKind.MEASUREMENT_REPORT
-    has_text = any(item.value_type == "TEXT" and not is_modifier(item) for item in root.walk())
-    return SourceKind.TEXT_REPORT if has_text else None
+    if is_without_report(root, text_of(dataset, "SOPClassUID")):
+        return None
+    return SourceKind.TEXT_REPORT if any(_is_said(item) for item in root.walk()) else None
 
 
 def read_report_document(dataset: Dataset, our_instances: Container[str] = frozenset()) -> ReportDocument:
@@ -131,6 +132,10 @@ def _add(item: ContentItem, builder: TextBuilder, *, place: str, under_heading: 
     under_heading = under_heading or item.value_type == "CONTAINER"
     for number, child in enumerate(item.children, start=1):
         _add(child, builder, place=f"{place}.{number}", under_heading=under_heading)
+
+
+def _is_said(item: ContentItem) -> bool:
+    return item.value_type == "TEXT" and item.relationship not in _SAYS_WHO_OR_WHERE and not is_modifier(item)
 
 
 def _said(name: str, value: str) -> str:

@@ -28,6 +28,11 @@ _CLASSES = {
 }
 
 
+def is_without_report(root: ContentItem, sop_class_uid: str) -> bool:
+    """Whether it is known to be something else than what a person or an echo machine reports of a study."""
+    return sop_class_uid in _CLASSES or (root.name is not None and root.name.code in _OTHERS)
+
+
 def is_echo_report(root: ContentItem, sop_class_uid: str) -> tuple[bool, str]:
     """Whether a machine's measurements of an echo study are in it; and a note where that was not plain."""
     if root.name is not None and ECHO_REPORT in root.name.codes:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from worker.consistency.binding import strongest
+from worker.consistency.binding import SEPARATORS, strongest
 from worker.consistency.clauses import Boundary, Clauses
 from worker.consistency.fields import MOST, Category, Degree
 from worker.consistency.lexicon import Cue
@@ -34,6 +34,8 @@ class Said:
     grades: list[Left] = field(default_factory=list)
     is_before: bool = False
     """Said before the mention: it then goes on to the next of a list."""
+    is_within: bool = False
+    """Between structure and attribute, as in "mitral valve: no regurgitation": it goes on to an attribute alone."""
     is_behind: bool = False
     """Said behind it: it then goes back to the one before."""
     is_own: bool = False
@@ -59,8 +61,9 @@ class Scopes:
         return self._said[id(mention)]
 
     def _own(self, mention: Mention) -> Said:
-        negations = [cue for cue in self._before(mention, Cue.NEGATION_BEFORE) if self._reaches(cue, mention)]
-        doubts = self._before(mention, Cue.UNCERTAIN_BEFORE)
+        negations = self._open(mention.clause, Cue.NEGATION_BEFORE)
+        negations += [cue for cue in self._before(mention, Cue.NEGATION_BEFORE) if self._reaches(cue, mention)]
+        doubts = self._open(mention.clause, Cue.UNCERTAIN_BEFORE) + self._before(mention, Cue.UNCERTAIN_BEFORE)
         plans = self._before(mention, Cue.PLANNED_BEFORE)
         is_device = mention.concept.category is Category.DEVICE
         is_over = self._is_behind(mention, Cue.NEGATION_AFTER)
@@ -72,10 +75,11 @@ class Scopes:
         return Said(
             is_negated=is_negated,
             is_over=is_over,
-            is_uncertain=is_uncertain,
+            is_uncertain=is_uncertain and not is_planned,
             is_planned=is_planned,
             grades=[self._left(grade, mention) for grade in strongest(mention.grades)],
             is_before=any(each.last < mention.first for each in said_before),
+            is_within=any(mention.first < each.first < mention.head for each in said_before),
             is_behind=is_over or any(each.first > mention.head for each in mention.grades),
             is_own=bool(is_negated or is_uncertain or is_planned or not mention.is_bare or affirmed),
         )
@@ -86,13 +90,19 @@ class Scopes:
         is_alike = one.concept.category is other.concept.category is not Category.NOTHING
         if not is_alike and (said.is_negated or any(left.grade.degree is not Degree.NORMAL for left in said.grades)):
             return
-        goes_on = said.is_before if is_forward else said.is_behind or (other.is_part and not said.is_before)
+        goes_on = self._goes_forward(said, other)
+        if not is_forward:
+            goes_on = said.is_behind or (other.is_part and not said.is_before)
         if own.is_own or not said.is_own or not goes_on or one.numbers:
             return
         own.is_negated, own.is_over = said.is_negated, said.is_over
         own.is_uncertain, own.is_planned = said.is_uncertain, said.is_planned
         own.grades = list(said.grades) if other.concept.takes_grades else []
-        own.is_before, own.is_behind, own.is_own = said.is_before, said.is_behind, True
+        own.is_before, own.is_behind, own.is_own = said.is_before or said.is_within, said.is_behind, True
+
+    @staticmethod
+    def _goes_forward(said: Said, other: Mention) -> bool:
+        return said.is_before or (said.is_within and other.is_borrowing)
 
     # Negation
 
@@ -100,7 +110,7 @@ class Scopes:
         """ "No effusion or pacemaker lead", "no mitral stenosis or mild regurgitation": both are negated."""
         said, own = self.of(one), self.of(other)
         is_or = other.clause == one.clause + 1 and self._clauses.boundaries[other.clause] is Boundary.OR
-        if not is_or or not said.is_negated or said.is_over or not said.is_before or own.is_negated:
+        if not is_or or not said.is_negated or said.is_over or not self._goes_forward(said, other) or own.is_negated:
             return
         is_alike = one.concept.category is other.concept.category
         own.is_negated = own.is_own = own.is_before = True
@@ -108,6 +118,18 @@ class Scopes:
 
     def _before(self, mention: Mention, cue: Cue) -> list[Mark]:
         return [mark for mark in self._clauses.cues_in(mention.clause, cue) if mark.first <= mention.head]
+
+    def _open(self, clause: int, cue: Cue) -> list[Mark]:
+        """ "No vegetation, fluid or effusion": of the clauses of an "or" that name nothing that we know."""
+        boundaries = self._clauses.boundaries
+        mentioned = {each.clause for each in self._mentions}
+        first, last = clause, clause
+        while self._clauses.is_listed(first) and first - 1 not in mentioned:
+            first -= 1
+        while self._clauses.is_listed(last + 1):
+            last += 1
+        is_or = Boundary.OR in boundaries[first + 1 : last + 1]
+        return [mark for each in range(first, clause) for mark in self._clauses.cues_in(each, cue)] if is_or else []
 
     def _reaches(self, cue: Mark, mention: Mention) -> bool:
         """Over another mention only where this one has no grade of its own: "no MR mild TR"."""
@@ -123,12 +145,24 @@ class Scopes:
         is_next_bare = not any(each.clause == mention.clause + 1 for each in self._mentions)
         if is_next_bare and mention.clause + 1 < len(clauses.boundaries):
             nexts += [mention.clause + 1] if clauses.boundaries[mention.clause + 1] is not Boundary.BUT else []
+        if cue is Cue.NEGATION_AFTER and self._is_answered_no(mention):
+            return True
         behind = [mark for clause in nexts for mark in clauses.cues_in(clause, cue) if mark.first > mention.head]
         if cue is Cue.PLANNED_AFTER:
             # "MitraClip, considered for TAVR": of what stands behind it.
             last = max((each.head for each in self._mentions if each.clause in nexts), default=0)
             behind = [mark for mark in behind if Cue.PLANNED_BEFORE not in mark.cues or mark.first > last]
         return bool(behind)
+
+    def _is_answered_no(self, mention: Mention) -> bool:
+        """ "ICD: no"."""
+        clauses = self._clauses
+        return any(
+            mark.first > mention.head
+            and clauses.tokens[mark.first - 1].text in SEPARATORS
+            and clauses.is_last_of_clause(mark)
+            for mark in clauses.cues_in(mention.clause, Cue.NEGATION_BEFORE)
+        )
 
     def _left(self, grade: Grade, mention: Mention) -> Left:
         cues = self._clauses.cues_in(self._clauses.of_token[grade.first], Cue.NEGATION_BEFORE)

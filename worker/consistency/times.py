@@ -80,13 +80,16 @@ class Times:
         return When.HISTORY
 
     def _said_behind(self, value: Number | Grade, clause: int) -> When | None:
+        compared = self._clauses.cues_in(clause, Cue.COMPARED)
         for cue in self._clauses.cues_in(clause, Cue.PAST, Cue.PAST_STUDY):
+            # "40 %, since the last examination"
+            if any(value.last < each.first < cue.first for each in compared):
+                continue
             if self._value_right_before(cue) is value:
                 return When.HISTORY
             is_last = not any(cue.last < each.first and self._clause(each) == clause for each in self._values)
             before = [each for each in self._values if each.last < cue.first and self._clause(each) == clause]
-            is_compared = bool(self._clauses.cues_in(clause, Cue.COMPARED))
-            if cue.first > value.last and is_last and before[-1] is value and not is_compared:
+            if cue.first > value.last and is_last and before[-1] is value:
                 return When.HISTORY
         for first, _ in self._dates:
             if value.last < first <= value.last + _ADJACENT and self._clauses.of_token[first] == clause:
@@ -126,6 +129,11 @@ class Times:
         found, state = [], _Introduced()
         first_said = min((each.head for each in self._mentions), default=len(self._clauses.tokens))
         for clause, boundary in enumerate(self._clauses.boundaries):
+            # "Compared with the previous study (EF 50 %), ..."
+            studies = self._clauses.cues_in(clause - 1, Cue.PAST_STUDY) if boundary is Boundary.BRACKET else []
+            if studies and self._clauses.is_last_of_clause(studies[-1]):
+                found.append(_Introduced(is_past=True, is_study=True))
+                continue
             if boundary is Boundary.BUT or self._clauses.cues_in(clause, Cue.NOW):
                 state = _Introduced()
             found.append(state)

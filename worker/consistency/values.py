@@ -106,13 +106,29 @@ class Values:
             high, last = upper, first + 2
         if self._text(last + 1) in ("+", "°", "º") and self._tokens[last].end == self._tokens[last + 1].start:
             is_named, last = True, last + 1
+        elif (named := self._grade_word_after(last + 1)) is not None:
+            is_named, last = True, named
         elif self._text(last + 1) == "/" and self._step(last + 2) is not None:
             is_named, last = is_named or self._text(last + 2) == "iv", last + 2
+        elif self._tokens[first].is_shouted and self._is_regurgitation(self._ends.get(at - 1)):
+            is_named = True
         signs = self._vocabulary.grade_signs
         if not is_named or not 1 <= low <= high <= len(signs):
             return None
         (degree, _), (_, to) = signs[low - 1], signs[high - 1]
         return Grade(first=at, last=last, low=STEPS[degree][0], high=STEPS[to][1], degree=degree)
+
+    @staticmethod
+    def _is_regurgitation(mark: Mark | None) -> bool:
+        """What is graded by a Roman number alone: "Insuffizienz I"."""
+        if mark is None:
+            return False
+        return mark.attribute == "regurgitation" or any(name.endswith("_regurgitation") for name in mark.concepts)
+
+    def _grade_word_after(self, at: int) -> int | None:
+        """The last token of the "Grades" of "II. Grades"."""
+        mark = self._begins.get(at + 1 if self._text(at) == "." else at)
+        return mark.last if mark is not None and mark.is_grade_word else None
 
     def _step(self, at: int) -> int | None:
         """A small number, in digits or Roman."""

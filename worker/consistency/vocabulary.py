@@ -46,6 +46,7 @@ class Vocabulary:
         self.abbreviations = frozenset(word for phrase in lexicon.abbreviations for word in phrase_of(phrase))
         self.units = {folded(spelt).replace(" ", ""): unit for unit, all_ in lexicon.units.items() for spelt in all_}
         self.sections = {phrase_of(spelt): when for when, all_ in lexicon.sections.items() for spelt in all_}
+        self.grade_words = frozenset(word for phrase in lexicon.grade_words for word in phrase_of(phrase))
         self._beginnings: dict[str, Any] = {}
         for phrase, meaning in _meanings(lexicon):
             self._add(phrase_of(phrase), meaning)

@@ -26,7 +26,7 @@ from dicom_node.report.page import PageContent, build_page
 from dicom_node.report.page_parts import Strip, Trend
 from dicom_node.report.words import Words, words_of
 from worker.echoclip.overlay import overlay
-from worker.pictures.clip_frames import frames_shown, maps_shown
+from worker.pictures.clip_frames import EDGE, frames_shown, maps_shown
 from worker.pictures.drawing import STRONGEST, draw_frames
 from worker.pictures.headline import trend_task
 from worker.pictures.heat import Heat, WhyNoHeat
@@ -131,10 +131,12 @@ class Pictures:
             return None, NOT_DRAWN
         chosen = np.linspace(0, len(plain) - 1, min(IN_STRIP, len(plain))).round().astype(int)
         legend = legend_of(self.run, self._result, self._task, self.heat, self._words)
+        halved = plain[chosen].reshape(len(chosen), EDGE // 2, 2, EDGE // 2, 2, 3).mean(axis=(2, 4)).round()
+        small = halved.astype(np.uint8)
         strip = Strip(
             said=legend.answer,
-            plain=plain[chosen],
-            heated=overlay(plain[chosen], maps[chosen], strongest=STRONGEST),
+            plain=small,
+            heated=overlay(small, maps[chosen][:, ::2, ::2], strongest=STRONGEST),
             captions=tuple(legend.frames[number] for number in chosen),
         )
         return strip, ""

@@ -24,7 +24,7 @@ from worker.catalogues import catalogue_of_run
 from worker.context import WorkerContext
 from worker.pictures.headline import headline, trend_task
 from worker.pictures.heat import Heat, WhyNoHeat, heat_path, read_heat
-from worker.pictures.making import Pictures
+from worker.pictures.making import Pictures, why_no_heat_map
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +108,19 @@ class Building:
                 f"instance {sop_instance_uid} is missing from the spool ({spool_path}): put its file back, then requeue"
             ) from error
 
+    @property
+    def why_no_heat(self) -> str | None:
+        """Why the run has no heat maps, in a sentence; None where it has some."""
+        return None if isinstance(self._heat, Heat) else why_no_heat_map(self._heat)
+
+    @cached_property
+    def _heat(self) -> Heat | WhyNoHeat:
+        root, run = self.context.spool.root, self.run
+        try:
+            return read_heat(heat_path(root, study_instance_uid=run.study_instance_uid, run_uid=run.run_uid))
+        except SpoolError:
+            return WhyNoHeat.DAMAGED
+
     @cached_property
     def catalogue(self) -> Catalogue:
         """That of the run.
@@ -143,20 +156,11 @@ class Building:
             catalogue=self.catalogue,
             evidence=self._evidence,
             files={uid: spool.absolute(path) for uid, path in self.instances.items()},
-            heat=self._heat(),
+            heat=self._heat,
             earlier=earlier,
             language=self.language,
             told=self.told,
         )
-
-    def _heat(self) -> Heat | WhyNoHeat:
-        run = self.run
-        try:
-            return read_heat(
-                heat_path(self.context.spool.root, study_instance_uid=run.study_instance_uid, run_uid=run.run_uid)
-            )
-        except SpoolError:
-            return WhyNoHeat.DAMAGED
 
     def _built(self, kind: ReportObject, made: Dataset, content: bytes) -> Built:
         path = self.context.spool.report_path(self.run.study_instance_uid, made.SOPInstanceUID)

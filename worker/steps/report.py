@@ -21,7 +21,7 @@ from db.schema import Report, Study
 from worker.context import WorkerContext
 from worker.steps.building import Building, Built, built_or_why
 from worker.steps.outcome import Outcome
-from worker.stored_objects import is_intact
+from worker.steps.stored_report import is_intact
 
 Existing = Mapping[ReportObject, Report]
 """What was built of the run before, by kind."""
@@ -63,7 +63,10 @@ def report_study(context: WorkerContext, held: Claim) -> Outcome:
     for one in built.values():
         write_durably(context.spool.absolute(one.report.spool_path), one.content)
     for kind, reason in missing.items():
-        emit(Event.PICTURE_NOT_MADE, study_instance_uid=held.study_instance_uid, reason=reason)
+        if (
+            reason != building.why_no_heat
+        ):  # that there is nothing to show is no trouble, or was told when it was scored
+            emit(Event.PICTURE_NOT_MADE, study_instance_uid=held.study_instance_uid, reason=reason)
         wanted[kind] = []
     notes = [*missing.values()] if takers else [no_destination(run.model.label)]
 
@@ -112,7 +115,7 @@ def _report(
     building: Building, before: Report | None, built: dict[ReportObject, Built], *, has_heat_map: bool
 ) -> Dataset:
     """The report's header, once it is sure to be there: built where it is not, with the bytes that it had."""
-    if before is not None and is_intact(building.context, before.spool_path, before.sha256):
+    if before is not None and is_intact(building.context, before):
         return building.header(before.sop_instance_uid, before.spool_path)
     made = building.report(has_heat_map=has_heat_map)
     if before is not None and made.report.sha256 != before.sha256:
@@ -126,7 +129,7 @@ def _report(
 
 def _restored_or_new(context: WorkerContext, before: Report | None, build: Callable[[], Built]) -> Built | str | None:
     """None where it lies there whole; a sentence where it cannot be had, or would not be the same as before."""
-    if before is not None and is_intact(context, before.spool_path, before.sha256):
+    if before is not None and is_intact(context, before):
         return None
     made = built_or_why(build)
     if before is not None and (isinstance(made, str) or made.report.sha256 != before.sha256):

@@ -32,6 +32,7 @@ def upgrade() -> None:
     with op.batch_alter_table("deliveries") as deliveries:
         deliveries.add_column(sa.Column("last_attempt_at", sa.DateTime(timezone=True), nullable=True))
         deliveries.add_column(sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=True))
+        deliveries.add_column(sa.Column("sent_as", sa.String(length=64), nullable=True))
     op.create_index(
         "ix_deliveries_state_destination_next_attempt_at", "deliveries", ["state", "destination", "next_attempt_at"]
     )
@@ -72,6 +73,7 @@ def downgrade() -> None:
     op.drop_table("delivery_answers")
     op.drop_index("ix_deliveries_state_destination_next_attempt_at", table_name="deliveries")
     with op.batch_alter_table("deliveries") as deliveries:
+        deliveries.drop_column("sent_as")
         deliveries.drop_column("next_attempt_at")
         deliveries.drop_column("last_attempt_at")
     op.create_table(

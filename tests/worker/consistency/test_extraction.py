@@ -287,4 +287,4 @@ def test_the_time_grows_with_the_length_of_the_text_alone() -> None:
         long = (text * (200_000 // len(text) + 1))[:200_000]
         started = time.process_time()
         extract(long, ENGLISH)
-        assert time.process_time() - started < 10
+        assert time.process_time() - started < 20

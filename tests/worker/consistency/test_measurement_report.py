@@ -201,7 +201,8 @@ def test_a_decimal_comma_and_a_number_as_text_are_read() -> None:
     written._dict[element.tag] = pydicom.dataelem.RawDataElement(element.tag, "DS", 4, b"55,5", 0, False, True)
     assert [n for _, n, _ in numbers(read_measurement_report(raw))] == [55.5]
     assert of("lvef", in_lv(echo.text(EF, "55,5 %"))) == [55.5]
-    assert of("lvef", in_lv(echo.text(EF, "about 55"))) == []
+    report = read_measurement_report(received(echo.report(in_lv(echo.text(EF, "about 55")))))
+    assert (report.statements, report.notes) == ((), ("1 x a text beside the measurements was not read",))
 
 
 def test_a_measurement_without_a_value_is_a_note() -> None:

@@ -4,9 +4,11 @@ import logging
 from io import BytesIO
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pydicom
 import pytest
+from matplotlib.figure import Figure
 from pydicom.dataset import Dataset
 from pydicom.uid import EncapsulatedPDFStorage, generate_uid
 from pypdf import PdfReader, PdfWriter
@@ -135,6 +137,17 @@ def test_a_pdf_gives_the_text_of_its_pages() -> None:
     assert document.notes == ()
 
 
+@pytest.mark.parametrize("font_type", [3, 42])
+def test_a_pdf_with_embedded_fonts_gives_its_text(font_type: int) -> None:
+    words = "Größe normal, EF 55 %\nLVEF is 35-40 %."
+    with mpl.rc_context({"pdf.fonttype": font_type}):
+        figure = Figure()
+        figure.text(0.1, 0.9, words)
+        content = BytesIO()
+        figure.savefig(content, format="pdf")
+    assert read_report_document(pdf_object(content.getvalue())).text == words
+
+
 def test_a_pdf_that_is_pictures_alone_has_no_text_and_says_so() -> None:
     document = read_report_document(pdf_object(pdf("", "")))
     assert document.text == ""
@@ -177,6 +190,9 @@ def test_limits_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
     document = read_report_document(basic_text(text(FINDING, "A long finding.")))
     assert document.text == "Findi"
     assert document.notes == ("the text has more than 5 characters: those behind were not read",)
+    monkeypatch.setattr(pdf_text, "LARGEST_PAGE_BYTES", 10)
+    drawing = read_report_document(pdf_object(pdf("one")))
+    assert (drawing.text, drawing.notes[0]) == ("", "page 1 of the PDF is a drawing: it was not read")
     monkeypatch.setattr(pdf_text, "LARGEST_BYTES", 10)
     assert read_report_document(pdf_object(pdf("one"))).text == ""
 
@@ -208,6 +224,9 @@ def test_what_an_instance_is_a_source_of() -> None:
     assert kind_of_report(pdf_object(pdf("EF 55 %"))) is SourceKind.TEXT_REPORT
     dose = echo.report(root=("113701", "DCM", "Dose"), sop_class="1.2.840.10008.5.1.4.1.1.88.67", template=None)
     assert kind_of_report(received(dose)) is None
+    tracking = text(("112039", "DCM", "Tracking Identifier"), "aortic root", "HAS OBS CONTEXT")
+    for root in (("126000", "DCM", "Imaging Measurement Report"), ("R1", "99SITE", "Another")):
+        assert kind_of_report(received(echo.report(tracking, root=root, template=None))) is None
     with pytest.raises(UnreadableReportError, match="neither a Structured Report nor a PDF"):
         read_report_document(image)
     measured = read_report_document(received(echo.report(section(SCT, "LV", group(num(echo.EF, "55", PERCENT))))))

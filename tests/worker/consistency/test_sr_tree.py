@@ -19,7 +19,7 @@ from tests.support import echo_reports as echo
 from tests.support.echo_reports import EF, PERCENT, SCT, group, num, received, section
 from worker.consistency import sr_tree
 from worker.consistency.measurement_report import read_measurement_report
-from worker.consistency.report_documents import read_report_document
+from worker.consistency.report_documents import kind_of_report, read_report_document
 from worker.consistency.sr_tree import DEEPEST, read_content_tree
 
 
@@ -143,7 +143,7 @@ def test_a_report_that_was_damaged_at_random_raises_nothing_but_our_own_error(
     items = _all_items(document)
     for _ in range(times):
         chance.choice(MUTATIONS)(chance.choice(items), chance)
-    for read in (read_measurement_report, read_report_document):
+    for read in (read_measurement_report, read_report_document, kind_of_report):
         with suppress(EchoWorkerError):
             read(document)
 

@@ -1,0 +1,51 @@
+"""DICOMweb servers that our objects go to, by STOW-RS (PS3.18 section 10.5)."""
+
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from config.labels import ModelLabel
+from config.report_objects import ReportObject
+
+
+class DicomWebSettings(BaseModel):
+    """One server; a destination like a PACS, by name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, max_length=32)
+    url: str
+    """http or https, the base of its DICOMweb service: what `/studies` follows."""
+    accept_models: tuple[ModelLabel, ...] = (ModelLabel.CLINICAL, ModelLabel.RESEARCH)
+    """It takes the results of models so labelled."""
+    objects: tuple[ReportObject, ...] = Field(default=tuple(ReportObject), min_length=1)
+    """What it gets of a result."""
+    trusted: str = ""
+    """PEM bundle of the authorities that signed the server's certificate; empty: the system's."""
+    bearer_token_file: str = ""
+    """A file that holds the token shown to the server; read anew for each association of objects."""
+
+    @model_validator(mode="after")
+    def _url_is_that_of_a_server(self) -> Self:
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("url is https://host or http://host, with the path of the DICOMweb service")
+        if "@" in parts.netloc:
+            raise ValueError("url cannot hold a user or password; bearer_token_file names a file with a token")
+        return self
+
+    @model_validator(mode="after")
+    def _secrets_travel_under_tls(self) -> Self:
+        if self.bearer_token_file and not self.is_secure:
+            raise ValueError("bearer_token_file needs an https url: anybody on the way could read the token")
+        missing = [name for name in (self.trusted, self.bearer_token_file) if name and not Path(name).is_file()]
+        if missing:
+            raise ValueError(f"{missing[0]}: no such file")
+        return self
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether the server is called by TLS."""
+        return urlsplit(self.url).scheme == "https"

@@ -1,0 +1,97 @@
+"""Objects to a DICOMweb server by STOW-RS, one a request, over one connection (PS3.18 section 10.5)."""
+
+import json
+import uuid
+from collections.abc import Generator, Sequence
+from pathlib import Path
+
+from config.dicomweb import DicomWebSettings
+from config.errors import UnreadableInstanceError
+from config.peers import TLSSettings
+from dicom_node.header import read_file_meta
+from dicom_node.send import Answer, is_warning
+from dicom_node.tls import client_context
+from dicom_node.web_server import WebServer, read_bearer_token
+
+JSON = "application/dicom+json"
+ALL_STORED, SOME_STORED, NONE_STORED = 200, 202, 409
+"""PS3.18 table 10.5.3-1: the statuses whose answer tells of each object."""
+_REFERENCED, _FAILED = "00081199", "00081198"
+"""Referenced and Failed SOP Sequence of a Store Instances Response Module (PS3.18 annex I)."""
+_SOP_INSTANCE_UID, _WARNING_REASON, _FAILURE_REASON = "00081155", "00081196", "00081197"
+
+
+def stow_files(paths: Sequence[Path], server: DicomWebSettings, tls: TLSSettings) -> Generator[Answer, None, None]:
+    """Send DICOM files as they are; an answer for each as it comes, its status as one of C-STORE.
+
+    Closing the generator closes the connection.
+
+    Raises
+    ------
+    UnreadableInstanceError
+        A path is not a DICOM file; nothing was sent.
+    DeliveryError
+        The server is out of reach, in trouble (HTTP 5xx), busy, or does not answer.
+    ConfigurationError
+        A certificate, key or token cannot be used.
+    """
+    objects = [(path, _sop_instance_uid(path)) for path in paths]
+    setting = f"dicomweb {server.name}"
+    context = client_context(tls, trusted=server.trusted, setting=f"{setting}: trusted") if server.is_secure else None
+    token = read_bearer_token(server.bearer_token_file, setting=setting)
+    with WebServer(f"{server.url.rstrip('/')}/studies", tls=context, bearer_token=token) as connection:
+        for path, uid in objects:
+            body, content_type = _message(path.read_bytes())
+            status, content = connection.post(body, {"Content-Type": content_type, "Accept": JSON})
+            yield _answer(path, uid, status, content)
+
+
+def _sop_instance_uid(path: Path) -> str:
+    try:
+        return str(read_file_meta(path).MediaStorageSOPInstanceUID)
+    except OSError as error:
+        raise UnreadableInstanceError(f"{path.name}: {error.strerror}") from error
+
+
+def _message(file: bytes) -> tuple[bytes, str]:
+    """The one part of a multipart message, and its Content-Type (PS3.18 section 8.7.1, RFC 2387)."""
+    boundary = uuid.uuid4().hex
+    head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
+    content_type = f'multipart/related; type="application/dicom"; boundary={boundary}'
+    return head + file + f"\r\n--{boundary}--\r\n".encode(), content_type
+
+
+def _answer(path: Path, uid: str, status: int, content: bytes) -> Answer:
+    """What the server says of the object; where it says nothing, nobody knows that it has it."""
+    said = f"HTTP {status}"
+    if status not in (ALL_STORED, SOME_STORED, NONE_STORED):
+        return Answer(path=path, sop_instance_uid=uid, status=None, obstacle=f"answered {said}; its own log says why")
+    try:
+        told = json.loads(content)
+    except ValueError:
+        told = None
+    told = told[0] if isinstance(told, list) and told else told  # some wrap the data set
+    for item in _items(told, _FAILED):
+        if _value(item, _SOP_INSTANCE_UID) == uid:
+            reason = _value(item, _FAILURE_REASON)
+            if isinstance(reason, int) and reason and not is_warning(reason):
+                return Answer(path=path, sop_instance_uid=uid, status=reason)
+            return Answer(path=path, sop_instance_uid=uid, status=None, obstacle=f"{said}: failed, without a reason")
+    for item in _items(told, _REFERENCED):
+        if _value(item, _SOP_INSTANCE_UID) == uid:
+            warning = _value(item, _WARNING_REASON)
+            accepted = warning if isinstance(warning, int) and is_warning(warning) else 0x0000
+            return Answer(path=path, sop_instance_uid=uid, status=accepted)
+    return Answer(path=path, sop_instance_uid=uid, status=None, obstacle=f"{said}: the answer does not name the object")
+
+
+def _items(dataset: object, sequence: str) -> list[dict[str, object]]:
+    element = dataset.get(sequence) if isinstance(dataset, dict) else None
+    items = element.get("Value") if isinstance(element, dict) else None
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
+def _value(item: dict[str, object], tag: str) -> object:
+    element = item.get(tag)
+    values = element.get("Value") if isinstance(element, dict) else None
+    return values[0] if isinstance(values, list) and values else None
