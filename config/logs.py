@@ -76,6 +76,8 @@ class Event(StrEnum):
     SHUTTING_DOWN = "shutting down"
     REPORT_RECEIVED = "report received: it waits in the inbox"
     REPORT_REFUSED = "report refused"
+    REPORT_NOT_READ = "report of a study cannot be read: it is not compared"
+    DISCORDANCES_FOUND = "reports of a study and its images do not agree"
 
 
 _WARNINGS = {
@@ -107,6 +109,7 @@ _WARNINGS = {
     Event.AUDIT_LINE_DAMAGED,
     Event.PROCESS_ENDED,
     Event.REPORT_REFUSED,
+    Event.REPORT_NOT_READ,
 }
 """Logged with the level `warning`: somebody may have to look after it. All others are `info`."""
 

@@ -1,0 +1,75 @@
+"""The reports of a study: those of its instances that are one, and those that came by themselves."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pydicom
+from pydicom.dataset import Dataset
+
+from config.errors import EchoWorkerError
+from config.logs import Event, emit, place_of
+from db.report_instances import ReportInstances, report_instances
+from worker.consistency.reading import ReadReport, ReportReader
+from worker.consistency.sr_tree import items_of, text_of
+from worker.context import WorkerContext
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyReports:
+    """What was read."""
+
+    read: tuple[ReadReport, ...]
+    notes: tuple[str, ...]
+    """What could not be read, each with the report's id; free of what reports say."""
+
+
+def reports_of_study(context: WorkerContext, reader: ReportReader, *, study_id: int) -> StudyReports:
+    """Read all reports of a study but our own, and those that a later one names as its predecessor.
+
+    One that cannot be read is a note and an event, and stops nothing.
+    """
+    with context.database.read() as session:
+        instances = report_instances(session, study_id)
+    found = list(_read_instances(context, reader, instances))
+    superseded = {uid for each in found for uid in each.predecessors}
+    notes = [f"{each.uid}: {note}" for each in found for note in each.notes]
+    read = [each.read for each in found if each.read is not None and each.uid not in superseded]
+    return StudyReports(read=tuple(read), notes=tuple(notes))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Instance:
+    uid: str
+    read: ReadReport | None
+    predecessors: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+
+
+def _read_instances(context: WorkerContext, reader: ReportReader, instances: ReportInstances) -> Iterator[_Instance]:
+    for uid, spool_path in instances.paths.items():
+        try:
+            dataset = pydicom.dcmread(context.spool.absolute(spool_path))
+            read = reader.instance(dataset, instances.ours)
+            yield _Instance(
+                uid=uid,
+                read=read,
+                predecessors=frozenset(_predecessors(dataset)),
+                notes=() if read is None else read.notes,
+            )
+        except Exception as error:  # noqa: BLE001  somebody's damaged document must not keep our results back
+            why = str(error) if isinstance(error, EchoWorkerError) else place_of(error)
+            emit(
+                Event.REPORT_NOT_READ,
+                study_instance_uid=instances.study_instance_uid,
+                sop_instance_uid=uid,
+                reason=why,
+            )
+            yield _Instance(uid=uid, read=None, notes=(f"cannot be read: {why}",))
+
+
+def _predecessors(dataset: Dataset) -> Iterator[str]:
+    """The SOP Instance UIDs of Predecessor Documents Sequence (PS3.3 section C.17.2)."""
+    for study in items_of(dataset, "PredecessorDocumentsSequence"):
+        for series in items_of(study, "ReferencedSeriesSequence"):
+            for reference in items_of(series, "ReferencedSOPSequence"):
+                yield text_of(reference, "ReferencedSOPInstanceUID")
