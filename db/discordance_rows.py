@@ -76,7 +76,8 @@ def told_of(session: Session, run_uid: str) -> Told | None:
     if row is None or row.told is None:
         return None
     discordances = tuple(_discordance(each) for each in row.told["discordances"])
-    return Told(compared=row.told["compared"], discordances=discordances)
+    told = row.told
+    return Told(compared=told["compared"], questions=tuple(told["questions"]), discordances=discordances)
 
 
 def discordance_of(row: DiscordanceRow) -> Discordance:

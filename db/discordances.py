@@ -77,6 +77,8 @@ class Told:
 
     compared: int
     """The number of reports that said something about these images."""
+    questions: tuple[str, ...]
+    """The fields that both sides answered."""
     discordances: tuple[Discordance, ...]
 
 
@@ -91,4 +93,4 @@ class Check:
     """What could not be read, report by report; free of what the reports say."""
     discordances: tuple[Discordance, ...]
     told: Told | None
-    """None where there was nothing to compare with."""
+    """None where no question was answered by both sides."""

@@ -74,20 +74,26 @@ def compared(run: Run, catalogue: Catalogue, told: Told | None, words: Words = E
         return []
     said = [discordance_in_words(discordance, catalogue, words) for discordance in told.discordances]
     if not said:
-        said = [words.say("compared.agreed", count=told.compared)]
+        questions = words.clauses(_question(field, catalogue, words) for field in told.questions)
+        said = [words.say("compared.agreed", count=told.compared, questions=questions)]
     return [with_warning(each, run.model.label, words) for each in said]
 
 
 def discordance_in_words(discordance: Discordance, catalogue: Catalogue, words: Words = ENGLISH) -> str:
     """Both sides with where a report says so, the rule, and how sure it is; the sides are in the report's language."""
-    task = catalogue.task(discordance.field)
-    what = words.texts.get(f"compared.{discordance.field}", discordance.field) if task is None else words.task(task)
+    what = _question(discordance.field, catalogue, words)
     one, other = (_side_in_words(side, words) for side in discordance.sides)
     how = [words.say("compared.rule", rule=discordance.rule, version=discordance.rules_version)]
     if discordance.confidence is not None:
         how.append(words.say("compared.confidence", percent=100 * discordance.confidence))
     severity = words.say(f"compared.{discordance.severity}")
     return words.say("compared.discordance", severity=severity, what=what, one=one, other=other, how=words.values(how))
+
+
+def _question(field: str, catalogue: Catalogue, words: Words) -> str:
+    """What a discordance is about: a task, or what only reports name."""
+    task = catalogue.task(field)
+    return words.texts.get(f"compared.{field}", field) if task is None else words.task(task)
 
 
 def _side_in_words(side: Side, words: Words) -> str:

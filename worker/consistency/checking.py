@@ -21,8 +21,10 @@ from db.reports import current_report
 from db.results import current_run
 from db.runs import Run
 from db.schema import Study
+from db.session import Database
 from dicom_node.report.words import words_of
 from worker.catalogues import catalogue_of_run
+from worker.consistency.comparable import comparable
 from worker.consistency.comparing import discordances
 from worker.consistency.comparison import Comparison, Found
 from worker.consistency.reading import ReadReport
@@ -47,9 +49,9 @@ def check_study(
     """Compare a run with all reports of its study; None where checks are switched off."""
     if context.consistency is None:
         return None
-    reports = reports_of_study(context, context.consistency.reader, study_id=study_id)
-    earlier = earlier_found(context, study_id=study_id, run=run)
-    rules = context.consistency.rules
+    database, rules, reader = context.database, context.consistency.rules, context.consistency.reader
+    reports = reports_of_study(database, context.spool, reader, study_id=study_id)
+    earlier = earlier_found(database, study_id=study_id, run=run)
     return compare(run, catalogue, rules, reports.read, earlier=earlier, notes=reports.notes, language=language).check
 
 
@@ -74,19 +76,20 @@ def compare(
     )
     found = discordances(comparison)
     told = discordances(replace(comparison, words=words_of(language, catalogue)))
+    questions = comparable(comparison)
     check = Check(
         rules_version=rules.version,
         reports=tuple(report.reported.id for report in said),
         notes=tuple(notes),
         discordances=found,
-        told=Told(compared=len(said), discordances=told) if said or told else None,
+        told=Told(compared=len(said), questions=questions, discordances=told) if questions or told else None,
     )
     return Compared(comparison=comparison, reports=said, check=check)
 
 
-def earlier_found(context: WorkerContext, *, study_id: int, run: Run) -> Found | None:
+def earlier_found(database: Database, *, study_id: int, run: Run) -> Found | None:
     """What a model of the same family found in the patient's study before this one."""
-    with context.database.read() as session:
+    with database.read() as session:
         before = last_run_before(session, study_id=study_id, model=run.model, until=run.finished_at)
     if before is None:
         return None

@@ -9,9 +9,10 @@ from pydicom.dataset import Dataset
 from config.errors import EchoWorkerError
 from config.logs import Event, emit, place_of
 from db.report_instances import ReportInstances, report_instances
+from db.session import Database
+from dicom_node.spool import Spool
 from worker.consistency.reading import ReadReport, ReportReader
 from worker.consistency.sr_tree import items_of, text_of
-from worker.context import WorkerContext
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,14 +24,14 @@ class StudyReports:
     """What could not be read, each with the report's id; free of what reports say."""
 
 
-def reports_of_study(context: WorkerContext, reader: ReportReader, *, study_id: int) -> StudyReports:
+def reports_of_study(database: Database, spool: Spool, reader: ReportReader, *, study_id: int) -> StudyReports:
     """Read all reports of a study but our own, and those that a later one names as its predecessor.
 
     One that cannot be read is a note and an event, and stops nothing.
     """
-    with context.database.read() as session:
+    with database.read() as session:
         instances = report_instances(session, study_id)
-    found = list(_read_instances(context, reader, instances))
+    found = list(_read_instances(spool, reader, instances))
     superseded = {uid for each in found for uid in each.predecessors}
     notes = [f"{each.uid}: {note}" for each in found for note in each.notes]
     read = [each.read for each in found if each.read is not None and each.uid not in superseded]
@@ -45,10 +46,10 @@ class _Instance:
     notes: tuple[str, ...] = ()
 
 
-def _read_instances(context: WorkerContext, reader: ReportReader, instances: ReportInstances) -> Iterator[_Instance]:
+def _read_instances(spool: Spool, reader: ReportReader, instances: ReportInstances) -> Iterator[_Instance]:
     for uid, spool_path in instances.paths.items():
         try:
-            dataset = pydicom.dcmread(context.spool.absolute(spool_path))
+            dataset = pydicom.dcmread(spool.absolute(spool_path))
             read = reader.instance(dataset, instances.ours)
             yield _Instance(
                 uid=uid,
