@@ -162,7 +162,7 @@ def test_a_dismissal_needs_a_reason_and_every_review_a_name(registry: Database, 
 
 
 def test_what_a_report_says_is_written_once(registry: Database, study: Study1) -> None:
-    run = study.run()
+    run, another = study.run(), study.run()
     study.check(run, discordance(), is_told=True)
     study.check(run, discordance(said="60 %"))
     with registry.read() as session:
@@ -170,4 +170,4 @@ def test_what_a_report_says_is_written_once(registry: Database, study: Study1) -
         last = last_check(session, run)
         assert last is not None
         assert (last.reports, last.notes) == ([REPORT], ["a note"])
-        assert told_of(session, study.run()) is None
+        assert told_of(session, another) is None

@@ -1,4 +1,4 @@
-"""A study's other reports against its images, in the report step and after it: rows, what our report says, no words kept.
+"""A study's other reports against its images, in the report step and after it: rows, sentences, and no words kept.
 
 The UNTRAINED model measures something of every clip; rules of the test's own say how far off it is.
 """
