@@ -71,7 +71,7 @@ def read_received(spool: Spool, row: ReceivedReport, reader: ReportReader) -> Re
     """
     kept = read_kept(spool.absolute(row.spool_path))
     if kept.kind is not ReportKind.DICOM:
-        return reader.text(row.report_id, _text(kept, row.place))
+        return reader.text(row.report_id, *_text(kept, row.place))
     read = reader.instance(_dataset(kept))
     if read is None:
         raise UnreadableReportError("the DICOM object is neither a report with text or measurements nor a PDF")
@@ -145,17 +145,19 @@ def _named(kept: KeptReport, said: ReportIdentifiers) -> ReportIdentifiers:
     return said
 
 
-def _text(kept: KeptReport, place: int) -> str:
+def _text(kept: KeptReport, place: int) -> tuple[str, tuple[str, ...]]:
+    """The text of one of the reports, and what was left out of it."""
     if kept.kind is ReportKind.HL7:
-        return _message_report(kept, place).text
+        report = _message_report(kept, place)
+        return report.text, report.notes
     if kept.kind is ReportKind.TEXT:
-        return text_in(kept.content)
+        return text_in(kept.content), ()
     if kept.kind is ReportKind.PDF:
         builder = TextBuilder()
         notes = add_pdf_text(kept.content, builder)
         if not builder.text:
             raise UnreadableReportError("; ".join(notes))
-        return builder.text
+        return builder.text, (*notes, *builder.notes())
     raise UnreadableReportError("a DICOM object is read as one")
 
 
