@@ -79,6 +79,8 @@ class Event(StrEnum):
     REPORT_MATCHED = "report registered, of a study"
     REPORT_UNMATCHED = "report registered, of no study so far"
     LISTENING_FOR_REPORTS = "listening for reports"
+    REPORT_NOT_READ = "report of a study cannot be read: it is not compared"
+    DISCORDANCES_FOUND = "reports of a study and its images do not agree"
 
 
 _WARNINGS = {
@@ -110,6 +112,7 @@ _WARNINGS = {
     Event.AUDIT_LINE_DAMAGED,
     Event.PROCESS_ENDED,
     Event.REPORT_REFUSED,
+    Event.REPORT_NOT_READ,
 }
 """Logged with the level `warning`: somebody may have to look after it. All others are `info`."""
 

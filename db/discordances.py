@@ -7,6 +7,29 @@ MODEL = "model"
 """`Side.source` of what the model found in the images."""
 
 
+class SideKind(StrEnum):
+    """What one of the two sides is."""
+
+    MEASUREMENTS = "measurement-report"
+    """A machine's Structured Report; the values are those of `worker.consistency.statements.SourceKind`."""
+    TEXT = "text-report"
+    IMAGES = "images"
+    """The model's answer, by the clips that it came from."""
+    EARLIER = "earlier-study"
+    """The model's answer of the patient's last study before."""
+
+
+class ReviewState(StrEnum):
+    """What somebody who looked at both sides thinks of it."""
+
+    NEW = "NEW"
+    """Nobody has looked yet."""
+    CONFIRMED = "CONFIRMED"
+    """The two do not agree, whichever of them is right."""
+    DISMISSED = "DISMISSED"
+    """They do agree, or the rule or the reading was wrong."""
+
+
 class Severity(StrEnum):
     """How soon somebody should look."""
 
@@ -19,6 +42,7 @@ class Severity(StrEnum):
 class Side:
     """One of the two that do not agree, and where it says so."""
 
+    kind: SideKind
     source: str
     """`MODEL`, the id of a report, or the Study Instance UID of an earlier study."""
     said: str
@@ -45,3 +69,28 @@ class Discordance:
     confidence: float | None = None
     """0..1, as `worker.consistency.comparing` works it out: of a number from the error that is known of the model, of a
     finding or a class the share of frames that alone say the same. None between reports: both say what they say."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What a Structured Report and its page say of the comparison; in the report's language."""
+
+    compared: int
+    """The number of reports that said something about these images."""
+    questions: tuple[str, ...]
+    """The fields that both sides answered."""
+    discordances: tuple[Discordance, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One comparison of a run with the reports of its study."""
+
+    rules_version: str
+    reports: tuple[str, ...]
+    """The ids of those that said something about these images."""
+    notes: tuple[str, ...]
+    """What could not be read, report by report; free of what the reports say."""
+    discordances: tuple[Discordance, ...]
+    told: Told | None
+    """None where no question was answered by both sides."""

@@ -1,13 +1,14 @@
-"""What earlier studies of the same patient gave: for the page that a reader gets (dicom_node.report.page)."""
+"""What earlier studies of the same patient gave: for the page that a reader gets, and to be compared with this one."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, literal, or_, select
+from sqlalchemy import ColumnElement, and_, func, literal, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from db.runs import ModelIdentity, Verdict
-from db.schema import PatientIdentity, ResultRow, RunRow
+from db.run_rows import run_of
+from db.runs import ModelIdentity, Run, Verdict
+from db.schema import PatientIdentity, ResultRow, RunRow, Study
 
 PLACEHOLDER_STUDIES = 50
 """A Patient ID with more studies than this is taken for that of a phantom, of tests, or of the unknown."""
@@ -31,19 +32,51 @@ def earlier_values(
     who issued the ID is not kept. Of each study counts the last run that had ended by `until`, by a model of the same
     family and label: asked again with the same `until`, the answer is the same, whatever was scored since.
     """
+    earlier = _earlier_runs(session, study_id=study_id, model=model, until=until)
+    if earlier is None:
+        return []
+    rows = session.execute(
+        select(PatientIdentity.study_date, ResultRow.value)
+        .join(RunRow, RunRow.study_id == PatientIdentity.study_id)
+        .join(ResultRow, ResultRow.run_id == RunRow.id)
+        .where(earlier, ResultRow.task_id == task_id, ResultRow.verdict == Verdict.MEASURED)
+        .order_by(PatientIdentity.study_date, PatientIdentity.study_id)
+    )
+    return [EarlierValue(study_date=day, value=value) for day, value in rows if day and value is not None]
+
+
+def last_run_before(session: Session, *, study_id: int, model: ModelIdentity, until: datetime) -> Run | None:
+    """The run of the patient's last study before this one, patient and run as `earlier_values` has them."""
+    earlier = _earlier_runs(session, study_id=study_id, model=model, until=until)
+    if earlier is None:
+        return None
+    last = session.execute(
+        select(RunRow, Study.study_instance_uid)
+        .join(PatientIdentity, PatientIdentity.study_id == RunRow.study_id)
+        .join(Study, Study.id == RunRow.study_id)
+        .where(earlier)
+        .order_by(PatientIdentity.study_date.desc(), PatientIdentity.study_id.desc())
+        .limit(1)
+    ).one_or_none()
+    return None if last is None else run_of(*last)
+
+
+def _earlier_runs(
+    session: Session, *, study_id: int, model: ModelIdentity, until: datetime
+) -> ColumnElement[bool] | None:
+    """Which rows of patients and their runs are of earlier studies of the same patient; None where nobody is named."""
     mine = session.get(PatientIdentity, study_id)
     if mine is None or not (mine.patient_id or "").strip() or not mine.study_date:
-        return []
+        return None
     same_id = func.trim(PatientIdentity.patient_id) == (mine.patient_id or "").strip()
     if (session.scalar(select(func.count()).where(same_id)) or 0) > PLACEHOLDER_STUDIES:
-        return []
+        return None
     same_birth = or_(
         literal(mine.birth_date is None),
         PatientIdentity.birth_date.is_(None),
         PatientIdentity.birth_date == mine.birth_date,
     )
     run, later = RunRow, aliased(RunRow)
-    by_such_a_model = (run.model_family == model.family, run.model_label == model.label, run.finished_at <= until)
     superseded = (
         select(later.id)
         .where(
@@ -55,20 +88,13 @@ def earlier_values(
         )
         .exists()
     )
-    rows = session.execute(
-        select(PatientIdentity.study_date, ResultRow.value)
-        .join(run, run.study_id == PatientIdentity.study_id)
-        .join(ResultRow, ResultRow.run_id == run.id)
-        .where(
-            same_id,
-            same_birth,
-            PatientIdentity.study_id != study_id,
-            PatientIdentity.study_date < mine.study_date,
-            *by_such_a_model,
-            ~superseded,
-            ResultRow.task_id == task_id,
-            ResultRow.verdict == Verdict.MEASURED,
-        )
-        .order_by(PatientIdentity.study_date, PatientIdentity.study_id)
+    return and_(
+        same_id,
+        same_birth,
+        PatientIdentity.study_id != study_id,
+        PatientIdentity.study_date < mine.study_date,
+        run.model_family == model.family,
+        run.model_label == model.label,
+        run.finished_at <= until,
+        ~superseded,
     )
-    return [EarlierValue(study_date=day, value=value) for day, value in rows if day and value is not None]

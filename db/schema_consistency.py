@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.base import Base
+from db.base import JSON_OR_NULL, Base
 
 
 class ReceivedReport(Base):
@@ -57,6 +57,24 @@ class DueCheck(Base):
     due_at: Mapped[datetime] = mapped_column(index=True)
 
 
+class ConsistencyCheck(Base):
+    """The last comparison of a run with the reports of its study, and what the run's Structured Report says of it."""
+
+    __tablename__ = "consistency_checks"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
+    checked_at: Mapped[datetime]
+    rules_version: Mapped[str] = mapped_column(String(32))
+    reports: Mapped[list[Any]]
+    """The ids of those that said something about the images: SOP Instance UIDs, or `received_reports.report_id`."""
+    notes: Mapped[list[Any]]
+    """What could not be read, and why."""
+    told: Mapped[dict[str, Any] | None] = mapped_column(JSON_OR_NULL)
+    """What the Structured Report says, as `db.discordances.Told` has it; later checks of the run leave it as it is, so
+    that a report which is lost comes out the same. NULL: it says nothing."""
+
+
 class DiscordanceRow(Base):
     """Something that reports and images of a study, or its reports, do not agree on."""
 
@@ -76,7 +94,9 @@ class DiscordanceRow(Base):
     sides: Mapped[list[Any]]
     """Both, as `db.discordances.Side` has them."""
     state: Mapped[str] = mapped_column(String(16), index=True)
-    """NEW, CONFIRMED, DISMISSED; SUPERSEDED once a later check of the study no longer finds it."""
+    """As `db.discordances.ReviewState` has it."""
+    superseded_at: Mapped[datetime | None]
+    """When a later check of the study did not find it any more, or found it again for a later run."""
     reviewed_at: Mapped[datetime | None]
     reviewed_by: Mapped[str | None] = mapped_column(String(64))
     review_reason: Mapped[str | None]

@@ -14,9 +14,11 @@ from rich.markup import escape
 from config.errors import EchoWorkerError
 from config.settings import CONFIG_VARIABLE
 from deploy.cli_calibrate import calibrate_commands, probe_commands
+from deploy.cli_check import check
 from deploy.cli_clip import clip
 from deploy.cli_conformance import conformance
 from deploy.cli_deliveries import deliveries_commands
+from deploy.cli_discordances import discordances_commands
 from deploy.cli_explain import explain
 from deploy.cli_fetch import fetch
 from deploy.cli_operate import callers, database_commands, doctor, quarantine
@@ -42,7 +44,7 @@ app = typer.Typer(
 )
 _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Run": (up, demo, phantom, node, worker, beat),
-    "Work with studies": (send, fetch, studies, study, requeue, close, clip, explain),
+    "Work with studies": (send, fetch, studies, study, requeue, close, clip, explain, check),
     "Search": (search, similar, same_patient, rank),
     "Operate": (doctor, callers, quarantine, conformance),
 }
@@ -55,6 +57,7 @@ app.add_typer(calibrate_commands, name="calibrate", rich_help_panel="Model")
 app.add_typer(probe_commands, name="probe", rich_help_panel="Model")
 app.add_typer(deliveries_commands, name="deliveries", rich_help_panel="Operate")
 app.add_typer(reports_commands, name="reports", rich_help_panel="Work with studies")
+app.add_typer(discordances_commands, name="discordances", rich_help_panel="Work with studies")
 app.add_typer(database_commands, name="db", rich_help_panel="Operate")
 app.add_typer(spool_commands, name="spool", rich_help_panel="Operate")
 app.add_typer(rules_commands, name="rules", rich_help_panel="Operate")

@@ -20,12 +20,13 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from config.catalogue import load_catalogue
 from config.errors import EchoWorkerError
 from config.settings import CONFIG_VARIABLE, Settings, load_settings
+from db.discordance_review import list_discordances
 from db.queries import study_detail
 from db.session import Database
 from db.states import StudyState
 from deploy.demo_pacs import AE_TITLE, HOST, DemoPacs, demo_pacs, free_port
 from deploy.demo_studies import DEMO_STUDIES, make_demo_studies
-from deploy.demo_view import companions_table, truth_table
+from deploy.demo_view import companions_table, disagreements_table, truth_table
 from deploy.sr_view import sr_tree
 from deploy.stopping import PARENT_VARIABLE, stop_on_signals
 from deploy.tables import study_view
@@ -220,6 +221,7 @@ def _show(settings: Settings, studies: Sequence[StudyTruth], pacs: DemoPacs, con
         console.print(companions_table([each for each in received if not _is_report(each[1])], uids))
         console.rule()
         console.print(truth_table(list(zip(DEMO_STUDIES, studies, strict=True)), details, catalogue))
+        console.print(disagreements_table(list_discordances(session), uids, catalogue))
     console.rule()
     file = os.environ[CONFIG_VARIABLE]
     command = shlex.join([sys.argv[0], "--config", file])

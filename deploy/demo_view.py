@@ -9,10 +9,12 @@ from rich.text import Text
 
 from config.catalogue import Catalogue
 from config.clinical_tasks import AnyTask, ClassTask, RegressionTask
+from db.discordance_review import ListedDiscordance
 from db.queries import StudyDetail
 from db.runs import TaskResult, Verdict
 from deploy.demo_studies import DemoStudy
 from dicom_node.report.answers import brief, outcome_name
+from dicom_node.report.wording import discordance_in_words
 from worker.phantom.truth import HeartTruth, StudyKind, StudyTruth
 
 MEASURED = {"lvef": "ejection_fraction", "pa_pressure": "pa_pressure"}
@@ -63,6 +65,15 @@ def companions_table(received: Sequence[tuple[Path, Dataset]], studies: Sequence
             kind, shows = f"heat map, {instance.NumberOfFrames} frames", str(instance.ImageComments)
         number = studies.index(str(instance.StudyInstanceUID)) + 1
         table.add_row(str(number), kind, Text(shows), Text(str(path)))
+    return table
+
+
+def disagreements_table(found: Sequence[ListedDiscordance], studies: Sequence[str], catalogue: Catalogue) -> Table:
+    """Where a study's reports do not agree with its images, or with each other; `studies` by their numbers."""
+    table = Table("Study", "Found", title="Reports that do not agree with the images, as the system found them")
+    for one in sorted(found, key=lambda each: studies.index(each.study_instance_uid)):
+        number = studies.index(one.study_instance_uid) + 1
+        table.add_row(str(number), Text(discordance_in_words(one.found, catalogue)))
     return table
 
 

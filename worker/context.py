@@ -17,6 +17,7 @@ from config.report_objects import ReportObject
 from config.settings import Settings
 from db.session import Database
 from dicom_node.spool import Spool
+from worker.consistency.configured import configured
 from worker.packs.active import ChosenPack, PackUse
 
 if TYPE_CHECKING:
@@ -30,18 +31,20 @@ class WorkerContext:
     """One process's handles on the installation."""
 
     def __init__(self, settings: Settings, broker: Celery) -> None:
-        """Check the catalogue at once, so that a mistake in it stops the start and not the first study.
+        """Check the catalogue and the consistency rules at once: a mistake in them stops the start, not a study.
 
         Raises
         ------
         ConfigurationError
-            The task catalogue or the database URL is wrong.
+            The task catalogue, a file of rules or words, or the database URL is wrong.
         """
         self.settings = settings
         self.broker = broker
         self.database = Database(settings.database_url)
         self.spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
         self.catalogue: Catalogue = load_catalogue(settings.catalogue_path)
+        self.consistency = configured(settings.consistency) if settings.consistency.enabled else None
+        """What reports are compared with; None where they are not."""
         self.software_version = version("echoworker")
         self._scoring = ChosenPack(settings, PackUse.SCORING)
         self._retrieval = ChosenPack(settings, PackUse.RETRIEVAL)

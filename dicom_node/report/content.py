@@ -33,6 +33,7 @@ from config.catalogue import Catalogue
 from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, RegressionTask
 from config.errors import ReportError
 from config.report_objects import ReportObject
+from db.discordances import Told
 from db.runs import Run, TaskResult, Verdict
 from dicom_node.report.answers import brief, explanation, in_reading_order
 from dicom_node.report.codes import (
@@ -53,6 +54,7 @@ from dicom_node.report.companions import HEAT_MAP_CLASS, object_uid
 from dicom_node.report.uids import derived_uid, device_uid
 from dicom_node.report.wording import (
     answers_in_short,
+    compared,
     left_out,
     limits_of_use,
     provenance,
@@ -75,8 +77,10 @@ def report_content(
     words: Words = ENGLISH,
     *,
     illustrated: str | None = None,
+    told: Told | None = None,
 ) -> MeasurementReport:
-    """The whole tree. `evidence` are the headers of the instances that the run used, `words` say its sentences.
+    """The whole tree. `evidence` are the headers of the instances that the run used, `words` say its sentences; `told`
+    is what the reports of the study say against it.
 
     The group of the task `illustrated` refers to the run's heat map: TID 1501 is extensible, and has no row for it.
 
@@ -101,6 +105,7 @@ def report_content(
     comments = (
         limits_of_use(run, words),
         answers_in_short(run, catalogue, words),
+        *compared(run, catalogue, told, words),
         uncalibrated_in_short(run, catalogue, words),
         views_seen(run, words),
         left_out(run, words),

@@ -13,6 +13,7 @@ from config.catalogue import Catalogue
 from config.errors import ReportError
 from config.languages import Language
 from config.report_objects import ReportObject
+from db.discordances import Told
 from db.runs import Run
 from dicom_node.contexts import RETIRED_ULTRASOUND
 from dicom_node.header import MANUFACTURER
@@ -37,6 +38,7 @@ def build_structured_report(
     predecessor: Dataset | None = None,
     language: Language = Language.ENGLISH,
     illustrated: str | None = None,
+    told: Told | None = None,
 ) -> Comprehensive3DSR | ComprehensiveSR:
     """Build the report of a run: TID 1500, preliminary, not verified by a person.
 
@@ -55,6 +57,9 @@ def build_structured_report(
         Of its sentences. The same run in another language is another object, in another series.
     illustrated
         The id of the task that the run has a heat map of, which the report refers to; None where it has none.
+    told
+        What reports of the study, and earlier studies, say against the run, in this language; None where there was
+        nothing to compare with.
 
     Raises
     ------
@@ -71,7 +76,7 @@ def build_structured_report(
     try:
         document = sop_class(
             evidence=headers if heat_map is None else [*headers, heat_map],
-            content=report_content(run, catalogue, headers, words, illustrated=illustrated),
+            content=report_content(run, catalogue, headers, words, illustrated=illustrated, told=told),
             # One series for each kind of model: a series has one description.
             series_instance_uid=derived_uid(
                 "series", run.study_instance_uid, run.model.label, sop_class.__name__, *in_language

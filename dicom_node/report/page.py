@@ -16,12 +16,19 @@ from reportlab.platypus import Flowable, KeepInFrame, Spacer
 
 from config.catalogue import Catalogue
 from config.labels import ModelLabel
+from db.discordances import Told
 from db.runs import Run, Verdict
 from dicom_node.report.answers import brief, confidence, in_reading_order
-from dicom_node.report.page_parts import Strip, Trend, answers_table, strip_of_frames, trend_chart
+from dicom_node.report.page_parts import Strip, Trend, answers_table, box, strip_of_frames, trend_chart
 from dicom_node.report.page_text import AMBER, FAINT, INK, RED, SLATE, PageText
 from dicom_node.report.sources import report_sources
-from dicom_node.report.wording import limits_of_use, provenance_of_all, views_seen
+from dicom_node.report.wording import (
+    compared,
+    discordance_in_words,
+    limits_of_use,
+    provenance_of_all,
+    views_seen,
+)
 from dicom_node.report.words import ENGLISH, Words, capital
 
 rl_config.useA85 = 0  # streams as bytes and not as letters: a quarter less, and most of the time that a page took
@@ -44,6 +51,8 @@ class PageContent:
     why_no_strip: str
     """A key of the table `no_heat_map` of the languages; empty where there is a strip."""
     trend: Trend | None
+    told: Told | None = None
+    """What reports of the study say against the run, in the language of the page."""
 
 
 def build_page(run: Run, catalogue: Catalogue, evidence: Sequence[Dataset], shown: PageContent, words: Words) -> bytes:
@@ -157,6 +166,7 @@ def _story(run: Run, catalogue: Catalogue, shown: PageContent, words: Words, tex
         Spacer(0, 2 * mm),
         *(text.paragraph(said, text.small) for said in _unanswered(run, catalogue, words)),
     ]
+    story += _disagreeing(run, catalogue, shown.told, words, text)
     story.append(Spacer(0, 4.5 * mm))
     if shown.strip is not None:
         story += strip_of_frames(shown.strip, INNER, words, text)
@@ -177,6 +187,16 @@ def _story(run: Run, catalogue: Catalogue, shown: PageContent, words: Words, tex
         story.append(text.paragraph(words.say(f"page.{heading}"), text.heading))
         story.append(text.paragraph(said, text.small))
     return story
+
+
+def _disagreeing(run: Run, catalogue: Catalogue, told: Told | None, words: Words, text: PageText) -> list[Flowable]:
+    """What of the study's reports does not agree, in a box; in a line, that all does."""
+    if told is None:
+        return []
+    if not told.discordances:
+        return [text.paragraph(said, text.small) for said in compared(run, catalogue, told, words)]
+    said = [discordance_in_words(discordance, catalogue, words) for discordance in told.discordances]
+    return [Spacer(0, 2.5 * mm), box(words.say("compared.heading"), said, INNER, text)]
 
 
 def _answers(run: Run, catalogue: Catalogue, words: Words) -> list[tuple[str, str, str]]:

@@ -15,7 +15,7 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Flowable, Spacer, Table, TableStyle
 
-from dicom_node.report.page_text import CURVE, FAINT, INK, LINE, SLATE, PageText
+from dicom_node.report.page_text import CURVE, FAINT, INK, LINE, RED, SLATE, PageText
 from dicom_node.report.words import Words
 
 QUALITY = 85
@@ -61,6 +61,23 @@ def answers_table(headings: Sequence[str], rows: Sequence[tuple[str, str, str]],
                 ("TOPPADDING", (0, 0), (-1, -1), 1.6),
                 ("BOTTOMPADDING", (0, 0), (-1, -1), 2.2),
                 ("LEFTPADDING", (0, 0), (-1, -1), 0),
+            ]
+        )
+    )
+    return table
+
+
+def box(heading: str, lines: Sequence[str], width: float, text: PageText) -> Table:
+    """What is to be noticed, within a frame."""
+    rows = [[text.paragraph(heading, text.warning)], *([text.paragraph(line, text.small)] for line in lines)]
+    table = Table(rows, colWidths=[width], hAlign="LEFT")
+    table.setStyle(
+        TableStyle(
+            [
+                ("BOX", (0, 0), (-1, -1), 0.9, RED),
+                ("TOPPADDING", (0, 0), (-1, -1), 1.8),
+                ("BOTTOMPADDING", (0, 0), (-1, -1), 2.4),
+                ("LEFTPADDING", (0, 0), (-1, -1), 2 * mm),
             ]
         )
     )

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from config.catalogue import Catalogue
 from config.labels import ModelLabel
+from db.discordances import Discordance, Side, Told
 from db.runs import Run, Verdict
 from dicom_node.report.answers import brief, in_reading_order
 from dicom_node.report.words import ENGLISH, Words
@@ -64,6 +65,44 @@ def left_out(run: Run, words: Words = ENGLISH) -> str | None:
     reasons = Counter(words.reason(clip.reason) for clip in run.left_out)
     return words.say(
         "summary.left_out", left_out=count, instances=len(run.clips) + count, reasons=_counted(reasons, words)
+    )
+
+
+def compared(run: Run, catalogue: Catalogue, told: Told | None, words: Words = ENGLISH) -> list[str]:
+    """What of the study's reports does not agree, one paragraph each; none where there was nothing to compare with."""
+    if told is None:
+        return []
+    said = [discordance_in_words(discordance, catalogue, words) for discordance in told.discordances]
+    if not said:
+        questions = words.clauses(_question(field, catalogue, words) for field in told.questions)
+        said = [words.say("compared.agreed", count=told.compared, questions=questions)]
+    return [with_warning(each, run.model.label, words) for each in said]
+
+
+def discordance_in_words(discordance: Discordance, catalogue: Catalogue, words: Words = ENGLISH) -> str:
+    """Both sides with where a report says so, the rule, and how sure it is; the sides are in the report's language."""
+    what = _question(discordance.field, catalogue, words)
+    one, other = (_side_in_words(side, words) for side in discordance.sides)
+    how = [words.say("compared.rule", rule=discordance.rule, version=discordance.rules_version)]
+    if discordance.confidence is not None:
+        how.append(words.say("compared.confidence", percent=100 * discordance.confidence))
+    severity = words.say(f"compared.{discordance.severity}")
+    return words.say("compared.discordance", severity=severity, what=what, one=one, other=other, how=words.values(how))
+
+
+def _question(field: str, catalogue: Catalogue, words: Words) -> str:
+    """What a discordance is about: a task, or what only reports name."""
+    task = catalogue.task(field)
+    return words.texts.get(f"compared.{field}", field) if task is None else words.task(task)
+
+
+def _side_in_words(side: Side, words: Words) -> str:
+    source = words.say(f"compared.{side.kind}")
+    if side.start is None or side.end is None:
+        return words.say("compared.side", source=source, said=side.said)
+    # Counted from 1, the last included, as people count.
+    return words.say(
+        "compared.side_at", source=source, said=side.said, start=side.start + 1, end=side.end, id=side.source
     )
 
 

@@ -15,7 +15,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "database.md").read_text()
 @pytest.mark.parametrize(
     "query",
     re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL),
-    ids=["left-out", "fractions", "grades", "embedded", "durations"],
+    ids=["left-out", "fractions", "grades", "embedded", "durations", "precision"],
 )
 def test_a_query_of_the_documentation_runs(registry: Database, query: str) -> None:
     with registry.read() as session:

@@ -39,7 +39,8 @@ from tests.worker.scripted import ScriptedTowers, scripted_scorer
 COMMANDS = (
     "up", "demo", "node", "worker", "beat", "send", "fetch", "studies", "study", "requeue", "close", "clip", "explain",
     "doctor", "callers", "quarantine", "db", "db upgrade", "rules", "rules list", "rules test", "rules apply",
-    "rules forwards", "search", "similar", "same-patient", "rank", "spool", "spool check", "spool rebuild",
+    "rules forwards", "check", "discordances", "discordances confirm", "discordances dismiss", "discordances precision",
+    "search", "similar", "same-patient", "rank", "spool", "spool check", "spool rebuild",
     "reports", "reports add", "reports match",
 )  # fmt: skip
 

@@ -14,10 +14,9 @@ from deploy.cli import app
 from tests.support.echo_reports import received, simplified_echo
 from tests.support.incoming_reports import ACCESSION, PATIENT_ID, SECRETS, STUDY, Hospital, oru
 from tests.worker.consistency.test_report_documents import pdf
-from worker.consistency.lexicon import load_lexicons
+from worker.consistency.reading import ReportReader
 from worker.consistency.received import read_received
 from worker.consistency.statements import SourceKind
-from worker.consistency.vocabulary import Vocabulary
 
 OTHER = "1.2.826.0.1.3680043.8.498.77.2"
 
@@ -81,9 +80,9 @@ def test_pdf_and_dicom_reports_are_known_by_their_bytes(hospital: Hospital, tmp_
     with hospital.context.database.read() as session:
         study = session.scalars(select(Study.id)).one()
         one, other = received_reports_of(session, study)
-    vocabulary = Vocabulary(load_lexicons()["en"])
-    assert read_received(hospital.spool, one, vocabulary).kind is SourceKind.TEXT_REPORT
-    measured = read_received(hospital.spool, other, [vocabulary])
+    written, measured = (read_received(hospital.spool, row, ReportReader()).reported for row in (one, other))
+    assert written.kind is SourceKind.TEXT_REPORT
+    assert (written.id, measured.id) == (one.report_id, other.report_id)
     assert measured.kind is SourceKind.MEASUREMENT_REPORT
     assert [s.field for s in measured.statements if s.field == "lvef"] == ["lvef"]
 

@@ -8,10 +8,11 @@ were the model's errors normally distributed and as large as is known; of findin
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import combinations
 
 from config.clinical_tasks import ClassTask
-from db.discordances import MODEL, Discordance, Severity, Side
+from db.discordances import MODEL, Discordance, Severity, Side, SideKind
 from db.runs import Verdict
 from dicom_node.report.answers import brief
 from worker.consistency.comparison import Comparison, Reported
@@ -61,7 +62,7 @@ def _number(c: Comparison, rule: NumberRule, report: Reported) -> Iterator[Disco
             rules_version=c.rules.version,
             field=rule.field,
             severity=rule.severity(difference),
-            sides=(_said(report, statement), _model(c, rule.field)),
+            sides=(_said(c, report, statement), _model(c, rule.field)),
             confidence=_normal((difference - needed) / (DEVIATION_OF_ERROR * error)),
         )
 
@@ -88,7 +89,7 @@ def _grade(c: Comparison, rule: GradeRule, field: str, report: Reported) -> Iter
             rules_version=c.rules.version,
             field=field,
             severity=Severity.MAJOR if distance >= rule.major_from else Severity.MINOR,
-            sides=(_said(report, statement, task), _model(c, field)),
+            sides=(_said(c, report, statement, task), _model(c, field)),
             confidence=result.agreement,
         )
 
@@ -119,15 +120,15 @@ def _of_text(
     if not rule.in_images:
         of_kin = (c.found.results.get(other) for other in kin)
         replaced = any(other is not None and other.verdict is Verdict.PRESENT for other in of_kin)
-        return (_said(report, named[True]), rule.claimed) if True in named and not replaced else (None, None)
+        return (_said(c, report, named[True]), rule.claimed) if True in named and not replaced else (None, None)
     named_kin = any(said.is_present for other in kin for said in report.of(other))
     if True in named or named_kin:
         return None, None
     if False in named:
-        return _said(report, named[False]), rule.denied
+        return _said(c, report, named[False]), rule.denied
     if report.mentions({field, *kin}) or not report.says_something:
         return None, None
-    return Side(source=report.id, said="not mentioned"), rule.not_mentioned
+    return _of_report(report, c.words.say("reported.not_mentioned")), rule.not_mentioned
 
 
 def _patient(c: Comparison, rule: AnotherPatientRule, report: Reported) -> Iterator[Discordance]:
@@ -139,8 +140,12 @@ def _patient(c: Comparison, rule: AnotherPatientRule, report: Reported) -> Itera
             field="patient",
             severity=Severity.MAJOR,
             sides=(
-                Side(source=report.id, said="its text"),
-                Side(source=MODEL, said=f"fits these images less than {1 - fits:.1%} of this site's texts fit theirs"),
+                _of_report(report, c.words.say("reported.its_text")),
+                Side(
+                    kind=SideKind.IMAGES,
+                    source=MODEL,
+                    said=c.words.say("reported.fits", percent=100 * (1 - fits)),
+                ),
             ),
             confidence=1 - fits,
         )
@@ -159,7 +164,7 @@ def _between_reports(c: Comparison, rule: ReportsRule) -> Iterator[Discordance]:
             rules_version=c.rules.version,
             field=rule.field,
             severity=rule.severity(difference),
-            sides=(_said(one[0], one[1]), _said(other[0], other[1])),
+            sides=(_said(c, one[0], one[1]), _said(c, other[0], other[1])),
         )
 
 
@@ -174,25 +179,32 @@ def _change(c: Comparison, rule: ChangeRule) -> Iterator[Discordance]:
     difference, needed = abs(now - before), rule.needed(error)
     if difference >= needed:
         task = c.catalogue.task(rule.field)
-        said = brief(c.earlier.results[rule.field], task) if task is not None else f"{before:g}"
+        said = brief(c.earlier.results[rule.field], task, c.words) if task is not None else f"{before:g}"
+        side = Side(kind=SideKind.EARLIER, source=c.earlier.study_instance_uid, said=said)
         yield Discordance(
             rule=rule.id,
             rules_version=c.rules.version,
             field=rule.field,
             severity=rule.severity(difference),
-            sides=(Side(source=c.earlier.study_instance_uid, said=said), _model(c, rule.field)),
+            sides=(side, _model(c, rule.field)),
             confidence=_normal((difference - needed) / (math.sqrt(2) * DEVIATION_OF_ERROR * error)),
         )
 
 
 def _model(c: Comparison, field: str) -> Side:
     result, task = c.found.results[field], c.catalogue.task(field)
-    said = brief(result, task) if task is not None else str(result.verdict)
-    return Side(source=MODEL, said=said, clips=tuple(answer.sop_instance_uid for answer in result.clips))
+    said = brief(result, task, c.words) if task is not None else str(result.verdict)
+    clips = tuple(answer.sop_instance_uid for answer in result.clips)
+    return Side(kind=SideKind.IMAGES, source=MODEL, said=said, clips=clips)
 
 
-def _said(report: Reported, statement: Statement, task: ClassTask | None = None) -> Side:
-    return Side(source=report.id, said=in_words(statement, task), start=statement.start, end=statement.end)
+def _said(c: Comparison, report: Reported, statement: Statement, task: ClassTask | None = None) -> Side:
+    said = in_words(statement, task, c.words)
+    return replace(_of_report(report, said), start=statement.start, end=statement.end)
+
+
+def _of_report(report: Reported, said: str) -> Side:
+    return Side(kind=SideKind(report.kind.value), source=report.id, said=said)
 
 
 def _nearer_end(quantity: Quantity, value: float) -> float:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from config.catalogue import Catalogue
 from db.runs import TaskResult, Verdict
+from dicom_node.report.words import ENGLISH, Words
 from worker.consistency.rules import Rules
 from worker.consistency.statements import Certainty, Quantity, SourceKind, Statement, When
 
@@ -75,3 +76,5 @@ class Comparison:
     """Of the patient's last study before this one, by a model of the same family."""
     fits_better_than: Mapping[str, float] | None = None
     """By the id of a report: the share, 0..1, of this site's own pairs of text and study that fit worse."""
+    words: Words = ENGLISH
+    """What both sides are told in."""

@@ -1,7 +1,6 @@
 """What is in the reports that came by themselves: whose they are, and what they say."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 
@@ -13,20 +12,16 @@ from db.received_reports import CANCELLED, Via
 from db.schema_consistency import ReceivedReport
 from dicom_node.header import is_valid_uid
 from dicom_node.spool import Spool
-from worker.consistency.comparison import Reported
-from worker.consistency.extraction import extract
 from worker.consistency.hl7_orders import order_keys
 from worker.consistency.hl7_reports import HL7Report, ResultStatus, read_hl7_reports
 from worker.consistency.identifiers import Identifier, ReportIdentifiers
 from worker.consistency.inbox import text_in
 from worker.consistency.kept_reports import KeptReport, ReportKind, read_kept
-from worker.consistency.measurement_report import read_measurement_report
 from worker.consistency.pdf_text import add_pdf_text
 from worker.consistency.readable_text import TextBuilder
-from worker.consistency.report_documents import is_ours, kind_of_report, read_report_document
+from worker.consistency.reading import ReadReport, ReportReader
+from worker.consistency.report_documents import is_ours, kind_of_report
 from worker.consistency.sr_tree import text_of
-from worker.consistency.statements import SourceKind, Statement
-from worker.consistency.vocabulary import Vocabulary, most_likely
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +59,8 @@ def require_report(kept: KeptReport) -> None:
             raise UnreadableReportError(one.unusable)
 
 
-def read_received(spool: Spool, row: ReceivedReport, vocabularies: Vocabulary | Sequence[Vocabulary]) -> Reported:
-    """Read what a registered report says; of several vocabularies by the one whose words it has most of.
+def read_received(spool: Spool, row: ReceivedReport, reader: ReportReader) -> ReadReport:
+    """Read what a registered report says.
 
     Raises
     ------
@@ -75,34 +70,12 @@ def read_received(spool: Spool, row: ReceivedReport, vocabularies: Vocabulary | 
         Its file is lost, or cannot be read.
     """
     kept = read_kept(spool.absolute(row.spool_path))
-    if kept.kind is ReportKind.DICOM:
-        dataset = _dataset(kept)
-        if kind_of_report(dataset) is SourceKind.MEASUREMENT_REPORT:
-            found = read_measurement_report(dataset).statements
-            return Reported(id=row.report_id, kind=SourceKind.MEASUREMENT_REPORT, statements=found)
-    statements = _extracted(_text(kept, row.place), vocabularies)
-    return Reported(id=row.report_id, kind=SourceKind.TEXT_REPORT, statements=statements)
-
-
-def text_of_received(spool: Spool, row: ReceivedReport) -> str:
-    """The text that the statements of a registered report point into.
-
-    Raises
-    ------
-    UnreadableReportError, OSError
-        As of `read_received`.
-    """
-    kept = read_kept(spool.absolute(row.spool_path))
-    if kept.kind is ReportKind.DICOM:
-        dataset = _dataset(kept)
-        if kind_of_report(dataset) is SourceKind.MEASUREMENT_REPORT:
-            return read_measurement_report(dataset).text
-    return _text(kept, row.place)
-
-
-def _extracted(text: str, vocabularies: Vocabulary | Sequence[Vocabulary]) -> tuple[Statement, ...]:
-    several = [vocabularies] if isinstance(vocabularies, Vocabulary) else vocabularies
-    return extract(text, most_likely(text, several))
+    if kept.kind is not ReportKind.DICOM:
+        return reader.text(row.report_id, *_text(kept, row.place))
+    read = reader.instance(_dataset(kept))
+    if read is None:
+        raise UnreadableReportError("the DICOM object is neither a report with text or measurements nor a PDF")
+    return replace(read, reported=replace(read.reported, id=row.report_id))
 
 
 def _of_message(kept: KeptReport) -> list[Incoming]:
@@ -172,18 +145,20 @@ def _named(kept: KeptReport, said: ReportIdentifiers) -> ReportIdentifiers:
     return said
 
 
-def _text(kept: KeptReport, place: int) -> str:
+def _text(kept: KeptReport, place: int) -> tuple[str, tuple[str, ...]]:
+    """The text of one of the reports, and what was left out of it."""
     if kept.kind is ReportKind.HL7:
-        return _message_report(kept, place).text
+        report = _message_report(kept, place)
+        return report.text, report.notes
     if kept.kind is ReportKind.TEXT:
-        return text_in(kept.content)
+        return text_in(kept.content), ()
     if kept.kind is ReportKind.PDF:
         builder = TextBuilder()
         notes = add_pdf_text(kept.content, builder)
         if not builder.text:
             raise UnreadableReportError("; ".join(notes))
-        return builder.text
-    return read_report_document(_dataset(kept)).text
+        return builder.text, (*notes, *builder.notes())
+    raise UnreadableReportError("a DICOM object is read as one")
 
 
 def _message_report(kept: KeptReport, place: int) -> HL7Report:

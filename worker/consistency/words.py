@@ -2,25 +2,33 @@
 
 from config.clinical_tasks import ClassTask
 from dicom_node.report.answers import outcome_name
+from dicom_node.report.words import ENGLISH, Words
 from worker.consistency.statements import Certainty, Quantity, Statement
 
 
-def in_words(statement: Statement, task: ClassTask | None = None) -> str:
+def in_words(statement: Statement, task: ClassTask | None = None, words: Words = ENGLISH) -> str:
     """What a statement says, in a few words: "55 to 60 %", "mild to moderate", "absent"."""
-    unsure = "possibly " if statement.certainty is Certainty.POSSIBLE else ""
+    said = _said(statement, task, words)
+    return words.say("reported.possibly", said=said) if statement.certainty is Certainty.POSSIBLE else said
+
+
+def _said(statement: Statement, task: ClassTask | None, words: Words) -> str:
     if statement.quantity is not None:
-        return unsure + _quantity_in_words(statement.quantity)
+        return _quantity_in_words(statement.quantity, words)
     if statement.grade is not None:
         grades = [g for g in (statement.grade, statement.grade_to) if g is not None]
-        return unsure + " to ".join(outcome_name(g, task) if task is not None else g for g in grades)
-    return unsure + ("present" if statement.is_present else "absent")
+        names = [outcome_name(g, task, words) if task is not None else g for g in grades]
+        return names[0] if len(names) == 1 else words.say("reported.range", low=names[0], high=names[1])
+    return words.say(f"answer.{'PRESENT' if statement.is_present else 'ABSENT'}")
 
 
-def _quantity_in_words(quantity: Quantity) -> str:
-    low, high = quantity.low, quantity.high
-    unit = {"mm[Hg]": "mmHg"}.get(quantity.unit, quantity.unit)
+def _quantity_in_words(quantity: Quantity, words: Words) -> str:
+    low, high = (None if end is None else words.number(end, "g") for end in (quantity.low, quantity.high))
+    unit = {"mm[Hg]": "mmHg", "1": ""}.get(quantity.unit, quantity.unit)
     if low is not None and high is not None:
-        number = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+        number = low if low == high else words.say("reported.range", low=low, high=high)
     else:
-        number = f"above {low:g}" if low is not None else f"below {high:g}"
+        number = (
+            words.say("reported.above", number=low) if low is not None else words.say("reported.below", number=high)
+        )
     return f"{number} {unit}".strip()

@@ -16,6 +16,7 @@ from config.clinical_tasks import AnyTask
 from config.errors import ReportError
 from config.languages import Language
 from config.report_objects import ReportObject
+from db.discordances import Told
 from db.priors import EarlierValue
 from db.runs import Run, TaskResult
 from dicom_node.report import encapsulated, heat_map
@@ -48,6 +49,8 @@ class Pictures:
     heat: Heat | WhyNoHeat
     earlier: Sequence[EarlierValue]
     language: Language
+    told: Told | None = None
+    """What the run's report says of other reports; the page says it again."""
 
     def heat_map(self) -> tuple[Dataset, bytes]:
         """The heat map, and its file.
@@ -83,7 +86,7 @@ class Pictures:
             As `build_page`.
         """
         strip, why = self._strip()
-        content = PageContent(strip=strip, why_no_strip=why, trend=self._trend())
+        content = PageContent(strip=strip, why_no_strip=why, trend=self._trend(), told=self.told)
         page = build_page(self.run, self.catalogue, self.evidence, content, self._words)
         made_from = [(report.SOPClassUID, report.SOPInstanceUID)]
         if has_heat_map:

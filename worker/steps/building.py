@@ -13,6 +13,7 @@ from config.errors import EchoWorkerError, ReportError, SpoolError
 from config.languages import Language
 from config.logs import place_of
 from config.report_objects import ReportObject
+from db.discordances import Told
 from db.priors import earlier_values
 from db.reports import BuiltReport
 from db.runs import Run
@@ -46,6 +47,8 @@ class Building:
     """The spool path of each instance of the study, by SOP Instance UID."""
     predecessor: Report | None
     language: Language
+    told: Told | None = None
+    """What the reports of the study say against the run, in this language."""
 
     def report(self, *, has_heat_map: bool) -> Built:
         """The Structured Report.
@@ -56,14 +59,15 @@ class Building:
             The results cannot be put into a report, or the catalogue or an instance is lost.
         """
         before = self.predecessor
-        shown = headline(self.run.results, self._catalogue) if has_heat_map else None
+        shown = headline(self.run.results, self.catalogue) if has_heat_map else None
         document = build_structured_report(
             self.run,
-            self._catalogue,
+            self.catalogue,
             self._evidence,
             predecessor=None if before is None else self.header(before.sop_instance_uid, before.spool_path),
             language=self.language,
             illustrated=None if shown is None else shown.task_id,
+            told=self.told,
         )
         file = BytesIO()
         document.save_as(file, enforce_file_format=True)
@@ -118,7 +122,14 @@ class Building:
             return WhyNoHeat.DAMAGED
 
     @cached_property
-    def _catalogue(self) -> Catalogue:
+    def catalogue(self) -> Catalogue:
+        """That of the run.
+
+        Raises
+        ------
+        ReportError
+            It is lost.
+        """
         return catalogue_of_run(self.context.spool, self.run.catalogue_digest, self.context.catalogue)
 
     @cached_property
@@ -129,7 +140,7 @@ class Building:
     @cached_property
     def _pictures(self) -> Pictures:
         run, spool = self.run, self.context.spool
-        shown_over_the_years = trend_task(run.results, self._catalogue)
+        shown_over_the_years = trend_task(run.results, self.catalogue)
         earlier = []
         if shown_over_the_years is not None:
             with self.context.database.read() as session:
@@ -142,12 +153,13 @@ class Building:
                 )
         return Pictures(
             run=run,
-            catalogue=self._catalogue,
+            catalogue=self.catalogue,
             evidence=self._evidence,
             files={uid: spool.absolute(path) for uid, path in self.instances.items()},
             heat=self._heat,
             earlier=earlier,
             language=self.language,
+            told=self.told,
         )
 
     def _built(self, kind: ReportObject, made: Dataset, content: bytes) -> Built:

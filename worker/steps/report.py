@@ -1,7 +1,12 @@
-"""SCORED -> REPORTED: the run becomes a Structured Report, with a heat map and a page beside it; each is built once."""
+"""SCORED -> REPORTED: the run is compared with the reports of its study, and becomes a Structured Report of its own.
+
+A heat map and a page go beside it; each is built once.
+"""
 
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 
 from pydicom.dataset import Dataset
@@ -13,11 +18,14 @@ from config.logs import Event, emit
 from config.report_objects import ReportObject
 from config.whole_files import write_durably
 from db.deliveries import no_destination, set_deliveries
+from db.discordance_rows import record_check, told_of
+from db.discordances import Check
 from db.leases import Claim
 from db.queries import spool_paths_of
 from db.reports import add_report, current_reports, delivered_predecessor
 from db.results import current_run
 from db.schema import Report, Study
+from worker.consistency.checking import check_study, tell
 from worker.context import WorkerContext
 from worker.steps.building import Building, Built, built_or_why
 from worker.steps.outcome import Outcome
@@ -31,7 +39,8 @@ def report_study(context: WorkerContext, held: Claim) -> Outcome:
     """Build the objects of the current run, and make each due for the destinations that take it.
 
     The Structured Report is always built: it is the result. Heat map and page are built where a destination takes them;
-    where one of these cannot be, the report goes without, and the journal says why.
+    where one of these cannot be, the report goes without, and the journal says why. What they say of the study's other
+    reports is what those said when ours was built.
 
     Raises
     ------
@@ -39,13 +48,52 @@ def report_study(context: WorkerContext, held: Claim) -> Outcome:
         There is no run, its results cannot be put into a report, its catalogue or an instance that it used is lost, or
         the report that was built before is lost and would not come out the same.
     """
+    building, existing, check = _to_build(context, held)
+    run = building.run
+    wanted = context.wanted_objects(run.model.label)
+    takers = {kind for kind, names in wanted.items() if names}
+    built, missing = _build(building, existing, takers)
+    for one in built.values():
+        write_durably(context.spool.absolute(one.report.spool_path), one.content)
+    for kind, reason in missing.items():
+        # That there is nothing to show is no trouble, or was told when it was scored.
+        if reason != building.why_no_heat:
+            emit(Event.PICTURE_NOT_MADE, study_instance_uid=held.study_instance_uid, reason=reason)
+        wanted[kind] = []
+    notes = [*missing.values()] if takers else [no_destination(run.model.label)]
+    new = 0
+
+    def record(session: Session, study: Study) -> None:
+        nonlocal new
+        for kind, one in built.items():
+            if kind not in existing:
+                add_report(session, study_id=study.id, run_uid=run.run_uid, report=one.report)
+        set_deliveries(session, study_id=study.id, wanted=wanted)
+        if check is not None:
+            now = datetime.now(UTC)
+            new = record_check(session, study_id=study.id, run_uid=run.run_uid, check=check, at=now, is_told=True)
+        if notes:
+            study.reason = "; ".join(notes)
+
+    def afterwards() -> None:
+        tell(held.study_instance_uid, new)
+        # The pixels can be prepared again; the tensors are larger than they are.
+        tensors = context.spool.tensor_folder(held.study_instance_uid, held.revision)
+        shutil.rmtree(tensors, ignore_errors=True)
+
+    return Outcome(record=record, afterwards=afterwards)
+
+
+def _to_build(context: WorkerContext, held: Claim) -> tuple[Building, Existing, Check | None]:
+    """What objects are built of, what was built before, and what the check found where there is no report yet."""
     with context.database.read() as session:
         run = current_run(session, study_id=held.study_id, study_instance_uid=held.study_instance_uid)
         if run is None:
             raise ReportError(f"study {held.study_instance_uid}: no run to report; requeue it with --step prepare")
         existing = {ReportObject(report.kind): report for report in current_reports(session, study_id=held.study_id)}
-        told = [receiver.name for receiver in context.settings.messages]
-        predecessor = delivered_predecessor(session, study_id=held.study_id, run_uid=run.run_uid, besides=told)
+        by_message = [receiver.name for receiver in context.settings.messages]
+        predecessor = delivered_predecessor(session, study_id=held.study_id, run_uid=run.run_uid, besides=by_message)
+        told = told_of(session, run.run_uid)
         instances = spool_paths_of(session, held.study_id)
     report = existing.get(ReportObject.SR)
     building = Building(
@@ -54,33 +102,15 @@ def report_study(context: WorkerContext, held: Claim) -> Outcome:
         run=run,
         instances=instances,
         predecessor=predecessor,
-        # Whatever the setting is by now: what is lost comes back in the language that it had.
+        # Whatever the setting is by now: what is lost comes back in the language that it had, and says what it said.
         language=context.settings.report.language if report is None else Language(report.language),
+        told=told,
     )
-    wanted = context.wanted_objects(run.model.label)
-    takers = {kind for kind, names in wanted.items() if names}
-    built, missing = _build(building, existing, takers)
-    for one in built.values():
-        write_durably(context.spool.absolute(one.report.spool_path), one.content)
-    for kind, reason in missing.items():
-        if (
-            reason != building.why_no_heat
-        ):  # that there is nothing to show is no trouble, or was told when it was scored
-            emit(Event.PICTURE_NOT_MADE, study_instance_uid=held.study_instance_uid, reason=reason)
-        wanted[kind] = []
-    notes = [*missing.values()] if takers else [no_destination(run.model.label)]
-
-    def record(session: Session, study: Study) -> None:
-        for kind, one in built.items():
-            if kind not in existing:
-                add_report(session, study_id=study.id, run_uid=run.run_uid, report=one.report)
-        set_deliveries(session, study_id=study.id, wanted=wanted)
-        if notes:
-            study.reason = "; ".join(notes)
-
-    # The pixels can be prepared again; the tensors are larger than they are.
-    tensors = context.spool.tensor_folder(held.study_instance_uid, held.revision)
-    return Outcome(record=record, afterwards=lambda: shutil.rmtree(tensors, ignore_errors=True))
+    if report is not None:
+        return building, existing, None
+    catalogue, language = building.catalogue, building.language
+    check = check_study(context, study_id=held.study_id, run=run, catalogue=catalogue, language=language)
+    return replace(building, told=None if check is None else check.told), existing, check
 
 
 def _build(

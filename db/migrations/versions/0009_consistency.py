@@ -75,6 +75,7 @@ def upgrade() -> None:
         sa.Column("report_id", sa.String(length=64), nullable=False),
         sa.Column("sides", sa.JSON(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("superseded_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("reviewed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("reviewed_by", sa.String(length=64), nullable=True),
         sa.Column("review_reason", sa.String(), nullable=True),
@@ -87,9 +88,28 @@ def upgrade() -> None:
     )
     for column in ("study_id", "field", "state"):
         op.create_index(op.f(f"ix_discordances_{column}"), "discordances", [column])
+    op.create_table(
+        "consistency_checks",
+        sa.Column("run_id", sa.Integer(), nullable=False),
+        sa.Column("study_id", sa.Integer(), nullable=False),
+        sa.Column("checked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("rules_version", sa.String(length=32), nullable=False),
+        sa.Column("reports", sa.JSON(), nullable=False),
+        sa.Column("notes", sa.JSON(), nullable=False),
+        sa.Column("told", sa.JSON(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["run_id"], ["runs.id"], name=op.f("fk_consistency_checks_run_id_runs"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["study_id"], ["studies.id"], name=op.f("fk_consistency_checks_study_id_studies"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("run_id", name=op.f("pk_consistency_checks")),
+    )
+    op.create_index(op.f("ix_consistency_checks_study_id"), "consistency_checks", ["study_id"])
 
 
 def downgrade() -> None:
+    op.drop_table("consistency_checks")
     op.drop_table("discordances")
     op.drop_table("due_checks")
     op.drop_table("received_report_keys")

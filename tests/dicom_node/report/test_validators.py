@@ -19,6 +19,7 @@ from config.clinical_tasks import ClassTask
 from config.labels import ModelLabel
 from config.languages import Language
 from config.reasons import Reason, ReasonKind
+from db.discordances import MODEL, Discordance, Severity, Side, SideKind, Told
 from db.runs import Run, Verdict
 from dicom_node.header import read_image_header
 from dicom_node.report import codes as our_codes
@@ -33,6 +34,27 @@ TURNS = range(12)
 OUR_OWN = ("99ECHOWORKER", "DeviceUID")
 """What dciodvfy warns of, and is meant: codes where DICOM has none; what IHE AIR asks of Contributing Equipment."""
 OF_DCMTK_ITSELF = "The VR checker does not support this Specific Character Set"
+_SIDES = (
+    Side(kind=SideKind.TEXT, source="1.2.3", said="55 to 60 %", start=3, end=12),
+    Side(kind=SideKind.MEASUREMENTS, source="1.2.4", said="30 %"),
+    Side(kind=SideKind.EARLIER, source="1.2.5", said="31.0 %"),
+    Side(kind=SideKind.IMAGES, source=MODEL, said="29.5 %", clips=("1.2.6",)),
+)
+TOLD = Told(
+    compared=2,
+    questions=("lvef",),
+    discordances=tuple(
+        Discordance(
+            rule="a-rule", rules_version="1", field=field, severity=severity, sides=sides, confidence=confidence
+        )
+        for field, severity, sides, confidence in (
+            ("lvef", Severity.MAJOR, (_SIDES[0], _SIDES[3]), 0.97),
+            ("patient", Severity.MINOR, (_SIDES[0], _SIDES[1]), None),
+            ("lvef", Severity.MINOR, (_SIDES[2], _SIDES[3]), 0.5),
+        )
+    ),
+)
+"""All that can be said of other reports."""
 DEBIANS = "/usr/bin/dciodvfy"
 
 
@@ -90,6 +112,7 @@ def test_nobody_finds_a_fault_in_any_report(
             language=language,
             sop_class=sop_class,
             predecessor=read_image_header(first),
+            told=TOLD,
         ),
         tmp_path,
     )

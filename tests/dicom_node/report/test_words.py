@@ -46,12 +46,12 @@ def test_no_sentence_was_left_in_english(language: Language) -> None:
     texts = words_of(language).texts
     same = {key for key, text in texts.items() if text == ENGLISH.texts[key]}
     without_words = {
-        "form.sentence", "form.counted", "form.named", "answer.number", "unit.percent_sign",
+        "form.sentence", "form.counted", "compared.side", "form.named", "answer.number", "unit.percent_sign",
         "class.most_like_on_the_scale", "reason.TOGETHER", "reason.ALONE", "reason.COUNTED",
     }  # fmt: skip
     loans = {
         Language.GERMAN: {"content.M_MODE"},
-        Language.FRENCH: {"unit.points", "content.ECG"},
+        Language.FRENCH: {"unit.points", "content.ECG", "compared.images"},
         Language.SPANISH: {"content.ECG"},
         Language.CHINESE: set[str](),
     }

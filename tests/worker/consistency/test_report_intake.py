@@ -14,7 +14,8 @@ from db.schema_consistency import DueCheck, ReceivedReport
 from tests.support.incoming_reports import STUDY, Hospital, oru
 from worker.consistency import report_intake
 from worker.consistency.kept_reports import KeptReport, ReportKind, keep_report, wait_again
-from worker.consistency.received import text_of_received
+from worker.consistency.reading import ReportReader
+from worker.consistency.received import read_received
 
 OTHER = "1.2.826.0.1.3680043.8.498.77.2"
 
@@ -42,7 +43,9 @@ def comes(hospital: Hospital, content: bytes, **said: str) -> None:
 def counting(hospital: Hospital, study_id: int) -> list[str]:
     """The texts of the reports of a study that count."""
     with hospital.context.database.read() as session:
-        return [text_of_received(hospital.spool, row) for row in received_reports_of(session, study_id)]
+        return [
+            read_received(hospital.spool, row, ReportReader()).text for row in received_reports_of(session, study_id)
+        ]
 
 
 def test_a_report_that_comes_after_its_study_is_matched_at_once(hospital: Hospital) -> None:

@@ -1,0 +1,167 @@
+"""The read side of discordances, and what people say of them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Select, case, func, select
+from sqlalchemy.orm import Session
+
+from config.errors import RegistryError, StudyNotFoundError
+from db.discordance_rows import discordance_of
+from db.discordances import Discordance, ReviewState, Severity
+from db.schema import RunRow, Study
+from db.schema_consistency import ConsistencyCheck, DiscordanceRow
+
+LONGEST_NAME = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedDiscordance:
+    """One discordance with what has become of it."""
+
+    id: int
+    study_instance_uid: str
+    found: Discordance
+    found_at: datetime
+    model: str
+    """Name, version and label of the model of its run."""
+    state: ReviewState
+    superseded_at: datetime | None
+    reviewed_at: datetime | None
+    reviewed_by: str | None
+    review_reason: str | None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody is still to look at it."""
+        return self.state is ReviewState.NEW and self.superseded_at is None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RulePrecision:
+    """How often a rule was right, as far as anybody has looked."""
+
+    rule: str
+    confirmed: int
+    dismissed: int
+    new: int
+    """That nobody has looked at yet; superseded ones are not counted."""
+
+    @property
+    def precision(self) -> float | None:
+        """Confirmed of all that were looked at; None where none was."""
+        reviewed = self.confirmed + self.dismissed
+        return self.confirmed / reviewed if reviewed else None
+
+
+def list_discordances(
+    session: Session, *, study_instance_uid: str | None = None, include_closed: bool = False, limit: int | None = None
+) -> list[ListedDiscordance]:
+    """Those that are open, or all; the worst first, and of these the latest.
+
+    Raises
+    ------
+    StudyNotFoundError
+        No study has this UID.
+    """
+    query = _listed()
+    if study_instance_uid is not None:
+        if session.scalar(select(Study.id).where(Study.study_instance_uid == study_instance_uid)) is None:
+            raise StudyNotFoundError(f"study {study_instance_uid} is not in the registry")
+        query = query.where(Study.study_instance_uid == study_instance_uid)
+    if not include_closed:
+        query = query.where(DiscordanceRow.state == ReviewState.NEW, DiscordanceRow.superseded_at.is_(None))
+    worst_first = case((DiscordanceRow.severity == Severity.MAJOR, 0), else_=1)
+    rows = session.execute(query.order_by(worst_first, DiscordanceRow.id.desc()).limit(limit)).all()
+    return [_of(*row) for row in rows]
+
+
+def discordance_detail(session: Session, discordance_id: int) -> ListedDiscordance:
+    """One discordance.
+
+    Raises
+    ------
+    RegistryError
+        There is none of this number.
+    """
+    row = session.execute(_listed().where(DiscordanceRow.id == discordance_id)).one_or_none()
+    if row is None:
+        raise RegistryError(f"no discordance has the number {discordance_id}: echoworker discordances lists them")
+    return _of(*row)
+
+
+def review_discordance(
+    session: Session, discordance_id: int, *, state: ReviewState, by: str, reason: str | None, at: datetime
+) -> None:
+    """Say what somebody thinks of a discordance; a later word takes the place of an earlier one.
+
+    Raises
+    ------
+    RegistryError
+        There is none of this number, nobody is named, or it is dismissed without a reason.
+    """
+    name, why = by.strip(), (reason or "").strip()
+    if not 0 < len(name) <= LONGEST_NAME:
+        raise RegistryError(f"who says so? Give a name of 1 to {LONGEST_NAME} characters")
+    if state is ReviewState.DISMISSED and not why:
+        raise RegistryError("a discordance is dismissed for a reason: give one, without names of patients")
+    row = session.get(DiscordanceRow, discordance_id, with_for_update=True)
+    if row is None:
+        raise RegistryError(f"no discordance has the number {discordance_id}: echoworker discordances lists them")
+    row.state, row.reviewed_at, row.reviewed_by, row.review_reason = state, at, name, why or None
+
+
+def precision_by_rule(session: Session) -> list[RulePrecision]:
+    """Of each rule that found anything; of a discordance that came again in a later run, the last word counts."""
+    same = (DiscordanceRow.study_id, DiscordanceRow.rule, DiscordanceRow.field, DiscordanceRow.report_id)
+    reviewed = DiscordanceRow.state != ReviewState.NEW
+    last_word = select(func.max(DiscordanceRow.id)).where(reviewed).group_by(*same)
+    of = DiscordanceRow
+    confirmed = _count(session, of.state == ReviewState.CONFIRMED, of.id.in_(last_word))
+    dismissed = _count(session, of.state == ReviewState.DISMISSED, of.id.in_(last_word))
+    new = _count(session, of.state == ReviewState.NEW, of.superseded_at.is_(None))
+    return [
+        RulePrecision(
+            rule=rule,
+            confirmed=confirmed.get(rule, 0),
+            dismissed=dismissed.get(rule, 0),
+            new=new.get(rule, 0),
+        )
+        for rule in sorted({*confirmed, *dismissed, *new})
+    ]
+
+
+def last_check(session: Session, run_uid: str) -> ConsistencyCheck | None:
+    """The last comparison of a run with the reports of its study; None where there was none."""
+    of_run = select(ConsistencyCheck).join(RunRow, RunRow.id == ConsistencyCheck.run_id)
+    return session.scalar(of_run.where(RunRow.run_uid == run_uid))
+
+
+def _count(session: Session, *which: ColumnElement[bool]) -> dict[str, int]:
+    """By rule."""
+    by_rule = select(DiscordanceRow.rule, func.count()).where(*which).group_by(DiscordanceRow.rule)
+    return {rule: count for rule, count in session.execute(by_rule)}  # noqa: C416
+
+
+def _listed() -> Select[DiscordanceRow, str, str, str, str]:
+    return (
+        select(DiscordanceRow, Study.study_instance_uid, RunRow.model_name, RunRow.model_version, RunRow.model_label)
+        .join(Study, Study.id == DiscordanceRow.study_id)
+        .join(RunRow, RunRow.id == DiscordanceRow.run_id)
+    )
+
+
+def _of(row: DiscordanceRow, study: str, *model: str) -> ListedDiscordance:
+    name, version, label = model
+    return ListedDiscordance(
+        id=row.id,
+        study_instance_uid=study,
+        found=discordance_of(row),
+        found_at=row.found_at,
+        model=f"{name} {version} ({label})",
+        state=ReviewState(row.state),
+        superseded_at=row.superseded_at,
+        reviewed_at=row.reviewed_at,
+        reviewed_by=row.reviewed_by,
+        review_reason=row.review_reason,
+    )

@@ -1,0 +1,103 @@
+"""A report out of a file or an instance: what is in it decides how it is read."""
+
+from pathlib import Path
+
+import pytest
+from pydicom.dataset import Dataset
+from reportlab.pdfgen.canvas import Canvas
+
+from config.errors import ConfigurationError, UnreadableReportError
+from dicom_node.header import MANUFACTURER
+from tests.support import echo_reports as made
+from worker.consistency.reading import ReadReport, ReportReader
+from worker.consistency.statements import Quantity, SourceKind
+
+READER = ReportReader()
+SAID = Quantity(low=55, high=60, unit="%")
+HL7 = "\r".join((
+    r"MSH|^~\&|RIS|H|X|Y|20260101120000||ORU^R01|1|P|2.5.1", "PID|||4711^^^H||DOE^JANE",
+    "OBR|1||A1|93306^Echo|||20260101110000||||||||||||||||||F", "OBX|1|TX|R^Report||LVEF is 55-60 %.||||||F",
+))  # fmt: skip
+
+
+def lvef_of(report: ReadReport) -> Quantity | None:
+    (statement,) = [said for said in report.reported.statements if said.field == "lvef"]
+    assert "55" in report.words_of(statement.start, statement.end)
+    return statement.quantity
+
+
+def written(document: Dataset, folder: Path) -> Path:
+    file = folder / "report"
+    made.received(document).save_as(file, enforce_file_format=True)
+    return file
+
+
+@pytest.mark.parametrize("content", [b"LVEF is 55-60 %.", "Die LVEF beträgt 55-60 %.".encode("cp1252")])
+def test_a_text_in_whichever_language(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "report.txt"
+    file.write_bytes(content)
+    (report,) = READER.file(file)
+    assert lvef_of(report) == SAID
+    assert (report.reported.id, report.reported.kind) == ("report.txt", SourceKind.TEXT_REPORT)
+
+
+@pytest.mark.parametrize("name", ["result.hl7", "result"])
+def test_a_message(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    file.write_text(HL7)
+    (report,) = READER.file(file)
+    assert lvef_of(report) == SAID
+
+
+def test_a_message_that_takes_a_report_back_has_none(tmp_path: Path) -> None:
+    file = tmp_path / "result.hl7"
+    file.write_text(HL7.replace("|F\rOBX", "|X\rOBX"))
+    with pytest.raises(UnreadableReportError, match="cancelled"):
+        READER.file(file)
+
+
+def test_a_pdf(tmp_path: Path) -> None:
+    file = tmp_path / "report"
+    canvas = Canvas(str(file))
+    canvas.drawString(72, 720, "LVEF is 55-60 %.")
+    canvas.save()
+    (report,) = READER.file(file)
+    assert lvef_of(report) == SAID
+
+
+def test_a_machines_measurements_and_a_text_as_dicom(tmp_path: Path) -> None:
+    (machine,) = READER.file(written(made.adult_echo(made.SCT), tmp_path))
+    assert machine.reported.kind is SourceKind.MEASUREMENT_REPORT
+    assert lvef_of(machine) == Quantity(low=55, high=55, unit="%")
+    findings = made.item("CONTAINER", "CONTAINS", ("59776-5", "LN", "Findings"), [
+        made.text(("121071", "DCM", "Finding"), "LVEF is 55-60 %."),
+    ])  # fmt: skip
+    root = ("42148-7", "LN", "Echocardiography Report")
+    document = made.report(findings, root=root, template="2000", sop_class=made.BASIC_TEXT)
+    (text,) = READER.file(written(document, tmp_path))
+    assert lvef_of(text) == SAID
+    assert text.reported.id == document.SOPInstanceUID
+
+
+def test_what_we_made_ourselves_is_no_report(tmp_path: Path) -> None:
+    document = made.adult_echo(made.SCT)
+    document.Manufacturer = MANUFACTURER
+    assert READER.instance(document) is None
+    with pytest.raises(UnreadableReportError, match="one of ours"):
+        READER.file(written(document, tmp_path))
+
+
+def test_words_of_the_hospital_are_laid_upon_the_bundled_ones_and_a_mistake_in_them_is_told_at_once(
+    tmp_path: Path,
+) -> None:
+    words = tmp_path / "own.toml"
+    words.write_text('language = "en"\n[terms]\nlvef = ["pump figure"]\n')
+    said = ReportReader([words]).text("r", "The pump figure is 55-60 %.")
+    assert lvef_of(said) == SAID
+    words.write_text('language = "en"\n[nonsense]\n')
+    with pytest.raises(ConfigurationError, match=r"own\.toml"):
+        ReportReader([words])
+
+
+def test_a_text_is_not_shown_where_a_report_is_printed() -> None:
+    assert "Unspeakable" not in repr(READER.text("r", "Dr Unspeakable: LVEF is 55-60 %."))

@@ -1,0 +1,28 @@
+"""What this installation compares reports with: the rules and the words of its settings."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from config.consistency import ConsistencySettings
+from worker.consistency.reading import ReportReader
+from worker.consistency.rules import BUNDLED_RULES, Rules, load_rules
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consistency:
+    """All that checks need besides a study."""
+
+    rules: Rules
+    reader: ReportReader
+
+
+def configured(settings: ConsistencySettings) -> Consistency:
+    """Read the site's files, so that a mistake in them stops the start and not the first study.
+
+    Raises
+    ------
+    ConfigurationError
+        A file of rules or words is missing, or has a mistake.
+    """
+    rules = load_rules(Path(settings.rules) if settings.rules else BUNDLED_RULES)
+    return Consistency(rules=rules, reader=ReportReader([Path(name) for name in settings.lexicons]))

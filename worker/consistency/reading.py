@@ -1,0 +1,128 @@
+"""A report as it was read: its text, what that says, and what of it could not be read."""
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+
+from config.errors import UnreadableReportError
+from worker.consistency.comparison import Reported
+from worker.consistency.extraction import extract
+from worker.consistency.hl7_parsing import messages_in
+from worker.consistency.hl7_reports import ResultStatus, read_hl7_reports
+from worker.consistency.inbox import text_in
+from worker.consistency.lexicon import Lexicon, load_lexicons
+from worker.consistency.measurement_report import read_measurement_report
+from worker.consistency.pdf_text import add_pdf_text
+from worker.consistency.readable_text import TextBuilder
+from worker.consistency.report_documents import kind_of_report, read_report_document
+from worker.consistency.sr_tree import instance_name
+from worker.consistency.statements import SourceKind
+from worker.consistency.vocabulary import Vocabulary, most_likely
+
+_PREAMBLE = 128
+"""Bytes before the letters DICM of a file (PS3.10 section 7.1)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadReport:
+    """One report with the text that its statements point into."""
+
+    reported: Reported
+    text: str = field(repr=False)
+    """Of a machine's report, one that was made of it. PHI: shown to who asks for it, never logged or kept."""
+    notes: tuple[str, ...] = ()
+    """What was left out; free of what the report says."""
+
+    def words_of(self, start: int, end: int) -> str:
+        """What stands there, on one line."""
+        return " ".join(self.text[start:end].split())
+
+
+class ReportReader:
+    """Reads reports by the words of the lexicons: text in whichever of their languages fits it best."""
+
+    def __init__(self, own_lexicons: Sequence[Path] = ()) -> None:
+        """Check the hospital's own files at once; the bundled ones are read when they are first needed.
+
+        Raises
+        ------
+        ConfigurationError
+            One of them is missing, or has a mistake.
+        """
+        self._own = tuple(own_lexicons)
+        self._lexicons: dict[str, Lexicon] | None = load_lexicons(self._own) if self._own else None
+
+    @cached_property
+    def _vocabularies(self) -> list[Vocabulary]:
+        lexicons = load_lexicons() if self._lexicons is None else self._lexicons
+        return [Vocabulary(lexicon) for lexicon in lexicons.values()]
+
+    def text(self, report_id: str, text: str, notes: Sequence[str] = ()) -> ReadReport:
+        """Read what somebody wrote."""
+        statements = extract(text, most_likely(text, self._vocabularies))
+        reported = Reported(id=report_id, kind=SourceKind.TEXT_REPORT, statements=statements)
+        return ReadReport(reported=reported, text=text, notes=tuple(notes))
+
+    def instance(self, dataset: Dataset, our_instances: Container[str] = frozenset()) -> ReadReport | None:
+        """Read a Structured Report or an Encapsulated PDF; None for what is no report, and for what is ours.
+
+        Raises
+        ------
+        UnreadableReportError
+            It cannot be read.
+        """
+        kind, name = kind_of_report(dataset, our_instances), instance_name(dataset)
+        if kind is None:
+            return None
+        if kind is SourceKind.MEASUREMENT_REPORT:
+            measured = read_measurement_report(dataset)
+            reported = Reported(id=name, kind=kind, statements=measured.statements)
+            return ReadReport(reported=reported, text=measured.text, notes=measured.notes)
+        document = read_report_document(dataset, our_instances)
+        return self.text(name, document.text, document.notes)
+
+    def file(self, path: Path) -> list[ReadReport]:
+        """Read the reports of a file: HL7 (.hl7), DICOM, PDF or text, the last three by what is in them.
+
+        Raises
+        ------
+        UnreadableReportError
+            There is none in it.
+        OSError
+            It cannot be opened.
+        """
+        content = path.read_bytes()
+        if content[_PREAMBLE : _PREAMBLE + 4] == b"DICM":
+            return [self._dicom(path)]
+        if path.suffix.lower() == ".hl7" or content.lstrip(b"\x0b\r\n \xef\xbb\xbf").startswith(b"MSH"):
+            return self._hl7(path.name, content)
+        if b"%PDF-" in content[:1024]:
+            builder = TextBuilder()
+            notes = [*add_pdf_text(content, builder), *builder.notes()]
+            return [self.text(path.name, builder.text, notes)]
+        return [self.text(path.name, text_in(content))]
+
+    def _dicom(self, path: Path) -> ReadReport:
+        try:
+            read = self.instance(pydicom.dcmread(path))
+        except InvalidDicomError as error:
+            raise UnreadableReportError(f"{path}: not a DICOM file that can be read") from error
+        if read is None:
+            raise UnreadableReportError(f"{path}: no Structured Report or PDF with a report, or one of ours")
+        return read
+
+    def _hl7(self, name: str, content: bytes) -> list[ReadReport]:
+        reports = [report for message in messages_in(content) for report in read_hl7_reports(message)]
+        read = [
+            self.text(f"{name}#{number}", report.text, report.notes)
+            for number, report in enumerate(reports, start=1)
+            if report.status is not ResultStatus.CANCELLED
+        ]
+        if not read:
+            raise UnreadableReportError(f"{name}: no HL7 message with a report, or one that was cancelled")
+        return read

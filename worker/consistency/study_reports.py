@@ -1,0 +1,95 @@
+"""The reports of a study: those of its instances that are one, and those that came by themselves."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pydicom
+from pydicom.dataset import Dataset
+
+from config.errors import EchoWorkerError
+from config.logs import Event, emit, place_of
+from db.received_reports import received_reports_of
+from db.report_instances import ReportInstances, report_instances
+from db.schema_consistency import ReceivedReport
+from db.session import Database
+from dicom_node.spool import Spool
+from worker.consistency.reading import ReadReport, ReportReader
+from worker.consistency.received import read_received
+from worker.consistency.sr_tree import items_of, text_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyReports:
+    """What was read."""
+
+    read: tuple[ReadReport, ...]
+    notes: tuple[str, ...]
+    """What could not be read, each with the report's id; free of what reports say."""
+
+
+def reports_of_study(database: Database, spool: Spool, reader: ReportReader, *, study_id: int) -> StudyReports:
+    """Read all reports of a study but our own, and those that a later one takes the place of.
+
+    One that cannot be read is a note and an event, and stops nothing.
+    """
+    with database.read() as session:
+        instances = report_instances(session, study_id)
+        received = received_reports_of(session, study_id)
+    found = [*_read_instances(spool, reader, instances), *_read_received(spool, reader, received, instances)]
+    superseded = {uid for each in found for uid in each.predecessors}
+    notes = [f"{each.uid}: {note}" for each in found for note in each.notes]
+    read = [each.read for each in found if each.read is not None and each.uid not in superseded]
+    return StudyReports(read=tuple(read), notes=tuple(notes))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Instance:
+    uid: str
+    read: ReadReport | None
+    predecessors: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+
+
+def _read_instances(spool: Spool, reader: ReportReader, instances: ReportInstances) -> Iterator[_Instance]:
+    for uid, spool_path in instances.paths.items():
+        try:
+            dataset = pydicom.dcmread(spool.absolute(spool_path))
+            read = reader.instance(dataset, instances.ours)
+            yield _Instance(
+                uid=uid,
+                read=read,
+                predecessors=frozenset(_predecessors(dataset)),
+                notes=() if read is None else read.notes,
+            )
+        except Exception as error:  # noqa: BLE001  somebody's damaged document must not keep our results back
+            why = str(error) if isinstance(error, EchoWorkerError) else place_of(error)
+            emit(
+                Event.REPORT_NOT_READ,
+                study_instance_uid=instances.study_instance_uid,
+                sop_instance_uid=uid,
+                reason=why,
+            )
+            yield _Instance(uid=uid, read=None, notes=(f"cannot be read: {why}",))
+
+
+def _read_received(
+    spool: Spool, reader: ReportReader, received: Sequence[ReceivedReport], instances: ReportInstances
+) -> Iterator[_Instance]:
+    """Those that came by themselves."""
+    for row in received:
+        try:
+            read = read_received(spool, row, reader)
+            yield _Instance(uid=row.report_id, read=read, notes=read.notes)
+        except Exception as error:  # noqa: BLE001  likewise
+            why = str(error) if isinstance(error, EchoWorkerError) else place_of(error)
+            study = instances.study_instance_uid
+            emit(Event.REPORT_NOT_READ, study_instance_uid=study, report=row.report_id[:16], reason=why)
+            yield _Instance(uid=row.report_id, read=None, notes=(f"cannot be read: {why}",))
+
+
+def _predecessors(dataset: Dataset) -> Iterator[str]:
+    """The SOP Instance UIDs of Predecessor Documents Sequence (PS3.3 section C.17.2)."""
+    for study in items_of(dataset, "PredecessorDocumentsSequence"):
+        for series in items_of(study, "ReferencedSeriesSequence"):
+            for reference in items_of(series, "ReferencedSOPSequence"):
+                yield text_of(reference, "ReferencedSOPInstanceUID")
