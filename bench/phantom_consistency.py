@@ -31,6 +31,8 @@ from config.logs import configure_logs
 from config.steps import Step
 from db.discordance_review import list_discordances
 from db.discordances import Discordance
+from db.queries import study_detail
+from db.runs import Verdict
 from worker.consistency.rules import BUNDLED_RULES, load_rules
 from worker.packs.folder import load_pack
 from worker.phantom.study import make_study
@@ -38,6 +40,7 @@ from worker.phantom.styles import HELD_OUT_STYLE
 from worker.phantom.truth import StudyKind, StudyTruth
 
 FIRST_SEED = 760_000
+SILENT = (Verdict.ABSTAINED, Verdict.UNCALIBRATED)
 CLIPS = 3
 """Of each study; the first are apical."""
 
@@ -48,6 +51,8 @@ class Checked:
 
     truth: StudyTruth
     found: tuple[Discordance, ...]
+    answered: frozenset[str]
+    """The questions that the model gave an answer to."""
 
     @property
     def planted(self) -> dict[str, str]:
@@ -77,7 +82,12 @@ def checked_studies(pack: Path, folder: Path, seeds: range, kind: StudyKind) -> 
                 installation.run(step, study)
             with installation.context.database.read() as session:
                 listed = list_discordances(session, study_instance_uid=study)
-            yield Checked(truth=truth, found=tuple(each.found for each in listed))
+                run = study_detail(session, study).run
+            yield Checked(
+                truth=truth,
+                found=tuple(each.found for each in listed),
+                answered=frozenset(r.task_id for r in run.results if r.verdict not in SILENT) if run else frozenset(),
+            )
             shutil.rmtree(folder / str(truth.seed))
 
 
@@ -99,6 +109,8 @@ def print_found(studies: list[Checked]) -> None:
     found, false = planted.total() - missed.total(), sum(len(study.false) for study in studies)
     if planted:
         print(f"recall    {found / planted.total():.3f} ({found} of {planted.total()})")
+        unanswered = sum(task not in study.answered for study in studies for task in study.missed)
+        print(f"          {unanswered} of the missed are about questions that the model does not answer")
     if found + false:
         print(f"precision {found / (found + false):.3f} ({false} false in {len(studies)} studies)")
     for study in studies:

@@ -44,7 +44,7 @@ def discordances(
     if as_json:
         typer.echo(json.dumps([_facts(one) for one in found], indent=1))
     elif found:
-        console.print(discordances_table(found, load_catalogue(settings.catalogue_path), width=console.width))
+        console.print(discordances_table(found, load_catalogue(settings.catalogue_path)))
     else:
         console.print("no discordances" if include_closed else "no open discordances")
 

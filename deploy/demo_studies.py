@@ -42,7 +42,7 @@ DEMO_STUDIES = (
     ),
     DemoStudy(
         about="a clip on the mitral valve, and a report that contradicts the pictures",
-        seed=14,
+        seed=18,  # its text gives another ejection fraction
         kind=StudyKind.CONTRADICTED,
         heart={"ejection_fraction": 34.0, "devices": (Device.MITRACLIP,)},
     ),

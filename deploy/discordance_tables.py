@@ -20,6 +20,9 @@ from worker.consistency.words import in_words
 
 _STYLE = {Severity.MAJOR: "bold red", Severity.MINOR: "yellow"}
 
+NARROW = 0
+"""Columns: a list of three lines each has room for folded UIDs and times on every terminal."""
+
 
 def aligned_table(compared: Compared, reports: Sequence[ReadReport], catalogue: Catalogue) -> Table:
     """One row for each statement of a report, beside what the model says of the same; what disagrees is in colour."""
@@ -54,22 +57,20 @@ def discordance_lines(found: Iterable[Discordance], catalogue: Catalogue) -> Ite
         yield Text(discordance_in_words(one, catalogue), style=_STYLE[one.severity])
 
 
-def discordances_table(found: Iterable[ListedDiscordance], catalogue: Catalogue, *, width: int) -> Table:
-    """One row for each; its number is what `confirm` and `dismiss` take."""
+def discordances_table(found: Iterable[ListedDiscordance], catalogue: Catalogue) -> Table:
+    """Three lines for each: what it is about, and both sides. Its number is what `confirm` and `dismiss` take."""
     table = Table(
-        "ID", whole_column("Severity"), uid_column("Study Instance UID", width), "Question", "Reported", "Against",
-        "Rule", "Conf.", time_column("Found (UTC)", width), "State",
+        "ID", whole_column("Severity"), uid_column("Study Instance UID", NARROW), "What does not agree",
+        "Rule and version", "Conf.", time_column("Found (UTC)", NARROW), "State",
     )  # fmt: skip
     for one in found:
         discordance, task = one.found, catalogue.task(one.found.field)
-        reported, other = discordance.sides
+        sides = [f"{side.kind}: {side.said}" for side in discordance.sides]
         table.add_row(
             str(one.id),
             Text(discordance.severity, _STYLE[discordance.severity]),
             one.study_instance_uid,
-            discordance.field if task is None else task.name,
-            Text(f"{reported.said} ({reported.kind})"),
-            Text(f"{other.said} ({other.kind})"),
+            Text("\n".join([discordance.field if task is None else task.name, *sides])),
             f"{discordance.rule} {discordance.rules_version}",
             "" if discordance.confidence is None else f"{discordance.confidence:.2f}",
             time_text(one.found_at),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pydicom
 import pytest
 
+from db.discordance_review import list_discordances
 from db.queries import study_detail
 from db.runs import Verdict
 from db.session import Database
@@ -61,6 +62,8 @@ def test_the_demo_shows_the_whole_way_and_asks_no_network(tmp_path: Path) -> Non
         "NOT FOR CLINICAL USE",
         "What is true, and what the DEMO model saw",
         "nothing to see",
+        "Reports that do not agree with the images, as the system found them",
+        "Discordance (major): Left ventricular ejection fraction: text report",
         "What the PACS received beside the reports",
         "heat map, 16 frames",
         f"registry  sqlite:///{folder}/data/registry.sqlite3",
@@ -75,6 +78,7 @@ def test_the_demo_shows_the_whole_way_and_asks_no_network(tmp_path: Path) -> Non
     open_to_others = [path for path in (folder / "data").rglob("*") if path.stat().st_mode & 0o077]
     assert open_to_others == [], "all that holds PHI is for its owner alone"
     assert_its_answers_are_right(folder)
+    assert_contradictions_are_found(folder)
     seen = log.read_text().splitlines()
     assert len([line for line in seen if line.startswith("watching")]) >= 6, "demo, up, node, workers and beat"
     assert [line for line in seen if not line.startswith("watching")] == []
@@ -98,6 +102,15 @@ def assert_its_answers_are_right(folder: Path) -> None:
         assert results["lvef"].value == pytest.approx(heart.ejection_fraction, abs=20)
         found = {task for task in Device if results[task].verdict is Verdict.PRESENT}
         assert found == set(heart.devices)
+
+
+def assert_contradictions_are_found(folder: Path) -> None:
+    """What a report says that is not true of its heart; the model's own errors may be called in doubt as well."""
+    database = Database(f"sqlite:///{folder}/data/registry.sqlite3")
+    for truth in read_truths(folder / "studies"):
+        with database.read() as session:
+            found = list_discordances(session, study_instance_uid=truth.study_instance_uid)
+        assert {one.found.field for one in found} >= {each.task for each in truth.contradictions}
 
 
 def test_a_folder_that_holds_something_else_is_not_emptied(tmp_path: Path) -> None:
