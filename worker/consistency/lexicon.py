@@ -101,7 +101,7 @@ Phrases = tuple[Annotated[str, AfterValidator(_with_words)], ...]
 
 
 class Lexicon(BaseModel):
-    """One language's words; docs/consistency.md says what each table is."""
+    """One language's words; docs/consistency-reading.md says what each table is."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
