@@ -71,7 +71,7 @@ class Database:
         if (file := self._file) is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with self._engine.begin() as connection:
+            with self._engine.connect() as connection, _without_cascades(connection), connection.begin():
                 migrate(connection, revision)
         except SQLAlchemyError as error:
             raise RegistryError(f"the registry cannot be upgraded: {type(error).__name__}") from error
@@ -110,6 +110,21 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor.execute("PRAGMA synchronous=FULL")  # a commit survives loss of power, as an acknowledged instance must
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+@contextmanager
+def _without_cascades(connection: Connection) -> Iterator[None]:
+    """SQLite alters a table by copying and dropping it, and a drop would take along every row that refers to it."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    # Of no effect within a transaction, so not by way of SQLAlchemy, which would begin one.
+    raw: Any = connection.connection.driver_connection
+    raw.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        raw.execute("PRAGMA foreign_keys=ON")
 
 
 def _begin_sqlite(connection: Connection) -> None:

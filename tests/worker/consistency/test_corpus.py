@@ -45,7 +45,7 @@ def test_the_rules_fit_what_they_were_written_with(language: str) -> None:
 
 
 def test_what_was_not_written_for_the_rules_is_read_well_enough_to_be_of_use() -> None:
-    """A floor far below the figures of docs/consistency-reading.md: it catches what breaks, and is no aim to tune to."""
+    """A floor far below the figures in docs/consistency-reading.md: it catches what breaks, and is no aim."""
     found = outcomes([each for each in SENTENCES if each.part != "written-with"])
     for of in (figures(found), figures(found, ["lvef"]), figures(found, DEVICES)):
         assert of.precision > 0.85
