@@ -150,7 +150,7 @@ def test_a_dismissal_needs_a_reason_and_every_review_a_name(registry: Database, 
         {"state": ReviewState.CONFIRMED, "by": "x" * 65, "reason": None},
     ):
         with registry.write() as session, pytest.raises(RegistryError):
-            review_discordance(session, number, at=now, **refused)  # type: ignore[arg-type]
+            review_discordance(session, number, at=now, **refused)
     with registry.write() as session, pytest.raises(RegistryError, match="no discordance has the number 99"):
         review_discordance(session, 99, state=ReviewState.CONFIRMED, by="Reader", reason=None, at=now)
     with registry.read() as session:
