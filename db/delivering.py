@@ -14,6 +14,8 @@ from config.settings import PipelineSettings
 from config.steps import Purpose, Step
 from db.deliveries import OWED, bury, lock_deliveries, note_answer, refuse, settle
 from db.queues import QueueClaim, hold_queue, take_queue_announcements
+from db.run_rows import run_of
+from db.runs import Run
 from db.schema import CurrentRun, Delivery, Report, RunRow, Study
 from db.states import DeliveryState, StudyState
 
@@ -90,6 +92,13 @@ def owed_to(session: Session, destination: str, *, limit: int) -> list[int]:
     """Deliveries that a destination is owed, whatever pause they are in."""
     owed = select(Delivery.id).where(Delivery.destination == destination, Delivery.state.in_(OWED))
     return list(session.scalars(owed.order_by(Delivery.id).limit(limit)))
+
+
+def owed_run(session: Session, item: DueDelivery) -> Run | None:
+    """The run that an object was made of; None where it is owed no more, as a later run has taken its place."""
+    of_object = _owed(RunRow).join(RunRow, RunRow.id == Report.run_id).where(Delivery.id == item.delivery_id)
+    row = session.scalar(of_object)
+    return None if row is None else run_of(row, item.study_instance_uid)
 
 
 def record_answer(

@@ -16,9 +16,8 @@ from config.report_objects import ReportObject
 from config.steps import Purpose
 from db.announcing import announce_due_deliveries
 from db.deliveries import cancel_deliveries
-from db.delivering import Answered, DueDelivery, due_deliveries, owed_to
+from db.delivering import Answered, DueDelivery, due_deliveries, owed_run, owed_to
 from db.queues import QueueClaim, Trouble
-from db.results import current_run
 from worker.answers import Answers
 from worker.context import Destination, WorkerContext
 from worker.messages import tell_result
@@ -92,8 +91,8 @@ def _tell_results(
 ) -> Trouble | None:
     for item in due:
         with context.database.read() as session:
-            run = current_run(session, study_id=item.study_id, study_instance_uid=item.study_instance_uid)
-        if run is None:  # read anew meanwhile
+            run = owed_run(session, item)
+        if run is None:  # of a later run there is another report, with a delivery of its own
             continue
         try:
             said = tell_result(context, receiver, run, context.spool.absolute(item.spool_path))
