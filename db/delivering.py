@@ -101,6 +101,25 @@ def owed_run(session: Session, item: DueDelivery) -> Run | None:
     return None if row is None else run_of(row, item.study_instance_uid)
 
 
+def offer(session: Session, held: QueueClaim, delivery_id: int, *, now: datetime) -> bool:
+    """Note that an object goes to its destination now; False where it is not to, overtaken since it was due.
+
+    From here on the destination may have it, whatever becomes of its answer (`db.reports.delivered_predecessor`).
+
+    Raises
+    ------
+    LeaseLostError
+        The claim has passed to somebody else.
+    """
+    hold_queue(session, held)
+    ((_, (delivery,)),) = lock_deliveries(session, [delivery_id])
+    still_due = _owed(Delivery.id).where(Delivery.id == delivery_id, Delivery.state == DeliveryState.DUE)
+    if session.scalar(still_due) is None:
+        return False
+    delivery.last_attempt_at = now
+    return True
+
+
 def record_answer(
     session: Session,
     held: QueueClaim,

@@ -115,9 +115,15 @@ class _Object:
 
 
 def send_files(
-    paths: Sequence[Path], peer: Peer, *, other_classes: OtherClasses | None = None
+    paths: Sequence[Path],
+    peer: Peer,
+    *,
+    other_classes: OtherClasses | None = None,
+    still_wanted: Callable[[Path], bool] = lambda _: True,
 ) -> Generator[Answer, None, None]:
     """Send DICOM files in one association, an answer for each as it comes.
+
+    `still_wanted` is asked about each right before it goes: what it declines is not sent, and has no answer.
 
     Each goes in its own transfer syntax; one that is not compressed in the other VR encoding of Little Endian, with the
     same elements, where the peer takes that alone. Where it takes none of the SOP class, but one of `other_classes`, as
@@ -140,7 +146,11 @@ def send_files(
             }
             with _channel(association, peer) as channel:
                 for item in objects:
-                    answer = _send(channel, accepted, item, peer, others)
+                    if not channel.is_usable:
+                        raise _broken_off(peer)
+                    if not still_wanted(item.path):
+                        continue
+                    answer = _send(channel, accepted, item, others)
                     if peer.audit is not None:
                         sent.add(_transfer(item, answer, others))
                     yield answer
@@ -201,10 +211,8 @@ def _broken_off(peer: Peer) -> DeliveryError:
 
 
 def _send(
-    channel: StoreChannel, accepted: Mapping[tuple[str, str], int], item: _Object, peer: Peer, others: OtherClasses
+    channel: StoreChannel, accepted: Mapping[tuple[str, str], int], item: _Object, others: OtherClasses
 ) -> Answer:
-    if not channel.is_usable:
-        raise _broken_off(peer)
     chosen = next((choice for choice in _choices(item, others) if choice in accepted), None)
     if chosen is None:
         obstacle = f"accepts no {item.sop_class_uid.name} in {item.transfer_syntax_uid.name}"

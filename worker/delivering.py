@@ -92,7 +92,7 @@ def _tell_results(
     for item in due:
         with context.database.read() as session:
             run = owed_run(session, item)
-        if run is None:  # of a later run there is another report, with a delivery of its own
+        if run is None or not answers.is_still_wanted(item):  # a later run has a delivery of its own
             continue
         try:
             said = tell_result(context, receiver, run, context.spool.absolute(item.spool_path))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from pydicom.uid import UID
 from sqlalchemy.exc import SQLAlchemyError
@@ -27,7 +28,12 @@ from dicom_node.stow import stow_files
 from worker.answers import Answers
 from worker.context import WorkerContext
 
-Send = Callable[[Sequence[Path]], Generator[Answer, None, None]]
+
+class Send(Protocol):
+    """Of files to one destination, an answer for each; about each it asks right before it goes."""
+
+    def __call__(self, paths: Sequence[Path], *, still_wanted: Callable[[Path], bool]) -> Generator[Answer, None, None]:
+        """As `dicom_node.send.send_files` does."""
 
 
 def store_objects(
@@ -99,13 +105,20 @@ def _send(
     """
     if not due:
         return None
-    answered = 0
+    items = {context.spool.absolute(item.spool_path): item for item in due}
+    under_way = due[0]
+
+    def is_still_wanted(path: Path) -> bool:
+        nonlocal under_way
+        under_way = items[path]
+        return answers.is_still_wanted(under_way)
+
     try:
-        with closing(send([context.spool.absolute(item.spool_path) for item in due])) as sent:
-            for item, answer in zip(due, sent, strict=True):
+        with closing(send(list(items), still_wanted=is_still_wanted)) as sent:
+            for answer in sent:
+                item = items[answer.path]
                 said = _said_by(answer, item.kind, commits=accepted is not None)
                 answers.note(item, said, str(answer), sent_as=answer.sent_as)
-                answered += 1
                 if accepted is not None and said is Answered.TO_BE_COMMITTED:
                     accepted.append(replace(item, sent_as=answer.sent_as))
                 if said is Answered.NOT_NOW or answer.is_missing:
@@ -118,7 +131,7 @@ def _send(
     except EchoWorkerError as error:
         return Trouble(reason=str(error))
     except Exception as error:  # noqa: BLE001  its text may hold PHI; the object that it came with waits longest
-        answers.note(due[min(answered, len(due) - 1)], Answered.REFUSED, place_of(error))
+        answers.note(under_way, Answered.REFUSED, place_of(error))
         return Trouble(reason=place_of(error))
     return None
 

@@ -4,14 +4,12 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from pydicom.uid import Comprehensive3DSRStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE, evt
+from pydicom.uid import Comprehensive3DSRStorage, ImplicitVRLittleEndian
+from pynetdicom import AE
 
 from config.report_objects import ReportObject
 from db.dead_letters import dead_of, resend_deliveries
@@ -19,6 +17,7 @@ from dicom_node.report.comprehensive import comprehensive_uid
 from tests.support.commitment import CommittingPACS, Node
 from tests.support.due_reports import Installation, data_set, elements
 from tests.support.scps import serving
+from tests.support.scripted_pacs import ScriptedPACS
 from tests.support.servers import Orthanc, StoreSCP, free_port, storescp
 from worker.reaper import announce_overdue_steps
 
@@ -70,46 +69,6 @@ def installation(
     site.write_text(SITE.format(**values, retry_after_s=retry_after_s, attempts=attempts))
     monkeypatch.setenv("ECHOWORKER_CONFIG", str(site))
     return Installation(tmp_path / "data")
-
-
-@dataclass
-class ScriptedPACS:
-    """Answers with `statuses` in turn, and then with success; "abort" ends the association instead."""
-
-    statuses: list[int | str] = field(default_factory=list)
-    syntaxes: tuple[str, ...] = (ExplicitVRLittleEndian,)
-    port: int = 0
-    sent: list[str] = field(default_factory=list)
-    """The SOP Instance UIDs of what came, in order."""
-    has: dict[str, bytes] = field(default_factory=dict)
-    """What it has accepted; an object under a UID that it has is answered as a duplicate."""
-    associations: int = 0
-
-    @contextmanager
-    def running(self) -> Iterator["ScriptedPACS"]:
-        ae = AE(ae_title="STORESCP")
-        ae.add_supported_context(Comprehensive3DSRStorage, list(self.syntaxes))
-        handlers = [(evt.EVT_C_STORE, self._on_store), (evt.EVT_ACCEPTED, self._on_accepted)]
-        with serving(ae, handlers) as self.port:
-            yield self
-
-    def _on_store(self, event: evt.Event) -> int:
-        uid = str(event.request.AffectedSOPInstanceUID)
-        self.sent.append(uid)
-        status = self.statuses.pop(0) if self.statuses else 0x0000
-        if status == "keep and abort":
-            self.has[uid] = event.encoded_dataset(include_meta=False)
-        if isinstance(status, str):
-            event.assoc.abort()
-            return 0x0110
-        if uid in self.has:
-            return 0x0111
-        if status == 0x0000:
-            self.has[uid] = event.encoded_dataset(include_meta=False)
-        return status
-
-    def _on_accepted(self, _: evt.Event) -> None:
-        self.associations += 1
 
 
 @pytest.fixture
