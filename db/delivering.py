@@ -14,6 +14,7 @@ from config.settings import PipelineSettings
 from config.steps import Purpose, Step
 from db.deliveries import OWED, bury, lock_deliveries, note_answer, refuse, settle
 from db.queues import QueueClaim, hold_queue, take_queue_announcements
+from db.reports import NO_ANSWER
 from db.run_rows import run_of
 from db.runs import Run
 from db.schema import CurrentRun, Delivery, Report, RunRow, Study
@@ -48,12 +49,21 @@ class Answered(Enum):
     """It has it, and is to be asked to commit to keeping it."""
     REFUSED = auto()
     """It does not take it: tried again, until the attempts are used up."""
+    NO_ANSWER = auto()
+    """It was sent this one, and broke off or fell silent: as if it had refused, but it may have it."""
+    NOT_SENT = auto()
+    """It was not asked, as something here failed with this one: as if it had refused."""
     NOT_TAKEN_THERE = auto()
     """It takes no objects of this kind, and has no need to: what goes beside the report is given up there."""
     UNFIT = auto()
     """It cannot be sent as it is: trying again would change nothing."""
     NOT_NOW = auto()
     """Nothing: the destination, or this machine, is out of something. No attempt is used."""
+
+
+_SAID_BY_IT = (Answered.ACCEPTED, Answered.TO_BE_COMMITTED, Answered.REFUSED, Answered.NOT_TAKEN_THERE)
+"""A destination that says one of these is there: its circuit closes."""
+_IN_VAIN = (Answered.REFUSED, Answered.NO_ANSWER, Answered.NOT_SENT)
 
 
 def due_deliveries(session: Session, destination: str, *, now: datetime, limit: int) -> list[DueDelivery]:
@@ -141,15 +151,17 @@ def record_answer(
         The claim has passed to somebody else.
     """
     queue = hold_queue(session, held)
-    if answered is not Answered.NOT_NOW:
-        queue.attempts = 0  # it answers
+    if answered in _SAID_BY_IT:
+        queue.attempts = 0
+    if answered is Answered.NO_ANSWER:
+        answer = NO_ANSWER
     ((study, (delivery,)),) = lock_deliveries(session, [delivery_id])
     delivery.last_attempt_at = now
     if answered in (Answered.ACCEPTED, Answered.TO_BE_COMMITTED):
         delivery.sent_as = sent_as or None
-    delivery.attempts += answered in (Answered.ACCEPTED, Answered.TO_BE_COMMITTED, Answered.REFUSED)
+    delivery.attempts += answered in (Answered.ACCEPTED, Answered.TO_BE_COMMITTED, *_IN_VAIN)
     is_owed = delivery.state in OWED
-    if is_owed and answered is Answered.REFUSED:
+    if is_owed and answered in _IN_VAIN:
         refuse(session, delivery, answer=answer, now=now, pipeline=pipeline)
     elif is_owed and answered is Answered.UNFIT:
         bury(session, delivery, answer=answer, now=now)

@@ -77,7 +77,7 @@ def _is_fit(context: WorkerContext, answers: Answers, item: DueDelivery) -> bool
     try:
         intact = is_intact(context, item)
     except OSError as error:  # a bad sector, a share that hiccups: this one waits, the others go on
-        answers.note(item, Answered.REFUSED, place_of(error))
+        answers.note(item, Answered.NOT_SENT, place_of(error))
         return False
     if not intact:
         what = "report" if item.kind is ReportObject.SR else item.kind
@@ -106,7 +106,7 @@ def _tell_results(
             answers.note(item, Answered.NOT_NOW, str(error))
             return Trouble(reason=str(error))
         except Exception as error:  # noqa: BLE001  its text may hold PHI; the others are told all the same
-            answers.note(item, Answered.REFUSED, place_of(error))
+            answers.note(item, Answered.NOT_SENT, place_of(error))
         else:
             answers.note(item, Answered.ACCEPTED, said)
     return None

@@ -131,7 +131,7 @@ def _send(
     except EchoWorkerError as error:
         return Trouble(reason=str(error))
     except Exception as error:  # noqa: BLE001  its text may hold PHI; the object that it came with waits longest
-        answers.note(under_way, Answered.REFUSED, place_of(error))
+        answers.note(under_way, Answered.NOT_SENT, place_of(error))
         return Trouble(reason=place_of(error))
     return None
 
@@ -142,6 +142,8 @@ def _said_by(answer: Answer, kind: ReportObject, *, commits: bool) -> Answered:
         return Answered.TO_BE_COMMITTED if commits else Answered.ACCEPTED
     if answer.refuses_the_kind:
         return _refused(kind)
+    if answer.is_missing:
+        return Answered.NO_ANSWER
     return Answered.NOT_NOW if answer.is_out_of_resources or answer.is_trouble else Answered.REFUSED
 
 

@@ -34,6 +34,8 @@ from tests.support.reported import QUIET, announced, due, must_take, report_uid_
 ANSWERS = {
     Answered.ACCEPTED: "0x0000",
     Answered.REFUSED: "0xA900 data set does not match SOP class",
+    Answered.NO_ANSWER: "no answer",
+    Answered.NOT_SENT: "OSError",
     Answered.UNFIT: "report 1.2 is lost",
     Answered.NOT_NOW: "0xA700 out of resources",
 }
@@ -123,6 +125,23 @@ def test_one_answer_closes_the_circuit_again(
     answer(registry, held, second.delivery_id, Answered.NOT_NOW, now, pipeline)
     release(registry, held, now, pipeline, Trouble(reason="0xA700"))
     assert summary(registry, "PACS", now).asked_again_at == now + timedelta(seconds=pipeline.retry_after_s)
+
+
+@pytest.mark.parametrize("answered", [Answered.NO_ANSWER, Answered.NOT_SENT, Answered.UNFIT])
+def test_what_the_destination_has_not_said_closes_no_circuit(
+    registry: Database, pipeline: PipelineSettings, received: Receive, now: datetime, answered: Answered
+) -> None:
+    reported(registry, pipeline, received(), to=["PACS"], now=now)
+    for _ in range(5):
+        release(registry, must_take(registry, "PACS", now), now, pipeline, Trouble(reason="away"))
+        now += timedelta(seconds=pipeline.retry_at_most_s)
+    held = must_take(registry, "PACS", now)
+    answer(registry, held, number_of(registry, "PACS"), answered, now, pipeline)
+    with registry.read() as session:
+        assert queues_of(session, Purpose.DELIVER)["PACS"].attempts == 5
+        assert delivery_detail(session, number_of(registry, "PACS")).delivery.attempts == (
+            0 if answered is Answered.UNFIT else 1
+        )
 
 
 def test_what_is_out_of_resources_for_one_object_goes_behind_the_others_and_uses_no_attempt(
@@ -323,7 +342,7 @@ def test_what_is_under_way_or_was_without_an_answer_is_superseded_by_the_next_re
     now += timedelta(hours=1)
     offered()
     with registry.write() as session:
-        said = Answered.REFUSED
+        said = Answered.NO_ANSWER
         record_answer(session, held, number, said, answer=NO_ANSWER, now=now + timedelta(seconds=1), pipeline=pipeline)
     assert predecessor(registry, study_id) == report_uid_of("1.2.1")
     reported(registry, pipeline, received(at=now), to=["PACS"], now=now)
