@@ -126,8 +126,9 @@ def _send(
     except (LeaseLostError, SQLAlchemyError, ConfigurationError):
         raise
     except NoPresentationContextError as error:  # an answer to each of them; the peer itself is there
+        # One that takes nothing at all may be set up wrong for now: that says nothing of pictures alone.
         for item in due:
-            answers.note(item, _refused(item.kind), str(error))
+            answers.note(item, Answered.REFUSED, str(error))
     except EchoWorkerError as error:
         return Trouble(reason=str(error))
     except Exception as error:  # noqa: BLE001  its text may hold PHI; the object that it came with waits longest

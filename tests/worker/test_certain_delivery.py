@@ -258,6 +258,16 @@ def test_a_pacs_that_takes_no_pages_has_the_report_and_its_study_is_done(
     assert "accepts no Encapsulated PDF Storage" in str(given_up.deliveries[0].last_answer)
 
 
+def test_a_page_is_not_given_up_where_nothing_at_all_is_taken_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(_verification_alone()) as port:
+        ours = installation(tmp_path, monkeypatch, port=port)
+        ours.report("1.2.1", with_page=True)
+        run(ours, times=1)
+    assert ours.states() == {"DUE": 2}
+
+
 def test_one_that_takes_implicit_vr_alone_gets_the_same_elements_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
