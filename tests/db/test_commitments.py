@@ -1,15 +1,18 @@
 """What destinations commit to, in the registry: a report is DELIVERED once its destination is known to keep it."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
+import db.commitments
 from config.report_objects import ReportObject
 from config.settings import PipelineSettings
 from config.steps import Step
 from db.commitments import Applied, apply_report, await_commitment, commitment_not_asked, commitment_refused
-from db.deliveries import deliver_again, set_deliveries
+from db.deliveries import deliver_again, lock_deliveries, set_deliveries
 from db.delivering import Answered, record_answer
 from db.queries import study_detail
 from db.queues import release_queue
@@ -259,3 +262,30 @@ def test_a_report_that_is_sent_is_kept_so_and_is_a_predecessor(
     assert delivery(registry).state == DeliveryState.CANCELLED
     with registry.write() as session:
         assert deliver_again(session, study_id=reported_study) == 0
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_who_asks_locks_the_studies_first_as_who_reports_does(
+    registry: Database,
+    reported_study: int,
+    pipeline: PipelineSettings,
+    received: Receive,
+    now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+    asks: bool,
+) -> None:
+    """Otherwise the two wait for each other in a circle."""
+    sent(registry, pipeline, now)
+    locked: list[list[int]] = []
+
+    def lock(session: Session, delivery_ids: Sequence[int]) -> list[tuple[Study, list[Delivery]]]:
+        locked.append(list(delivery_ids))
+        return lock_deliveries(session, delivery_ids)
+
+    monkeypatch.setattr(db.commitments, "lock_deliveries", lock)
+    if asks:
+        ask(registry, "1.10", now)
+    else:
+        with registry.write() as session:
+            commitment_not_asked(session, transaction_uid="1.9")
+    assert locked == [[delivery(registry).id]]
