@@ -13,8 +13,9 @@ CONNECT_TIMEOUT_S = 10.0
 ANSWER_TIMEOUT_S = 60.0
 LONGEST_ANSWER = 1 << 24
 NOT_NOW = (401, 403, 404, 407, 408, 429)
-"""They say nothing of what was sent, but of our token, of an address where no service is, or of the server's load:
-Unauthorized, Forbidden, Not Found, Proxy Authentication Required, Request Timeout, Too Many Requests (RFC 9110, RFC 6585).
+"""They say nothing of what was sent, but of our token, of an address where no service is, or of the server's load.
+
+Unauthorized, Forbidden, Not Found, Proxy Authentication Required, Request Timeout, Too Many Requests (RFC 9110, 6585).
 """
 
 
