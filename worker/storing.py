@@ -52,7 +52,8 @@ def store_objects(
     there = _still_asked_of(answers, due, commits=commits)
     accepted: list[DueDelivery] = []
     called = called_peer(context.settings, peer)
-    send = partial(send_files, peer=called, other_classes=OTHER_CLASSES)
+    as_other = {context.spool.absolute(item.spool_path) for item in due if item.sent_as}
+    send = partial(send_files, peer=called, other_classes=OTHER_CLASSES, went_as_other=as_other)
     trouble = _send(context, answers, send, str(called), _unsent(due), accepted if commits else None)
     if commits and (there or accepted) and (trouble is None or accepted):
         return _ask_commitment(context, peer, [*there, *accepted]) or trouble

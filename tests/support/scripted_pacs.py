@@ -1,6 +1,6 @@
 """A PACS that does as a test tells it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -16,6 +16,7 @@ class ScriptedPACS:
 
     statuses: list[int | str] = field(default_factory=list)
     syntaxes: tuple[str, ...] = (ExplicitVRLittleEndian,)
+    classes: Sequence[str] = (Comprehensive3DSRStorage,)
     port: int = 0
     sent: list[str] = field(default_factory=list)
     """The SOP Instance UIDs of what came, in order."""
@@ -28,9 +29,10 @@ class ScriptedPACS:
     @contextmanager
     def running(self) -> Iterator["ScriptedPACS"]:
         ae = AE(ae_title="STORESCP")
-        ae.add_supported_context(Comprehensive3DSRStorage, list(self.syntaxes))
+        for sop_class in self.classes:
+            ae.add_supported_context(sop_class, list(self.syntaxes))
         handlers = [(evt.EVT_C_STORE, self._on_store), (evt.EVT_ACCEPTED, self._on_accepted)]
-        with serving(ae, handlers) as self.port:
+        with serving(ae, handlers, port=self.port) as self.port:
             yield self
 
     def _on_store(self, event: evt.Event) -> int:

@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from pydicom.uid import Comprehensive3DSRStorage, ImplicitVRLittleEndian
+from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage, ImplicitVRLittleEndian
 from pynetdicom import AE
+from sqlalchemy import select
 
 from config.report_objects import ReportObject
 from db.dead_letters import dead_of, resend_deliveries
+from db.schema import Delivery
 from dicom_node.report.comprehensive import comprehensive_uid
 from tests.support.commitment import CommittingPACS, Node
 from tests.support.due_reports import Installation, data_set, elements
@@ -318,6 +320,24 @@ def test_one_that_takes_no_comprehensive_3d_sr_gets_and_commits_to_a_comprehensi
         intake.work_once()
     assert sorted(pacs.stored) == sorted([comprehensive_uid(uid) for uid in uids(*files)] * 2)
     assert {ours.detail(study).study.state for study in STUDIES} == {"DELIVERED"}
+
+
+def test_what_went_as_comprehensive_sr_goes_so_again_when_the_pacs_has_learnt_comprehensive_3d_sr(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would have two objects of one report."""
+    port = free_port()
+    ours = installation(tmp_path, monkeypatch, port=port)
+    file = ours.report("1.2.1")
+    sent = []
+    for classes in ([ComprehensiveSRStorage], [ComprehensiveSRStorage, Comprehensive3DSRStorage]):
+        with ScriptedPACS(classes=classes, port=port).running() as pacs:
+            with ours.context.database.write() as session:
+                resend_deliveries(session, session.scalars(select(Delivery.id)).all(), now=datetime.now(UTC))
+            run(ours, times=1)
+            sent += pacs.sent
+    assert sent == [comprehensive_uid(file.stem)] * 2
+    assert ours.states() == {"DELIVERED": 1}
 
 
 def test_a_dicomweb_server_gets_reports_as_a_pacs_does(
