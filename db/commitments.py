@@ -8,10 +8,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from config.settings import PipelineSettings
-from db.deliveries import OWED, lock_deliveries, note_answer, refuse, settle
+from db.deliveries import OWED, bury, lock_deliveries, note_answer, refuse, settle
 from db.portions import AT_ONCE, in_portions
 from db.schema import Delivery, Instance, Report, Study
 from db.states import DeliveryState
+
+NO_REPORT = "accepted, but no report on its storage commitment comes: does the destination know where to send it?"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,21 +49,41 @@ def known_instances(session: Session, sop_instance_uids: Collection[str]) -> dic
 
 
 def await_commitment(
-    session: Session, delivery_ids: Collection[int], *, transaction_uid: str, asked_at: datetime, again_after_s: float
+    session: Session,
+    delivery_ids: Collection[int],
+    *,
+    transaction_uid: str,
+    asked_at: datetime,
+    pipeline: PipelineSettings,
 ) -> list[int]:
     """Note that a destination is about to be asked to commit to keeping these objects, all of which it has accepted.
 
-    Those that it has not committed to by now; these alone are to be asked for.
+    Those that it has not committed to by now; these alone are to be asked for. A request that it has never reported on
+    uses up an attempt; with the last the object is a dead letter.
     """
     awaited = []
-    for _, deliveries in lock_deliveries(session, sorted(delivery_ids)):
+    for study, deliveries in lock_deliveries(session, sorted(delivery_ids)):
         for delivery in deliveries:
-            if delivery.state == DeliveryState.SENT:
-                delivery.transaction_uid = transaction_uid
-                delivery.commitment_asked_at = asked_at
-                delivery.next_attempt_at = asked_at + timedelta(seconds=again_after_s)
-                awaited.append(delivery.id)
+            if delivery.state != DeliveryState.SENT or _gives_up(session, delivery, now=asked_at, pipeline=pipeline):
+                continue
+            delivery.transaction_uid = transaction_uid
+            delivery.commitment_asked_at = asked_at
+            delivery.next_attempt_at = asked_at + timedelta(seconds=pipeline.commitment_again_after_s)
+            awaited.append(delivery.id)
+        settle(session, study, now=asked_at)
     return awaited
+
+
+def _gives_up(session: Session, delivery: Delivery, *, now: datetime, pipeline: PipelineSettings) -> bool:
+    """Whether it is asked for no more, the last request having been in vain too."""
+    if delivery.transaction_uid is None or delivery.next_attempt_at is None:  # none came to the destination
+        return False
+    delivery.attempts += 1
+    if delivery.attempts < pipeline.maximum_delivery_attempts:
+        note_answer(session, delivery, NO_REPORT, now=now)
+        return False
+    bury(session, delivery, answer=NO_REPORT, now=now)
+    return True
 
 
 def commitment_not_asked(session: Session, *, transaction_uid: str) -> None:

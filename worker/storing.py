@@ -170,7 +170,7 @@ def _ask_commitment(context: WorkerContext, peer: PeerSettings, there: Sequence[
             [item.delivery_id for item in there],
             transaction_uid=transaction_uid,
             asked_at=datetime.now(UTC),
-            again_after_s=pipeline.commitment_again_after_s,
+            pipeline=pipeline,
         )
     asked = [_reference(item) for item in there if item.delivery_id in awaited]
     if not asked:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 import db.commitments
 from config.report_objects import ReportObject
-from config.settings import PipelineSettings
+from config.settings import PipelineSettings, load_settings
 from config.steps import Step
 from db.commitments import Applied, apply_report, await_commitment, commitment_not_asked, commitment_refused
 from db.deliveries import deliver_again, lock_deliveries, set_deliveries
@@ -49,12 +49,13 @@ def reason(registry: Database) -> str | None:
         return study_detail(session, "1.2.1").reason
 
 
-def ask(registry: Database, transaction: str, now: datetime) -> list[int]:
+def ask(registry: Database, transaction: str, now: datetime, *, attempts: int = 50) -> list[int]:
     with registry.write() as session:
         numbers = session.scalars(select(Delivery.id)).all()
-        return await_commitment(
-            session, numbers, transaction_uid=transaction, asked_at=now, again_after_s=AGAIN_AFTER_S
+        pipeline = load_settings().pipeline.model_copy(
+            update={"commitment_again_after_s": AGAIN_AFTER_S, "maximum_delivery_attempts": attempts}
         )
+        return await_commitment(session, numbers, transaction_uid=transaction, asked_at=now, pipeline=pipeline)
 
 
 def sent(registry: Database, pipeline: PipelineSettings, now: datetime, transaction: str = "1.9") -> None:
@@ -103,7 +104,7 @@ def test_while_it_is_awaited_the_study_stays_and_it_is_asked_for_again_but_not_s
     (item,) = due(registry, "PACS", later)
     assert item.is_sent
     ask(registry, "1.10", later)
-    assert delivery(registry).attempts == 1
+    assert delivery(registry).attempts == 2
     assert due(registry, "PACS", later) == []
 
 
@@ -114,6 +115,21 @@ def test_one_that_could_not_be_asked_is_asked_as_soon_as_it_is_in_reach(
     with registry.write() as session:
         commitment_not_asked(session, transaction_uid="1.9")
     assert [item.is_sent for item in due(registry, "PACS", now)] == [True]
+
+
+def test_a_commitment_that_is_never_reported_on_ends_as_a_dead_letter_that_says_so(
+    registry: Database, reported_study: int, pipeline: PipelineSettings, now: datetime
+) -> None:
+    sent(registry, pipeline, now)
+    for hour, asked in ((1, True), (2, False)):
+        later = now + timedelta(hours=hour)
+        assert bool(ask(registry, f"1.9.{hour}", later, attempts=3)) is asked
+    assert delivery(registry).state == DeliveryState.DEAD
+    assert study(registry).state == "FAILED"
+    assert "PACS: given up after 3 attempts: accepted, but no report on its storage commitment comes" in str(
+        study(registry).reason
+    )
+    assert due(registry, "PACS", now + timedelta(days=1)) == []
 
 
 def test_a_commitment_delivers_the_study_at_once(
