@@ -142,6 +142,11 @@ class PipelineSettings(_Section):
         """Anything up to that, so that what failed together does not come again together ("full jitter")."""
         return random.uniform(0, self.back_off_s(attempts))  # noqa: S311
 
+    def circuit_pause_s(self, attempts: int) -> float:
+        """Half of that at least, so that one that is away is left alone, and the rest at random ("equal jitter")."""
+        longest_s = self.back_off_s(attempts)
+        return random.uniform(longest_s / 2, longest_s)  # noqa: S311
+
 
 class AuditSettings(_Section):
     """Where the audit trail goes (PS3.15 annex A.5): to files, and from them to an audit record repository.

@@ -4,14 +4,16 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from config.settings import PipelineSettings
-from db.deliveries import OWED, lock_deliveries, note_answer, refuse, settle
+from db.deliveries import OWED, bury, lock_deliveries, note_answer, refuse, settle
 from db.portions import AT_ONCE, in_portions
-from db.schema import Delivery, Instance, Report
+from db.schema import Delivery, Instance, Report, Study
 from db.states import DeliveryState
+
+NO_REPORT = "accepted, but no report on its storage commitment comes: does the destination know where to send it?"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,35 +49,57 @@ def known_instances(session: Session, sop_instance_uids: Collection[str]) -> dic
 
 
 def await_commitment(
-    session: Session, delivery_ids: Collection[int], *, transaction_uid: str, asked_at: datetime, again_after_s: float
+    session: Session,
+    delivery_ids: Collection[int],
+    *,
+    transaction_uid: str,
+    asked_at: datetime,
+    pipeline: PipelineSettings,
 ) -> list[int]:
     """Note that a destination is about to be asked to commit to keeping these objects, all of which it has accepted.
 
-    Those that it has not committed to by now; these alone are to be asked for.
+    Those that it has not committed to by now; these alone are to be asked for. A request that it has never reported on
+    uses up an attempt; with the last the object is a dead letter.
     """
-    sent = select(Delivery).where(Delivery.id.in_(delivery_ids), Delivery.state == DeliveryState.SENT)
-    awaited = session.scalars(sent.order_by(Delivery.id).with_for_update()).all()
-    for delivery in awaited:
-        delivery.transaction_uid = transaction_uid
-        delivery.commitment_asked_at = asked_at
-        delivery.next_attempt_at = asked_at + timedelta(seconds=again_after_s)
-    return [delivery.id for delivery in awaited]
+    awaited = []
+    for study, deliveries in lock_deliveries(session, sorted(delivery_ids)):
+        for delivery in deliveries:
+            if delivery.state != DeliveryState.SENT or _gives_up(session, delivery, now=asked_at, pipeline=pipeline):
+                continue
+            delivery.transaction_uid = transaction_uid
+            delivery.commitment_asked_at = asked_at
+            delivery.next_attempt_at = asked_at + timedelta(seconds=pipeline.commitment_again_after_s)
+            awaited.append(delivery.id)
+        settle(session, study, now=asked_at)
+    return awaited
+
+
+def _gives_up(session: Session, delivery: Delivery, *, now: datetime, pipeline: PipelineSettings) -> bool:
+    """Whether it is asked for no more, the last request having been in vain too."""
+    if delivery.transaction_uid is None or delivery.next_attempt_at is None:  # none came to the destination
+        return False
+    delivery.attempts += 1
+    if delivery.attempts < pipeline.maximum_delivery_attempts:
+        note_answer(session, delivery, NO_REPORT, now=now)
+        return False
+    bury(session, delivery, answer=NO_REPORT, now=now)
+    return True
 
 
 def commitment_not_asked(session: Session, *, transaction_uid: str) -> None:
     """The destination could not be asked: it is as soon as it is in reach."""
-    for delivery in session.scalars(_awaited_in(transaction_uid).order_by(Delivery.id).with_for_update()):
-        delivery.next_attempt_at = None
+    for _, deliveries in _lock_awaited_in(session, transaction_uid):
+        for delivery in deliveries:
+            delivery.next_attempt_at = None
 
 
 def commitment_refused(
     session: Session, *, transaction_uid: str, answer: str, now: datetime, pipeline: PipelineSettings
 ) -> None:
     """The destination does not take the request: its objects are due again, but for those it has committed to."""
-    for study, deliveries in lock_deliveries(session, [d.id for d in session.scalars(_awaited_in(transaction_uid))]):
+    for study, deliveries in _lock_awaited_in(session, transaction_uid):
         for delivery in deliveries:
-            if delivery.state == DeliveryState.SENT and delivery.transaction_uid == transaction_uid:
-                refuse(session, delivery, answer=answer, now=now, pipeline=pipeline)
+            refuse(session, delivery, answer=answer, now=now, pipeline=pipeline)
         settle(session, study, now=now)
 
 
@@ -141,5 +165,10 @@ def _apply(
         refuse(session, delivery, answer=f"storage not committed: {why_not}", now=now, pipeline=pipeline)
 
 
-def _awaited_in(transaction_uid: str) -> Select[Delivery]:
-    return select(Delivery).where(Delivery.transaction_uid == transaction_uid, Delivery.state == DeliveryState.SENT)
+def _lock_awaited_in(session: Session, transaction_uid: str) -> list[tuple[Study, list[Delivery]]]:
+    """What was asked for in this transaction and is not reported on yet, by study, locked as everybody locks it."""
+    asked = list(session.scalars(select(Delivery.id).where(Delivery.transaction_uid == transaction_uid)))
+    return [
+        (study, [d for d in some if d.state == DeliveryState.SENT and d.transaction_uid == transaction_uid])
+        for study, some in lock_deliveries(session, asked)
+    ]

@@ -14,6 +14,9 @@ from config.settings import PipelineSettings
 from config.steps import Purpose, Step
 from db.deliveries import OWED, bury, lock_deliveries, note_answer, refuse, settle
 from db.queues import QueueClaim, hold_queue, take_queue_announcements
+from db.reports import NO_ANSWER
+from db.run_rows import run_of
+from db.runs import Run
 from db.schema import CurrentRun, Delivery, Report, RunRow, Study
 from db.states import DeliveryState, StudyState
 
@@ -46,12 +49,21 @@ class Answered(Enum):
     """It has it, and is to be asked to commit to keeping it."""
     REFUSED = auto()
     """It does not take it: tried again, until the attempts are used up."""
+    NO_ANSWER = auto()
+    """It was sent this one, and broke off or fell silent: as if it had refused, but it may have it."""
+    NOT_SENT = auto()
+    """It was not asked, as something here failed with this one: as if it had refused."""
     NOT_TAKEN_THERE = auto()
     """It takes no objects of this kind, and has no need to: what goes beside the report is given up there."""
     UNFIT = auto()
     """It cannot be sent as it is: trying again would change nothing."""
     NOT_NOW = auto()
     """Nothing: the destination, or this machine, is out of something. No attempt is used."""
+
+
+_SAID_BY_IT = (Answered.ACCEPTED, Answered.TO_BE_COMMITTED, Answered.REFUSED, Answered.NOT_TAKEN_THERE)
+"""A destination that says one of these is there: its circuit closes."""
+_IN_VAIN = (Answered.REFUSED, Answered.NO_ANSWER, Answered.NOT_SENT)
 
 
 def due_deliveries(session: Session, destination: str, *, now: datetime, limit: int) -> list[DueDelivery]:
@@ -92,6 +104,32 @@ def owed_to(session: Session, destination: str, *, limit: int) -> list[int]:
     return list(session.scalars(owed.order_by(Delivery.id).limit(limit)))
 
 
+def owed_run(session: Session, item: DueDelivery) -> Run | None:
+    """The run that an object was made of; None where it is owed no more, as a later run has taken its place."""
+    of_object = _owed(RunRow).join(RunRow, RunRow.id == Report.run_id).where(Delivery.id == item.delivery_id)
+    row = session.scalar(of_object)
+    return None if row is None else run_of(row, item.study_instance_uid)
+
+
+def offer(session: Session, held: QueueClaim, delivery_id: int, *, now: datetime) -> bool:
+    """Note that an object goes to its destination now; False where it is not to, overtaken since it was due.
+
+    From here on the destination may have it, whatever becomes of its answer (`db.reports.delivered_predecessor`).
+
+    Raises
+    ------
+    LeaseLostError
+        The claim has passed to somebody else.
+    """
+    hold_queue(session, held)
+    ((_, (delivery,)),) = lock_deliveries(session, [delivery_id])
+    still_due = _owed(Delivery.id).where(Delivery.id == delivery_id, Delivery.state == DeliveryState.DUE)
+    if session.scalar(still_due) is None:
+        return False
+    delivery.last_attempt_at = now
+    return True
+
+
 def record_answer(
     session: Session,
     held: QueueClaim,
@@ -113,15 +151,17 @@ def record_answer(
         The claim has passed to somebody else.
     """
     queue = hold_queue(session, held)
-    if answered is not Answered.NOT_NOW:
-        queue.attempts = 0  # it answers
+    if answered in _SAID_BY_IT:
+        queue.attempts = 0
+    if answered is Answered.NO_ANSWER:
+        answer = NO_ANSWER
     ((study, (delivery,)),) = lock_deliveries(session, [delivery_id])
     delivery.last_attempt_at = now
     if answered in (Answered.ACCEPTED, Answered.TO_BE_COMMITTED):
         delivery.sent_as = sent_as or None
-    delivery.attempts += answered in (Answered.ACCEPTED, Answered.TO_BE_COMMITTED, Answered.REFUSED)
+    delivery.attempts += answered in (Answered.ACCEPTED, Answered.TO_BE_COMMITTED, *_IN_VAIN)
     is_owed = delivery.state in OWED
-    if is_owed and answered is Answered.REFUSED:
+    if is_owed and answered in _IN_VAIN:
         refuse(session, delivery, answer=answer, now=now, pipeline=pipeline)
     elif is_owed and answered is Answered.UNFIT:
         bury(session, delivery, answer=answer, now=now)

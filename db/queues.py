@@ -99,7 +99,7 @@ def release_queue(
         row.next_attempt_at = now + timedelta(seconds=pipeline.surroundings_again_after_s)
     else:
         row.attempts += 1
-        row.next_attempt_at = now + timedelta(seconds=pipeline.back_off_s(row.attempts))
+        row.next_attempt_at = now + timedelta(seconds=pipeline.circuit_pause_s(row.attempts))
 
 
 def ask_at_once(session: Session, purpose: Purpose, peers: Iterable[str]) -> None:

@@ -4,12 +4,16 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import and_, exists, or_, select
 from sqlalchemy.orm import Session
 
 from config.report_objects import ReportObject
 from db.schema import CurrentRun, Delivery, Report, RunRow
+from db.schema_peers import DeliveryAnswer
 from db.states import DeliveryState
+
+NO_ANSWER = "no answer"
+"""What is kept for the answer of a destination that gave none, and may have the object."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +54,15 @@ def delivered_predecessor(
 ) -> Report | None:
     """The newest Structured Report of the study, not of this run, that a PACS has: what the next one supersedes there.
 
-    `besides` are the names of destinations that got its results, and not the report itself.
+    One has it that has taken it once, whatever became of the delivery since, and may have it where it was sent and
+    has not answered. `besides` are the names of destinations that got its results, and not the report itself.
     """
-    delivered = Report.deliveries.any(
-        Delivery.state.in_([DeliveryState.DELIVERED, DeliveryState.SENT]) & Delivery.destination.not_in(besides)
-    )
+    there = [DeliveryState.DELIVERED, DeliveryState.SENT]
+    answers = exists().where(DeliveryAnswer.delivery_id == Delivery.id)
+    taken = or_(Delivery.state.in_(there), answers.where(DeliveryAnswer.state.in_(there)))
+    said = answers.where(DeliveryAnswer.at >= Delivery.last_attempt_at, DeliveryAnswer.answer != NO_ANSWER)
+    unanswered = and_(Delivery.last_attempt_at.is_not(None), ~said)
+    delivered = Report.deliveries.any(and_(or_(taken, unanswered), Delivery.destination.not_in(besides)))
     return session.scalar(
         select(Report)
         .join(RunRow, RunRow.id == Report.run_id)

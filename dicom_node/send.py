@@ -1,6 +1,6 @@
 """The storage SCU: DICOM files to a storage SCP, with what it answered for each."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import SEEK_END, BytesIO
@@ -112,16 +112,25 @@ class _Object:
     sop_instance_uid: str
     transfer_syntax_uid: UID
     data_set_at: int
+    went_as_other: bool
 
 
 def send_files(
-    paths: Sequence[Path], peer: Peer, *, other_classes: OtherClasses | None = None
+    paths: Sequence[Path],
+    peer: Peer,
+    *,
+    other_classes: OtherClasses | None = None,
+    went_as_other: Collection[Path] = (),
+    still_wanted: Callable[[Path], bool] = lambda _: True,
 ) -> Generator[Answer, None, None]:
     """Send DICOM files in one association, an answer for each as it comes.
 
+    `still_wanted` is asked about each right before it goes: what it declines is not sent, and has no answer.
+
     Each goes in its own transfer syntax; one that is not compressed in the other VR encoding of Little Endian, with the
     same elements, where the peer takes that alone. Where it takes none of the SOP class, but one of `other_classes`, as
-    an object of that: these are objects of ours. Closing the generator releases the association.
+    an object of that: these are objects of ours; and `went_as_other` go so and not otherwise, as they did before: the
+    peer would have them twice. Closing the generator releases the association.
 
     Raises
     ------
@@ -130,7 +139,7 @@ def send_files(
     DeliveryError
         The peer is out of reach, rejects the association, or broke it off; what had no answer was not accepted.
     """
-    objects, others = [_object(path) for path in paths], other_classes or {}
+    objects, others = [_object(path, went_as_other=path in went_as_other) for path in paths], other_classes or {}
     sent = SentInstances(peer.remote)
     try:
         with association_with(peer, _contexts(objects, others)) as association:
@@ -140,7 +149,11 @@ def send_files(
             }
             with _channel(association, peer) as channel:
                 for item in objects:
-                    answer = _send(channel, accepted, item, peer, others)
+                    if not channel.is_usable:
+                        raise _broken_off(peer)
+                    if not still_wanted(item.path):
+                        continue
+                    answer = _send(channel, accepted, item, others)
                     if peer.audit is not None:
                         sent.add(_transfer(item, answer, others))
                     yield answer
@@ -158,7 +171,7 @@ def _transfer(item: _Object, answer: Answer, others: OtherClasses) -> Transfer:
     )
 
 
-def _object(path: Path) -> _Object:
+def _object(path: Path, *, went_as_other: bool) -> _Object:
     try:
         meta, position = split_file(path)
     except OSError as error:
@@ -169,6 +182,7 @@ def _object(path: Path) -> _Object:
         sop_instance_uid=str(meta.MediaStorageSOPInstanceUID),
         transfer_syntax_uid=meta.TransferSyntaxUID,
         data_set_at=position,
+        went_as_other=went_as_other,
     )
 
 
@@ -180,10 +194,11 @@ def _contexts(objects: Iterable[_Object], others: OtherClasses) -> list[Presenta
 
 
 def _choices(item: _Object, others: OtherClasses) -> list[tuple[UID, UID]]:
-    """SOP class and transfer syntax that it may go in, what is best first; the first is its own."""
+    """SOP class and transfer syntax that it may go in, what is best first: its own, where it may be chosen."""
     own = item.transfer_syntax_uid
     syntaxes = [own, *([OTHER_ENCODING[own]] if own in OTHER_ENCODING else [])]
-    classes = [item.sop_class_uid, *([others[item.sop_class_uid][0]] if item.sop_class_uid in others else [])]
+    other = [others[item.sop_class_uid][0]] if item.sop_class_uid in others else []
+    classes = other if item.went_as_other and other else [item.sop_class_uid, *other]
     return [(sop_class, syntax) for sop_class in classes for syntax in syntaxes]
 
 
@@ -201,13 +216,11 @@ def _broken_off(peer: Peer) -> DeliveryError:
 
 
 def _send(
-    channel: StoreChannel, accepted: Mapping[tuple[str, str], int], item: _Object, peer: Peer, others: OtherClasses
+    channel: StoreChannel, accepted: Mapping[tuple[str, str], int], item: _Object, others: OtherClasses
 ) -> Answer:
-    if not channel.is_usable:
-        raise _broken_off(peer)
     chosen = next((choice for choice in _choices(item, others) if choice in accepted), None)
     if chosen is None:
-        obstacle = f"accepts no {item.sop_class_uid.name} in {item.transfer_syntax_uid.name}"
+        obstacle = f"accepts no {_choices(item, others)[0][0].name} in {item.transfer_syntax_uid.name}"
         return Answer(
             path=item.path,
             sop_instance_uid=item.sop_instance_uid,

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 from config.dicomweb import DicomWebSettings
@@ -21,8 +21,16 @@ _REFERENCED, _FAILED = "00081199", "00081198"
 _SOP_INSTANCE_UID, _WARNING_REASON, _FAILURE_REASON = "00081155", "00081196", "00081197"
 
 
-def stow_files(paths: Sequence[Path], server: DicomWebSettings, tls: TLSSettings) -> Generator[Answer, None, None]:
+def stow_files(
+    paths: Sequence[Path],
+    server: DicomWebSettings,
+    tls: TLSSettings,
+    *,
+    still_wanted: Callable[[Path], bool] = lambda _: True,
+) -> Generator[Answer, None, None]:
     """Send DICOM files as they are; an answer for each as it comes, its status as one of C-STORE.
+
+    `still_wanted` is asked about each right before it goes: what it declines is not sent, and has no answer.
 
     The first that could not be sent, as the server is out of reach or in trouble, is the last that there is an answer
     for. Closing the generator closes the connection.
@@ -40,6 +48,8 @@ def stow_files(paths: Sequence[Path], server: DicomWebSettings, tls: TLSSettings
     token = read_bearer_token(server.bearer_token_file, setting=setting)
     with WebServer(f"{server.url.rstrip('/')}/studies", tls=context, bearer_token=token) as connection:
         for path, uid in objects:
+            if not still_wanted(path):
+                continue
             body, content_type = _message(path.read_bytes())
             try:
                 status, content = connection.post(body, {"Content-Type": content_type, "Accept": JSON})

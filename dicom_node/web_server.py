@@ -12,8 +12,11 @@ from config.errors import ConfigurationError, DeliveryError
 CONNECT_TIMEOUT_S = 10.0
 ANSWER_TIMEOUT_S = 60.0
 LONGEST_ANSWER = 1 << 24
-NOT_NOW = (408, 429)
-"""Request Timeout, Too Many Requests (RFC 9110, RFC 6585): they say nothing of what was sent."""
+NOT_NOW = (401, 403, 404, 407, 408, 429)
+"""They say nothing of what was sent, but of our token, of an address where no service is, or of the server's load.
+
+Unauthorized, Forbidden, Not Found, Proxy Authentication Required, Request Timeout, Too Many Requests (RFC 9110, 6585).
+"""
 
 
 class WebServer:
@@ -51,8 +54,8 @@ class WebServer:
         Raises
         ------
         DeliveryError
-            The server is out of reach, in trouble (5xx), busy, or gives no answer in time. Its own words, which may
-            name the patient, are not in the message.
+            The server is out of reach, in trouble (5xx), busy, does not let us in, is not at this address, or gives no
+            answer in time. Its own words, which may name the patient, are not in the message.
         """
         until = time.monotonic() + self._answer_timeout_s
         try:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from config.logs import Event, emit
-from db.delivering import Answered, DueDelivery, record_answer
+from db.delivering import Answered, DueDelivery, offer, record_answer
 from db.queues import QueueClaim
 from db.states import DeliveryState
 from worker.context import WorkerContext
@@ -18,6 +18,17 @@ class Answers:
 
     context: WorkerContext
     held: QueueClaim
+
+    def is_still_wanted(self, item: DueDelivery) -> bool:
+        """Asked right before an object goes: False where a later report has taken its place, or its study is read anew.
+
+        Raises
+        ------
+        LeaseLostError
+            The queue has passed to somebody else.
+        """
+        with self.context.database.write() as session:
+            return offer(session, self.held, item.delivery_id, now=datetime.now(UTC))
 
     def note(self, item: DueDelivery, answered: Answered, answer: str, *, sent_as: str = "") -> None:
         """Write one down; `answer` is in our words, `sent_as` another SOP Instance UID that it was sent under.

@@ -16,9 +16,8 @@ from config.report_objects import ReportObject
 from config.steps import Purpose
 from db.announcing import announce_due_deliveries
 from db.deliveries import cancel_deliveries
-from db.delivering import Answered, DueDelivery, due_deliveries, owed_to
+from db.delivering import Answered, DueDelivery, due_deliveries, owed_run, owed_to
 from db.queues import QueueClaim, Trouble
-from db.results import current_run
 from worker.answers import Answers
 from worker.context import Destination, WorkerContext
 from worker.messages import tell_result
@@ -78,7 +77,7 @@ def _is_fit(context: WorkerContext, answers: Answers, item: DueDelivery) -> bool
     try:
         intact = is_intact(context, item)
     except OSError as error:  # a bad sector, a share that hiccups: this one waits, the others go on
-        answers.note(item, Answered.REFUSED, place_of(error))
+        answers.note(item, Answered.NOT_SENT, place_of(error))
         return False
     if not intact:
         what = "report" if item.kind is ReportObject.SR else item.kind
@@ -92,8 +91,8 @@ def _tell_results(
 ) -> Trouble | None:
     for item in due:
         with context.database.read() as session:
-            run = current_run(session, study_id=item.study_id, study_instance_uid=item.study_instance_uid)
-        if run is None:  # read anew meanwhile
+            run = owed_run(session, item)
+        if run is None or not answers.is_still_wanted(item):  # a later run has a delivery of its own
             continue
         try:
             said = tell_result(context, receiver, run, context.spool.absolute(item.spool_path))
@@ -107,7 +106,7 @@ def _tell_results(
             answers.note(item, Answered.NOT_NOW, str(error))
             return Trouble(reason=str(error))
         except Exception as error:  # noqa: BLE001  its text may hold PHI; the others are told all the same
-            answers.note(item, Answered.REFUSED, place_of(error))
+            answers.note(item, Answered.NOT_SENT, place_of(error))
         else:
             answers.note(item, Answered.ACCEPTED, said)
     return None

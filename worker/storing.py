@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from pydicom.uid import UID
 from sqlalchemy.exc import SQLAlchemyError
@@ -27,7 +28,12 @@ from dicom_node.stow import stow_files
 from worker.answers import Answers
 from worker.context import WorkerContext
 
-Send = Callable[[Sequence[Path]], Generator[Answer, None, None]]
+
+class Send(Protocol):
+    """Of files to one destination, an answer for each; about each it asks right before it goes."""
+
+    def __call__(self, paths: Sequence[Path], *, still_wanted: Callable[[Path], bool]) -> Generator[Answer, None, None]:
+        """As `dicom_node.send.send_files` does."""
 
 
 def store_objects(
@@ -46,7 +52,8 @@ def store_objects(
     there = _still_asked_of(answers, due, commits=commits)
     accepted: list[DueDelivery] = []
     called = called_peer(context.settings, peer)
-    send = partial(send_files, peer=called, other_classes=OTHER_CLASSES)
+    as_other = {context.spool.absolute(item.spool_path) for item in due if item.sent_as}
+    send = partial(send_files, peer=called, other_classes=OTHER_CLASSES, went_as_other=as_other)
     trouble = _send(context, answers, send, str(called), _unsent(due), accepted if commits else None)
     if commits and (there or accepted) and (trouble is None or accepted):
         return _ask_commitment(context, peer, [*there, *accepted]) or trouble
@@ -99,13 +106,20 @@ def _send(
     """
     if not due:
         return None
-    answered = 0
+    items = {context.spool.absolute(item.spool_path): item for item in due}
+    under_way = due[0]
+
+    def is_still_wanted(path: Path) -> bool:
+        nonlocal under_way
+        under_way = items[path]
+        return answers.is_still_wanted(under_way)
+
     try:
-        with closing(send([context.spool.absolute(item.spool_path) for item in due])) as sent:
-            for item, answer in zip(due, sent, strict=True):
+        with closing(send(list(items), still_wanted=is_still_wanted)) as sent:
+            for answer in sent:
+                item = items[answer.path]
                 said = _said_by(answer, item.kind, commits=accepted is not None)
                 answers.note(item, said, str(answer), sent_as=answer.sent_as)
-                answered += 1
                 if accepted is not None and said is Answered.TO_BE_COMMITTED:
                     accepted.append(replace(item, sent_as=answer.sent_as))
                 if said is Answered.NOT_NOW or answer.is_missing:
@@ -113,12 +127,13 @@ def _send(
     except (LeaseLostError, SQLAlchemyError, ConfigurationError):
         raise
     except NoPresentationContextError as error:  # an answer to each of them; the peer itself is there
+        # One that takes nothing at all may be set up wrong for now: that says nothing of pictures alone.
         for item in due:
-            answers.note(item, _refused(item.kind), str(error))
+            answers.note(item, Answered.REFUSED, str(error))
     except EchoWorkerError as error:
         return Trouble(reason=str(error))
     except Exception as error:  # noqa: BLE001  its text may hold PHI; the object that it came with waits longest
-        answers.note(due[min(answered, len(due) - 1)], Answered.REFUSED, place_of(error))
+        answers.note(under_way, Answered.NOT_SENT, place_of(error))
         return Trouble(reason=place_of(error))
     return None
 
@@ -129,6 +144,8 @@ def _said_by(answer: Answer, kind: ReportObject, *, commits: bool) -> Answered:
         return Answered.TO_BE_COMMITTED if commits else Answered.ACCEPTED
     if answer.refuses_the_kind:
         return _refused(kind)
+    if answer.is_missing:
+        return Answered.NO_ANSWER
     return Answered.NOT_NOW if answer.is_out_of_resources or answer.is_trouble else Answered.REFUSED
 
 
@@ -153,7 +170,7 @@ def _ask_commitment(context: WorkerContext, peer: PeerSettings, there: Sequence[
             [item.delivery_id for item in there],
             transaction_uid=transaction_uid,
             asked_at=datetime.now(UTC),
-            again_after_s=pipeline.commitment_again_after_s,
+            pipeline=pipeline,
         )
     asked = [_reference(item) for item in there if item.delivery_id in awaited]
     if not asked:

@@ -26,7 +26,7 @@ def post_bundle(
     Raises
     ------
     DeliveryError
-        The server is out of reach, in trouble (HTTP 5xx), busy, or gives no answer in time.
+        The server is out of reach, in trouble (HTTP 5xx), busy, does not let us in, or gives no answer in time.
     RefusedError
         Its answer is no success. Its own words, which may name the patient, are in neither message.
     """

@@ -1,15 +1,18 @@
 """What destinations commit to, in the registry: a report is DELIVERED once its destination is known to keep it."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
+import db.commitments
 from config.report_objects import ReportObject
-from config.settings import PipelineSettings
+from config.settings import PipelineSettings, load_settings
 from config.steps import Step
 from db.commitments import Applied, apply_report, await_commitment, commitment_not_asked, commitment_refused
-from db.deliveries import deliver_again, set_deliveries
+from db.deliveries import deliver_again, lock_deliveries, set_deliveries
 from db.delivering import Answered, record_answer
 from db.queries import study_detail
 from db.queues import release_queue
@@ -46,12 +49,13 @@ def reason(registry: Database) -> str | None:
         return study_detail(session, "1.2.1").reason
 
 
-def ask(registry: Database, transaction: str, now: datetime) -> list[int]:
+def ask(registry: Database, transaction: str, now: datetime, *, attempts: int = 50) -> list[int]:
     with registry.write() as session:
         numbers = session.scalars(select(Delivery.id)).all()
-        return await_commitment(
-            session, numbers, transaction_uid=transaction, asked_at=now, again_after_s=AGAIN_AFTER_S
+        pipeline = load_settings().pipeline.model_copy(
+            update={"commitment_again_after_s": AGAIN_AFTER_S, "maximum_delivery_attempts": attempts}
         )
+        return await_commitment(session, numbers, transaction_uid=transaction, asked_at=now, pipeline=pipeline)
 
 
 def sent(registry: Database, pipeline: PipelineSettings, now: datetime, transaction: str = "1.9") -> None:
@@ -100,7 +104,7 @@ def test_while_it_is_awaited_the_study_stays_and_it_is_asked_for_again_but_not_s
     (item,) = due(registry, "PACS", later)
     assert item.is_sent
     ask(registry, "1.10", later)
-    assert delivery(registry).attempts == 1
+    assert delivery(registry).attempts == 2
     assert due(registry, "PACS", later) == []
 
 
@@ -111,6 +115,21 @@ def test_one_that_could_not_be_asked_is_asked_as_soon_as_it_is_in_reach(
     with registry.write() as session:
         commitment_not_asked(session, transaction_uid="1.9")
     assert [item.is_sent for item in due(registry, "PACS", now)] == [True]
+
+
+def test_a_commitment_that_is_never_reported_on_ends_as_a_dead_letter_that_says_so(
+    registry: Database, reported_study: int, pipeline: PipelineSettings, now: datetime
+) -> None:
+    sent(registry, pipeline, now)
+    for hour, asked in ((1, True), (2, False)):
+        later = now + timedelta(hours=hour)
+        assert bool(ask(registry, f"1.9.{hour}", later, attempts=3)) is asked
+    assert delivery(registry).state == DeliveryState.DEAD
+    assert study(registry).state == "FAILED"
+    assert "PACS: given up after 3 attempts: accepted, but no report on its storage commitment comes" in str(
+        study(registry).reason
+    )
+    assert due(registry, "PACS", now + timedelta(days=1)) == []
 
 
 def test_a_commitment_delivers_the_study_at_once(
@@ -259,3 +278,30 @@ def test_a_report_that_is_sent_is_kept_so_and_is_a_predecessor(
     assert delivery(registry).state == DeliveryState.CANCELLED
     with registry.write() as session:
         assert deliver_again(session, study_id=reported_study) == 0
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_who_asks_locks_the_studies_first_as_who_reports_does(
+    registry: Database,
+    reported_study: int,
+    pipeline: PipelineSettings,
+    received: Receive,
+    now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+    asks: bool,
+) -> None:
+    """Otherwise the two wait for each other in a circle."""
+    sent(registry, pipeline, now)
+    locked: list[list[int]] = []
+
+    def lock(session: Session, delivery_ids: Sequence[int]) -> list[tuple[Study, list[Delivery]]]:
+        locked.append(list(delivery_ids))
+        return lock_deliveries(session, delivery_ids)
+
+    monkeypatch.setattr(db.commitments, "lock_deliveries", lock)
+    if asks:
+        ask(registry, "1.10", now)
+    else:
+        with registry.write() as session:
+            commitment_not_asked(session, transaction_uid="1.9")
+    assert locked == [[delivery(registry).id]]

@@ -19,20 +19,23 @@ from db.dead_letters import (
     resend_deliveries,
 )
 from db.deliveries import cancel_deliveries, set_deliveries
-from db.delivering import Answered, record_answer
+from db.delivering import Answered, offer, record_answer
 from db.migrating import alembic_config
 from db.queries import StudyDetail, list_studies, study_detail
 from db.queues import QueueClaim, Trouble, queues_of, release_queue
+from db.reports import NO_ANSWER, delivered_predecessor
 from db.schema import Delivery
 from db.session import Database
 from db.states import DeliveryState
 from db.studies import register_instance, requeue
 from tests.db.conftest import Receive
-from tests.support.reported import QUIET, announced, due, must_take, reported, take
+from tests.support.reported import QUIET, announced, due, must_take, report_uid_of, reported, take
 
 ANSWERS = {
     Answered.ACCEPTED: "0x0000",
     Answered.REFUSED: "0xA900 data set does not match SOP class",
+    Answered.NO_ANSWER: "no answer",
+    Answered.NOT_SENT: "OSError",
     Answered.UNFIT: "report 1.2 is lost",
     Answered.NOT_NOW: "0xA700 out of resources",
 }
@@ -101,8 +104,10 @@ def test_all_that_waits_for_a_destination_costs_one_probe_a_pause_and_no_attempt
         pauses.append((found.asked_again_at - now).total_seconds())
         now = found.asked_again_at
     assert summary(registry, "PACS", now).circuit == "half-open"
-    assert pauses[:3] == [10, 20, 40]
-    assert pauses[-1] == pipeline.retry_at_most_s
+    longest = [pipeline.back_off_s(attempts) for attempts in range(1, 61)]
+    assert longest[:3] == [10, 20, 40]
+    assert all(most / 2 <= pause <= most for pause, most in zip(pauses, longest, strict=True))
+    assert len(set(pauses)) == 60, "two installations do not ask at the same moments for ever"
     with registry.read() as session:
         assert {study.reason for study in list_studies(session)} == {"PACS: PACS: connection refused"}
         assert set(session.scalars(select(Delivery.attempts))) == {0}
@@ -121,7 +126,26 @@ def test_one_answer_closes_the_circuit_again(
     answer(registry, held, first.delivery_id, Answered.ACCEPTED, now, pipeline)
     answer(registry, held, second.delivery_id, Answered.NOT_NOW, now, pipeline)
     release(registry, held, now, pipeline, Trouble(reason="0xA700"))
-    assert summary(registry, "PACS", now).asked_again_at == now + timedelta(seconds=pipeline.retry_after_s)
+    again = summary(registry, "PACS", now).asked_again_at
+    assert again is not None
+    assert again <= now + timedelta(seconds=pipeline.retry_after_s)
+
+
+@pytest.mark.parametrize("answered", [Answered.NO_ANSWER, Answered.NOT_SENT, Answered.UNFIT])
+def test_what_the_destination_has_not_said_closes_no_circuit(
+    registry: Database, pipeline: PipelineSettings, received: Receive, now: datetime, answered: Answered
+) -> None:
+    reported(registry, pipeline, received(), to=["PACS"], now=now)
+    for _ in range(5):
+        release(registry, must_take(registry, "PACS", now), now, pipeline, Trouble(reason="away"))
+        now += timedelta(seconds=pipeline.retry_at_most_s)
+    held = must_take(registry, "PACS", now)
+    answer(registry, held, number_of(registry, "PACS"), answered, now, pipeline)
+    with registry.read() as session:
+        assert queues_of(session, Purpose.DELIVER)["PACS"].attempts == 5
+        assert delivery_detail(session, number_of(registry, "PACS")).delivery.attempts == (
+            0 if answered is Answered.UNFIT else 1
+        )
 
 
 def test_what_is_out_of_resources_for_one_object_goes_behind_the_others_and_uses_no_attempt(
@@ -294,6 +318,57 @@ def test_the_report_goes_after_what_it_refers_to_and_fresh_objects_before_refuse
     answer(registry, held, first.delivery_id, Answered.REFUSED, now, pipeline)
     later = now + timedelta(hours=1)
     assert due(registry, "PACS", later)[-1] == first
+
+
+def predecessor(registry: Database, study_id: int) -> str | None:
+    """What a next report of this study would say that it supersedes."""
+    with registry.read() as session:
+        found = delivered_predecessor(session, study_id=study_id, run_uid="a later one")
+        return found.sop_instance_uid if found else None
+
+
+def test_what_is_under_way_or_was_without_an_answer_is_superseded_by_the_next_report_and_what_was_refused_is_not(
+    registry: Database, pipeline: PipelineSettings, received: Receive, now: datetime
+) -> None:
+    study_id = reported(registry, pipeline, received(), to=["PACS"], now=now)
+    number, held = number_of(registry, "PACS"), must_take(registry, "PACS", now)
+
+    def offered() -> None:
+        with registry.write() as session:
+            assert offer(session, held, number, now=now)
+
+    assert predecessor(registry, study_id) is None
+    offered()
+    assert predecessor(registry, study_id) == report_uid_of("1.2.1")
+    now += timedelta(seconds=1)
+    answer(registry, held, number, Answered.REFUSED, now, pipeline)
+    assert predecessor(registry, study_id) is None
+    now += timedelta(hours=1)
+    offered()
+    with registry.write() as session:
+        said = Answered.NO_ANSWER
+        record_answer(session, held, number, said, answer=NO_ANSWER, now=now + timedelta(seconds=1), pipeline=pipeline)
+    assert predecessor(registry, study_id) == report_uid_of("1.2.1")
+    reported(registry, pipeline, received(at=now), to=["PACS"], now=now)
+    assert predecessor(registry, study_id) == report_uid_of("1.2.1"), "its delivery is cancelled, the object is there"
+    with registry.write() as session:
+        assert not offer(session, held, number, now=now)
+
+
+def test_what_a_pacs_has_is_superseded_also_where_it_is_being_sent_once_more(
+    registry: Database, pipeline: PipelineSettings, received: Receive, now: datetime
+) -> None:
+    study_id = reported(registry, pipeline, received(), to=["PACS"], now=now)
+    number, held = number_of(registry, "PACS"), must_take(registry, "PACS", now)
+    answer(registry, held, number, Answered.ACCEPTED, now, pipeline)
+    with registry.write() as session:
+        resend_deliveries(session, [number], now=now)
+    later = now + timedelta(minutes=5)
+    answer(registry, held, number, Answered.REFUSED, later, pipeline)
+    reported(registry, pipeline, received(at=later), to=["PACS"], now=later)
+    with registry.read() as session:
+        assert delivery_detail(session, number).delivery.state == DeliveryState.CANCELLED
+    assert predecessor(registry, study_id) == report_uid_of("1.2.1")
 
 
 def test_a_lease_that_ran_out_writes_nothing(

@@ -43,16 +43,21 @@ class Installation:
         self.context.database.upgrade()
         self.context.spool.create()
 
-    def report(self, study: str, *, to: tuple[str, ...] = ("pacs",), with_page: bool = False) -> Path:
-        """Make a report of a study, due for these, and a page beside it where that is wanted; the report's file."""
-        now, uid = datetime.now(UTC), f"2.25.{study.replace('.', '')}"
+    def report(
+        self, study: str, *, to: tuple[str, ...] = ("pacs",), with_page: bool = False, late: bool = False
+    ) -> Path:
+        """Make a report of a study, due for these, and a page beside it where that is wanted; the report's file.
+
+        `late`: of a study that has one, with a late instance.
+        """
+        now, uid = datetime.now(UTC), f"2.25.{study.replace('.', '')}{'00' if late else ''}"
         report, path = self._built(a_report(), ReportObject.SR, study, uid, now)
         objects = [report]
         if with_page:
             page = deepcopy(a_report())
             page.SOPClassUID = page.file_meta.MediaStorageSOPClassUID = EncapsulatedPDFStorage
             objects.append(self._built(page, ReportObject.PDF, study, f"{uid}9", now)[0])
-        instance = instance_of(study, sop=f"{study}.1.1", at=now)
+        instance = instance_of(study, sop=f"{study}.1.{2 if late else 1}", at=now)
         reported(self.context.database, self.settings.pipeline, instance, to=to, now=now, objects=objects)
         return path
 

@@ -4,21 +4,22 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from pydicom.uid import Comprehensive3DSRStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE, evt
+from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage, ImplicitVRLittleEndian
+from pynetdicom import AE
+from sqlalchemy import select
 
 from config.report_objects import ReportObject
 from db.dead_letters import dead_of, resend_deliveries
+from db.schema import Delivery
 from dicom_node.report.comprehensive import comprehensive_uid
 from tests.support.commitment import CommittingPACS, Node
 from tests.support.due_reports import Installation, data_set, elements
 from tests.support.scps import serving
+from tests.support.scripted_pacs import ScriptedPACS
 from tests.support.servers import Orthanc, StoreSCP, free_port, storescp
 from worker.reaper import announce_overdue_steps
 
@@ -70,46 +71,6 @@ def installation(
     site.write_text(SITE.format(**values, retry_after_s=retry_after_s, attempts=attempts))
     monkeypatch.setenv("ECHOWORKER_CONFIG", str(site))
     return Installation(tmp_path / "data")
-
-
-@dataclass
-class ScriptedPACS:
-    """Answers with `statuses` in turn, and then with success; "abort" ends the association instead."""
-
-    statuses: list[int | str] = field(default_factory=list)
-    syntaxes: tuple[str, ...] = (ExplicitVRLittleEndian,)
-    port: int = 0
-    sent: list[str] = field(default_factory=list)
-    """The SOP Instance UIDs of what came, in order."""
-    has: dict[str, bytes] = field(default_factory=dict)
-    """What it has accepted; an object under a UID that it has is answered as a duplicate."""
-    associations: int = 0
-
-    @contextmanager
-    def running(self) -> Iterator["ScriptedPACS"]:
-        ae = AE(ae_title="STORESCP")
-        ae.add_supported_context(Comprehensive3DSRStorage, list(self.syntaxes))
-        handlers = [(evt.EVT_C_STORE, self._on_store), (evt.EVT_ACCEPTED, self._on_accepted)]
-        with serving(ae, handlers) as self.port:
-            yield self
-
-    def _on_store(self, event: evt.Event) -> int:
-        uid = str(event.request.AffectedSOPInstanceUID)
-        self.sent.append(uid)
-        status = self.statuses.pop(0) if self.statuses else 0x0000
-        if status == "keep and abort":
-            self.has[uid] = event.encoded_dataset(include_meta=False)
-        if isinstance(status, str):
-            event.assoc.abort()
-            return 0x0110
-        if uid in self.has:
-            return 0x0111
-        if status == 0x0000:
-            self.has[uid] = event.encoded_dataset(include_meta=False)
-        return status
-
-    def _on_accepted(self, _: evt.Event) -> None:
-        self.associations += 1
 
 
 @pytest.fixture
@@ -299,6 +260,16 @@ def test_a_pacs_that_takes_no_pages_has_the_report_and_its_study_is_done(
     assert "accepts no Encapsulated PDF Storage" in str(given_up.deliveries[0].last_answer)
 
 
+def test_a_page_is_not_given_up_where_nothing_at_all_is_taken_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(_verification_alone()) as port:
+        ours = installation(tmp_path, monkeypatch, port=port)
+        ours.report("1.2.1", with_page=True)
+        run(ours, times=1)
+    assert ours.states() == {"DUE": 2}
+
+
 def test_one_that_takes_implicit_vr_alone_gets_the_same_elements_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -349,6 +320,24 @@ def test_one_that_takes_no_comprehensive_3d_sr_gets_and_commits_to_a_comprehensi
         intake.work_once()
     assert sorted(pacs.stored) == sorted([comprehensive_uid(uid) for uid in uids(*files)] * 2)
     assert {ours.detail(study).study.state for study in STUDIES} == {"DELIVERED"}
+
+
+def test_what_went_as_comprehensive_sr_goes_so_again_when_the_pacs_has_learnt_comprehensive_3d_sr(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would have two objects of one report."""
+    port = free_port()
+    ours = installation(tmp_path, monkeypatch, port=port)
+    file = ours.report("1.2.1")
+    sent = []
+    for classes in ([ComprehensiveSRStorage], [ComprehensiveSRStorage, Comprehensive3DSRStorage]):
+        with ScriptedPACS(classes=classes, port=port).running() as pacs:
+            with ours.context.database.write() as session:
+                resend_deliveries(session, session.scalars(select(Delivery.id)).all(), now=datetime.now(UTC))
+            run(ours, times=1)
+            sent += pacs.sent
+    assert sent == [comprehensive_uid(file.stem)] * 2
+    assert ours.states() == {"DELIVERED": 1}
 
 
 def test_a_dicomweb_server_gets_reports_as_a_pacs_does(
