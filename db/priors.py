@@ -1,9 +1,12 @@
 """What earlier studies of the same patient gave: for the page that a reader gets, and to be compared with this one."""
 
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import combinations
 
-from sqlalchemy import ColumnElement, and_, func, literal, or_, select
+from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session, aliased
 
 from db.run_rows import run_of
@@ -28,9 +31,12 @@ def earlier_values(
 ) -> list[EarlierValue]:
     """The measurement of this task in each earlier study of the patient, in the order of their dates.
 
-    Patients are one where their Patient IDs are equal but for outer spaces and no birth dates contradict each other;
-    who issued the ID is not kept. Of each study counts the last run that had ended by `until`, by a model of the same
-    family and label: asked again with the same `until`, the answer is the same, whatever was scored since.
+    Patients are one where their Patient IDs and birth dates are equal but for outer spaces, and so their family names
+    where both have one; who issued the ID is not kept. A study without a birth date has no earlier ones, nor has one
+    whose ID was seen, by `until`, with another birth date or family name: such an ID stands for several people.
+
+    Of each study counts the last run that had ended by `until`, by a model of the same family and label: asked again
+    with the same `until`, the answer is the same, whatever was received or scored since.
     """
     earlier = _earlier_runs(session, study_id=study_id, model=model, until=until)
     if earlier is None:
@@ -64,18 +70,18 @@ def last_run_before(session: Session, *, study_id: int, model: ModelIdentity, un
 def _earlier_runs(
     session: Session, *, study_id: int, model: ModelIdentity, until: datetime
 ) -> ColumnElement[bool] | None:
-    """Which rows of patients and their runs are of earlier studies of the same patient; None where nobody is named."""
+    """Which rows of patients and their runs are of earlier studies of the same patient; None where that is unsure."""
     mine = session.get(PatientIdentity, study_id)
-    if mine is None or not (mine.patient_id or "").strip() or not mine.study_date:
+    if mine is None or not mine.study_date:
         return None
-    same_id = func.trim(PatientIdentity.patient_id) == (mine.patient_id or "").strip()
-    if (session.scalar(select(func.count()).where(same_id)) or 0) > PLACEHOLDER_STUDIES:
+    patient, birth_date = (mine.patient_id or "").strip(), (mine.birth_date or "").strip()
+    if not patient or not birth_date:
         return None
-    same_birth = or_(
-        literal(mine.birth_date is None),
-        PatientIdentity.birth_date.is_(None),
-        PatientIdentity.birth_date == mine.birth_date,
-    )
+    same_id = func.trim(PatientIdentity.patient_id) == patient
+    known = select(PatientIdentity).join(Study).where(same_id, Study.created_at <= until).limit(PLACEHOLDER_STUDIES + 1)
+    identities = [mine, *session.scalars(known.where(PatientIdentity.study_id != study_id))]
+    if len(identities) > PLACEHOLDER_STUDIES or _are_of_several(identities):
+        return None
     run, later = RunRow, aliased(RunRow)
     superseded = (
         select(later.id)
@@ -90,11 +96,36 @@ def _earlier_runs(
     )
     return and_(
         same_id,
-        same_birth,
+        func.trim(PatientIdentity.birth_date) == birth_date,
         PatientIdentity.study_id != study_id,
         PatientIdentity.study_date < mine.study_date,
+        PatientIdentity.study_id.in_([identity.study_id for identity in identities]),
         run.model_family == model.family,
         run.model_label == model.label,
         run.finished_at <= until,
         ~superseded,
     )
+
+
+def _are_of_several(identities: Sequence[PatientIdentity]) -> bool:
+    """Whether two of them contradict each other in birth date or family name; what is not said contradicts nothing."""
+    births = {(identity.birth_date or "").strip() for identity in identities} - {""}
+    families = {_families(identity.patient_name or "") for identity in identities}
+    return len(births) > 1 or any(not _agree(one, other) for one, other in combinations(families, 2))
+
+
+def _families(name: str) -> tuple[str, ...]:
+    """The family name in each component group of a PN (PS3.5 section 6.2.1), without case, accents and punctuation."""
+    return tuple(_bare(group.split("^")[0]) for group in name.split("="))
+
+
+def _bare(name: str) -> str:
+    return "".join(letter for letter in unicodedata.normalize("NFKD", name.casefold()) if letter.isalnum())
+
+
+def _agree(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Equal in each group that both have, and there is one; whoever has no name agrees with all."""
+    if not any(one) or not any(other):
+        return True
+    shared = [(mine, its) for mine, its in zip(one, other, strict=False) if mine and its]
+    return bool(shared) and all(mine == its for mine, its in shared)

@@ -14,9 +14,9 @@ def companions_section() -> str:
         "## Heat maps and pages",
         "A destination names what it takes of a result (`objects` of its `[[peers]]` entry): the Structured Report, a "
         "heat map, a page. Heat map and page carry patient and study as the report does, in series "
-        f"{' and '.join(map(str, SERIES_NUMBERS.values()))}, with UIDs that follow from study and run: the same run "
-        "gives the same bytes. Manufacturer is EchoWorker: by it and by Modality the node knows its own objects when "
-        "they come back.",
+        f"{' and '.join(map(str, SERIES_NUMBERS.values()))}, each in a series of its own, with UIDs that follow from "
+        "study and run: the same run gives the same bytes. Manufacturer is EchoWorker: by it and by Modality the node "
+        "knows its own objects when they come back.",
         "### Heat map",
         facts(
             [

@@ -71,8 +71,8 @@ def object_uid(run: Run, kind: ReportObject, language: Language) -> UID:
 
 
 def series_uid(run: Run, kind: ReportObject, language: Language) -> UID:
-    """One series for each kind of object and of model: a series has one description."""
-    return derived_uid("series", run.study_instance_uid, run.model.label, kind, str(language))
+    """A series of its own for each object: a series has one date and time, and one version of what made it."""
+    return derived_uid("series", run.study_instance_uid, run.run_uid, kind, str(language))
 
 
 def code_item(code: Code) -> Dataset:

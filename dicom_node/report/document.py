@@ -7,7 +7,7 @@ from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.sr import Comprehensive3DSR, ComprehensiveSR
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
-from pydicom.uid import UID
+from pydicom.uid import UID, ComprehensiveSRStorage
 
 from config.catalogue import Catalogue
 from config.errors import ReportError
@@ -52,7 +52,7 @@ def build_structured_report(
     sop_class
         Comprehensive 3D SR as IHE AIR asks for, or Comprehensive SR for a PACS that does not take it.
     predecessor
-        The header of the study's previous report, which this one supersedes.
+        The header of the study's previous report, which this one supersedes, or `reference_to_report`.
     language
         Of its sentences. The same run in another language is another object, in another series.
     illustrated
@@ -70,20 +70,17 @@ def build_structured_report(
     if not evidence:
         raise ReportError(f"run {run.run_uid} used no instance: there is nothing to report on")
     headers, words = report_sources(evidence), words_of(language, catalogue)
-    # None for English: what was sent before there were others keeps its UIDs.
-    in_language = () if language is Language.ENGLISH else (str(language),)
     heat_map = None if illustrated is None else _heat_map(run, language)
     try:
         document = sop_class(
             evidence=headers if heat_map is None else [*headers, heat_map],
             content=report_content(run, catalogue, headers, words, illustrated=illustrated, told=told),
-            # One series for each kind of model: a series has one description.
-            series_instance_uid=derived_uid(
-                "series", run.study_instance_uid, run.model.label, sop_class.__name__, *in_language
+            series_instance_uid=report_series_uid(
+                run.study_instance_uid, run.model.label, sop_class.__name__, language
             ),
             series_number=SERIES_NUMBER,
             sop_instance_uid=derived_uid(
-                "report", run.study_instance_uid, run.run_uid, sop_class.__name__, *in_language
+                "report", run.study_instance_uid, run.run_uid, sop_class.__name__, *_in_language(language)
             ),
             instance_number=run.revision,
             previous_versions=[predecessor] if predecessor is not None else None,
@@ -102,6 +99,28 @@ def build_structured_report(
     make_all_text_writable(document)
     _name_retired_classes(document, evidence)
     return document
+
+
+def report_series_uid(study_instance_uid: str, label: str, sop_class: str, language: Language) -> UID:
+    """One series for each kind of model: a series has one description. `sop_class` is highdicom's name of it."""
+    return derived_uid("series", study_instance_uid, label, sop_class, *_in_language(language))
+
+
+def reference_to_report(
+    *, study_instance_uid: str, sop_class_uid: str, sop_instance_uid: str, label: str, language: Language
+) -> Dataset:
+    """As much of a report of ours as a predecessor has to have, without its file; `label` is that of its model."""
+    reference = Dataset()
+    reference.StudyInstanceUID, reference.SOPClassUID = study_instance_uid, UID(sop_class_uid)
+    reference.SOPInstanceUID = sop_instance_uid
+    made_as = ComprehensiveSR if sop_class_uid == ComprehensiveSRStorage else Comprehensive3DSR
+    reference.SeriesInstanceUID = report_series_uid(study_instance_uid, label, made_as.__name__, language)
+    return reference
+
+
+def _in_language(language: Language) -> tuple[str, ...]:
+    """None for English: what was sent before there were others keeps its UIDs."""
+    return () if language is Language.ENGLISH else (str(language),)
 
 
 def _heat_map(run: Run, language: Language) -> Dataset:

@@ -19,6 +19,7 @@ from config.labels import ModelLabel
 from db.discordances import Told
 from db.runs import Run, Verdict
 from dicom_node.report.answers import brief, confidence, in_reading_order
+from dicom_node.report.letters import written_name
 from dicom_node.report.page_parts import Strip, Trend, answers_table, box, strip_of_frames, trend_chart
 from dicom_node.report.page_text import AMBER, FAINT, INK, RED, SLATE, PageText
 from dicom_node.report.sources import report_sources
@@ -121,8 +122,11 @@ def _draw_band(canvas: Canvas, run: Run, words: Words, text: PageText) -> None:
 
 def _draw_patient(canvas: Canvas, source: Dataset, words: Words, text: PageText) -> float:
     """Whose study it is, in two lines; where the next thing may begin."""
+    name = written_name(source.PatientName, is_chinese=text.is_chinese)
+    # On a Chinese page in English, as in the band.
+    elsewhere = (ENGLISH if text.is_chinese else words).say("page.see_header")
     facts = [
-        ("patient", _name(source.PatientName), 0.34),
+        ("patient", name.text if name.is_legible else f"{name.text}  {elsewhere}".strip(), 0.34),
         ("patient_id", str(source.PatientID), 0.22),
         ("birth_date", _date(source.PatientBirthDate), 0.13),
         ("study_date", _date(source.StudyDate), 0.13),
@@ -132,7 +136,10 @@ def _draw_patient(canvas: Canvas, source: Dataset, words: Words, text: PageText)
     for key, said, share in facts:
         width = share * INNER - 2 * mm
         canvas.setFillColor(FAINT)
-        text.draw(canvas, left, top, words.say(f"page.{key}"), 7)
+        heading = words.say(f"page.{key}")
+        if key == "patient" and name.is_legible and not name.is_whole:
+            heading = f"{heading} · {elsewhere}"
+        text.draw(canvas, left, top, heading, 7, width=width)
         canvas.setFillColor(INK)
         text.draw(canvas, left, top - 4.6 * mm, said, 10, width=width)
         left += share * INNER
@@ -146,8 +153,7 @@ def _draw_foot(canvas: Canvas, run: Run, words: Words, text: PageText) -> None:
     canvas.setFillColor(FAINT)
     said = f"{words.say('picture.not_for_diagnosis')} · {words.say('page.unverified')}"
     text.draw(canvas, MARGIN, _FOOT - 3 * mm, said, 7)
-    canvas.setFont(text.face(""), 7)
-    canvas.drawRightString(WIDTH - MARGIN, _FOOT - 3 * mm, f"{run.finished_at.astimezone():%Y-%m-%d %H:%M}")
+    text.draw_to(canvas, WIDTH - MARGIN, _FOOT - 3 * mm, f"{run.finished_at.astimezone():%Y-%m-%d %H:%M}", 7)
 
 
 def _story(run: Run, catalogue: Catalogue, shown: PageContent, words: Words, text: PageText) -> list[Flowable]:
@@ -220,13 +226,6 @@ def _unanswered(run: Run, catalogue: Catalogue, words: Words) -> list[str]:
         if names:
             said.append(words.say(f"page.{key}", count=len(names), names=words.clauses(names)))
     return said
-
-
-def _name(written: object) -> str:
-    """Family name first, as lists of patients have it; of several scripts the first, and the one of ideograms."""
-    groups = [group.split("^") for group in str(written or "").split("=")[:2]]
-    names = [", ".join(filter(None, (family.strip(), " ".join(filter(None, given))))) for family, *given in groups]
-    return "  ".join(filter(None, names))
 
 
 def _date(value: object) -> str:

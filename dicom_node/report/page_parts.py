@@ -144,14 +144,13 @@ class _Chart(Flowable):  # type: ignore[misc]  # as above
             return begin + across * (right - begin), bottom + (value - low) / (high - low) * (top - bottom)
 
         canvas.setLineWidth(0.3)
-        canvas.setFont(self._text.face(trend.unit), 6.5)
         value = low
         while value <= high:
             _, height = at(points[0][0], value)
             canvas.setStrokeColor(LINE)
             canvas.line(left, height, right, height)
             canvas.setFillColor(FAINT)
-            canvas.drawRightString(left - 3, height - 2, f"{value:.0f} {trend.unit}")
+            self._text.draw_to(canvas, left - 3, height - 2, f"{value:.0f} {trend.unit}", 6.5)
             value += step
         canvas.setStrokeColor(CURVE)
         canvas.setLineWidth(1)
@@ -173,12 +172,11 @@ class _Chart(Flowable):  # type: ignore[misc]  # as above
                 self._text.draw(canvas, x + 6, y - 1, self._words.number(value, ".1f"), 7.5, is_bold=True)
                 self._text.draw(canvas, x + 6, y - 9, self._words.say("page.this_study"), 6.5)
             elif x - taken > 28:
-                canvas.setFont(self._text.face(""), 6.5)
-                canvas.drawCentredString(x, y + 5, self._words.number(value, ".1f"))
+                self._text.draw_about(canvas, x, y + 5, self._words.number(value, ".1f"), 6.5)
             if x - taken > 28 or is_this:
                 canvas.setFillColor(FAINT)
-                canvas.setFont(self._text.face(""), 6.5)
-                canvas.drawCentredString(x, 1.5 * mm, f"{day:%Y-%m-%d}" if x - taken > 28 or number == 0 else "")
+                said = f"{day:%Y-%m-%d}" if x - taken > 28 or number == 0 else ""
+                self._text.draw_about(canvas, x, 1.5 * mm, said, 6.5)
                 taken = x
 
 

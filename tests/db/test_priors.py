@@ -5,10 +5,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from sqlalchemy import select
 
 from config.catalogue import load_catalogue
-from db.priors import PLACEHOLDER_STUDIES, EarlierValue, earlier_values
+from db.priors import PLACEHOLDER_STUDIES, EarlierValue, earlier_values, last_run_before
 from db.received import Identity, ReceivedInstance
 from db.results import append_run
 from db.runs import TaskResult, Verdict
@@ -31,16 +32,18 @@ def scored(
     value: float | None,
     patient: str | None = "4711",
     born: str | None = "19600203",
+    name: str | None = None,
     at: datetime = NOON,
     **model: str,
 ) -> int:
     """A study of this day with one run that measured this; its number."""
-    identity = Identity(patient_id=patient, patient_name=None, birth_date=born, accession_number=None, study_date=on)
+    identity = Identity(patient_id=patient, patient_name=name, birth_date=born, accession_number=None, study_date=on)
     verdict = Verdict.ABSTAINED if value is None else Verdict.MEASURED
     run = run_of(CATALOGUE, (TaskResult(task_id="lvef", verdict=verdict, value=value),), run_uid=str(uuid.uuid4()))
     run = replace(run, study_instance_uid=study, finished_at=at, model=replace(run.model, **model))
     with registry.write() as session:
-        register_instance(session, replace(received(study=study), identity=identity), timedelta(seconds=30))
+        instance = replace(received(study=study), identity=identity, received_at=at - timedelta(minutes=5))
+        register_instance(session, instance, timedelta(seconds=30))
         study_id = session.scalars(select(Study.id).where(Study.study_instance_uid == study)).one()
         append_run(session, study_id=study_id, run=run, units={})
     return study_id
@@ -69,7 +72,7 @@ def test_other_patients_other_models_and_studies_without_a_measurement_are_left_
     registry: Database, received: Callable[..., ReceivedInstance]
 ) -> None:
     scored(registry, received, study="1.2.1", on="20230101", value=61.0, patient="4712")
-    scored(registry, received, study="1.2.2", on="20230102", value=61.0, born="19990101")
+    scored(registry, received, study="1.2.2", on="20230102", value=61.0, born=None)
     scored(registry, received, study="1.2.3", on="20230103", value=61.0, family="another")
     scored(registry, received, study="1.2.4", on="20230104", value=61.0, label="DEMO")
     scored(registry, received, study="1.2.5", on="20230105", value=None)
@@ -90,6 +93,7 @@ def test_what_is_scored_afterwards_does_not_change_the_answer(
     assert before == [EarlierValue(study_date="20230601", value=60.0)]
     scored(registry, received, study="1.2.1", on="20230601", value=33.0, at=NOON + timedelta(days=1))
     scored(registry, received, study="1.2.2", on="20240601", value=33.0, at=NOON + timedelta(days=1))
+    scored(registry, received, study="1.2.3", on="20240602", value=33.0, at=NOON + timedelta(days=1), born="19990101")
     assert asked(registry, this) == before
 
 
@@ -97,4 +101,60 @@ def test_an_id_that_stands_for_many_is_nobodys(registry: Database, received: Cal
     for number in range(PLACEHOLDER_STUDIES):
         scored(registry, received, study=f"1.2.3.{number + 1}", on="20230601", value=61.0)
     this = scored(registry, received, study="1.2.9", on="20260501", value=45.0)
+    assert asked(registry, this) == []
+
+
+@pytest.mark.parametrize(
+    ("this_one", "other"),
+    [
+        ({"name": "Smith^Ann", "born": None}, {"name": "Jones^Bob", "born": None}),
+        ({"name": "Smith^Ann", "born": None}, {"name": "Smith^Ann", "born": None}),
+        ({"name": "Smith^Ann", "born": ""}, {"name": "Smith^Ann", "born": ""}),
+        ({"name": "Smith^Ann"}, {"name": "Smith^Ann", "born": None}),
+        ({"name": "Smith^Ann"}, {"name": "Jones^Ann"}),
+        ({"name": "Smith^Ann"}, {"name": "Smith^Ann", "born": "19990101"}),
+        ({"name": "Yamada^Taro=山田^太郎"}, {"name": "Yamada^Taro=山口^太郎"}),
+        ({"name": "Yamada^Taro"}, {"name": "=山田^太郎"}),
+        ({"name": "Yamada^Taro=山田^太郎"}, {"name": "山田^太郎"}),
+    ],
+)
+def test_the_values_of_another_person_are_nobodys_trend(
+    registry: Database,
+    received: Callable[..., ReceivedInstance],
+    this_one: dict[str, str | None],
+    other: dict[str, str | None],
+) -> None:
+    scored(registry, received, study="1.2.1", on="20230601", value=61.0, patient="UNKNOWN", **other)
+    this = scored(registry, received, study="1.2.2", on="20260501", value=45.0, patient="UNKNOWN", **this_one)
+    assert asked(registry, this) == []
+    model = run_of(CATALOGUE, ()).model
+    with registry.read() as session:
+        assert last_run_before(session, study_id=this, model=model, until=NOON) is None
+
+
+@pytest.mark.parametrize(
+    ("this_one", "other"),
+    [
+        ("Müller^Ann", "MÜLLER^Anna^^Dr"),
+        ("O'Neil-Smith^Ann", "ONEIL SMITH^A"),
+        ("Yamada^Taro=山田^太郎", "YAMADA^TARO"),
+        ("Smith^Ann", ""),
+        (None, "Smith^Ann"),
+    ],
+)
+def test_one_person_whose_name_is_written_in_two_ways_has_a_trend(
+    registry: Database, received: Callable[..., ReceivedInstance], this_one: str | None, other: str | None
+) -> None:
+    scored(registry, received, study="1.2.1", on="20230601", value=61.0, name=other)
+    this = scored(registry, received, study="1.2.2", on="20260501", value=45.0, name=this_one)
+    assert asked(registry, this) == [EarlierValue(study_date="20230601", value=61.0)]
+
+
+@pytest.mark.parametrize("third", [{"name": "Jones^Bob"}, {"born": "19990101"}])
+def test_an_id_that_two_people_share_gives_neither_a_trend(
+    registry: Database, received: Callable[..., ReceivedInstance], third: dict[str, str]
+) -> None:
+    scored(registry, received, study="1.2.1", on="20230601", value=61.0, name="Smith^Ann")
+    scored(registry, received, study="1.2.2", on="20270601", value=61.0, **third)  # a later day, received before
+    this = scored(registry, received, study="1.2.3", on="20260501", value=45.0, name="Smith^Ann")
     assert asked(registry, this) == []

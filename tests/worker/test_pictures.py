@@ -235,7 +235,7 @@ def test_the_page_shows_the_patients_earlier_studies(tmp_path: Path, monkeypatch
     pipeline = pipeline_with(tmp_path, monkeypatch, ward=["pdf"])
     values = []
     for day in ("20230401", "20260501"):
-        clip = as_study_of_its_own(SMALL, tmp_path / day, PatientID="4711", StudyDate=day)
+        clip = as_study_of_its_own(SMALL, tmp_path / day, PatientID="4711", PatientBirthDate="19600203", StudyDate=day)
         study = ready(pipeline, clip)
         run = pipeline.run(study, TO_REPORT).run
         assert run is not None

@@ -173,20 +173,31 @@ def test_a_destination_that_is_away_is_tried_again_without_end_and_the_others_ar
     }
 
 
-def test_a_late_instance_makes_a_second_report_that_names_the_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, storescp: StoreSCP, nobody: int
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_a_late_instance_makes_a_second_report_that_names_the_first_even_where_its_file_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, storescp: StoreSCP, nobody: int, is_lost: bool
 ) -> None:
     pipeline = pipeline_to(tmp_path, monkeypatch, pacs=storescp.port, second=nobody)
     study = ready(pipeline, SMALL)
     first = pipeline.run(study).report
+    assert first is not None
+    file = pipeline.context.spool.absolute(first.spool_path)
+    series = pydicom.dcmread(file).SeriesInstanceUID
+    if is_lost:
+        file.unlink()
     ready(pipeline, as_study_of_its_own(LARGE, tmp_path / "late", StudyInstanceUID=study))
     detail = pipeline.run(study)
     assert (detail.study.state, detail.study.revision) == ("DELIVERED", 2)
     assert detail.report is not None
-    assert first is not None
     second = pydicom.dcmread(pipeline.context.spool.absolute(detail.report.spool_path))
-    named = second.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
-    assert named.ReferencedSOPInstanceUID == first.sop_instance_uid
+    (of_series,) = second.PredecessorDocumentsSequence[0].ReferencedSeriesSequence
+    (named,) = of_series.ReferencedSOPSequence
+    assert second.PredecessorDocumentsSequence[0].StudyInstanceUID == study
+    assert of_series.SeriesInstanceUID == series
+    assert (named.ReferencedSOPClassUID, named.ReferencedSOPInstanceUID) == (
+        first.sop_class_uid,
+        first.sop_instance_uid,
+    )
     assert len(detail.run.clips if detail.run else ()) == 2
     assert len(list(storescp.folder.iterdir())) == 2
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from io import BytesIO
 
 from pydicom.dataset import Dataset, FileDataset
+from sqlalchemy import select
 
 from config.catalogue import Catalogue
 from config.errors import EchoWorkerError, ReportError, SpoolError
@@ -17,9 +18,9 @@ from db.discordances import Told
 from db.priors import earlier_values
 from db.reports import BuiltReport
 from db.runs import Run
-from db.schema import Report
+from db.schema import Report, RunRow
 from dicom_node.header import read_image_header
-from dicom_node.report.document import build_structured_report
+from dicom_node.report.document import build_structured_report, reference_to_report
 from worker.catalogues import catalogue_of_run
 from worker.context import WorkerContext
 from worker.pictures.headline import headline, trend_task
@@ -58,13 +59,12 @@ class Building:
         ReportError
             The results cannot be put into a report, or the catalogue or an instance is lost.
         """
-        before = self.predecessor
         shown = headline(self.run.results, self.catalogue) if has_heat_map else None
         document = build_structured_report(
             self.run,
             self.catalogue,
             self._evidence,
-            predecessor=None if before is None else self.header(before.sop_instance_uid, before.spool_path),
+            predecessor=self._reference_to_predecessor(),
             language=self.language,
             illustrated=None if shown is None else shown.task_id,
             told=self.told,
@@ -107,6 +107,21 @@ class Building:
             raise ReportError(
                 f"instance {sop_instance_uid} is missing from the spool ({spool_path}): put its file back, then requeue"
             ) from error
+
+    def _reference_to_predecessor(self) -> Dataset | None:
+        """By what the registry knows of it: the file of a report that was delivered may be gone."""
+        before = self.predecessor
+        if before is None:
+            return None
+        with self.context.database.read() as session:
+            label = session.scalars(select(RunRow.model_label).where(RunRow.id == before.run_id)).one()
+        return reference_to_report(
+            study_instance_uid=self.run.study_instance_uid,
+            sop_class_uid=before.sop_class_uid,
+            sop_instance_uid=before.sop_instance_uid,
+            label=label,
+            language=Language(before.language),
+        )
 
     @property
     def why_no_heat(self) -> str | None:
