@@ -3,17 +3,16 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from config.errors import RegistryError
 from config.steps import Purpose, Step
-from db.deliveries import lock_deliveries, resend
+from db.deliveries import OWED, lock_deliveries, of_current_runs, start_anew
 from db.journal import record_transition
 from db.queues import ask_at_once, queues_of
-from db.schema import CurrentRun, Delivery, Report, Study
+from db.schema import Delivery, Report, Study
 from db.schema_peers import DeliveryAnswer, PeerQueue
 from db.states import DeliveryState, StudyState
 
@@ -49,10 +48,10 @@ class DeliveryDetail:
 def destination_summaries(session: Session, *, now: datetime) -> list[DestinationSummary]:
     """Every destination that something of a current run was due for, by name."""
     counts: dict[str, dict[str, int]] = {}
-    of_current = _current(Delivery.destination, Delivery.state, func.count())
+    of_current = of_current_runs(Delivery.destination, Delivery.state, func.count())
     for name, state, count in session.execute(of_current.group_by(Delivery.destination, Delivery.state)):
         counts.setdefault(name, {})[state] = count
-    oldest_due = _current(Delivery.destination, func.min(Report.created_at))
+    oldest_due = of_current_runs(Delivery.destination, func.min(Report.created_at))
     due = oldest_due.where(Delivery.state == DeliveryState.DUE).group_by(Delivery.destination)
     since = {name: oldest for name, oldest in session.execute(due)}  # noqa: C416  a result has keys()
     queues = queues_of(session, Purpose.DELIVER)
@@ -111,13 +110,13 @@ def resend_deliveries(session: Session, delivery_ids: Collection[int], *, now: d
     destinations = set()
     for number in wanted:
         destinations.add(delivery_detail(session, number).delivery.destination)
-        if not session.scalar(_current(Delivery.id).where(Delivery.id == number)):
+        if not session.scalar(of_current_runs(Delivery.id).where(Delivery.id == number)):
             raise RegistryError(f"delivery {number} is of a former run: a later one has taken its place")
     # Queues before studies, as whoever sends locks them.
     ask_at_once(session, Purpose.DELIVER, destinations)
     for study, deliveries in lock_deliveries(session, wanted):
         for delivery in deliveries:
-            resend(session, delivery)
+            start_anew(delivery)
         failed_here = study.state == StudyState.FAILED and study.failed_step == Step.DELIVER
         if failed_here or study.state == StudyState.DELIVERED:
             before = study.state
@@ -129,8 +128,8 @@ def resend_deliveries(session: Session, delivery_ids: Collection[int], *, now: d
 def why_it_waits(session: Session, study_ids: Sequence[int]) -> dict[int, str]:
     """What each of these studies waits for, as far as it is owed anything: free of PHI."""
     queues = queues_of(session, Purpose.DELIVER)
-    owed = _current(Report.study_id, Delivery).where(
-        Report.study_id.in_(list(study_ids)), Delivery.state.in_([DeliveryState.DUE, DeliveryState.SENT])
+    owed = of_current_runs(Report.study_id, Delivery).where(
+        Report.study_id.in_(list(study_ids)), Delivery.state.in_(OWED)
     )
     waits: dict[int, dict[str, None]] = {}
     for study_id, delivery in session.execute(owed.order_by(Delivery.destination, Delivery.id)):
@@ -165,16 +164,6 @@ def _last_refusal(session: Session, destination: str) -> str | None:
         Delivery.last_answer.is_not(None),
     )
     return session.scalar(select(Delivery.last_answer).where(refused).order_by(Delivery.id.desc()).limit(1))
-
-
-def _current(*columns: Any) -> Select[Any]:
-    """Of the current objects of their studies alone."""
-    return (
-        select(*columns)
-        .select_from(Delivery)
-        .join(Report, Report.id == Delivery.report_id)
-        .join(CurrentRun, and_(CurrentRun.study_id == Report.study_id, CurrentRun.run_id == Report.run_id))
-    )
 
 
 def _detail(session: Session, delivery: Delivery, *, answers: list[DeliveryAnswer]) -> DeliveryDetail:

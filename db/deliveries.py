@@ -5,8 +5,9 @@ Whoever changes a delivery that may be under way has locked its study before, as
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, and_, select
 from sqlalchemy.orm import Session
 
 from config.labels import ModelLabel
@@ -36,7 +37,7 @@ def set_deliveries(session: Session, *, study_id: int, wanted: Mapping[ReportObj
             if delivery.destination not in destinations:
                 delivery.state = DeliveryState.CANCELLED
             elif delivery.state != DeliveryState.SENT:
-                _start_anew(delivery)
+                start_anew(delivery)
         known = {delivery.destination for delivery in report.deliveries}
         report.deliveries += [
             Delivery(destination=name, state=DeliveryState.DUE) for name in destinations if name not in known
@@ -57,13 +58,26 @@ def deliver_again(session: Session, *, study_id: int, what_is_there_too: bool = 
     again = [d for d in deliveries_of(session, study_id) if d.state != DeliveryState.CANCELLED]
     for delivery in again:
         if what_is_there_too or delivery.state not in there:
-            _start_anew(delivery)
+            start_anew(delivery)
     return len(again)
 
 
-def resend(session: Session, delivery: Delivery) -> None:
+def start_anew(delivery: Delivery) -> None:
     """Make one delivery due, with fresh attempts, whatever became of it."""
-    _start_anew(delivery)
+    delivery.state = DeliveryState.DUE
+    delivery.attempts = 0
+    delivery.next_attempt_at = None
+    delivery.transaction_uid = None  # a late report on the object as it was sent before does not count
+
+
+def of_current_runs(*columns: Any) -> Select[Any]:
+    """A question about deliveries, with their `Report`: of the current objects of their studies alone."""
+    return (
+        select(*columns)
+        .select_from(Delivery)
+        .join(Report, Report.id == Delivery.report_id)
+        .join(CurrentRun, and_(CurrentRun.study_id == Report.study_id, CurrentRun.run_id == Report.run_id))
+    )
 
 
 def owed_deliveries(session: Session, *, study_id: int) -> list[Delivery]:
@@ -97,14 +111,17 @@ def lock_deliveries(session: Session, delivery_ids: Sequence[int]) -> list[tuple
         select(Study).where(Study.id.in_(chosen)).order_by(Study.study_instance_uid).with_for_update()
     ).all()
     locked = (
-        select(Delivery)
+        select(Report.study_id, Delivery)
         .join(Delivery.report)
         .where(Delivery.id.in_(delivery_ids))
         .order_by(Delivery.id)
         .with_for_update(of=Delivery)
         .execution_options(populate_existing=True)
     )
-    return [(study, list(session.scalars(locked.where(Report.study_id == study.id)))) for study in studies]
+    by_study: dict[int, list[Delivery]] = {}
+    for study_id, delivery in session.execute(locked):
+        by_study.setdefault(study_id, []).append(delivery)
+    return [(study, by_study.get(study.id, [])) for study in studies]
 
 
 def refuse(session: Session, delivery: Delivery, *, answer: str, now: datetime, pipeline: PipelineSettings) -> None:
@@ -170,13 +187,6 @@ def _end(session: Session, study: Study, state: StudyState, *, now: datetime, re
     study.failed_step = Step.DELIVER if state is StudyState.FAILED else None
     duration_ms = round(took.total_seconds() * 1000)
     record_transition(session, study, before=before, at=now, step=Step.DELIVER, duration_ms=duration_ms, reason=reason)
-
-
-def _start_anew(delivery: Delivery) -> None:
-    delivery.state = DeliveryState.DUE
-    delivery.attempts = 0
-    delivery.next_attempt_at = None
-    delivery.transaction_uid = None  # a late report on the object as it was sent before does not count
 
 
 def _cancel(delivery: Delivery, reason: str) -> None:

@@ -12,7 +12,7 @@ from config.labels import ModelLabel
 from config.report_objects import ReportObject
 from config.settings import PipelineSettings
 from config.steps import Purpose, Step
-from db.deliveries import OWED, bury, lock_deliveries, note_answer, refuse, settle
+from db.deliveries import OWED, bury, lock_deliveries, note_answer, of_current_runs, refuse, settle
 from db.queues import QueueClaim, hold_queue, take_queue_announcements
 from db.reports import NO_ANSWER
 from db.run_rows import run_of
@@ -213,10 +213,7 @@ def _owed(*columns: Any) -> Select[Any]:
     """
     failed_here = and_(Study.state == StudyState.FAILED, Study.failed_step == Step.DELIVER)
     return (
-        select(*columns)
-        .select_from(Delivery)
-        .join(Report, Report.id == Delivery.report_id)
-        .join(CurrentRun, and_(CurrentRun.study_id == Report.study_id, CurrentRun.run_id == Report.run_id))
+        of_current_runs(*columns)
         .join(Study, Study.id == Report.study_id)
         .where(Delivery.state.in_(OWED), or_(Study.state == StudyState.REPORTED, failed_here))
     )

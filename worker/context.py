@@ -104,10 +104,6 @@ class WorkerContext:
         """The configured destination of that name."""
         return next((destination for destination in self.destinations if destination.name == name), None)
 
-    def destinations_for(self, label: ModelLabel) -> list[str]:
-        """The names of the destinations that accept reports of models so labelled."""
-        return self.wanted_objects(label)[ReportObject.SR]
-
     def wanted_objects(self, label: ModelLabel) -> dict[ReportObject, list[str]]:
         """Of each kind of object the names of the destinations that take it, of models so labelled.
 
