@@ -31,7 +31,7 @@ def report_of_file(file: Path, *, study_instance_uid: str = "", accession_number
     if file.stat().st_size > LARGEST_BYTES:
         raise UnreadableReportError(f"more than {LARGEST_BYTES >> 20} MiB are no report")
     content = file.read_bytes()
-    kind = _kind_of(content)
+    kind = ReportKind.of(content)
     if kind is ReportKind.HL7:
         messages = messages_in(content)
         if len(messages) != 1:
@@ -69,13 +69,3 @@ def bring_in(settings: Settings, registry: Database, report: KeptReport) -> list
         registering.register(waiting)
     with registry.read() as session:
         return received_under(session, [one.report_id for one in reports_in(report)])
-
-
-def _kind_of(content: bytes) -> ReportKind:
-    if content[128:132] == b"DICM":
-        return ReportKind.DICOM
-    if b"%PDF-" in content[:1024]:
-        return ReportKind.PDF
-    if content.lstrip(b"\x0b\r\n\t \xef\xbb\xbf").startswith((b"MSH", b"FHS", b"BHS")):
-        return ReportKind.HL7
-    return ReportKind.TEXT

@@ -26,7 +26,7 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 from pathlib import Path
 
-from config.errors import InstanceConflictError, SpoolFullError
+from config.errors import InstanceConflictError, SpoolAwayError, SpoolFullError
 from config.whole_files import sweep_unfinished, sync, write_durably
 from dicom_node.header import InstanceHeader
 from dicom_node.same_instance import is_same_instance
@@ -72,6 +72,17 @@ class Spool:
             self._conflicts,
         ):
             folder.mkdir(parents=True, exist_ok=True)
+
+    def require_there(self) -> None:
+        """Tell a file that is lost from a spool that is out of sight.
+
+        Raises
+        ------
+        SpoolAwayError
+            The spool's folders are not there: a share that is not mounted looks like an empty folder.
+        """
+        if not (self.root / "studies").is_dir():
+            raise SpoolAwayError(f"the spool is not there: {self.root} has no folder studies; is it mounted?")
 
     def require_room(self) -> None:
         """Refuse work while the disk is below its low-water mark; recovers by itself.

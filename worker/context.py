@@ -9,7 +9,7 @@ from celery import Celery
 
 from config.catalogue import Catalogue, load_catalogue
 from config.dicomweb import DicomWebSettings
-from config.errors import ModelPackError, SpoolAwayError
+from config.errors import ModelPackError
 from config.labels import ModelLabel
 from config.messages import MessageSettings
 from config.peers import PeerSettings, Role
@@ -84,15 +84,8 @@ class WorkerContext:
         return PROFILES[self.settings.pixels.profile]
 
     def require_spool(self) -> None:
-        """Tell a file that is lost from a spool that is out of sight.
-
-        Raises
-        ------
-        SpoolAwayError
-            The spool's folders are not there: a share that is not mounted looks like an empty folder.
-        """
-        if not (self.spool.root / "studies").is_dir():
-            raise SpoolAwayError(f"the spool is not there: {self.spool.root} has no folder studies; is it mounted?")
+        """See `Spool.require_there`."""
+        self.spool.require_there()
 
     @property
     def destinations(self) -> tuple[Destination, ...]:

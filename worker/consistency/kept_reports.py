@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from config.errors import SpoolAwayError, UnreadableReportError
+from config.errors import UnreadableReportError
 from config.whole_files import sync, write_durably
 from db.received_reports import Via
 from dicom_node.spool import Spool
@@ -34,6 +34,17 @@ class ReportKind(StrEnum):
     TEXT = "text"
     PDF = "pdf"
     DICOM = "dicom"
+
+    @classmethod
+    def of(cls, content: bytes) -> "ReportKind":
+        """By what the bytes begin with (PS3.10 section 7.1; ISO 32000; HL7 v2 messages and batches); else text."""
+        if content[128:132] == b"DICM":
+            return cls.DICOM
+        if b"%PDF-" in content[:1024]:
+            return cls.PDF
+        if content.lstrip(b"\x0b\r\n\t \xef\xbb\xbf").startswith((b"MSH", b"FHS", b"BHS")):
+            return cls.HL7
+        return cls.TEXT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +87,7 @@ def require_place(spool: Spool) -> None:
     SpoolFullError
         The disk is below its low-water mark.
     """
-    if not spool.root.joinpath("studies").is_dir():
-        raise SpoolAwayError(f"the spool is not there: {spool.root} has no folder studies; is it mounted?")
+    spool.require_there()
     spool.require_room()
 
 

@@ -5,9 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 
 from config.errors import UnreadableReportError
 from worker.consistency.comparison import Reported
@@ -15,17 +13,16 @@ from worker.consistency.extraction import extract
 from worker.consistency.hl7_parsing import messages_in
 from worker.consistency.hl7_reports import ResultStatus, read_hl7_reports
 from worker.consistency.inbox import text_in
+from worker.consistency.kept_reports import ReportKind
 from worker.consistency.lexicon import Lexicon, load_lexicons
 from worker.consistency.measurement_report import read_measurement_report
 from worker.consistency.pdf_text import add_pdf_text
 from worker.consistency.readable_text import TextBuilder
 from worker.consistency.report_documents import kind_of_report, read_report_document
+from worker.consistency.report_files import read_report_file
 from worker.consistency.sr_tree import instance_name
 from worker.consistency.statements import SourceKind
 from worker.consistency.vocabulary import Vocabulary, most_likely
-
-_PREAMBLE = 128
-"""Bytes before the letters DICM of a file (PS3.10 section 7.1)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,21 +94,19 @@ class ReportReader:
             It cannot be opened.
         """
         content = path.read_bytes()
-        if content[_PREAMBLE : _PREAMBLE + 4] == b"DICM":
+        kind = ReportKind.of(content)
+        if kind is ReportKind.DICOM:
             return [self._dicom(path)]
-        if path.suffix.lower() == ".hl7" or content.lstrip(b"\x0b\r\n \xef\xbb\xbf").startswith(b"MSH"):
+        if kind is ReportKind.HL7 or path.suffix.lower() == ".hl7":
             return self._hl7(path.name, content)
-        if b"%PDF-" in content[:1024]:
+        if kind is ReportKind.PDF:
             builder = TextBuilder()
             notes = [*add_pdf_text(content, builder), *builder.notes()]
             return [self.text(path.name, builder.text, notes)]
         return [self.text(path.name, text_in(content))]
 
     def _dicom(self, path: Path) -> ReadReport:
-        try:
-            read = self.instance(pydicom.dcmread(path))
-        except InvalidDicomError as error:
-            raise UnreadableReportError(f"{path}: not a DICOM file that can be read") from error
+        read = self.instance(read_report_file(path))
         if read is None:
             raise UnreadableReportError(f"{path}: no Structured Report or PDF with a report, or one of ours")
         return read

@@ -1,9 +1,10 @@
 """The reports of a study: those of its instances that are one, and those that came by themselves."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
-import pydicom
 from pydicom.dataset import Dataset
 
 from config.errors import EchoWorkerError
@@ -15,6 +16,7 @@ from db.session import Database
 from dicom_node.spool import Spool
 from worker.consistency.reading import ReadReport, ReportReader
 from worker.consistency.received import read_received
+from worker.consistency.report_files import read_report_file
 from worker.consistency.sr_tree import items_of, text_of
 
 
@@ -51,40 +53,38 @@ class _Instance:
 
 
 def _read_instances(spool: Spool, reader: ReportReader, instances: ReportInstances) -> Iterator[_Instance]:
-    for uid, spool_path in instances.paths.items():
-        try:
-            dataset = pydicom.dcmread(spool.absolute(spool_path))
-            read = reader.instance(dataset, instances.ours)
-            yield _Instance(
-                uid=uid,
-                read=read,
-                predecessors=frozenset(_predecessors(dataset)),
-                notes=() if read is None else read.notes,
-            )
-        except Exception as error:  # noqa: BLE001  somebody's damaged document must not keep our results back
-            why = str(error) if isinstance(error, EchoWorkerError) else place_of(error)
-            emit(
-                Event.REPORT_NOT_READ,
-                study_instance_uid=instances.study_instance_uid,
-                sop_instance_uid=uid,
-                reason=why,
-            )
-            yield _Instance(uid=uid, read=None, notes=(f"cannot be read: {why}",))
+    def read(uid: str) -> _Instance:
+        dataset = read_report_file(spool.absolute(instances.paths[uid]))
+        found = reader.instance(dataset, instances.ours)
+        notes = () if found is None else found.notes
+        return _Instance(uid=uid, read=found, predecessors=frozenset(_predecessors(dataset)), notes=notes)
+
+    for uid in instances.paths:
+        yield _read_or_why(uid, partial(read, uid), study=instances.study_instance_uid, sop_instance_uid=uid)
 
 
 def _read_received(
     spool: Spool, reader: ReportReader, received: Sequence[ReceivedReport], instances: ReportInstances
 ) -> Iterator[_Instance]:
     """Those that came by themselves."""
+
+    def read(row: ReceivedReport) -> _Instance:
+        found = read_received(spool, row, reader)
+        return _Instance(uid=row.report_id, read=found, notes=found.notes)
+
     for row in received:
-        try:
-            read = read_received(spool, row, reader)
-            yield _Instance(uid=row.report_id, read=read, notes=read.notes)
-        except Exception as error:  # noqa: BLE001  likewise
-            why = str(error) if isinstance(error, EchoWorkerError) else place_of(error)
-            study = instances.study_instance_uid
-            emit(Event.REPORT_NOT_READ, study_instance_uid=study, report=row.report_id[:16], reason=why)
-            yield _Instance(uid=row.report_id, read=None, notes=(f"cannot be read: {why}",))
+        name = row.report_id
+        yield _read_or_why(name, partial(read, row), study=instances.study_instance_uid, report=name[:16])
+
+
+def _read_or_why(uid: str, read: Callable[[], _Instance], *, study: str, **named: Any) -> _Instance:
+    """Somebody's damaged document must not keep our results back."""
+    try:
+        return read()
+    except Exception as error:  # noqa: BLE001  whatever it is: it costs this document alone
+        why = str(error) if isinstance(error, EchoWorkerError) else place_of(error)
+        emit(Event.REPORT_NOT_READ, study_instance_uid=study, **named, reason=why)
+        return _Instance(uid=uid, read=None, notes=(f"cannot be read: {why}",))
 
 
 def _predecessors(dataset: Dataset) -> Iterator[str]:
