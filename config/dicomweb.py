@@ -1,11 +1,11 @@
 """DICOMweb servers that our objects go to, by STOW-RS (PS3.18 section 10.5)."""
 
-from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from config.credentials import refuse_token_in_the_open, refuse_user_in, require_files
 from config.labels import ModelLabel
 from config.report_objects import ReportObject
 
@@ -32,17 +32,13 @@ class DicomWebSettings(BaseModel):
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise ValueError("url is https://host or http://host, with the path of the DICOMweb service")
-        if "@" in parts.netloc:
-            raise ValueError("url cannot hold a user or password; bearer_token_file names a file with a token")
+        refuse_user_in(parts)
         return self
 
     @model_validator(mode="after")
     def _secrets_travel_under_tls(self) -> Self:
-        if self.bearer_token_file and not self.is_secure:
-            raise ValueError("bearer_token_file needs an https url: anybody on the way could read the token")
-        missing = [name for name in (self.trusted, self.bearer_token_file) if name and not Path(name).is_file()]
-        if missing:
-            raise ValueError(f"{missing[0]}: no such file")
+        refuse_token_in_the_open(self.bearer_token_file, is_secure=self.is_secure)
+        require_files(self.trusted, self.bearer_token_file)
         return self
 
     @property

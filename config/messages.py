@@ -1,12 +1,12 @@
 """Where results go as messages: FHIR or HL7 v2, to a folder or to a server (docs/messages.md)."""
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from config.credentials import refuse_token_in_the_open, refuse_user_in, require_files
 from config.labels import ModelLabel
 
 HierarchicDesignator = Annotated[str, Field(max_length=227, pattern=r"^[ -~]*$")]
@@ -67,19 +67,15 @@ class MessageSettings(BaseModel):
             raise ValueError(f"url of kind {self.kind} is {' or '.join(f'{scheme}://host' for scheme in schemes)}")
         if self.kind is MessageKind.HL7 and (parts.port is None or parts.path not in ("", "/")):
             raise ValueError("url of kind hl7 names a host and a port, as mllp://host:2575, and no path")
-        if "@" in parts.netloc:
-            raise ValueError("url cannot hold a user or password; bearer_token_file names a file with a token")
+        refuse_user_in(parts)
         return self
 
     @model_validator(mode="after")
     def _secrets_travel_under_tls(self) -> Self:
         if self.bearer_token_file and self.kind is not MessageKind.FHIR:
             raise ValueError("bearer_token_file is for kind fhir alone")
-        if self.bearer_token_file and urlsplit(self.url).scheme not in _SECURE:
-            raise ValueError("bearer_token_file needs an https url: anybody on the way could read the token")
-        missing = [name for name in (self.trusted, self.bearer_token_file) if name and not Path(name).is_file()]
-        if missing:
-            raise ValueError(f"{missing[0]}: no such file")
+        refuse_token_in_the_open(self.bearer_token_file, is_secure=self.is_secure)
+        require_files(self.trusted, self.bearer_token_file)
         return self
 
     @property

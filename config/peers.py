@@ -2,11 +2,11 @@
 
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from config.credentials import require_files
 from config.labels import ModelLabel
 from config.report_objects import ReportObject
 
@@ -117,9 +117,7 @@ class TLSSettings(BaseModel):
             raise ValueError("accept_without_tls = false needs certificate, private_key and trusted")
         if self.crl and not self.enabled:
             raise ValueError("crl needs certificate, private_key and trusted")
-        missing = [name for name in self.files if not Path(name).is_file()]
-        if missing:
-            raise ValueError(f"{missing[0]}: no such file")
+        require_files(*self.files)
         return self
 
     @property
