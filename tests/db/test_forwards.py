@@ -168,8 +168,10 @@ def test_a_peer_out_of_reach_is_asked_again_after_growing_pauses_and_costs_its_i
         assert (pacs.due, pacs.cancelled, pacs.last_answer) == (3, 0, "PACS: cannot be reached")
         pauses.append((pacs.next_attempt_at - now).total_seconds())
         now = pacs.next_attempt_at
-    assert pauses[:3] == [10, 20, 40]
-    assert pauses[-1] == pipeline.retry_at_most_s
+    longest = [10, 20, 40]
+    assert all(most / 2 <= pause <= most for pause, most in zip(pauses, longest, strict=False))
+    assert all(pipeline.retry_at_most_s / 2 <= pause <= pipeline.retry_at_most_s for pause in pauses[-20:])
+    assert len(set(pauses[-20:])) > 1, "peers that were lost together are asked again at different times"
     assert take(registry, "LAB", now) is not None
 
 
