@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from config.peers import Networks
+
 
 class ConsistencySettings(BaseModel):
     """Whether what the reports of a study say is compared with its images (docs/consistency.md)."""
@@ -16,6 +18,10 @@ class ConsistencySettings(BaseModel):
     host: str
     port: int = Field(ge=0, le=65535)
     """Of the listener for HL7 results (MLLP); 0: there is none."""
+    networks: Networks
+    """Who may send to it; empty: whoever reaches it."""
+    tls: bool
+    """It speaks MLLP over TLS, with the certificate of [tls]."""
     folder: str
     """That reports are put into as files; empty: none is watched."""
     window_h: float = Field(gt=0)
