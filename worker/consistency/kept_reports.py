@@ -1,7 +1,9 @@
 """Reports that came by themselves, as files of the spool: kept before anybody is told so, and for as long as it is.
 
     received_reports/inbox/     those that wait to be registered, in the order of their names
-    received_reports/kept/      all that were registered, named by their digests
+    received_reports/kept/      all that were registered, named by their digests; beside them, `*.matched`, the studies
+                                that somebody has given them to, without which a registry made anew would match them
+                                by what they say
 
 A message from the listener is its bytes, `*.hl7`. Any other is `*.report`: a line of JSON that says what its bytes do
 not, and the bytes. Both folders hold PHI; the names of the files do not.
@@ -24,7 +26,7 @@ from config.whole_files import sync, write_durably
 from db.received_reports import Via
 from dicom_node.spool import Spool
 
-_MESSAGE, _ENVELOPE = ".hl7", ".report"
+_MESSAGE, _ENVELOPE, _BY_HAND = ".hl7", ".report", ".matched"
 
 
 class ReportKind(StrEnum):
@@ -179,6 +181,41 @@ def wait_again(spool: Spool) -> int:
                 os.link(path, inbox / f"{received_at(path):%Y%m%dT%H%M%S.%f}-{path.stem[:8]}{path.suffix}")
             count += 1
     return count
+
+
+def matches_by_hand(kept: Path) -> dict[int, str]:
+    """The Study Instance UIDs that somebody has given the reports of a kept file to, by their place in it.
+
+    Raises
+    ------
+    UnreadableReportError
+        The file that says so is damaged.
+    OSError
+        It cannot be read.
+    """
+    try:
+        said = json.loads(kept.with_suffix(_BY_HAND).read_text())
+        return {int(place): str(uid) for place, uid in said.items()}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, AttributeError) as error:
+        raise UnreadableReportError(f"file {kept.stem}{_BY_HAND} of received reports is damaged") from error
+
+
+def keep_match_by_hand(kept: Path, place: int, study_instance_uid: str) -> None:
+    """Keep beside a kept file that somebody has given one of its reports to a study; a later word replaces this one.
+
+    Raises
+    ------
+    UnreadableReportError
+        What was kept before is damaged.
+    OSError
+        The disk is full or failed; what was kept before stays.
+    """
+    before = matches_by_hand(kept)
+    if before.get(place) != study_instance_uid:
+        said = {str(each): uid for each, uid in sorted({**before, place: study_instance_uid}.items())}
+        write_durably(kept.with_suffix(_BY_HAND), json.dumps(said).encode())
 
 
 @contextmanager
