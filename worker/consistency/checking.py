@@ -27,6 +27,7 @@ from worker.catalogues import catalogue_of_run
 from worker.consistency.comparable import comparable
 from worker.consistency.comparing import discordances
 from worker.consistency.comparison import Comparison, Found
+from worker.consistency.fitting import Fit
 from worker.consistency.reading import ReadReport
 from worker.consistency.rules import Rules
 from worker.consistency.study_reports import reports_of_study
@@ -51,8 +52,16 @@ def check_study(
         return None
     database, rules, reader = context.database, context.consistency.rules, context.consistency.reader
     reports = reports_of_study(database, context.spool, reader, study_id=study_id)
-    earlier = earlier_found(database, study_id=study_id, run=run)
-    return compare(run, catalogue, rules, reports.read, earlier=earlier, notes=reports.notes, language=language).check
+    return compare(
+        run,
+        catalogue,
+        rules,
+        reports.read,
+        earlier=earlier_found(database, study_id=study_id, run=run),
+        fit=context.fitting.of(study_id, rules.another_patient, reports.read),
+        notes=reports.notes,
+        language=language,
+    ).check
 
 
 def compare(
@@ -62,10 +71,12 @@ def compare(
     reports: Sequence[ReadReport],
     *,
     earlier: Found | None = None,
+    fit: Fit | None = None,
     notes: Sequence[str] = (),
     language: Language = Language.ENGLISH,
 ) -> Compared:
-    """Compare a run with these reports."""
+    """Compare a run with these reports; `fit`: how well their texts fit the images, where that was measured."""
+    fit = fit or Fit()
     said = [report for report in reports if report.reported.says_something]
     comparison = Comparison(
         found=Found.of(run.results, family=run.model.family, study_instance_uid=run.study_instance_uid),
@@ -73,6 +84,7 @@ def compare(
         rules=rules,
         reports=[report.reported for report in said],
         earlier=earlier,
+        fits_better_than=fit.better_than,
     )
     found = discordances(comparison)
     told = discordances(replace(comparison, words=words_of(language, catalogue)))
@@ -80,8 +92,9 @@ def compare(
     check = Check(
         rules_version=rules.version,
         reports=tuple(report.reported.id for report in said),
-        notes=tuple(notes),
+        notes=(*notes, *fit.notes),
         discordances=found,
+        likenesses=fit.likenesses,
         told=Told(compared=len(said), questions=questions, discordances=told) if questions or told else None,
     )
     return Compared(comparison=comparison, reports=said, check=check)

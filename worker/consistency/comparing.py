@@ -132,7 +132,7 @@ def _of_text(
 
 
 def _patient(c: Comparison, rule: AnotherPatientRule, report: Reported) -> Iterator[Discordance]:
-    fits = (c.fits_better_than or {}).get(report.id)
+    fits = c.fits_better_than.get(report.id)
     if fits is not None and fits < rule.below:
         yield Discordance(
             rule=rule.id,
@@ -144,7 +144,8 @@ def _patient(c: Comparison, rule: AnotherPatientRule, report: Reported) -> Itera
                 Side(
                     kind=SideKind.IMAGES,
                     source=MODEL,
-                    said=c.words.say("reported.fits", percent=100 * (1 - fits)),
+                    # The rule's share: this study's moves with others that come, and a review is of what is said.
+                    said=c.words.say("reported.fits", percent=100 * (1 - rule.below)),
                 ),
             ),
             confidence=1 - fits,

@@ -124,7 +124,15 @@ class AnotherPatientRule(Entry):
 
     id: RuleId
     below: Share
-    """Of this site's own pairs of text and study, the share that fit worse."""
+    """Of the pairs of text and images of this site's other studies, the share that fit worse."""
+    fewest_pairs: int = Field(default=400, ge=1)
+    """Of fewer such pairs nothing is said."""
+
+    @model_validator(mode="after")
+    def _pairs_show_the_share(self) -> Self:
+        if self.below * self.fewest_pairs < 1:
+            raise ValueError("below is less than one of fewest_pairs: so few cannot show so small a share")
+        return self
 
 
 class Rules(Entry):
