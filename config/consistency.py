@@ -1,8 +1,18 @@
 """Reports against images: what is compared, by which rules and words, and where reports come in."""
 
+from enum import StrEnum
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from config.peers import Networks
+
+
+class ReportAgain(StrEnum):
+    """Which discordances that came or went make a new report of ours, once the last is built."""
+
+    NEVER = "never"
+    MAJOR = "major"
+    ANY = "any"
 
 
 class ConsistencySettings(BaseModel):
@@ -15,6 +25,8 @@ class ConsistencySettings(BaseModel):
     """A file of the site's own rules; empty: the bundled ones."""
     lexicons: tuple[str, ...]
     """Files of a hospital's own words, each laid upon the bundled one of its language."""
+    report_again: ReportAgain
+    """When a report that comes by HL7 or as a file after ours was built makes another one of ours."""
     host: str
     port: int = Field(ge=0, le=65535)
     """Of the listener for HL7 results (MLLP); 0: there is none."""

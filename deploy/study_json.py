@@ -77,6 +77,7 @@ def _instances(detail: StudyDetail) -> list[dict[str, Any]]:
 def _run(run: Run, catalogue: Catalogue | None) -> dict[str, Any]:
     return {
         "run_uid": run.run_uid,
+        "repeats": run.repeats,
         "revision": run.revision,
         "finished_at": run.finished_at.isoformat(),
         "model": vars(run.model),

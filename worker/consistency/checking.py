@@ -7,6 +7,7 @@ instances and received reports -> statements     run, and the run of the patient
 Only `check_again` writes. The words of reports stay here: what leaves is what they say, in our words, and where.
 """
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from datetime import UTC, datetime
 from config.catalogue import Catalogue
 from config.languages import Language
 from config.logs import Event, emit
-from db.discordance_rows import record_check
+from db.discordance_rows import record_check, told_of
 from db.discordances import Check, Told
 from db.priors import last_run_before
 from db.reports import current_report
@@ -22,6 +23,7 @@ from db.results import current_run
 from db.runs import Run
 from db.schema import Study
 from db.session import Database
+from db.studies import report_again
 from dicom_node.report.words import words_of
 from worker.catalogues import catalogue_of_run
 from worker.consistency.comparable import comparable
@@ -29,6 +31,7 @@ from worker.consistency.comparing import discordances
 from worker.consistency.comparison import Comparison, Found
 from worker.consistency.fitting import Fit
 from worker.consistency.reading import ReadReport
+from worker.consistency.reporting_again import is_said_otherwise
 from worker.consistency.rules import Rules
 from worker.consistency.study_reports import reports_of_study
 from worker.context import WorkerContext
@@ -112,9 +115,12 @@ def earlier_found(database: Database, *, study_id: int, run: Run) -> Found | Non
 def check_again(context: WorkerContext, study_id: int) -> int | None:
     """Compare a study anew whose report is built, and write what is found: for reports that came since, and new rules.
 
-    The study's own Structured Report stays as it is; it says what was known when it was built. Returns how many
-    discordances are new; None where there was nothing to do: checks are off, or the report step is still to come and
-    checks by itself.
+    Where that is otherwise than the study's Structured Report says, in what `consistency.report_again` asks for, the
+    study is reported once more: as another object, of the same results. Else the report stays as it is: it says what
+    was known when it was built.
+
+    Returns how many discordances are new; None where there was nothing to do: checks are off, or the report step is
+    still to come and checks by itself.
 
     Raises
     ------
@@ -135,8 +141,13 @@ def check_again(context: WorkerContext, study_id: int) -> int | None:
         now = current_run(session, study_id=study_id, study_instance_uid=uid)
         if now is None or now.run_uid != run.run_uid:  # scored again meanwhile: its report step checks
             return None
-        new = record_check(session, study_id=study_id, run_uid=run.run_uid, check=check, at=datetime.now(UTC))
+        at, wanted = datetime.now(UTC), context.settings.consistency.report_again
+        new = record_check(session, study_id=study_id, run_uid=run.run_uid, check=check, at=at)
+        otherwise = is_said_otherwise(told_of(session, run.run_uid), check.told, wanted=wanted)
+        is_due = otherwise and report_again(session, study_id, run_uid=str(uuid.uuid4()), now=at)
     tell(uid, new)
+    if is_due:
+        emit(Event.REPORTED_AGAIN, study_instance_uid=uid)
     return new
 
 

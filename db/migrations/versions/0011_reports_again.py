@@ -1,4 +1,4 @@
-"""How well the texts of reports fit the images of their studies."""
+"""How well the texts of reports fit the images of their studies; runs that repeat another for a report of their own."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -24,7 +24,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("study_id", "report_id", name=op.f("pk_report_likenesses")),
     )
     op.create_index(op.f("ix_report_likenesses_towers"), "report_likenesses", ["towers", "likeness"])
+    with op.batch_alter_table("runs") as runs:
+        runs.add_column(sa.Column("repeats", sa.String(length=36), nullable=True))
 
 
 def downgrade() -> None:
+    with op.batch_alter_table("runs") as runs:
+        runs.drop_column("repeats")
     op.drop_table("report_likenesses")
