@@ -23,9 +23,9 @@ from worker.consistency.statements import SourceKind
 from worker.packs.active import PackUse, chosen_folder
 
 if TYPE_CHECKING:
-    from worker.retrieval.report_likeness import Likened, ReportLikeness
+    from worker.retrieval.report_likeness import Likened, TextLikeness
 
-_LIKENESS = "worker.retrieval.report_likeness:ReportLikeness"
+_LIKENESS = "worker.retrieval.report_likeness:TextLikeness"
 """Named: torch costs a second and 300 MB, and most checks never ask."""
 
 
@@ -48,7 +48,7 @@ class Fitting:
     def __init__(self, settings: Settings, registry: Database) -> None:
         self._settings = settings
         self._registry = registry
-        self._likeness: ReportLikeness | None = None
+        self._likeness: TextLikeness | None = None
 
     def of(self, study_id: int, rule: AnotherPatientRule | None, reports: Sequence[ReadReport]) -> Fit:
         """How well the texts among these reports fit the images of a study; a machine's measurements are no text.

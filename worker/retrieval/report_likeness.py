@@ -29,7 +29,7 @@ class Likened:
     doubts: Mapping[str, str]
 
 
-class ReportLikeness:
+class TextLikeness:
     """Likens texts to studies; loads the model when a number is not known yet."""
 
     def __init__(self, settings: Settings, registry: Database) -> None:
