@@ -78,7 +78,7 @@ def give_to_study(settings: Settings, registry: Database, number: int, study_ins
     ------
     SpoolError
         The spool is away.
-    RegistryError, UnreadableReportError, OSError
+    RegistryError, OSError
         As `Registering.match_by_hand`.
     """
     spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)

@@ -63,7 +63,8 @@ def check(
         if not found.read and not found.notes:
             raise UnreadableReportError(f"study {uid} has no reports of others: name one with --report FILE")
     earlier = None if reports else earlier_found(database, study_id=study_id, run=run)
-    fit = Fitting(settings, database).of(study_id, consistency.rules.another_patient, found.read)
+    rule, label = consistency.rules.another_patient, run.model.label
+    fit = Fitting(settings, database).of(study_id, rule, found.read, label=label)
     compared = compare(run, catalogue, consistency.rules, found.read, earlier=earlier, fit=fit, notes=found.notes)
     if as_json:
         typer.echo(json.dumps(_facts(compared), indent=1, ensure_ascii=False))

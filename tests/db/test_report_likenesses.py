@@ -1,4 +1,4 @@
-"""How well texts fit images, in both databases: kept for the reports that are compared, and counted among the others."""
+"""How well texts fit images, in both databases: kept for the reports that are compared, and counted among others."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from config.labels import ModelLabel
 from config.settings import load_settings
 from config.steps import Step
 from db.discordance_review import last_check
 from db.discordances import Severity
-from db.schema import Study
+from db.schema import RunRow, Study
 from db.schema_consistency import ReportLikeness
 from db.studies import requeue
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
@@ -142,6 +143,20 @@ def test_without_a_pack_for_retrieval_nothing_is_measured(
     study = ready(without, *two_clips_and_a_text(tmp_path))
     without.run(study, TO_REPORT)
     assert (likenesses(without, study), notes(without, study)) == ([], [])
+
+
+def test_a_pack_that_is_to_be_trusted_less_than_the_results_says_nothing_of_them(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    study = ready(pipeline, *two_clips_and_a_text(tmp_path))
+    pipeline.run(study, [Step.PREPARE, Step.SCORE])
+    with pipeline.context.database.write() as session:
+        session.execute(update(RunRow).values(model_label=ModelLabel.RESEARCH))
+    pipeline.run(study, [Step.REPORT])
+    assert likenesses(pipeline, study) == []
+    assert notes(pipeline, study) == [
+        "report-of-another-patient: the model for retrieval is UNTRAINED, and the results are RESEARCH"
+    ]
 
 
 def test_lost_embeddings_cost_this_rule_alone(pipeline: Pipeline, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def check_study(
         rules,
         reports.read,
         earlier=earlier_found(database, study_id=study_id, run=run),
-        fit=context.fitting.of(study_id, rules.another_patient, reports.read),
+        fit=context.fitting.of(study_id, rules.another_patient, reports.read, label=run.model.label),
         notes=reports.notes,
         language=language,
     ).check

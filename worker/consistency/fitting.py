@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.errors import EchoWorkerError
+from config.labels import ModelLabel
 from config.logs import place_of
 from config.settings import Settings
 from db.discordances import Likeness
@@ -50,8 +51,12 @@ class Fitting:
         self._registry = registry
         self._likeness: TextLikeness | None = None
 
-    def of(self, study_id: int, rule: AnotherPatientRule | None, reports: Sequence[ReadReport]) -> Fit:
+    def of(
+        self, study_id: int, rule: AnotherPatientRule | None, reports: Sequence[ReadReport], *, label: ModelLabel
+    ) -> Fit:
         """How well the texts among these reports fit the images of a study; a machine's measurements are no text.
+
+        `label` is that of the study's results: a model that is to be trusted less adds nothing to them.
 
         Raises
         ------
@@ -67,7 +72,7 @@ class Fitting:
             return Fit()
         with self._registry.read() as session:
             known = {name: one for name, one in likenesses_of(session, study_id).items() if name in texts}
-        measured = self._measured(study_id, texts, known)
+        measured = self._measured(study_id, texts, label, known)
         if measured is None:
             return Fit()
         if isinstance(measured, str):
@@ -76,7 +81,7 @@ class Fitting:
         return self._fit(study_id, rule, measured.likenesses, notes)
 
     def _measured(
-        self, study_id: int, texts: Mapping[str, str], known: Mapping[str, Likeness]
+        self, study_id: int, texts: Mapping[str, str], label: ModelLabel, known: Mapping[str, Likeness]
     ) -> "Likened | str | None":
         """None where no pack is in use for retrieval; a sentence where nothing could be measured."""
         try:
@@ -84,7 +89,7 @@ class Fitting:
                 return None
             if self._likeness is None:
                 self._likeness = resolve_name(_LIKENESS)(self._settings, self._registry)
-            return self._likeness.of(study_id, texts, known=known)
+            return self._likeness.of(study_id, texts, label=label, known=known)
         except SQLAlchemyError:
             raise
         except EchoWorkerError as error:

@@ -20,11 +20,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from config.errors import UnreadableReportError
 from config.whole_files import sync, write_durably
 from db.received_reports import Via
 from dicom_node.spool import Spool
+from dicom_node.spool_notes import read_note
 
 _MESSAGE, _ENVELOPE, _BY_HAND = ".hl7", ".report", ".matched"
 
@@ -183,36 +185,32 @@ def wait_again(spool: Spool) -> int:
     return count
 
 
-def matches_by_hand(kept: Path) -> dict[int, str]:
+def matches_by_hand(spool: Spool, kept: Path) -> dict[int, str]:
     """The Study Instance UIDs that somebody has given the reports of a kept file to, by their place in it.
+
+    A damaged file is set aside, and costs no report.
 
     Raises
     ------
-    UnreadableReportError
-        The file that says so is damaged.
     OSError
-        It cannot be read.
+        The disk failed.
     """
-    try:
-        said = json.loads(kept.with_suffix(_BY_HAND).read_text())
-        return {int(place): str(uid) for place, uid in said.items()}
-    except FileNotFoundError:
-        return {}
-    except (ValueError, AttributeError) as error:
-        raise UnreadableReportError(f"file {kept.stem}{_BY_HAND} of received reports is damaged") from error
+    return read_note(spool, kept.with_suffix(_BY_HAND), _by_place) or {}
 
 
-def keep_match_by_hand(kept: Path, place: int, study_instance_uid: str) -> None:
+def _by_place(said: Any) -> dict[int, str]:
+    return {int(place): str(uid) for place, uid in said.items()}
+
+
+def keep_match_by_hand(spool: Spool, kept: Path, place: int, study_instance_uid: str) -> None:
     """Keep beside a kept file that somebody has given one of its reports to a study; a later word replaces this one.
 
     Raises
     ------
-    UnreadableReportError
-        What was kept before is damaged.
     OSError
         The disk is full or failed; what was kept before stays.
     """
-    before = matches_by_hand(kept)
+    before = matches_by_hand(spool, kept)
     if before.get(place) != study_instance_uid:
         said = {str(each): uid for each, uid in sorted({**before, place: study_instance_uid}.items())}
         write_durably(kept.with_suffix(_BY_HAND), json.dumps(said).encode())

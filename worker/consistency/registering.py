@@ -64,7 +64,7 @@ class Registering:
         kept, came_at = read_kept(waiting), received_at(waiting)
         found = reports_in(kept)
         final = give_final_name(self.spool, waiting, kept.digest)
-        by_hand = matches_by_hand(final)
+        by_hand = matches_by_hand(self.spool, final)
         told: list[tuple[Incoming, Matching, str]] = []
         with self.database.write() as session:
             for one in found:
@@ -82,7 +82,7 @@ class Registering:
                 if add_received_report(session, new, matching, now=datetime.now(UTC)):
                     told.append((one, matching, uid))
                 if (inherited := study_by_hand(session, one.report_id)) is not None:
-                    keep_match_by_hand(final, one.place, inherited)
+                    keep_match_by_hand(self.spool, final, one.place, inherited)
         waiting.unlink(missing_ok=True)
         for one, matching, uid in told:
             _tell(one, matching, uid)
@@ -94,15 +94,13 @@ class Registering:
         ------
         RegistryError
             There is no report of this number, or no such study.
-        UnreadableReportError
-            What was kept of an earlier match is damaged.
         OSError
             The disk is full or failed; the report stays where it was.
         """
         with self.database.write() as session:
             match_by_hand(session, number, study_instance_uid, now=datetime.now(UTC))
             row = session.get_one(ReceivedReport, number)
-            keep_match_by_hand(self.spool.absolute(row.spool_path), row.place, study_instance_uid)
+            keep_match_by_hand(self.spool, self.spool.absolute(row.spool_path), row.place, study_instance_uid)
 
     def match_again(self, number: int) -> None:
         """Look once more for the study of a report; one whose file cannot be read stays as it is.
@@ -129,7 +127,7 @@ class Registering:
         """The report, and the study that somebody gave it to before the registry was made anew."""
         kept = self.spool.absolute(row.spool_path)
         try:
-            found, by_hand = reports_in(read_kept(kept)), matches_by_hand(kept)
+            found, by_hand = reports_in(read_kept(kept)), matches_by_hand(self.spool, kept)
         except (UnreadableReportError, OSError) as error:
             emit(Event.DUTY_FAILS, step="match reports", path=row.spool_path, error=place_of(error))
             return None

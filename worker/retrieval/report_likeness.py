@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from config.errors import SearchError
+from config.labels import ModelLabel
 from config.settings import Settings
 from db.discordances import Likeness
 from db.retrieval import SearchableStudy, searchable_studies
@@ -37,19 +38,26 @@ class TextLikeness:
         self._registry = registry
         self._reader: tuple[str, TextReader] | None = None
 
-    def of(self, study_id: int, texts: Mapping[str, str], *, known: Mapping[str, Likeness]) -> Likened:
+    def of(
+        self, study_id: int, texts: Mapping[str, str], *, label: ModelLabel, known: Mapping[str, Likeness]
+    ) -> Likened:
         """Liken each text, by its name, to a study; a number that is known of the same text and clips is taken over.
+
+        `label` is that of the study's results: what is found goes where they go.
 
         Raises
         ------
         ModelPackError
             The pack cannot be loaded.
         SearchError
-            The study has no embeddings by this pack, or the view gate left out all of its clips.
+            The pack is to be trusted less than the results; or the study has no embeddings by it, or the view gate
+            left out all of its clips.
         SpoolError
             Its embeddings are missing or damaged.
         """
         pack = retrieval_pack(self._settings)
+        if pack.identity.label.trust < label.trust:
+            raise SearchError(f"the model for retrieval is {pack.identity.label}, and the results are {label}")
         study = self._study(study_id, pack)
         stamp = stamp_of(study)
         stamps = {name: hashlib.sha256(f"{stamp} {text}".encode()).hexdigest() for name, text in texts.items()}

@@ -300,6 +300,18 @@ def test_what_somebody_matched_is_so_in_a_registry_that_is_made_anew(hospital: H
     assert sorted(kept) == [f'{{"0": "{STUDY}"}}', f'{{"0": "{OTHER}"}}']
 
 
+def test_a_damaged_word_on_whose_study_it_is_costs_no_report(hospital: Hospital) -> None:
+    comes(hospital, oru())
+    (kept,) = hospital.spool.received_reports.glob("kept/??/*")
+    kept.with_suffix(".matched").write_text("{")
+    with hospital.context.database.write() as session:
+        session.execute(delete(ReceivedReport))
+    wait_again(hospital.spool)
+    hospital.intake.work_once()
+    assert len(hospital.reports()) == 1
+    assert [file.suffix for file in hospital.spool.damaged.iterdir()] == [".matched"]
+
+
 def test_disabled_nothing_is_registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ECHOWORKER_CONSISTENCY__ENABLED", "false")
     hospital = Hospital(load_settings(data_dir=tmp_path / "data"))
