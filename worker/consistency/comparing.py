@@ -73,6 +73,8 @@ def _grade(c: Comparison, rule: GradeRule, field: str, report: Reported) -> Iter
         return
     if not isinstance(task, ClassTask) or not task.ordered or (result.agreement or 0) < rule.agreement:
         return
+    if not c.rules.grades_well(rule, family=c.found.family, field=field):
+        return
     order = [outcome.id for outcome in task.classes]
     at = order.index(result.outcome)
     apart = [
@@ -127,6 +129,8 @@ def _of_text(
     if False in named:
         return _said(c, report, named[False]), rule.denied
     if report.mentions({field, *kin}) or not report.says_something:
+        return None, None
+    if not c.rules.tells_absence(rule, family=c.found.family, field=field):
         return None, None
     return _of_report(report, c.words.say("reported.not_mentioned")), rule.not_mentioned
 
