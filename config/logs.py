@@ -81,6 +81,7 @@ class Event(StrEnum):
     LISTENING_FOR_REPORTS = "listening for reports"
     REPORT_NOT_READ = "report of a study cannot be read: it is not compared"
     DISCORDANCES_FOUND = "reports of a study and its images do not agree"
+    REPORTED_AGAIN = "other reports of a study say otherwise now: its report is built once more"
 
 
 _WARNINGS = {

@@ -4,7 +4,7 @@ from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from config.credentials import require_files
 from config.labels import ModelLabel
@@ -14,6 +14,19 @@ AETitle = Annotated[str, Field(pattern=r"^[ -\[\]-~]{1,16}$")]
 """PS3.5 table 6.2-1, VR AE: up to 16 characters of the default repertoire, no backslash."""
 Port = Annotated[int, Field(ge=0, le=65535)]
 Network = IPv4Network | IPv6Network
+
+
+def _single_addresses_too(value: object) -> object:
+    return tuple(ip_network(item, strict=False) for item in value) if isinstance(value, (list, tuple)) else value
+
+
+Networks = Annotated[tuple[Network, ...], BeforeValidator(_single_addresses_too)]
+"""Who calls from where: networks, as "10.1.0.0/16", or single addresses."""
+
+
+def is_in(address: str, networks: Networks) -> bool:
+    """Whether an IP address is in one of these; anywhere, where none is named."""
+    return not networks or any(ip_address(address) in network for network in networks)
 
 
 class Role(StrEnum):
@@ -53,7 +66,7 @@ class PeerSettings(BaseModel):
     tls: bool = False
     """We call it by TLS; a sender must call us by TLS."""
 
-    networks: tuple[Network, ...] = ()
+    networks: Networks = ()
     """A sender calls from one of these; empty: from anywhere."""
     called_ae_titles: tuple[AETitle, ...] = ()
     """A sender addresses us by one of these; empty: by whatever the node allows."""
@@ -75,11 +88,6 @@ class PeerSettings(BaseModel):
     retrieve: Literal["move", "get"] = "move"
     """How an archive gives us a study: C-MOVE to our node, whose address it must know, or C-GET."""
 
-    @field_validator("networks", mode="before")
-    @classmethod
-    def _single_addresses_too(cls, value: object) -> object:
-        return tuple(ip_network(item, strict=False) for item in value) if isinstance(value, (list, tuple)) else value
-
     @model_validator(mode="after")
     def _can_be_called(self) -> Self:
         called = [role for role in (Role.DESTINATION, Role.ARCHIVE, Role.FORWARD) if role in self.roles]
@@ -89,7 +97,7 @@ class PeerSettings(BaseModel):
 
     def calls_from(self, address: str) -> bool:
         """Whether a connection from this IP address can be this peer's."""
-        return not self.networks or any(ip_address(address) in network for network in self.networks)
+        return is_in(address, self.networks)
 
 
 class TLSSettings(BaseModel):

@@ -208,6 +208,8 @@ class Settings(BaseSettings):
             raise ValueError("dicomweb: one has the name of another destination or peer; deliveries go by name")
         if not self.tls.enabled and (by_tls := [peer.name for peer in self.peers if peer.tls]):
             raise ValueError(f"peers: {by_tls[0]} is to use TLS, but [tls] names no certificate")
+        if self.consistency.tls and not self.tls.enabled:
+            raise ValueError("consistency.tls: the listener is to speak TLS, but [tls] names no certificate")
         return self
 
     @model_validator(mode="after")

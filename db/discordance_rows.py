@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from db.discordances import Check, Discordance, ReviewState, Severity, Side, SideKind, Told
+from db.report_likenesses import record_likenesses
 from db.schema import RunRow, Study
 from db.schema_consistency import ConsistencyCheck, DiscordanceRow
 
@@ -33,18 +34,16 @@ def record_check(
     row.reports, row.notes = list(check.reports), list(check.notes)
     if is_told and check.told is not None:
         row.told = asdict(check.told)
-    return replace_discordances(session, study_id=study_id, run_uid=run_uid, found=check.discordances, at=at)
+    record_likenesses(session, study_id=study_id, reports=check.reports, measured=check.likenesses)
+    return _replace(session, study_id=study_id, run_id=run_id, found=check.discordances, at=at)
 
 
-def replace_discordances(
-    session: Session, *, study_id: int, run_uid: str, found: Sequence[Discordance], at: datetime
-) -> int:
+def _replace(session: Session, *, study_id: int, run_id: int, found: Sequence[Discordance], at: datetime) -> int:
     """Write what a check of this run found: the same again changes nothing. How many of these are new.
 
     What was found before and is not any more, or was of an earlier run, is superseded. What somebody has confirmed or
     dismissed stays so where the same rule finds the same two sides again.
     """
-    run_id = _run_id(session, run_uid)
     of_study = select(DiscordanceRow).where(DiscordanceRow.study_id == study_id).order_by(DiscordanceRow.id)
     known = list(session.scalars(of_study))
     kept = set()

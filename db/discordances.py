@@ -1,6 +1,7 @@
 """Where a report and the images, or two reports, do not agree: the value objects that pass between the rooms."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 MODEL = "model"
@@ -83,6 +84,20 @@ class Told:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Likeness:
+    """How well a text fits the images of a study."""
+
+    towers: str
+    """SHA-256 of what decides the embeddings of images and texts; only numbers of the same can be compared, and of one
+    profile."""
+    preprocessing_profile: str
+    made_from: str
+    """A digest of the embeddings and the text: while it stays, the number does."""
+    likeness: float
+    """The cosine of the two, -1..1."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Check:
     """One comparison of a run with the reports of its study."""
 
@@ -94,3 +109,5 @@ class Check:
     discordances: tuple[Discordance, ...]
     told: Told | None
     """None where no question was answered by both sides."""
+    likenesses: Mapping[str, Likeness] = field(default_factory=dict)
+    """By the id of a report: what was measured of it, or known from the check before."""

@@ -148,6 +148,12 @@ def match_by_hand(session: Session, number: int, study_instance_uid: str, *, now
     set_matching(session, number, Matching(study_id=study_id, by=BY_HAND), now=now)
 
 
+def study_by_hand(session: Session, report_id: str) -> str | None:
+    """The Study Instance UID of the study that a report was given to by hand, itself or one whose place it took."""
+    of_report = select(Study.study_instance_uid).join(ReceivedReport, ReceivedReport.study_id == Study.id)
+    return session.scalar(of_report.where(ReceivedReport.report_id == report_id, ReceivedReport.matched_by == BY_HAND))
+
+
 def require_check(session: Session, study_id: int | None, *, now: datetime) -> None:
     """Have a study checked once more, as soon as it has results; of none, nothing."""
     if study_id is None or insert_if_new(session, DueCheck, {"study_id": study_id, "due_at": now}):

@@ -4,7 +4,8 @@ Called inside `db.leases.completing`, so that what a step made and the study's n
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, select
@@ -99,6 +100,16 @@ def append_run(session: Session, *, study_id: int, run: Run, units: Mapping[str,
     session.add(row)
     session.flush()
     session.merge(CurrentRun(study_id=study_id, run_id=row.id))
+
+
+def repeat_current_run(session: Session, *, study_id: int, run_uid: str, at: datetime) -> None:
+    """Append the study's current run once more, ended now and under this UID, and point the current results at it."""
+    query = select(RunRow).join(CurrentRun, CurrentRun.run_id == RunRow.id).where(CurrentRun.study_id == study_id)
+    row = session.scalars(query).one()
+    before = run_of(row, "")
+    units = {result.task_id: result.unit for result in row.results if result.unit is not None}
+    again = replace(before, run_uid=run_uid, finished_at=at, repeats=before.scored_as)
+    append_run(session, study_id=study_id, run=again, units=units)
 
 
 def current_run(session: Session, *, study_id: int, study_instance_uid: str) -> Run | None:

@@ -36,9 +36,11 @@ class PatientOfStudy:
     """How many studies of these embeddings the patient has."""
 
 
-def searchable_studies(session: Session, *, embedder: str, preprocessing_profile: str) -> Iterator[SearchableStudy]:
-    """Of each study the newest embeddings by this model over clips so prepared; in the order of the studies."""
-    left_out = _left_out_clips(session, embedder)
+def searchable_studies(
+    session: Session, *, embedder: str, preprocessing_profile: str, study_id: int | None = None
+) -> Iterator[SearchableStudy]:
+    """Of each study, or of one, the newest embeddings by this model over clips so prepared; in order of the studies."""
+    left_out = _left_out_clips(session, embedder, study_id)
     query = (
         select(
             Study.study_instance_uid,
@@ -47,7 +49,7 @@ def searchable_studies(session: Session, *, embedder: str, preprocessing_profile
             StudyEmbeddings.created_at,
         )
         .join(Study, Study.id == StudyEmbeddings.study_id)
-        .where(*_newest(embedder, preprocessing_profile))
+        .where(*_newest(embedder, preprocessing_profile), *_of(study_id))
         .order_by(Study.id)
     )
     for uid, revision, path, created_at in session.execute(query.execution_options(yield_per=5000)):
@@ -140,7 +142,11 @@ def _newest(embedder: str, preprocessing_profile: str) -> tuple[ColumnElement[bo
     )
 
 
-def _left_out_clips(session: Session, embedder: str) -> dict[tuple[str, int], list[str]]:
+def _of(study_id: int | None) -> tuple[ColumnElement[bool], ...]:
+    return () if study_id is None else (Study.id == study_id,)
+
+
+def _left_out_clips(session: Session, embedder: str, study_id: int | None) -> dict[tuple[str, int], list[str]]:
     """Study Instance UID and revision -> the clips that have a tensor and were left out all the same."""
     rows = session.execute(
         select(Study.study_instance_uid, Clip.revision, Clip.sop_instance_uid)
@@ -149,6 +155,7 @@ def _left_out_clips(session: Session, embedder: str) -> dict[tuple[str, int], li
             Clip.tensor_path.is_not(None),
             Clip.skip_reason.is_not(None),
             exists().where(StudyEmbeddings.study_id == Study.id, StudyEmbeddings.embedder == embedder),
+            *_of(study_id),
         )
     )
     found: dict[tuple[str, int], list[str]] = {}

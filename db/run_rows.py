@@ -29,6 +29,7 @@ def row_of(run: Run, *, study_id: int, units: Mapping[str, str]) -> RunRow:
         left_out=[{**asdict(clip), "reason_terms": terms_of(clip.reason)} for clip in run.left_out],
         view_gate=run.view_gate,
         calibration_digest=run.calibration_digest,
+        repeats=run.repeats,
         results=[_result_row(result, units) for result in run.results],
     )
 
@@ -54,6 +55,7 @@ def run_of(row: RunRow, study_instance_uid: str) -> Run:
         left_out=tuple(_left_out(clip) for clip in row.left_out or ()),
         view_gate=row.view_gate,
         calibration_digest=row.calibration_digest,
+        repeats=row.repeats,
         results=tuple(
             TaskResult(
                 task_id=result.task_id,

@@ -165,3 +165,11 @@ class Run:
     """SHA-256 of the site's calibration that decided; None where there is none."""
     view_gate: str | None = None
     """How the views were judged, with its settings; None in runs from before there was a gate."""
+    repeats: str | None = None
+    """The UID of the run whose results these are, word for word: it is there for a report of its own, of the same
+    results beside other reports. None of a run that scored."""
+
+    @property
+    def scored_as(self) -> str:
+        """The UID of the run that scored: what the model left in the spool has its name."""
+        return self.repeats or self.run_uid

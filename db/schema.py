@@ -166,6 +166,7 @@ class RunRow(Base):
     """[{"sop_instance_uid": ..., "reason": ..., "view": {...} or null}]: the instances that gave no answer."""
     view_gate: Mapped[str | None] = mapped_column(String(64))
     calibration_digest: Mapped[str | None] = mapped_column(String(64))
+    repeats: Mapped[str | None] = mapped_column(String(36))
 
     results: Mapped[list["ResultRow"]] = relationship(order_by="ResultRow.id")
 

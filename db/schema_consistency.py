@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import JSON_OR_NULL, Base
@@ -73,6 +73,26 @@ class ConsistencyCheck(Base):
     told: Mapped[dict[str, Any] | None] = mapped_column(JSON_OR_NULL)
     """What the Structured Report says, as `db.discordances.Told` has it; later checks of the run leave it as it is, so
     that a report which is lost comes out the same. NULL: it says nothing."""
+
+
+class ReportLikeness(Base):
+    """How well the text of a report fits the images of its study, as the last check of the study measured it."""
+
+    __tablename__ = "report_likenesses"
+
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True)
+    report_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """A SOP Instance UID, or `received_reports.report_id`."""
+    towers: Mapped[str] = mapped_column(String(64))
+    """SHA-256 of what decides the embeddings of images and texts: only numbers of the same can be compared, and of
+    one profile."""
+    preprocessing_profile: Mapped[str] = mapped_column(String(64))
+    made_from: Mapped[str] = mapped_column(String(64))
+    """A digest of the embeddings and the text that it was measured on."""
+    likeness: Mapped[float]
+    """The cosine of the two, -1..1."""
+
+    __table_args__ = (Index(None, "towers", "likeness"),)
 
 
 class DiscordanceRow(Base):

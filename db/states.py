@@ -5,6 +5,7 @@ RECEIVING ──quiet──> READY ──prepare──> PREPARED ──score─�
                        └──prepare: no usable clip──> SKIPPED
 PREPARED ──score: neither frames nor embeddings are left──> READY
 READY, PREPARED, SCORED ──attempts used up──> FAILED ──requeue──> where it failed
+REPORTED, DELIVERED, FAILED (deliver) ──a report that came says otherwise──> SCORED, as a run with the same results
 REPORTED ──a destination refuses an object for good──> FAILED ──deliveries resend, requeue──> REPORTED
 every state ──late instance──> RECEIVING, as the next revision
 """

@@ -17,6 +17,7 @@ from db.inserting import insert_if_new
 from db.journal import record_transition
 from db.queues import ask_at_once
 from db.received import Identity, ReceivedInstance
+from db.results import repeat_current_run
 from db.schema import CurrentRun, Delivery, Instance, PatientIdentity, Report, RunRow, Study
 from db.states import STEP_DUE_IN, TRANSITIONS, StudyState
 
@@ -177,6 +178,23 @@ def requeue(
     study.failed_step = None
     _move(session, study, TRANSITIONS[due].before, now=now, reason="requeued by hand")
     return due
+
+
+def report_again(session: Session, study_id: int, *, run_uid: str, now: datetime) -> bool:
+    """Have a reported study reported once more, with the same results as a run of this UID; False where it is not one.
+
+    What is made of that run are other objects, which name the last that was delivered. A study that is on its way
+    says what there is to say when its report is built.
+    """
+    study = session.get_one(Study, study_id, with_for_update=True, populate_existing=True)
+    is_reported = study.state in (StudyState.REPORTED, StudyState.DELIVERED)
+    is_undelivered = study.state == StudyState.FAILED and study.failed_step == Step.DELIVER
+    if not (is_reported or is_undelivered) or not _has_current_results(session, study):
+        return False
+    repeat_current_run(session, study_id=study_id, run_uid=run_uid, at=now)
+    study.failed_step = None
+    _move(session, study, StudyState.SCORED, now=now, reason="its other reports say otherwise than before")
+    return True
 
 
 def _destinations_of(session: Session, study_instance_uid: str) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""A report that somebody brings in by hand: what it is, kept, and registered at once."""
+"""A report that somebody brings in, or gives to a study, by hand: kept, and registered at once."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -69,3 +69,19 @@ def bring_in(settings: Settings, registry: Database, report: KeptReport) -> list
         registering.register(waiting)
     with registry.read() as session:
         return received_under(session, [one.report_id for one in reports_in(report)])
+
+
+def give_to_study(settings: Settings, registry: Database, number: int, study_instance_uid: str) -> None:
+    """Match a report by hand, in the registry and in the spool.
+
+    Raises
+    ------
+    SpoolError
+        The spool is away.
+    RegistryError, OSError
+        As `Registering.match_by_hand`.
+    """
+    spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
+    spool.require_there()
+    with registering_alone(spool, wait=True):
+        Registering.of(settings, spool, registry).match_by_hand(number, study_instance_uid)

@@ -42,6 +42,7 @@ def check(
     from worker.catalogues import catalogue_of_run  # noqa: PLC0415
     from worker.consistency.checking import compare, earlier_found  # noqa: PLC0415
     from worker.consistency.configured import configured  # noqa: PLC0415
+    from worker.consistency.fitting import Fitting  # noqa: PLC0415
     from worker.consistency.study_reports import StudyReports, reports_of_study  # noqa: PLC0415
 
     settings = start("check")
@@ -62,7 +63,9 @@ def check(
         if not found.read and not found.notes:
             raise UnreadableReportError(f"study {uid} has no reports of others: name one with --report FILE")
     earlier = None if reports else earlier_found(database, study_id=study_id, run=run)
-    compared = compare(run, catalogue, consistency.rules, found.read, earlier=earlier, notes=found.notes)
+    rule, label = consistency.rules.another_patient, run.model.label
+    fit = Fitting(settings, database).of(study_id, rule, found.read, label=label)
+    compared = compare(run, catalogue, consistency.rules, found.read, earlier=earlier, fit=fit, notes=found.notes)
     if as_json:
         typer.echo(json.dumps(_facts(compared), indent=1, ensure_ascii=False))
         return

@@ -1,16 +1,14 @@
 """`echoworker discordances`: where reports and images do not agree, and what people say of it."""
 
 import json
-from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from deploy.cli_shared import console, open_registry, start
 
 if TYPE_CHECKING:
-    from db.discordance_review import ListedDiscordance
     from db.discordances import ReviewState
 
 discordances_commands = typer.Typer(
@@ -37,12 +35,13 @@ def discordances(
     from config.catalogue import load_catalogue  # noqa: PLC0415  commands load what they need: --help is quick
     from db.discordance_review import list_discordances  # noqa: PLC0415
     from deploy.discordance_tables import discordances_table  # noqa: PLC0415
+    from deploy.study_json import discordance_facts  # noqa: PLC0415
 
     settings = start("discordances")
     with open_registry(settings).read() as session:
         found = list_discordances(session, study_instance_uid=study or None, include_closed=include_closed, limit=limit)
     if as_json:
-        typer.echo(json.dumps([_facts(one) for one in found], indent=1))
+        typer.echo(json.dumps([discordance_facts(one) for one in found], indent=1))
     elif found:
         console.print(discordances_table(found, load_catalogue(settings.catalogue_path)))
     else:
@@ -97,12 +96,3 @@ def _review(number: int, state: "ReviewState", by: str, reason: str) -> None:
     with open_registry(start("discordances")).write() as session:
         review_discordance(session, number, state=state, by=by, reason=reason, at=datetime.now(UTC))
     console.print(f"discordance {number} is {state}")
-
-
-def _facts(one: "ListedDiscordance") -> dict[str, Any]:
-
-    facts = asdict(one)
-    return {
-        key: value.isoformat() if isinstance(value, datetime) else value
-        for key, value in {**facts.pop("found"), **facts}.items()
-    }

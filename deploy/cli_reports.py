@@ -1,7 +1,6 @@
 """`echoworker reports`: the reports that came for studies; bringing one in, and matching one by hand."""
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -63,11 +62,10 @@ def match(
     study: Annotated[str, typer.Option(metavar="UID", help="Study Instance UID.")],
 ) -> None:
     """Give a report to a study by hand, whatever it says itself; nothing else changes that again."""
-    from db.received_reports import match_by_hand  # noqa: PLC0415
+    from deploy.bringing_in import give_to_study  # noqa: PLC0415
 
     settings = start("reports")
-    with open_registry(settings).write() as session:
-        match_by_hand(session, number, study, now=datetime.now(UTC))
+    give_to_study(settings, open_registry(settings), number, study)
     console.print(
         f"report {number}: study {study}; where that has results, they are compared within "
         f"{settings.pipeline.reap_every_s:g} s",

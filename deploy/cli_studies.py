@@ -67,8 +67,10 @@ def studies(
 def study(
     uid: StudyUID, as_json: Annotated[bool, typer.Option("--json", help="All of it as JSON, for programs.")] = False
 ) -> None:
-    """Show one study: its state, results with provenance, clips, deliveries and history."""
+    """Show one study: its state, results with provenance, discordances, clips, deliveries and history."""
+    from db.discordance_review import list_discordances  # noqa: PLC0415
     from db.queries import study_detail  # noqa: PLC0415
+    from deploy.discordance_tables import of_one_study  # noqa: PLC0415
     from deploy.study_json import study_facts  # noqa: PLC0415
     from deploy.tables import catalogue_of, study_view  # noqa: PLC0415
 
@@ -76,10 +78,14 @@ def study(
     with open_registry(settings).read() as session:
         detail = study_detail(session, uid)
         catalogue = catalogue_of(detail, settings)
+        listed = list_discordances(session, study_instance_uid=uid, include_closed=True)
+        found = [one for one in listed if one.superseded_at is None]
         if as_json:
-            typer.echo(json.dumps(study_facts(detail, catalogue), indent=1))
+            typer.echo(json.dumps(study_facts(detail, catalogue, found), indent=1))
         else:
             console.print(study_view(detail, catalogue, width=console.width))
+            for line in of_one_study(found, catalogue):
+                console.print(line, soft_wrap=True)
 
 
 def requeue(

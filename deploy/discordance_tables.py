@@ -1,6 +1,7 @@
 """What the command line prints of reports and images: both sides aligned, and discordances."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
@@ -13,10 +14,12 @@ from db.runs import Verdict
 from deploy.tables import time_column, time_text, uid_column, whole_column
 from dicom_node.report.answers import brief
 from dicom_node.report.wording import discordance_in_words
-from worker.consistency.checking import Compared
-from worker.consistency.reading import ReadReport
 from worker.consistency.statements import Statement, When
 from worker.consistency.words import in_words
+
+if TYPE_CHECKING:
+    from worker.consistency.checking import Compared
+    from worker.consistency.reading import ReadReport
 
 _STYLE = {Severity.MAJOR: "bold red", Severity.MINOR: "yellow"}
 
@@ -24,7 +27,7 @@ NARROW = 0
 """Columns: a list of three lines each has room for folded UIDs and times on every terminal."""
 
 
-def aligned_table(compared: Compared, reports: Sequence[ReadReport], catalogue: Catalogue) -> Table:
+def aligned_table(compared: "Compared", reports: Sequence["ReadReport"], catalogue: Catalogue) -> Table:
     """One row for each statement of a report, beside what the model says of the same; what disagrees is in colour."""
     table = Table(
         "Question", "Images", "Report", "In its words", *(["Which report"] if len(reports) > 1 else []),
@@ -55,6 +58,19 @@ def discordance_lines(found: Iterable[Discordance], catalogue: Catalogue) -> Ite
     """One sentence each, as a Structured Report says it."""
     for one in found:
         yield Text(discordance_in_words(one, catalogue), style=_STYLE[one.severity])
+
+
+def of_one_study(found: Iterable[ListedDiscordance], catalogue: Catalogue | None) -> Iterator[Text]:
+    """A line each; its number is what `confirm` and `dismiss` take. Without the catalogue, questions have no names."""
+    for one in found:
+        task = catalogue.task(one.found.field) if catalogue else None
+        said = " against ".join(f"{side.said} ({side.kind})" for side in one.found.sides)
+        about = one.found.field if task is None else task.name
+        yield Text.assemble(
+            f"Discordance {one.id}  ",
+            (one.found.severity, _STYLE[one.found.severity]),
+            f"  {about}: {said}  {one.found.rule}  {_state(one)}",
+        )
 
 
 def discordances_table(found: Iterable[ListedDiscordance], catalogue: Catalogue) -> Table:
@@ -88,7 +104,7 @@ def precision_table(rules: Iterable[RulePrecision]) -> Table:
     return table
 
 
-def _fields(compared: Compared, reports: Sequence[ReadReport], catalogue: Catalogue) -> list[str]:
+def _fields(compared: "Compared", reports: Sequence["ReadReport"], catalogue: Catalogue) -> list[str]:
     """What the model answered or a report speaks of: the questions of the catalogue in their order, then the rest."""
     said = dict.fromkeys(each.field for report in reports for each in report.reported.statements)
     silent = (Verdict.ABSTAINED, Verdict.UNCALIBRATED)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from config.consistency import ConsistencySettings
 from config.settings import Settings
 from db.received_reports import count_unmatched
 from db.session import Database
@@ -24,7 +25,7 @@ def received_reports(settings: Settings) -> str:
     wanted = settings.consistency
     if not wanted.enabled:
         return "reports are not compared with images (consistency.enabled)"
-    ways = [_listener(wanted.host, wanted.port)] if wanted.port else []
+    ways = [_listener(wanted)] if wanted.port else []
     ways += [_folder(Path(wanted.folder))] if wanted.folder else []
     _require_registered(settings)
     unmatched = _unmatched(settings)
@@ -34,7 +35,8 @@ def received_reports(settings: Settings) -> str:
     return said
 
 
-def _listener(host: str, port: int) -> str:
+def _listener(wanted: ConsistencySettings) -> str:
+    host, port = wanted.host, wanted.port
     called = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104
     try:
         socket.create_connection((called, port), timeout=TIMEOUT_S).close()
@@ -42,7 +44,9 @@ def _listener(host: str, port: int) -> str:
         raise FaultError(
             f"nothing listens on {called}:{port} for HL7 (consistency.port): start it with echoworker up, or node"
         ) from error
-    return f"HL7 to {host}:{port}, which takes connections"
+    how = "HL7 over TLS" if wanted.tls else "HL7"
+    whom = f"{len(wanted.networks)} networks" if wanted.networks else "whoever reaches it"
+    return f"{how} to {host}:{port}, which takes connections, of {whom}"
 
 
 def _folder(folder: Path) -> str:

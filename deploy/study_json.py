@@ -1,10 +1,13 @@
 """`echoworker study --json`: all that the registry knows of a study, but for the patient, for programs."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from config.catalogue import Catalogue
 from config.clinical_tasks import ClassTask, RegressionTask
+from db.discordance_review import ListedDiscordance
 from db.queries import StudyDetail
 from db.runs import Run, TaskResult
 from db.schema import Report
@@ -16,8 +19,10 @@ CLIP_FACTS = (
 """Columns of `db.schema.Clip`; all of them null until the instance is prepared."""
 
 
-def study_facts(detail: StudyDetail, catalogue: Catalogue | None) -> dict[str, Any]:
-    """One study as JSON can hold it; times are ISO 8601 in UTC."""
+def study_facts(
+    detail: StudyDetail, catalogue: Catalogue | None, discordances: Iterable[ListedDiscordance]
+) -> dict[str, Any]:
+    """One study as JSON can hold it, with what is found in its reports; times are ISO 8601 in UTC."""
     study = detail.study
     return {
         "study_instance_uid": study.study_instance_uid,
@@ -27,6 +32,7 @@ def study_facts(detail: StudyDetail, catalogue: Catalogue | None) -> dict[str, A
         "reason": detail.reason,
         "instances": _instances(detail),
         "run": None if detail.run is None else _run(detail.run, catalogue),
+        "discordances": [discordance_facts(one) for one in discordances],
         "report": None if detail.report is None else _made(detail.report),
         "objects": [_made(made) for made in detail.objects],  # the report, and what goes beside it
         "journal": [
@@ -46,6 +52,15 @@ def study_facts(detail: StudyDetail, catalogue: Catalogue | None) -> dict[str, A
     }
 
 
+def discordance_facts(one: ListedDiscordance) -> dict[str, Any]:
+    """One discordance as JSON can hold it."""
+    facts = asdict(one)
+    return {
+        key: value.isoformat() if isinstance(value, datetime) else value
+        for key, value in {**facts.pop("found"), **facts}.items()
+    }
+
+
 def _instances(detail: StudyDetail) -> list[dict[str, Any]]:
     clips = {clip.sop_instance_uid: clip for clip in detail.clips}
     return [
@@ -62,6 +77,7 @@ def _instances(detail: StudyDetail) -> list[dict[str, Any]]:
 def _run(run: Run, catalogue: Catalogue | None) -> dict[str, Any]:
     return {
         "run_uid": run.run_uid,
+        "repeats": run.repeats,
         "revision": run.revision,
         "finished_at": run.finished_at.isoformat(),
         "model": vars(run.model),

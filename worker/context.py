@@ -18,6 +18,7 @@ from config.settings import Settings
 from db.session import Database
 from dicom_node.spool import Spool
 from worker.consistency.configured import configured
+from worker.consistency.fitting import Fitting
 from worker.packs.active import ChosenPack, PackUse
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class WorkerContext:
         self.catalogue: Catalogue = load_catalogue(settings.catalogue_path)
         self.consistency = configured(settings.consistency) if settings.consistency.enabled else None
         """What reports are compared with; None where they are not."""
+        self.fitting = Fitting(settings, self.database)
+        """How well texts fit images; its model is loaded when it is first asked."""
         self.software_version = version("echoworker")
         self._scoring = ChosenPack(settings, PackUse.SCORING)
         self._retrieval = ChosenPack(settings, PackUse.RETRIEVAL)

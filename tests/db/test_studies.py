@@ -12,6 +12,8 @@ from config.steps import Step
 from db.leases import Fault, claim, fail_attempt
 from db.queries import count_instances, study_detail
 from db.received import ReceivedInstance
+from db.reports import current_report
+from db.results import current_run
 from db.schema import Instance, PatientIdentity, Study
 from db.session import Database
 from db.states import StudyState
@@ -22,8 +24,10 @@ from db.studies import (
     identity_of,
     keep_open,
     register_instance,
+    report_again,
     requeue,
 )
+from tests.support.reported import reported
 
 QUIET = timedelta(seconds=30)
 Receive = Callable[..., ReceivedInstance]
@@ -221,3 +225,28 @@ def test_only_a_study_that_is_being_received_can_be_closed(registry: Database, r
         close_study(session, "1.2.1", now=now)
     with registry.write() as session, pytest.raises(StudyNotFoundError):
         close_study(session, "1.2.99", now=now)
+
+
+def test_a_reported_study_is_reported_once_more_with_the_same_results(
+    registry: Database, pipeline: PipelineSettings, received: Receive, now: datetime
+) -> None:
+    study_id = reported(registry, pipeline, received(), to=["pacs"], now=now)
+    with registry.read() as session:
+        first = current_run(session, study_id=study_id, study_instance_uid="1.2.1")
+    assert first is not None
+    for run_uid, at in (("second", now + timedelta(hours=1)), ("third", now + timedelta(hours=2))):
+        with registry.write() as session:
+            assert report_again(session, study_id, run_uid=run_uid, now=at)
+        with registry.write() as session:
+            again = current_run(session, study_id=study_id, study_instance_uid="1.2.1")
+            assert again == replace(first, run_uid=run_uid, finished_at=at, repeats=first.run_uid)
+            assert current_report(session, study_id=study_id) is None  # it is still to be built
+            study = session.get_one(Study, study_id)
+            assert (study.state, study.revision) == (StudyState.SCORED, 1)
+            study.state = StudyState.REPORTED
+
+
+def test_a_study_on_its_way_is_not_reported_once_more(registry: Database, ready_study: int, now: datetime) -> None:
+    with registry.write() as session:
+        assert not report_again(session, ready_study, run_uid="second", now=now)
+    assert state_of(registry) == (StudyState.READY, 1)

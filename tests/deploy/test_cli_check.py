@@ -112,6 +112,17 @@ def test_discordances_are_listed_reviewed_and_counted(installation: Installation
     dismissed = said(installation, "discordances", "dismiss", other, "--by", "B", "--reason", "an old lead")
     assert f"discordance {other} is DISMISSED" in dismissed
     assert "no open discordances" in said(installation, "discordances")
+    shown = said(installation, "study", study).splitlines()
+    assert [line.strip() for line in shown if line.startswith("Discordance")] == [
+        f"Discordance {number}  MAJOR  Left ventricular ejection fraction: 55 to 60 % (text-report) against 30.0 % "
+        "(images)  lvef-differs  CONFIRMED by A. Reader",
+        f"Discordance {other}  MINOR  Transcatheter aortic valve: present (text-report) against 30.0 % (images)"
+        "  device-in-report-only  DISMISSED by B: an old lead",
+    ]
+    facts = json.loads(said(installation, "study", study, "--json"))
+    assert [(one["id"], one["state"]) for one in facts["discordances"]] == [
+        (first["id"], "CONFIRMED"), (second["id"], "DISMISSED"),
+    ]  # fmt: skip
     reviewed = {one["id"]: one for one in json.loads(said(installation, "discordances", "--all", "--json"))}
     assert (reviewed[second["id"]]["reviewed_by"], reviewed[second["id"]]["review_reason"]) == ("B", "an old lead")
     rules = json.loads(said(installation, "discordances", "precision", "--json"))

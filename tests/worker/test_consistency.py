@@ -156,6 +156,7 @@ def test_without_a_report_or_with_checks_switched_off_nothing_is_said(
 def test_a_lost_report_is_built_again_as_it_was_whatever_was_found_since(
     tmp_path: Path, rules: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("ECHOWORKER_CONSISTENCY__REPORT_AGAIN", "never")
     clip = as_study_of_its_own(SMALL, tmp_path)
     pipeline = pipeline_in(tmp_path)
     study = ready(pipeline, clip, beside(clip, vendor_report("12.0"), tmp_path))

@@ -24,9 +24,10 @@ _KEYWORDS = (
 _NOON = timedelta(hours=12)
 
 
-def keys_of(identifiers: ReportIdentifiers) -> set[str]:
-    """What stands for all that a report may be matched by."""
+def keys_of(identifiers: ReportIdentifiers, by_hand: str | None = None) -> set[str]:
+    """What stands for all that a report may be matched by, and for the study that somebody gave it to."""
     return {
+        *(matching_key(KeyKind.STUDY, uid) for uid in (by_hand,) if uid is not None),
         *(matching_key(KeyKind.STUDY, uid) for uid in identifiers.study_instance_uids),
         *(matching_key(KeyKind.ACCESSION_NUMBER, number.value) for number in identifiers.accession_numbers),
         *(matching_key(KeyKind.PATIENT, patient.value) for patient in identifiers.patient_ids),

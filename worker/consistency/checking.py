@@ -7,6 +7,7 @@ instances and received reports -> statements     run, and the run of the patient
 Only `check_again` writes. The words of reports stay here: what leaves is what they say, in our words, and where.
 """
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from datetime import UTC, datetime
 from config.catalogue import Catalogue
 from config.languages import Language
 from config.logs import Event, emit
-from db.discordance_rows import record_check
+from db.discordance_rows import record_check, told_of
 from db.discordances import Check, Told
 from db.priors import last_run_before
 from db.reports import current_report
@@ -22,12 +23,15 @@ from db.results import current_run
 from db.runs import Run
 from db.schema import Study
 from db.session import Database
+from db.studies import report_again
 from dicom_node.report.words import words_of
 from worker.catalogues import catalogue_of_run
 from worker.consistency.comparable import comparable
 from worker.consistency.comparing import discordances
 from worker.consistency.comparison import Comparison, Found
+from worker.consistency.fitting import Fit
 from worker.consistency.reading import ReadReport
+from worker.consistency.reporting_again import is_said_otherwise
 from worker.consistency.rules import Rules
 from worker.consistency.study_reports import reports_of_study
 from worker.context import WorkerContext
@@ -51,8 +55,16 @@ def check_study(
         return None
     database, rules, reader = context.database, context.consistency.rules, context.consistency.reader
     reports = reports_of_study(database, context.spool, reader, study_id=study_id)
-    earlier = earlier_found(database, study_id=study_id, run=run)
-    return compare(run, catalogue, rules, reports.read, earlier=earlier, notes=reports.notes, language=language).check
+    return compare(
+        run,
+        catalogue,
+        rules,
+        reports.read,
+        earlier=earlier_found(database, study_id=study_id, run=run),
+        fit=context.fitting.of(study_id, rules.another_patient, reports.read, label=run.model.label),
+        notes=reports.notes,
+        language=language,
+    ).check
 
 
 def compare(
@@ -62,10 +74,12 @@ def compare(
     reports: Sequence[ReadReport],
     *,
     earlier: Found | None = None,
+    fit: Fit | None = None,
     notes: Sequence[str] = (),
     language: Language = Language.ENGLISH,
 ) -> Compared:
-    """Compare a run with these reports."""
+    """Compare a run with these reports; `fit`: how well their texts fit the images, where that was measured."""
+    fit = fit or Fit()
     said = [report for report in reports if report.reported.says_something]
     comparison = Comparison(
         found=Found.of(run.results, family=run.model.family, study_instance_uid=run.study_instance_uid),
@@ -73,6 +87,7 @@ def compare(
         rules=rules,
         reports=[report.reported for report in said],
         earlier=earlier,
+        fits_better_than=fit.better_than,
     )
     found = discordances(comparison)
     told = discordances(replace(comparison, words=words_of(language, catalogue)))
@@ -80,8 +95,9 @@ def compare(
     check = Check(
         rules_version=rules.version,
         reports=tuple(report.reported.id for report in said),
-        notes=tuple(notes),
+        notes=(*notes, *fit.notes),
         discordances=found,
+        likenesses=fit.likenesses,
         told=Told(compared=len(said), questions=questions, discordances=told) if questions or told else None,
     )
     return Compared(comparison=comparison, reports=said, check=check)
@@ -99,9 +115,12 @@ def earlier_found(database: Database, *, study_id: int, run: Run) -> Found | Non
 def check_again(context: WorkerContext, study_id: int) -> int | None:
     """Compare a study anew whose report is built, and write what is found: for reports that came since, and new rules.
 
-    The study's own Structured Report stays as it is; it says what was known when it was built. Returns how many
-    discordances are new; None where there was nothing to do: checks are off, or the report step is still to come and
-    checks by itself.
+    Where that is otherwise than the study's Structured Report says, in what `consistency.report_again` asks for, the
+    study is reported once more: as another object, of the same results. Else the report stays as it is: it says what
+    was known when it was built.
+
+    Returns how many discordances are new; None where there was nothing to do: checks are off, or the report step is
+    still to come and checks by itself.
 
     Raises
     ------
@@ -122,8 +141,13 @@ def check_again(context: WorkerContext, study_id: int) -> int | None:
         now = current_run(session, study_id=study_id, study_instance_uid=uid)
         if now is None or now.run_uid != run.run_uid:  # scored again meanwhile: its report step checks
             return None
-        new = record_check(session, study_id=study_id, run_uid=run.run_uid, check=check, at=datetime.now(UTC))
+        at, wanted = datetime.now(UTC), context.settings.consistency.report_again
+        new = record_check(session, study_id=study_id, run_uid=run.run_uid, check=check, at=at)
+        otherwise = is_said_otherwise(told_of(session, run.run_uid), check.told, wanted=wanted)
+        is_due = otherwise and report_again(session, study_id, run_uid=str(uuid.uuid4()), now=at)
     tell(uid, new)
+    if is_due:
+        emit(Event.REPORTED_AGAIN, study_instance_uid=uid)
     return new
 
 

@@ -35,7 +35,10 @@ def _is_graded(c: Comparison, rule: GradeRule, field: str, report: Reported) -> 
         return False
     order = [outcome.id for outcome in task.classes]
     graded = any(each in order for said in report.of(field) for each in (said.grade, said.grade_to))
-    return task.ordered and (result.agreement or 0) >= rule.agreement and graded
+    is_good = (result.agreement or 0) >= rule.agreement and c.rules.grades_well(
+        rule, family=c.found.family, field=field
+    )
+    return task.ordered and is_good and graded
 
 
 def _is_named(c: Comparison, rule: DeviceRule, field: str, report: Reported) -> bool:

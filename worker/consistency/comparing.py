@@ -73,6 +73,8 @@ def _grade(c: Comparison, rule: GradeRule, field: str, report: Reported) -> Iter
         return
     if not isinstance(task, ClassTask) or not task.ordered or (result.agreement or 0) < rule.agreement:
         return
+    if not c.rules.grades_well(rule, family=c.found.family, field=field):
+        return
     order = [outcome.id for outcome in task.classes]
     at = order.index(result.outcome)
     apart = [
@@ -128,11 +130,13 @@ def _of_text(
         return _said(c, report, named[False]), rule.denied
     if report.mentions({field, *kin}) or not report.says_something:
         return None, None
+    if not c.rules.tells_absence(rule, family=c.found.family, field=field):
+        return None, None
     return _of_report(report, c.words.say("reported.not_mentioned")), rule.not_mentioned
 
 
 def _patient(c: Comparison, rule: AnotherPatientRule, report: Reported) -> Iterator[Discordance]:
-    fits = (c.fits_better_than or {}).get(report.id)
+    fits = c.fits_better_than.get(report.id)
     if fits is not None and fits < rule.below:
         yield Discordance(
             rule=rule.id,
@@ -144,7 +148,8 @@ def _patient(c: Comparison, rule: AnotherPatientRule, report: Reported) -> Itera
                 Side(
                     kind=SideKind.IMAGES,
                     source=MODEL,
-                    said=c.words.say("reported.fits", percent=100 * (1 - fits)),
+                    # The rule's share: this study's moves with others that come, and a review is of what is said.
+                    said=c.words.say("reported.fits", percent=100 * (1 - rule.below)),
                 ),
             ),
             confidence=1 - fits,

@@ -1,7 +1,7 @@
 """What is compared: reports as they were read, and what the model found."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from config.catalogue import Catalogue
 from db.runs import TaskResult, Verdict
@@ -74,7 +74,7 @@ class Comparison:
     reports: Sequence[Reported]
     earlier: Found | None = None
     """Of the patient's last study before this one, by a model of the same family."""
-    fits_better_than: Mapping[str, float] | None = None
-    """By the id of a report: the share, 0..1, of this site's own pairs of text and study that fit worse."""
+    fits_better_than: Mapping[str, float] = field(default_factory=dict)
+    """By the id of a report: the share, 0..1, of the pairs of text and images of other studies that fit worse."""
     words: Words = ENGLISH
     """What both sides are told in."""

@@ -1,7 +1,9 @@
 """Reports that came by themselves, as files of the spool: kept before anybody is told so, and for as long as it is.
 
     received_reports/inbox/     those that wait to be registered, in the order of their names
-    received_reports/kept/      all that were registered, named by their digests
+    received_reports/kept/      all that were registered, named by their digests; beside them, `*.matched`, the studies
+                                that somebody has given them to, without which a registry made anew would match them
+                                by what they say
 
 A message from the listener is its bytes, `*.hl7`. Any other is `*.report`: a line of JSON that says what its bytes do
 not, and the bytes. Both folders hold PHI; the names of the files do not.
@@ -18,13 +20,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from config.errors import UnreadableReportError
 from config.whole_files import sync, write_durably
 from db.received_reports import Via
 from dicom_node.spool import Spool
+from dicom_node.spool_notes import read_note
 
-_MESSAGE, _ENVELOPE = ".hl7", ".report"
+_MESSAGE, _ENVELOPE, _BY_HAND = ".hl7", ".report", ".matched"
 
 
 class ReportKind(StrEnum):
@@ -179,6 +183,37 @@ def wait_again(spool: Spool) -> int:
                 os.link(path, inbox / f"{received_at(path):%Y%m%dT%H%M%S.%f}-{path.stem[:8]}{path.suffix}")
             count += 1
     return count
+
+
+def matches_by_hand(spool: Spool, kept: Path) -> dict[int, str]:
+    """The Study Instance UIDs that somebody has given the reports of a kept file to, by their place in it.
+
+    A damaged file is set aside, and costs no report.
+
+    Raises
+    ------
+    OSError
+        The disk failed.
+    """
+    return read_note(spool, kept.with_suffix(_BY_HAND), _by_place) or {}
+
+
+def _by_place(said: Any) -> dict[int, str]:
+    return {int(place): str(uid) for place, uid in said.items()}
+
+
+def keep_match_by_hand(spool: Spool, kept: Path, place: int, study_instance_uid: str) -> None:
+    """Keep beside a kept file that somebody has given one of its reports to a study; a later word replaces this one.
+
+    Raises
+    ------
+    OSError
+        The disk is full or failed; what was kept before stays.
+    """
+    before = matches_by_hand(spool, kept)
+    if before.get(place) != study_instance_uid:
+        said = {str(each): uid for each, uid in sorted({**before, place: study_instance_uid}.items())}
+        write_durably(kept.with_suffix(_BY_HAND), json.dumps(said).encode())
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +19,9 @@ from typing import Any
 
 from config.errors import SpoolError
 from config.logs import Event, emit, place_of
+from config.peers import Networks, is_in
 from config.whole_files import write_durably
+from dicom_node.tls import handshake_failure
 from worker.consistency.hl7_acknowledging import Judged, Verdict, acknowledgement, header_of_beginning, judge
 from worker.consistency.mllp_frames import CARRIAGE_RETURN, END, START, Frames, TooLong
 
@@ -39,14 +41,19 @@ class Listening:
     host: str = "127.0.0.1"
     port: int = 0
     """0 for any that is free."""
-    allowed_hosts: Collection[str] = ()
-    """IP addresses that may send; empty for all."""
-    tls: ssl.SSLContext | None = None
+    networks: Networks = ()
+    """From where somebody may send; empty: from anywhere."""
+    tls: Callable[[], ssl.SSLContext] | None = None
+    """Gives the context for the next connection; asked by one thread alone."""
     longest_message: int = LONGEST_MESSAGE
     idle_s: float = IDLE_S
     frame_s: float = FRAME_S
     require_place: Callable[[], None] = lambda: None
     """Raises a `SpoolError` where nothing can be kept now: the message is answered so, and nothing is left of it."""
+    admitted: Callable[[str], None] = lambda address: None
+    """Told of each connection from which messages are taken; by several threads."""
+    refused: Callable[[str, str], None] = lambda address, reason: None
+    """Told of each that is not admitted, and why; likewise. Nothing else logs that."""
 
 
 @contextmanager
@@ -91,6 +98,8 @@ class _Server(socketserver.ThreadingTCPServer):
     request_queue_size = 32
     inbox: Path
     listening: Listening
+    tls: ssl.SSLContext | None = None
+    """For connections from now on."""
 
     def __init__(self, *arguments: Any) -> None:
         self._open: set[socket.socket] = set()
@@ -99,15 +108,18 @@ class _Server(socketserver.ThreadingTCPServer):
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """Only hosts that may send, and not too many connections at once; to the others it hangs up."""
-        allowed = self.listening.allowed_hosts
-        if allowed and client_address[0] not in allowed:
-            emit(Event.REPORT_REFUSED, host=client_address[0], reason="this host may not send reports")
+        listening, address = self.listening, client_address[0]
+        if not is_in(address, listening.networks):
+            listening.refused(address, "this host may not send reports")
             return False
         with self._lock:
-            if len(self._open) >= MOST_CONNECTIONS:
-                emit(Event.REPORT_REFUSED, host=client_address[0], reason=f"{MOST_CONNECTIONS} connections are open")
-                return False
-            self._open.add(request)
+            is_full = len(self._open) >= MOST_CONNECTIONS
+            if not is_full:
+                self._open.add(request)
+        if is_full:
+            listening.refused(address, f"{MOST_CONNECTIONS} connections are open")
+            return False
+        self.tls = None if listening.tls is None else listening.tls()
         return True
 
     def shutdown_request(self, request: Any) -> None:
@@ -146,6 +158,9 @@ class _Connection(socketserver.BaseRequestHandler):
         listening = self.server.listening
         try:
             connection = self._secured(listening)
+            if connection is None:
+                return
+            listening.admitted(self.client_address[0])
             frames, began = Frames(longest=listening.longest_message), time.monotonic()
             while True:
                 was_inside = frames.is_inside
@@ -158,15 +173,20 @@ class _Connection(socketserver.BaseRequestHandler):
                     began = time.monotonic()
         except TimeoutError:
             return
-        except OSError as error:  # also TLS that does not come about
+        except OSError as error:
             emit(Event.REPORT_REFUSED, host=self.client_address[0], error=place_of(error))
 
-    def _secured(self, listening: Listening) -> socket.socket:
-        """The handshake is here, in a thread of its own: who is slow at it keeps nobody waiting."""
-        if listening.tls is None:
+    def _secured(self, listening: Listening) -> socket.socket | None:
+        """The handshake is here, in a thread of its own: who is slow at it keeps nobody waiting. None: it failed."""
+        context = self.server.tls
+        if context is None:
             return self.request
         self.request.settimeout(listening.frame_s)
-        secured = listening.tls.wrap_socket(self.request, server_side=True)
+        try:
+            secured = context.wrap_socket(self.request, server_side=True)
+        except OSError as error:
+            listening.refused(self.client_address[0], handshake_failure(error))
+            return None
         self.server.replace(self.request, secured)
         self.request = secured
         return secured

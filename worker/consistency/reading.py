@@ -16,9 +16,7 @@ from worker.consistency.inbox import text_in
 from worker.consistency.kept_reports import ReportKind
 from worker.consistency.lexicon import Lexicon, load_lexicons
 from worker.consistency.measurement_report import read_measurement_report
-from worker.consistency.pdf_text import add_pdf_text
-from worker.consistency.readable_text import TextBuilder
-from worker.consistency.report_documents import kind_of_report, read_report_document
+from worker.consistency.report_documents import kind_of_report, read_pdf, read_report_document
 from worker.consistency.report_files import read_report_file
 from worker.consistency.sr_tree import instance_name
 from worker.consistency.statements import SourceKind
@@ -100,9 +98,8 @@ class ReportReader:
         if kind is ReportKind.HL7 or path.suffix.lower() == ".hl7":
             return self._hl7(path.name, content)
         if kind is ReportKind.PDF:
-            builder = TextBuilder()
-            notes = [*add_pdf_text(content, builder), *builder.notes()]
-            return [self.text(path.name, builder.text, notes)]
+            document = read_pdf(content)
+            return [self.text(path.name, document.text, document.notes)]
         return [self.text(path.name, text_in(content))]
 
     def _dicom(self, path: Path) -> ReadReport:

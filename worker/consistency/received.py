@@ -2,9 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field, replace
-from io import BytesIO
 
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from config.errors import UnreadableReportError
@@ -17,10 +15,9 @@ from worker.consistency.hl7_reports import HL7Report, ResultStatus, read_hl7_rep
 from worker.consistency.identifiers import Identifier, ReportIdentifiers
 from worker.consistency.inbox import text_in
 from worker.consistency.kept_reports import KeptReport, ReportKind, read_kept
-from worker.consistency.pdf_text import add_pdf_text
-from worker.consistency.readable_text import TextBuilder
 from worker.consistency.reading import ReadReport, ReportReader
-from worker.consistency.report_documents import is_ours, kind_of_report
+from worker.consistency.report_documents import is_ours, kind_of_report, read_pdf
+from worker.consistency.report_files import read_report_object
 from worker.consistency.sr_tree import text_of
 
 
@@ -72,7 +69,7 @@ def read_received(spool: Spool, row: ReceivedReport, reader: ReportReader) -> Re
     kept = read_kept(spool.absolute(row.spool_path))
     if kept.kind is not ReportKind.DICOM:
         return reader.text(row.report_id, *_text(kept, row.place))
-    read = reader.instance(_dataset(kept))
+    read = reader.instance(read_report_object(kept.content))
     if read is None:
         raise UnreadableReportError("the DICOM object is neither a report with text or measurements nor a PDF")
     return replace(read, reported=replace(read.reported, id=row.report_id))
@@ -96,7 +93,7 @@ def _of_message(kept: KeptReport) -> list[Incoming]:
 def _of_file(kept: KeptReport) -> Incoming:
     said = ReportIdentifiers()
     if kept.kind is ReportKind.DICOM:
-        dataset = _dataset(kept)
+        dataset = read_report_object(kept.content)
         if is_ours(dataset):
             raise UnreadableReportError("EchoWorker made this object itself: it is no report to compare with")
         if kind_of_report(dataset) is None:
@@ -153,11 +150,10 @@ def _text(kept: KeptReport, place: int) -> tuple[str, tuple[str, ...]]:
     if kept.kind is ReportKind.TEXT:
         return text_in(kept.content), ()
     if kept.kind is ReportKind.PDF:
-        builder = TextBuilder()
-        notes = add_pdf_text(kept.content, builder)
-        if not builder.text:
-            raise UnreadableReportError("; ".join(notes))
-        return builder.text, (*notes, *builder.notes())
+        document = read_pdf(kept.content)
+        if not document.text:
+            raise UnreadableReportError("; ".join(document.notes))
+        return document.text, document.notes
     raise UnreadableReportError("a DICOM object is read as one")
 
 
@@ -166,15 +162,6 @@ def _message_report(kept: KeptReport, place: int) -> HL7Report:
     if place >= len(reports):
         raise UnreadableReportError("the HL7 message has fewer results in it than were registered")
     return reports[place]
-
-
-def _dataset(kept: KeptReport) -> Dataset:
-    try:
-        dataset = dcmread(BytesIO(kept.content))
-        dataset.decode()
-    except Exception as error:  # pydicom raises whatever damaged bytes lead it to; its texts quote the data set
-        raise UnreadableReportError("the file is no readable DICOM object") from error
-    return dataset
 
 
 def _identifiers_of(dataset: Dataset) -> ReportIdentifiers:

@@ -12,15 +12,22 @@ from pathlib import Path
 from config.errors import ConfigurationError, UnreadableReportError
 from config.logs import Event, emit, place_of
 from config.settings import Settings
+from db.received import ACCEPTED
 from db.received_reports import Via
+from dicom_node.audit.events import RemoteAE
+from dicom_node.audit.refusals import Refusals
 from dicom_node.duties import Duties
+from dicom_node.reception.reporting import Callers
 from dicom_node.spool import Spool
+from dicom_node.tls import ListeningContext
 from worker.consistency.hl7_acknowledging import Verdict, judge
 from worker.consistency.inbox import Inbox, hl7_messages, is_text, plain_text
 from worker.consistency.kept_reports import KeptReport, ReportKind, inbox_of, keep_report, require_place
 from worker.consistency.mllp_server import Listening, mllp_server
 
 LOOKS_EVERY_S = 1.0
+BY_HL7 = "(HL7 listener)"
+"""As if it were the AE title of whoever calls the listener: senders of HL7 have none."""
 
 
 class ReportReceiver:
@@ -30,6 +37,8 @@ class ReportReceiver:
         self._settings = settings
         self._spool = spool
         self._duties = Duties()
+        self._callers = Callers(spool)
+        self._refusals = Refusals(_log_refusal, told_each=settings.audit.refusals_told)
         folder = settings.consistency.folder
         self._folder = Inbox(folder=Path(folder)) if folder else None
         self._unreadable: set[Path] = set()
@@ -41,11 +50,15 @@ class ReportReceiver:
         Raises
         ------
         ConfigurationError
-            The port is taken, or not allowed.
+            The port is taken, or not allowed; or a certificate cannot be used.
         """
         with self._listening():
             while not stop.wait(LOOKS_EVERY_S):
                 self.look_once()
+                self._refusals.sum_up()
+                self._duties.do("callers", self._callers.publish)
+        self._refusals.sum_up(now=True)
+        self._duties.do("callers", self._callers.publish)
 
     def look_once(self) -> None:
         """Take what lies in the watched folder; a folder that is not there is waited for."""
@@ -58,7 +71,15 @@ class ReportReceiver:
         if not wanted.port:
             yield
             return
-        listening = Listening(host=wanted.host, port=wanted.port, require_place=lambda: require_place(self._spool))
+        listening = Listening(
+            host=wanted.host,
+            port=wanted.port,
+            networks=wanted.networks,
+            tls=ListeningContext(self._settings.tls).current if wanted.tls else None,
+            require_place=lambda: require_place(self._spool),
+            admitted=lambda address: self._count(address, ACCEPTED),
+            refused=self._refuse,
+        )
         with ExitStack() as open_until_then:
             try:
                 port = open_until_then.enter_context(mllp_server(inbox_of(self._spool), listening))
@@ -67,6 +88,14 @@ class ReportReceiver:
                 raise ConfigurationError(f"consistency: cannot listen on {address}: {error.strerror}") from error
             emit(Event.LISTENING_FOR_REPORTS, host=wanted.host, port=port)
             yield
+
+    def _count(self, address: str, outcome: str) -> None:
+        self._callers.note(ae_title=BY_HL7, address=address, outcome=outcome)
+
+    def _refuse(self, address: str, reason: str) -> None:
+        """Counted each; logged as associations are that are refused: a flood fills no disk."""
+        self._count(address, reason)
+        self._refusals.note(RemoteAE(ae_title=BY_HL7, address=address), reason=reason)
 
     def _take_from_folder(self) -> None:
         folder = self._folder
@@ -132,3 +161,7 @@ class ReportReceiver:
     def _keep(self, report: KeptReport) -> None:
         kept = keep_report(self._spool, report)
         emit(Event.REPORT_RECEIVED, step="watched folder", path=kept.name)
+
+
+def _log_refusal(caller: RemoteAE, reason: str) -> None:
+    emit(Event.REPORT_REFUSED, host=caller.address, reason=reason)

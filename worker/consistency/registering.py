@@ -4,18 +4,34 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from config.errors import UnreadableReportError
 from config.logs import Event, emit, place_of
 from config.settings import Settings
-from db.received_reports import BY_HAND, CANCELLED, Matching, NewReport, add_received_report, set_matching
+from db.received_reports import (
+    BY_HAND,
+    CANCELLED,
+    Matching,
+    NewReport,
+    add_received_report,
+    match_by_hand,
+    set_matching,
+    study_by_hand,
+)
+from db.schema import Study
 from db.schema_consistency import ReceivedReport
 from db.session import Database
 from dicom_node.spool import Spool
 from worker.consistency.candidates import candidates_for, keys_of
-from worker.consistency.identifiers import ReportIdentifiers
-from worker.consistency.kept_reports import give_final_name, read_kept, received_at
+from worker.consistency.kept_reports import (
+    give_final_name,
+    keep_match_by_hand,
+    matches_by_hand,
+    read_kept,
+    received_at,
+)
 from worker.consistency.matching import Match, match
 from worker.consistency.received import Incoming, reports_in
 
@@ -48,10 +64,11 @@ class Registering:
         kept, came_at = read_kept(waiting), received_at(waiting)
         found = reports_in(kept)
         final = give_final_name(self.spool, waiting, kept.digest)
+        by_hand = matches_by_hand(self.spool, final)
         told: list[tuple[Incoming, Matching, str]] = []
         with self.database.write() as session:
             for one in found:
-                matching, uid = self._matching(session, one.identifiers, otherwise=one.unusable)
+                matching, uid = self._matching(session, one, by_hand.get(one.place))
                 new = NewReport(
                     report_id=one.report_id,
                     via=kept.via,
@@ -60,13 +77,30 @@ class Registering:
                     place=one.place,
                     status=one.status,
                     order_key=one.order_key,
-                    keys=keys_of(one.identifiers),
+                    keys=keys_of(one.identifiers, by_hand.get(one.place)),
                 )
                 if add_received_report(session, new, matching, now=datetime.now(UTC)):
                     told.append((one, matching, uid))
+                if (inherited := study_by_hand(session, one.report_id)) is not None:
+                    keep_match_by_hand(self.spool, final, one.place, inherited)
         waiting.unlink(missing_ok=True)
         for one, matching, uid in told:
             _tell(one, matching, uid)
+
+    def match_by_hand(self, number: int, study_instance_uid: str) -> None:
+        """Give a report to a study, whatever both say of themselves; the spool keeps that for a registry made anew.
+
+        Raises
+        ------
+        RegistryError
+            There is no report of this number, or no such study.
+        OSError
+            The disk is full or failed; the report stays where it was.
+        """
+        with self.database.write() as session:
+            match_by_hand(session, number, study_instance_uid, now=datetime.now(UTC))
+            row = session.get_one(ReceivedReport, number)
+            keep_match_by_hand(self.spool, self.spool.absolute(row.spool_path), row.place, study_instance_uid)
 
     def match_again(self, number: int) -> None:
         """Look once more for the study of a report; one whose file cannot be read stays as it is.
@@ -80,24 +114,33 @@ class Registering:
             row = session.get(ReceivedReport, number, with_for_update=True)
             if row is None or row.matched_by == BY_HAND:  # a moment ago
                 return
-            one = self._read_again(row)
-            if one is None:
+            again = self._read_again(row)
+            if again is None:
                 return
-            matching, uid = self._matching(session, one.identifiers, otherwise=one.unusable)
+            one, by_hand = again
+            matching, uid = self._matching(session, one, by_hand)
             has_changed = set_matching(session, number, matching, now=datetime.now(UTC))
         if has_changed:
             _tell(one, matching, uid)
 
-    def _read_again(self, row: ReceivedReport) -> Incoming | None:
+    def _read_again(self, row: ReceivedReport) -> tuple[Incoming, str | None] | None:
+        """The report, and the study that somebody gave it to before the registry was made anew."""
+        kept = self.spool.absolute(row.spool_path)
         try:
-            found = reports_in(read_kept(self.spool.absolute(row.spool_path)))
+            found, by_hand = reports_in(read_kept(kept)), matches_by_hand(self.spool, kept)
         except (UnreadableReportError, OSError) as error:
             emit(Event.DUTY_FAILS, step="match reports", path=row.spool_path, error=place_of(error))
             return None
-        return next((each for each in found if each.report_id == row.report_id), None)
+        return next(((each, by_hand.get(each.place)) for each in found if each.report_id == row.report_id), None)
 
-    def _matching(self, session: Session, identifiers: ReportIdentifiers, *, otherwise: str) -> tuple[Matching, str]:
+    def _matching(self, session: Session, one: Incoming, by_hand: str | None) -> tuple[Matching, str]:
         """Which study it is; and its Study Instance UID, "" where it is none."""
+        if by_hand is not None:
+            study_id = session.scalar(select(Study.id).where(Study.study_instance_uid == by_hand))
+            if study_id is None:
+                return Matching(why_not=f"somebody has given it to study {by_hand}, which is not here"), ""
+            return Matching(study_id=study_id, by=BY_HAND), by_hand
+        identifiers, otherwise = one.identifiers, one.unusable
         candidates, numbers = candidates_for(session, self.spool, identifiers, window=self.window)
         found = match(identifiers, candidates, window=self.window)
         if isinstance(found, Match):

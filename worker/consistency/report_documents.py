@@ -91,6 +91,11 @@ def _pdf(dataset: Dataset) -> ReportDocument:
     content = value_of(dataset, "EncapsulatedDocument")
     if not isinstance(content, bytes) or not content:
         return ReportDocument(text="", notes=("no text: the object has no document in it",))
+    return read_pdf(content)
+
+
+def read_pdf(content: bytes) -> ReportDocument:
+    """Read the text of a PDF, page by page; what could not be read, all of it at worst, is in the notes."""
     builder = TextBuilder()
     notes = add_pdf_text(content, builder)
     return ReportDocument(text=builder.text, parts=tuple(builder.parts), notes=(*notes, *builder.notes()))

@@ -1,8 +1,10 @@
-"""Instances of the spool that may be reports, read whole and without trust."""
+"""DICOM objects that may be reports, read whole and without trust, out of a file or of bytes that came otherwise."""
 
 import struct
 import zlib
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
@@ -25,11 +27,25 @@ def read_report_file(path: Path) -> Dataset:
     OSError
         The file is not there, or the disk failed.
     """
-    if path.stat().st_size > LARGEST_BYTES:
-        raise UnreadableReportError(f"{path.name} has more than {LARGEST_BYTES >> 20} MiB: it is no report")
     with path.open("rb") as file:
-        try:
-            return dcmread(file)
-        except (*BROKEN_DATA, InvalidDicomError, BytesLengthException, MemoryError, struct.error, zlib.error) as error:
-            kind = type(error).__name__
-            raise UnreadableReportError(f"{path.name} cannot be read as DICOM ({kind}): it is kept as it is") from error
+        return _read(file, path.name, size=path.stat().st_size)
+
+
+def read_report_object(content: bytes) -> Dataset:
+    """Read an object out of the bytes of its file.
+
+    Raises
+    ------
+    UnreadableReportError
+        As above.
+    """
+    return _read(BytesIO(content), "the report", size=len(content))
+
+
+def _read(file: BinaryIO, name: str, *, size: int) -> Dataset:
+    if size > LARGEST_BYTES:
+        raise UnreadableReportError(f"{name} has more than {LARGEST_BYTES >> 20} MiB: it is no report")
+    try:
+        return dcmread(file)
+    except (*BROKEN_DATA, InvalidDicomError, BytesLengthException, MemoryError, struct.error, zlib.error) as error:
+        raise UnreadableReportError(f"{name} cannot be read as DICOM ({type(error).__name__})") from error

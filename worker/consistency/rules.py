@@ -28,6 +28,18 @@ class KnownError(Entry):
     origin: str = Field(min_length=1)
 
 
+class KnownQuality(Entry):
+    """How often the answers of a family of models are known to be right, where they are no numbers."""
+
+    family: str = Field(min_length=1)
+    field: FieldId
+    within_one: Share | None = None
+    """Grades: the share that is right or one grade off."""
+    specificity: Share | None = None
+    """Findings: of those that are not there, the share that it calls absent."""
+    origin: str = Field(min_length=1)
+
+
 class _Apart(Entry):
     id: RuleId
     field: FieldId
@@ -90,6 +102,8 @@ class GradeRule(Entry):
     major_from: int = Field(ge=1)
     agreement: Share
     """The share of the frames that say alone what the model says must be at least this."""
+    within_one: Share = 0.0
+    """Of a model that is known to be within one grade of the truth less often than this, nothing is compared."""
 
 
 class DeviceRule(Entry):
@@ -104,6 +118,8 @@ class DeviceRule(Entry):
     """It is in the images, and the text says that it is not there; so many frames must agree."""
     not_mentioned: Share | None = None
     """It is in the images, and the text does not speak of it; None: that is no discordance."""
+    specificity: Share = 0.0
+    """Of a model that is known to be less specific than this, what a text does not mention is no discordance."""
     claimed: Share | None = None
     """It is not in the images, and the text says that it is there."""
 
@@ -124,7 +140,15 @@ class AnotherPatientRule(Entry):
 
     id: RuleId
     below: Share
-    """Of this site's own pairs of text and study, the share that fit worse."""
+    """Of the pairs of text and images of this site's other studies, the share that fit worse."""
+    fewest_pairs: int = Field(default=400, ge=1)
+    """Of fewer such pairs nothing is said."""
+
+    @model_validator(mode="after")
+    def _pairs_show_the_share(self) -> Self:
+        if self.below * self.fewest_pairs < 1:
+            raise ValueError("below is less than one of fewest_pairs: so few cannot show so small a share")
+        return self
 
 
 class Rules(Entry):
@@ -132,6 +156,7 @@ class Rules(Entry):
 
     version: str = Field(min_length=1, max_length=32)
     errors: tuple[KnownError, ...] = ()
+    qualities: tuple[KnownQuality, ...] = ()
     numbers: tuple[NumberRule, ...] = ()
     reports: tuple[ReportsRule, ...] = ()
     grades: tuple[GradeRule, ...] = ()
@@ -153,6 +178,19 @@ class Rules(Entry):
         """How far a model of this family is known to be off; None: nothing is known."""
         known = (error for error in self.errors if (error.family, error.field) == (family, field))
         return next((error.mean_absolute_error for error in known), None)
+
+    def grades_well(self, rule: GradeRule, *, family: str, field: str) -> bool:
+        """Whether grades of this family are good enough for a rule, or nothing is known of them."""
+        quality = self._quality(family, field)
+        return quality is None or quality.within_one is None or quality.within_one >= rule.within_one
+
+    def tells_absence(self, rule: DeviceRule, *, family: str, field: str) -> bool:
+        """Whether this family seldom sees what is not there, as a rule asks, or nothing is known of that."""
+        quality = self._quality(family, field)
+        return quality is None or quality.specificity is None or quality.specificity >= rule.specificity
+
+    def _quality(self, family: str, field: str) -> KnownQuality | None:
+        return next((known for known in self.qualities if (known.family, known.field) == (family, field)), None)
 
     def kin_of(self, field: str) -> frozenset[str]:
         """The other findings that may stand for this one."""

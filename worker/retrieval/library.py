@@ -111,15 +111,26 @@ def open_library(settings: Settings, registry: Database, *, embedder: str) -> Li
     return Library(index=index, update=update, without_embeddings=without, **kind)
 
 
-def _wanted(spool: Path, study: SearchableStudy) -> WantedStudy:
+def stamp_of(study: SearchableStudy) -> str:
+    """Another one, of 16 hexadecimal digits, where the study has other clips or other embeddings of them."""
     made_from = f"{study.path} {study.revision} {study.created_at.isoformat()} {sorted(study.left_out)}"
-    stamp = hashlib.sha256(made_from.encode()).hexdigest()[:16]
-    return WantedStudy(stamp=stamp, load=partial(_clips, spool / study.path, study.left_out))
+    return hashlib.sha256(made_from.encode()).hexdigest()[:16]
 
 
-def _clips(path: Path, left_out: frozenset[str]) -> Clips:
+def clips_in(spool: Path, study: SearchableStudy) -> Clips:
+    """The clips of a study that were not left out, out of the kept embeddings.
+
+    Raises
+    ------
+    SpoolError
+        These are missing or damaged.
+    """
     return [
         (clip.sop_instance_uid, clip_embedding(clip.frames))
-        for clip in read_embeddings(path)
-        if clip.sop_instance_uid not in left_out
+        for clip in read_embeddings(spool / study.path)
+        if clip.sop_instance_uid not in study.left_out
     ]
+
+
+def _wanted(spool: Path, study: SearchableStudy) -> WantedStudy:
+    return WantedStudy(stamp=stamp_of(study), load=partial(clips_in, spool, study))

@@ -28,6 +28,9 @@ class TextReader(Protocol):
     def embed_texts(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """The embedding of each text: [N, D], of length 1."""
 
+    def knows_nothing_of(self, text: str) -> bool:
+        """Whether the embedding of this text is that of no text at all."""
+
     def doubt(self, text: str) -> str | None:
         """Why the embedding of this text may not say what the text says; None without a doubt. Quotes nothing of it."""
 
@@ -44,18 +47,24 @@ class OpenClipTextReader:
         """See `TextReader`."""
         return np.asarray(self._towers.embed_prompts(texts).numpy(), dtype=np.float32)
 
+    def knows_nothing_of(self, text: str) -> bool:
+        """See `TextReader`: no token is left of the text."""
+        tokens, nothing = self._towers.tokenize([text, ""])
+        return tokens.equal(nothing)
+
     def doubt(self, text: str) -> str | None:
         """See `TextReader`: no token is left of the text, or it fills the context, so that its end may be cut off."""
-        tokens, nothing = self._towers.tokenize([text, ""])
-        if tokens.equal(nothing):
+        if self.knows_nothing_of(text):
             return "the model knows no word of this text"
+        (tokens,) = self._towers.tokenize([text])
         if tokens[-1] != 0:
             return f"the text fills the model's {len(tokens)} tokens: what is beyond is not read"
         return None
 
 
-def load_retrieval_model(settings: Settings) -> TextReader:
-    """The model of `retrieval_pack`, verified and loaded.
+def load_retrieval_model(settings: Settings, *, is_exact: bool = False) -> TextReader:
+    """The model of `retrieval_pack`, verified and loaded; `is_exact`: its numbers are the same on every machine, or
+    nearly, whatever the settings say of device and precision.
 
     Raises
     ------
@@ -65,6 +74,11 @@ def load_retrieval_model(settings: Settings) -> TextReader:
         As `retrieval_pack`.
     """
     chosen = retrieval_pack(settings)
-    towers = Towers(load_scoring_pack(chosen.folder), device=settings.model.device, precision=settings.model.precision)
+    pack, model = load_scoring_pack(chosen.folder), settings.model
+    towers = (
+        Towers(pack, device="cpu", precision="float32")
+        if is_exact
+        else Towers(pack, device=model.device, precision=model.precision)
+    )
     emit(Event.MODEL_LOADED, model=chosen.identity.name, label=chosen.identity.label)
     return OpenClipTextReader(towers, chosen.identity, chosen.embedder)

@@ -6,7 +6,7 @@ from pathlib import Path
 from config.errors import SearchError
 from config.settings import Settings
 from db.runs import ModelIdentity
-from worker.echoclip.digests import embedder_of
+from worker.echoclip.digests import embedder_of, text_tower_of
 from worker.packs.active import PackUse, chosen_folder, scoring_folder
 from worker.packs.folder import ModelPack, look_into_pack
 from worker.packs.installed import resolve_base
@@ -21,6 +21,8 @@ class RetrievalPack:
     identity: ModelIdentity
     embedder: str
     """SHA-256 of what decides its embeddings: only those of one embedder can be compared."""
+    towers: str
+    """SHA-256 of what decides its embeddings of texts as well."""
     is_for_retrieval: bool
     """Chosen for it; otherwise it is the one that scores, for want of another."""
 
@@ -41,6 +43,7 @@ def retrieval_pack(settings: Settings) -> RetrievalPack:
         folder=pack.folder,
         identity=pack.identity,
         embedder=embedder_of(pack),
+        towers=text_tower_of(pack),
         is_for_retrieval=chosen is not None,
     )
 

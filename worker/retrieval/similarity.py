@@ -18,9 +18,17 @@ DECIMALS = 6
 
 def clip_embedding(frames: Tensor) -> npt.NDArray[np.float32]:
     """Of frame embeddings [T, D], each of length 1: their mean, float32 [D] of length 1; zeros where they cancel."""
-    mean = frames.double().mean(dim=0).numpy()
-    length = float(np.linalg.norm(mean))
-    return np.asarray(mean / length if length > 0 else mean, dtype=np.float32)
+    return _unit_length(frames.double().mean(dim=0).numpy())
+
+
+def study_embedding(clips: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Of a study's clips [N, D], each of length 1: their mean, float32 [D] of length 1; zeros where they cancel."""
+    return _unit_length(clips.mean(axis=0, dtype=np.float64))
+
+
+def text_likeness(text: npt.NDArray[np.float32], study: npt.NDArray[np.float32]) -> float:
+    """The cosine of a text and a study, both [D] of length 1."""
+    return round(float(text.astype(np.float64) @ study.astype(np.float64)), DECIMALS)
 
 
 def best_clips(cosines: Cosines, starts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -61,3 +69,8 @@ def best_matches_among(cosines: Cosines, comparable: npt.NDArray[np.bool_]) -> f
     allowed = np.where(comparable, cosines.astype(np.float64), -np.inf)
     ways = (allowed.max(axis=axis)[comparable.any(axis=axis)].mean() for axis in (0, 1))
     return round(float(sum(ways)) / 2, DECIMALS)
+
+
+def _unit_length(mean: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    length = float(np.linalg.norm(mean))
+    return np.asarray(mean / length if length > 0 else mean, dtype=np.float32)

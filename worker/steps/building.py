@@ -132,7 +132,7 @@ class Building:
     def _heat(self) -> Heat | WhyNoHeat:
         root, run = self.context.spool.root, self.run
         try:
-            return read_heat(heat_path(root, study_instance_uid=run.study_instance_uid, run_uid=run.run_uid))
+            return read_heat(heat_path(root, study_instance_uid=run.study_instance_uid, run_uid=run.scored_as))
         except SpoolError:
             return WhyNoHeat.DAMAGED
 

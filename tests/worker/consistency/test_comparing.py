@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from config.catalogue import load_catalogue
 from db.discordances import MODEL, Discordance, Severity
 from db.runs import ClipAnswer, TaskResult, Verdict
+from worker.consistency.comparable import comparable
 from worker.consistency.comparing import discordances
 from worker.consistency.comparison import Comparison, Found, Reported
-from worker.consistency.rules import load_rules
+from worker.consistency.rules import KnownQuality, Rules, load_rules
 from worker.consistency.statements import Certainty, Quantity, SourceKind, Statement, When
 
 CATALOGUE, RULES = load_catalogue(), load_rules()
@@ -202,6 +203,36 @@ def test_a_change_since_the_last_study() -> None:
     assert [(side.source, side.said) for side in one.sides] == [("1.1", "60.0 %"), (MODEL, "35.0 %")]
     assert not compared(found(measured(50.0)), earlier=earlier)
     assert not compared(found(measured(35.0)), earlier=found(measured(60.0), family="echo-clip", study="1.1"))
+
+
+@pytest.mark.parametrize(("within_one", "is_one"), [(0.96, True), (0.94, False), (None, True)])
+def test_grades_of_a_model_that_is_known_to_grade_badly_are_not_compared(
+    within_one: float | None, *, is_one: bool
+) -> None:
+    rules = knowing("rv_size", within_one=within_one)
+    severe = report(graded("rv_size", "severe"))
+    comparison = Comparison(
+        found=found(classified("rv_size", "normal")), catalogue=CATALOGUE, rules=rules, reports=[severe]
+    )
+    assert rules_of(discordances(comparison)) == ["chamber-size-differs"] * is_one
+    assert comparable(comparison) == ("rv_size",) * is_one
+
+
+@pytest.mark.parametrize(("specificity", "is_one"), [(0.96, True), (0.94, False), (None, True)])
+def test_what_an_unspecific_model_sees_is_no_discordance_unless_a_text_denies_it(
+    specificity: float | None, *, is_one: bool
+) -> None:
+    rules = knowing("impella", specificity=specificity)
+    seen_in = {"found": found(seen("impella", Verdict.PRESENT)), "catalogue": CATALOGUE, "rules": rules}
+    silent, denying = report(ejection_fraction(50)), report(device("impella", is_present=False))
+    assert len(discordances(Comparison(reports=[silent], **seen_in))) == is_one
+    assert len(discordances(Comparison(reports=[denying], **seen_in))) == 1
+
+
+def knowing(field: str, **quality: float | None) -> Rules:
+    """The bundled rules, with this known of how good the model is."""
+    known = KnownQuality(family="phantom-demo", field=field, origin="this test", **quality)
+    return RULES.model_copy(update={"qualities": (known,)})
 
 
 def test_a_text_that_fits_hardly_any_images_like_these() -> None:

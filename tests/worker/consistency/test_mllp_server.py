@@ -9,6 +9,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from config.logs import configure_logs
 from dicom_node.messages.mllp import send_mllp
 from tests.support.certificates import Authority
+from tests.support.waiting import wait_until
 from tests.worker.consistency.test_hl7_reports import NAME, PATIENT_ID, message, obx
 from worker.consistency import mllp_server as server_module
 from worker.consistency.mllp_frames import Frames, TooLong
@@ -153,8 +155,25 @@ def test_who_is_silent_or_may_not_send_is_hung_up_on(tmp_path: Path) -> None:
     with connected(tmp_path, frame_s=0.05) as client:
         client.send(framed(MESSAGE)[:40])
         assert client.answer() == []
-    with connected(tmp_path, allowed_hosts={"192.0.2.1"}) as client:
-        assert client.answer() == []
+
+
+@pytest.mark.parametrize(
+    ("networks", "answers"),
+    [(["192.0.2.1", "10.0.0.0/8"], []), (["10.0.0.0/8", "127.0.0.0/8"], ["MSA", "AA", "MSG00001"]), (["::1"], [])],
+)
+def test_who_is_in_none_of_the_networks_is_hung_up_on_and_told_of(
+    tmp_path: Path, networks: list[str], answers: list[str]
+) -> None:
+    admitted: list[str] = []
+    refused: list[tuple[str, str]] = []
+    allowed = tuple(ip_network(each) for each in networks)
+    heard = {"admitted": admitted.append, "refused": lambda *caller: refused.append(caller)}
+    with connected(tmp_path, networks=allowed, **heard) as client, suppress(ConnectionError):
+        client.send(framed(MESSAGE))
+        assert client.answer() == answers
+    assert admitted == ["127.0.0.1"] * bool(answers)
+    assert refused == ([] if answers else [("127.0.0.1", "this host may not send reports")])
+    assert kept(tmp_path) == [MESSAGE] * bool(answers)
 
 
 def test_several_senders_at_once(tmp_path: Path) -> None:
@@ -214,13 +233,16 @@ def test_messages_come_over_tls(tmp_path: Path) -> None:
     ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ours.load_cert_chain(certificate.certificate, certificate.private_key)
     theirs = ssl.create_default_context(cafile=authority.trusted)
-    inbox = tmp_path / "inbox"
-    with mllp_server(inbox, Listening(tls=ours)) as port:
+    inbox, refused = tmp_path / "inbox", []
+    listening = Listening(tls=lambda: ours, refused=lambda *caller: refused.append(caller))
+    with mllp_server(inbox, listening) as port:
         assert send_mllp(MESSAGE, "MSG00001", host="127.0.0.1", port=port, tls=theirs) == "AA"
         with socket.create_connection(("127.0.0.1", port), timeout=30) as plain:
             plain.sendall(framed(OTHER))
             with suppress(ConnectionError):
                 assert b"MSA" not in plain.recv(1000)
+        wait_until(lambda: bool(refused), 30, "the plain caller to be refused")
+    assert refused == [("127.0.0.1", "TLS: does not speak TLS")]
     assert kept(inbox) == [MESSAGE]
 
 

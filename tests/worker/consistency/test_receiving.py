@@ -4,23 +4,28 @@ import errno
 import logging
 import os
 import shutil
+import ssl
 import threading
 import time
 from collections import namedtuple
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
-from config.errors import ConfigurationError
+from config.errors import ConfigurationError, DeliveryError
 from config.logs import configure_logs
 from config.settings import Settings, load_settings
+from dicom_node.messages.mllp import send_mllp
+from dicom_node.reception.reporting import published_calls
 from dicom_node.spool import Spool
+from tests.support.certificates import Authority
 from tests.support.incoming_reports import SECRETS, STUDY, Hospital, oru
 from tests.support.servers import free_port
 from tests.support.waiting import wait_until
 from worker.consistency.inbox import DONE, REJECTED
 from worker.consistency.kept_reports import KeptReport, read_kept
-from worker.consistency.receiving import ReportReceiver
+from worker.consistency.receiving import BY_HL7, ReportReceiver
 
 
 @pytest.fixture
@@ -160,6 +165,55 @@ def test_nothing_of_a_report_is_logged(
     assert not [secret for secret in SECRETS if secret in logged]
     named = [str(path.relative_to(hospital.spool.root)) for path in hospital.spool.received_reports.rglob("*")]
     assert not [secret for secret in SECRETS if secret in " ".join(named)]
+
+
+def test_who_may_not_send_is_counted_and_of_a_flood_some_are_logged(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ECHOWORKER_CONSISTENCY__NETWORKS", '["192.0.2.0/24"]')
+    monkeypatch.setenv("ECHOWORKER_AUDIT__REFUSALS_TOLD", "2")
+    hospital = Hospital(load_settings(data_dir=settings.data_dir))
+    log = StringIO()
+    configure_logs(process="test", stream=log)
+    with hospital.listening():  # which looks, once, whether anything listens
+        for _ in range(4):
+            with pytest.raises((AssertionError, ConnectionError)):
+                hospital.send(oru())
+    (call,) = [call for published in published_calls(hospital.spool) for call in published.calls]
+    assert (call.ae_title, call.address, call.count) == (BY_HL7, "127.0.0.1", 5)
+    assert call.outcome == "this host may not send reports"
+    told = [line for line in log.getvalue().splitlines() if "report refused" in line]
+    assert len(told) == 3  # two, and how many more
+    assert hospital.waiting == []
+
+
+def test_reports_come_by_tls_with_the_certificate_of_the_node(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path / "authority")
+    ours, theirs = authority.sign("echoworker"), authority.sign("engine")
+    monkeypatch.setenv("ECHOWORKER_TLS__CERTIFICATE", str(ours.certificate))
+    monkeypatch.setenv("ECHOWORKER_TLS__PRIVATE_KEY", str(ours.private_key))
+    monkeypatch.setenv("ECHOWORKER_TLS__TRUSTED", str(authority.trusted))
+    monkeypatch.setenv("ECHOWORKER_CONSISTENCY__TLS", "true")
+    hospital = Hospital(load_settings(data_dir=settings.data_dir))
+    engine = ssl.create_default_context(cafile=authority.trusted)
+    to = {"host": "127.0.0.1", "port": hospital.settings.consistency.port}
+    with hospital.listening():
+        with pytest.raises(DeliveryError):
+            send_mllp(oru(), "MSG00001", tls=engine, **to)
+        assert hospital.waiting == []
+        engine.load_cert_chain(theirs.certificate, theirs.private_key)
+        assert send_mllp(oru(), "MSG00001", tls=engine, **to) == "AA"
+    calls = [call for published in published_calls(hospital.spool) for call in published.calls]
+    assert {call.outcome for call in calls} >= {"accepted", "TLS: no certificate shown"}
+    assert len(hospital.waiting) == 1
+
+
+def test_tls_without_a_certificate_is_a_mistake(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECHOWORKER_CONSISTENCY__TLS", "true")
+    with pytest.raises(ConfigurationError, match=r"consistency\.tls: .* \[tls\] names no certificate"):
+        load_settings(data_dir=settings.data_dir)
 
 
 def test_without_port_and_folder_nothing_is_received(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.exc import OperationalError
 
 from config.settings import load_settings
@@ -16,6 +16,8 @@ from worker.consistency import report_intake
 from worker.consistency.kept_reports import KeptReport, ReportKind, keep_report, wait_again
 from worker.consistency.reading import ReportReader
 from worker.consistency.received import read_received
+from worker.consistency.registering import Registering
+from worker.consistency.report_intake import ReportIntake
 
 OTHER = "1.2.826.0.1.3680043.8.498.77.2"
 
@@ -268,6 +270,46 @@ def test_a_registry_that_is_lost_is_made_anew_from_the_spool(hospital: Hospital)
     after = hospital.reports()
     assert [(report.report_id, report.status, report.received_at) for report in after] == before
     assert after[0].superseded_by == after[1].id
+
+
+def test_what_somebody_matched_is_so_in_a_registry_that_is_made_anew(hospital: Hospital) -> None:
+    """Whichever comes back first; and though the report itself names a study that is here."""
+    hospital.receive_study(OTHER, accession="ACC-1", patient="another")
+    comes(hospital, oru())
+    by_hand = Registering.of(hospital.settings, hospital.spool, hospital.context.database)
+    by_hand.match_by_hand(hospital.reports()[0].id, OTHER)
+    comes(hospital, oru("EF 35 %.", status="C", control_id="MSG2"))
+    comes(hospital, oru("EF 60 %.", filler="FILLER-2", control_id="MSG3"))
+    with hospital.context.database.write() as session:
+        session.execute(delete(ReceivedReport))
+        session.execute(delete(Study))
+    hospital.intake = ReportIntake(hospital.context)
+    hospital.receive_study()
+    assert wait_again(hospital.spool) == 3
+    hospital.intake.work_once()
+    *given, third = hospital.reports()
+    assert {report.why_unmatched for report in given} == {f"somebody has given it to study {OTHER}, which is not here"}
+    assert third.study_instance_uid == STUDY
+    study = hospital.receive_study(OTHER, accession="ACC-1", patient="another")
+    hospital.intake.work_once()
+    assert counting(hospital, study) == ["Findings\nEF 35 %."]
+    assert hospital.reports()[1].matched_by == BY_HAND
+    # A word that somebody says later replaces the one before, here as well.
+    by_hand.match_by_hand(hospital.reports()[1].id, STUDY)
+    kept = [file.read_text() for file in hospital.spool.received_reports.glob("kept/??/*.matched")]
+    assert sorted(kept) == [f'{{"0": "{STUDY}"}}', f'{{"0": "{OTHER}"}}']
+
+
+def test_a_damaged_word_on_whose_study_it_is_costs_no_report(hospital: Hospital) -> None:
+    comes(hospital, oru())
+    (kept,) = hospital.spool.received_reports.glob("kept/??/*")
+    kept.with_suffix(".matched").write_text("{")
+    with hospital.context.database.write() as session:
+        session.execute(delete(ReceivedReport))
+    wait_again(hospital.spool)
+    hospital.intake.work_once()
+    assert len(hospital.reports()) == 1
+    assert [file.suffix for file in hospital.spool.damaged.iterdir()] == [".matched"]
 
 
 def test_disabled_nothing_is_registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
