@@ -135,10 +135,22 @@ class EchoClipModel:
 
     def answer(self, clips: Sequence[EmbeddedClip]) -> tuple[TaskResult, ...]:
         """See `StudyModel`."""
-        if not clips:
-            return tuple(abstained(asked.task, NO_CLIP, method=ZERO_SHOT_METHOD) for asked in self._asked)
-        frames = ClipFrames.of([clip.embeddings for clip in clips])
-        found = cosines(frames.embeddings, self._prompts)
+        return self.answer_together([clips])[0]
+
+    def answer_together(self, studies: Sequence[Sequence[EmbeddedClip]]) -> list[tuple[TaskResult, ...]]:
+        """See `AnsweringTogether`: the frames of all studies are compared with the prompts at once."""
+        frames = [ClipFrames.of([clip.embeddings for clip in clips]) if clips else None for clips in studies]
+        shown = [of_study.embeddings for of_study in frames if of_study is not None]
+        compared = iter(cosines(torch.cat(shown), self._prompts).split([len(one) for one in shown]) if shown else ())
+        return [
+            self._answer(clips, of_study, next(compared))
+            if of_study is not None
+            else tuple(abstained(asked.task, NO_CLIP, method=ZERO_SHOT_METHOD) for asked in self._asked)
+            for clips, of_study in zip(studies, frames, strict=True)
+        ]
+
+    def _answer(self, clips: Sequence[EmbeddedClip], frames: ClipFrames, found: Tensor) -> tuple[TaskResult, ...]:
+        """Of one study, from the cosines of its frames with all prompts: float32 [F, P]."""
         profile = "+".join(sorted({clip.preprocessing_profile or self._profile for clip in clips}))
         results: dict[str, TaskResult] = {}
         for asked in self._asked:

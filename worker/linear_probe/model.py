@@ -20,7 +20,16 @@ from worker.abstaining import abstained, why_not_asked, why_not_reported, why_un
 from worker.aggregation import ClipFrames, share_of, shares_of, spread_of, spreads_of
 from worker.linear_probe.answering import Decider, Said
 from worker.linear_probe.head import TrainedHead, read_head, study_digest
-from worker.models import EmbeddedClip, Explaining, Frames, Maps, StudyModel, Surroundings, TrainedOnCases
+from worker.models import (
+    EmbeddedClip,
+    Explaining,
+    Frames,
+    Maps,
+    StudyModel,
+    Surroundings,
+    TrainedOnCases,
+    answers_together,
+)
 from worker.packs.folder import ModelPack
 from worker.packs.installed import resolve_base
 from worker.packs.kinds import load_model
@@ -139,7 +148,14 @@ class LinearProbe:
 
     def answer(self, clips: Sequence[EmbeddedClip]) -> tuple[TaskResult, ...]:
         """See `StudyModel`."""
-        results = self._base.answer(clips)
+        return self._with_mine(clips, self._base.answer(clips))
+
+    def answer_together(self, studies: Sequence[Sequence[EmbeddedClip]]) -> list[tuple[TaskResult, ...]]:
+        """See `AnsweringTogether`: the base's answers together, the head's study by study."""
+        of_base = answers_together(self._base, studies)
+        return [self._with_mine(clips, results) for clips, results in zip(studies, of_base, strict=True)]
+
+    def _with_mine(self, clips: Sequence[EmbeddedClip], results: tuple[TaskResult, ...]) -> tuple[TaskResult, ...]:
         mine = self._answer(clips, {result.task_id: result for result in results})
         return tuple(mine if result.task_id == mine.task_id else self._below(mine, result) for result in results)
 
