@@ -18,7 +18,7 @@ class Target:
     """What answers anew; the columns of `Rescoring` that say so."""
 
     pack: str
-    """The folder of the pack, or its path; empty: the one that scores."""
+    """The folder of the pack; empty: the one that scores."""
     model_name: str
     model_version: str
     model_label: str

@@ -120,14 +120,14 @@ def record_outcomes(session: Session, held: BatchClaim, outcomes: Sequence[dict[
     """Write what became of studies: columns of `RescoredStudy` by name, with `study_id`; all with the same columns."""
     if not outcomes:
         return
-    rows = [{**outcome, "of_study": outcome["study_id"]} for outcome in outcomes]
-    names = [name for name in outcomes[0] if name != "study_id"]
-    change = (
-        update(RescoredStudy.__table__)
-        .where(RescoredStudy.rescoring_id == held.batch_id, RescoredStudy.study_id == bindparam("of_study"))
-        .values({name: bindparam(name) for name in names})
+    of_study = update(RescoredStudy.__table__).where(
+        RescoredStudy.rescoring_id == held.batch_id, RescoredStudy.study_id == bindparam("of_study")
     )
-    session.connection().execute(change, [{key: row[key] for key in (*names, "of_study")} for row in rows])
+    # The names in the rows say which columns are set.
+    rows = [{"of_study": outcome["study_id"], **outcome} for outcome in outcomes]
+    for row in rows:
+        del row["study_id"]
+    session.connection().execute(of_study, rows)
 
 
 def move_batch(batch: Rescoring, state: BatchState, *, now: datetime, reason: str | None = None) -> None:

@@ -42,7 +42,7 @@ def result_columns(result: TaskResult, units: Mapping[str, str]) -> dict[str, An
     """The columns of `ResultRow`, without the run that it is of."""
     return {
         "task_id": result.task_id,
-        "verdict": result.verdict,
+        "verdict": str(result.verdict),
         "value": result.value,
         "unit": units.get(result.task_id),
         "score": result.score,

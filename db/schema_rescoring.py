@@ -27,7 +27,7 @@ class Rescoring(Base):
     reason: Mapped[str | None]
     """Why it stands still, in our words."""
     pack: Mapped[str]
-    """The folder of the pack in packs_dir, or its path; empty: the one that scores."""
+    """The folder of the pack; empty: the one that scores."""
     model_name: Mapped[str] = mapped_column(String(64))
     model_version: Mapped[str] = mapped_column(String(64))
     model_label: Mapped[str] = mapped_column(String(16))

@@ -54,7 +54,8 @@ def rescore(
     from db.states import BatchKind  # noqa: PLC0415
     from deploy.rescoring_tables import outlook_lines  # noqa: PLC0415
     from worker.calibration.cases import asked_tasks  # noqa: PLC0415
-    from worker.rescoring.target import Scorers, named_pack  # noqa: PLC0415
+    from worker.packs.active import named_folder  # noqa: PLC0415
+    from worker.rescoring.target import Scorers  # noqa: PLC0415
 
     settings = start("rescore")
     open_registry(settings).close()
@@ -67,7 +68,8 @@ def rescore(
         canary=canary,
         try_again=True,
     )
-    target = Scorers(worker).target(named_pack(settings, shadow or pack))
+    named = shadow or pack
+    target = Scorers(worker).target(str(named_folder(settings, named).absolute()) if named else "")
     if dry_run:
         with worker.database.read() as session:
             lines = outlook_lines(outlook(session, target, wanted), target)

@@ -11,7 +11,8 @@ from db.outdated import Wanted
 from db.rescorings import create_batch
 from db.states import BatchKind
 from worker.context import WorkerContext
-from worker.rescoring.target import Scorers, named_pack
+from worker.packs.active import named_folder
+from worker.rescoring.target import Scorers
 from worker.rescoring.working import Rescorer, Stopped
 
 SLICE_S = 60.0
@@ -49,8 +50,8 @@ class RescoringDuty:
         limits = {"at_most": configured.studies, "canary": configured.canary}
         begun = self._begin_with("", Wanted(kind=BatchKind.RESCORE, **limits))
         if begun is None and configured.shadow_pack:
-            pack = named_pack(self._context.settings, configured.shadow_pack)
-            begun = self._begin_with(pack, Wanted(kind=BatchKind.SHADOW, at_most=configured.studies))
+            pack = named_folder(self._context.settings, configured.shadow_pack).absolute()
+            begun = self._begin_with(str(pack), Wanted(kind=BatchKind.SHADOW, at_most=configured.studies))
         return begun
 
     def _begin_with(self, pack: str, wanted: Wanted) -> int | None:

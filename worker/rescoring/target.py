@@ -3,12 +3,9 @@
 from pathlib import Path
 
 from config.catalogue import Catalogue
-from config.errors import ModelPackError
-from config.settings import Settings
 from db.outdated import Target
 from worker.context import WorkerContext
 from worker.loading import load_model_of
-from worker.packs.installed import find_pack
 from worker.study_scoring import Scorer
 from worker.views import view_gate
 
@@ -22,7 +19,7 @@ class Scorers:
         self._named: tuple[str, Scorer] | None = None
 
     def of(self, pack: str) -> Scorer:
-        """The model of this pack, by its folder's name in packs_dir, or its path; empty: the one that scores.
+        """The model of the pack in this folder; empty: the one that scores.
 
         Raises
         ------
@@ -48,8 +45,7 @@ class Scorers:
 
     def _loaded(self, pack: str) -> Scorer:
         settings = self._context.settings
-        installed = settings.packs_dir / pack  # a path that is whole stays what it is
-        model = load_model_of(installed, settings, self._context.catalogue)
+        model = load_model_of(Path(pack), settings, self._context.catalogue)
         return Scorer(model=model, gate=view_gate(settings.gate, model))
 
 
@@ -67,21 +63,3 @@ def target_of(scorer: Scorer, catalogue: Catalogue, pack: str) -> Target:
         calibration_digest=model.calibration_digest,
         view_gate=scorer.gate.provenance,
     )
-
-
-def named_pack(settings: Settings, name: str) -> str:
-    """What a batch keeps of the pack that somebody named: its folder's name where it is installed, else its path.
-
-    Raises
-    ------
-    ModelPackError
-        There is none.
-    """
-    if not name:
-        return ""
-    try:
-        return find_pack(settings.packs_dir, name).folder.name
-    except ModelPackError:
-        if not Path(name).is_dir():
-            raise
-    return str(Path(name).absolute())
