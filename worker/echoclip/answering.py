@@ -52,13 +52,16 @@ class Evidence:
         agreements: Tensor | None = None,
     ) -> tuple[ClipAnswer, ...]:
         """One for each clip that is used; every argument has an entry for each clip."""
+        # Lists at once: asking a tensor for one number after the other takes longer than finding them.
+        of_values = values.tolist()
+        of_spreads, of_agreements = (None if each is None else each.tolist() for each in (spreads, agreements))
         return tuple(
             ClipAnswer(
                 sop_instance_uid=self.uids[clip],
-                value=float(values[clip]),
+                value=of_values[clip],
                 outcome=None if outcomes is None else outcomes[clip],
-                spread=None if spreads is None else float(spreads[clip]),
-                agreement=None if agreements is None else float(agreements[clip]),
+                spread=None if of_spreads is None else of_spreads[clip],
+                agreement=None if of_agreements is None else of_agreements[clip],
             )
             for clip in self.used
         )
