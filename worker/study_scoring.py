@@ -3,7 +3,7 @@
 Of the model it knows what `worker.models.StudyModel` says, and no more.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from torch import Tensor
@@ -12,6 +12,9 @@ from db.runs import JudgedClip, TaskResult
 from worker.abstaining import NO_CLIP
 from worker.models import EmbeddedClip, StudyModel, answers_together
 from worker.views import ViewGate, counted
+
+FRAMES_TOGETHER = 16_384
+"""Of several studies; with 700 prompts their cosines are some 90 MB in double precision."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +57,9 @@ class Scorer:
 
     def answer_together(self, studies: Sequence[Sequence[ClipToJudge]]) -> list[StudyScore]:
         """The same of many studies at once; each is answered as if it were alone."""
+        return [score for some in _in_portions(studies) for score in self._answer_together(some)]
+
+    def _answer_together(self, studies: Sequence[Sequence[ClipToJudge]]) -> list[StudyScore]:
         every = [(clip.sop_instance_uid, clip.embeddings) for clips in studies for clip in clips]
         calls = iter(self.gate.judge_together(every))
         judged = [tuple(next(calls) for _ in clips) for clips in studies]
@@ -75,6 +81,21 @@ class Scorer:
             for clip, call in zip(clips, judged, strict=True)
             if call.skip_reason is None
         ]
+
+
+def _in_portions(studies: Sequence[Sequence[ClipToJudge]]) -> Iterator[list[Sequence[ClipToJudge]]]:
+    """Studies of together no more than `FRAMES_TOGETHER`; one that has more by itself stands alone."""
+    portion: list[Sequence[ClipToJudge]] = []
+    frames = 0
+    for clips in studies:
+        count = sum(len(clip.embeddings) for clip in clips)
+        if portion and frames + count > FRAMES_TOGETHER:
+            yield portion
+            portion, frames = [], 0
+        portion.append(clips)
+        frames += count
+    if portion:
+        yield portion
 
 
 def _score(results: tuple[TaskResult, ...], judged: tuple[JudgedClip, ...], *, is_answered: bool) -> StudyScore:

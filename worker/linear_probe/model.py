@@ -17,7 +17,7 @@ from config.errors import ModelPackError
 from config.reasons import Named, Reason, ReasonKind
 from db.runs import LINEAR_PROBE_METHOD, ClipAnswer, ModelIdentity, TaskResult, Verdict
 from worker.abstaining import abstained, why_not_asked, why_not_reported, why_unanswered
-from worker.aggregation import ClipFrames, share_of, shares_of, spread_of, spreads_of
+from worker.aggregation import ClipFrames, shares_of, spreads_of, study_shares_of, study_spreads_of
 from worker.linear_probe.answering import Decider, Said
 from worker.linear_probe.head import TrainedHead, read_head, study_digest
 from worker.models import (
@@ -185,7 +185,7 @@ class LinearProbe:
         if unanswered is not None:
             return abstained(task, unanswered, method=LINEAR_PROBE_METHOD)
         used = [clip for clip in clips if clip.may_answer(task.views)]
-        frames, all_of_them = ClipFrames.of([clip.embeddings for clip in used]), range(len(used))
+        frames, all_of_them = ClipFrames.of([clip.embeddings for clip in used]), [range(len(used))]
         alone = self._decider.say(self._head(frames.embeddings))
         answers = self._clip_answers(used, frames, alone)
         study = self._decider.study([clip.embeddings for clip in used])
@@ -201,8 +201,8 @@ class LinearProbe:
             score=None if is_number else study.value,
             threshold=self._decider.threshold,
             outcome=self._class_id(study),
-            spread=None if isinstance(task, ClassTask) else spread_of(frames, _values(alone), all_of_them),
-            agreement=None if is_number or why is not None else share_of(frames, agree, all_of_them),
+            spread=None if isinstance(task, ClassTask) else study_spreads_of(frames, _values(alone), all_of_them)[0],
+            agreement=None if is_number or why is not None else study_shares_of(frames, agree, all_of_them)[0],
             reason=why,
             method=LINEAR_PROBE_METHOD,
             clips=answers,
