@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from config.steps import Step
 from db.deliveries import owed_deliveries
+from db.journal import record_transition
 from db.results import set_current_run
 from db.schema import CurrentRun, RunRow, Study
 from db.states import TRANSITIONS, StudyState
@@ -33,3 +34,6 @@ def adopt_run(session: Session, study: Study, run_id: int, *, report_again: bool
     set_current_run(session, study_id=study.id, run_id=run_id)
     if report_again:
         move_study(session, study, TRANSITIONS[Step.REPORT].before, now=now, reason="re-scored: its answers changed")
+    else:
+        reason = "re-scored: the new results are current, and no report goes out"
+        record_transition(session, study, before=study.state, at=now, reason=reason)

@@ -1,6 +1,6 @@
 """Which studies are to be answered anew: those whose current run another model, catalogue or calibration made."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from config.steps import Step
-from db.schema import CurrentRun, RunRow, Study, StudyEmbeddings
+from db.schema import Clip, CurrentRun, Instance, RunRow, Study, StudyEmbeddings
 from db.schema_rescoring import RescoredStudy, Rescoring
 from db.states import BatchKind, BatchState, RescoredState, StudyState
 
@@ -63,8 +63,8 @@ def studies_to_answer(target: Target, wanted: Wanted) -> Select[tuple[int, int]]
         .where(is_at_rest(), RunRow.revision == Study.revision, ~_is_answered(target, wanted))
         .order_by(Study.last_instance_at.desc(), Study.id.desc())
     )
-    if wanted.kind is BatchKind.RESCORE:
-        query = query.where(or_(*_differs(target).values()))
+    differs = _differs(target)
+    query = query.where(or_(*differs.values()) if wanted.kind is BatchKind.RESCORE else differs["model"])
     if wanted.since is not None:
         query = query.where(Study.last_instance_at >= wanted.since)
     return query.limit(wanted.at_most) if wanted.at_most else query
@@ -73,13 +73,8 @@ def studies_to_answer(target: Target, wanted: Wanted) -> Select[tuple[int, int]]
 def outlook(session: Session, target: Target, wanted: Wanted) -> Outlook:
     """What a batch would have to do; no file is looked at."""
     chosen = studies_to_answer(target, wanted).subquery()
-    kept = exists().where(
-        StudyEmbeddings.study_id == Study.id,
-        StudyEmbeddings.revision == Study.revision,
-        StudyEmbeddings.embedder == target.embedder,
-    )
     differs = _differs(target)
-    counts = [func.count().filter(kept), *(func.count().filter(is_so) for is_so in differs.values())]
+    counts = [func.count().filter(_has_kept(target)), *(func.count().filter(is_so) for is_so in differs.values())]
     row = session.execute(
         select(func.count(), *counts)
         .select_from(chosen)
@@ -90,6 +85,21 @@ def outlook(session: Session, target: Target, wanted: Wanted) -> Outlook:
     return Outlook(
         studies=row[0], from_embeddings=row[1], because={why: count for why, count in because.items() if count}
     )
+
+
+def files_to_read(session: Session, target: Target, wanted: Wanted) -> Iterator[tuple[int, str | None]]:
+    """Of the studies that need their pixels the number of each, with the spool path of each clip, if it is known."""
+    chosen = studies_to_answer(target, wanted).subquery()
+    of_revision = and_(Clip.study_id == Study.id, Clip.revision == Study.revision, Clip.tensor_path.is_not(None))
+    of_clip = and_(Instance.study_id == Study.id, Instance.sop_instance_uid == Clip.sop_instance_uid)
+    query = (
+        select(Study.id, Instance.spool_path)
+        .join(chosen, chosen.c.id == Study.id)
+        .join(Clip, of_revision)
+        .outerjoin(Instance, of_clip)
+        .where(~_has_kept(target))
+    )
+    yield from session.execute(query).tuples()
 
 
 def is_at_rest() -> ColumnElement[bool]:
@@ -112,6 +122,14 @@ def reports_wait(session: Session, *, now: datetime) -> bool:
 def _any_waits(session: Session, states: Sequence[StudyState], now: datetime) -> bool:
     is_due = or_(Study.next_attempt_at.is_(None), Study.next_attempt_at <= now)
     return session.scalar(select(Study.id).where(Study.state.in_(states), is_due).limit(1)) is not None
+
+
+def _has_kept(target: Target) -> ColumnElement[bool]:
+    return exists().where(
+        StudyEmbeddings.study_id == Study.id,
+        StudyEmbeddings.revision == Study.revision,
+        StudyEmbeddings.embedder == target.embedder,
+    )
 
 
 def _differs(target: Target) -> dict[str, ColumnElement[bool]]:

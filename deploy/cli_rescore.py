@@ -55,6 +55,7 @@ def rescore(
     from deploy.rescoring_tables import outlook_lines  # noqa: PLC0415
     from worker.calibration.cases import asked_tasks  # noqa: PLC0415
     from worker.packs.active import named_folder  # noqa: PLC0415
+    from worker.rescoring.pixels import studies_without_pixels  # noqa: PLC0415
     from worker.rescoring.target import Scorers  # noqa: PLC0415
 
     settings = start("rescore")
@@ -72,7 +73,8 @@ def rescore(
     target = Scorers(worker).target(str(named_folder(settings, named).absolute()) if named else "")
     if dry_run:
         with worker.database.read() as session:
-            lines = outlook_lines(outlook(session, target, wanted), target)
+            found = outlook(session, target, wanted)
+        lines = outlook_lines(found, target, without_pixels=studies_without_pixels(worker, target, wanted))
         for line in lines:
             _say(line)
         return

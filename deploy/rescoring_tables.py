@@ -23,14 +23,16 @@ NEXT_STEP = {
 }
 
 
-def outlook_lines(found: Outlook, target: Target) -> list[str]:
+def outlook_lines(found: Outlook, target: Target, *, without_pixels: int) -> list[str]:
     """What a batch would have to do."""
     lines = [f"{found.studies} studies would be answered by {target.model_name} {target.model_version}"]
     if found.because:
         lines.append("another " + ", ".join(f"{why}: {count}" for why, count in found.because.items()))
     if found.studies:
         pixels = found.studies - found.from_embeddings
-        lines.append(f"{found.from_embeddings} from kept embeddings, {pixels} from their pixels where these are there")
+        lines.append(f"{found.from_embeddings} from kept embeddings, {pixels - without_pixels} from their pixels")
+    if without_pixels:
+        lines.append(f"{without_pixels} cannot be answered: neither embeddings of this model nor all pixels are there")
     return lines
 
 

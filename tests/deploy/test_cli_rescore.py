@@ -38,6 +38,7 @@ def test_from_a_dry_run_to_what_is_current(archive: ScoredArchive) -> None:
     assert "3 studies would be answered by Hashed 0" in dry.output
     assert "another calibration: 3" in dry.output
     assert "3 from kept embeddings, 0 from their pixels" in dry.output
+    assert "cannot" not in dry.output
     assert "nothing was re-scored yet" in rescore(archive, "status").output
 
     begun = rescore(archive, "--canary", "1")
@@ -55,6 +56,13 @@ def test_from_a_dry_run_to_what_is_current(archive: ScoredArchive) -> None:
     (listed,) = json.loads(rescore(archive, "status", "--json").output)
     assert (listed["state"], listed["studies"]) == ("ADOPTED", {"ADOPTED": 3})
     assert "nothing to do" in rescore(archive).output
+
+
+def test_a_dry_run_says_how_many_cannot_be_answered(archive: ScoredArchive) -> None:
+    archive.use_model(digest="1" * 64, embedder="f" * 64)
+    dry = rescore(archive, "--dry-run")
+    assert "0 from kept embeddings, 0 from their pixels" in dry.output
+    assert "3 cannot be answered: neither embeddings of this model nor all pixels are there" in dry.output
 
 
 def test_a_batch_is_left_paused_resumed_and_discarded(archive: ScoredArchive) -> None:

@@ -6,6 +6,7 @@ step `score` keeps it, so that a worker that is killed loses one study's work, a
 
 from config.errors import ClipError
 from db.embeddings import record_embeddings
+from db.outdated import Target, Wanted, files_to_read
 from db.queries import spool_paths_of
 from db.results import PreparedClip
 from worker.context import WorkerContext
@@ -35,6 +36,13 @@ def embed_from_pixels(context: WorkerContext, model: StudyModel, study: StudyCli
     study.embeddings.clear()
     if not take_up_kept(context, study, model.embedder):
         raise ClipError(f"the embeddings of study {study.held.study_instance_uid} were changed while they were written")
+
+
+def studies_without_pixels(context: WorkerContext, target: Target, wanted: Wanted) -> int:
+    """How many of the studies that need their pixels have not all of them any more; no file is opened."""
+    with context.database.read() as session:
+        files = list(files_to_read(session, target, wanted))
+    return len({study for study, path in files if path is None or not context.spool.absolute(path).is_file()})
 
 
 def _frames(context: WorkerContext, clip: PreparedClip, path: str | None) -> Frames:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
 
-from config.errors import LeaseLostError
+from config.errors import EchoWorkerError, LeaseLostError
 from config.logs import Event, emit
 from db.outdated import fresh_studies_wait, reports_wait
 from db.rescored import has_due, pairs_of
@@ -72,6 +72,9 @@ class Rescorer:
                 return self._work(held)
         except LeaseLostError:
             return Stopped.NOBODY_TO_WORK_ON
+        except EchoWorkerError as error:
+            self._note(held, str(error))
+            raise
         finally:
             with self.context.database.write() as session:
                 release_batch(session, held)
@@ -200,6 +203,10 @@ class Rescorer:
             f"not adopted automatically: {share:.1%} of the answers change, rescore.adopt_at_most_changed is "
             f"{configured.adopt_at_most_changed:.1%}"
         )
+
+    def _note(self, held: BatchClaim, reason: str) -> None:
+        with self.context.database.write() as session:
+            hold_batch(session, held).reason = reason
 
     def _move(self, held: BatchClaim, state: BatchState, reason: str | None = None) -> None:
         with self.context.database.write() as session:

@@ -4,12 +4,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
 
+from config.steps import Step
 from db.rescorings import decide_to_adopt
 from db.runs import Verdict
-from db.states import BatchState, RescoredState, StudyState
+from db.schema import Delivery
+from db.states import BatchState, DeliveryState, RescoredState, StudyState
+from tests.support.clips import SMALL
 from tests.support.scored_archive import ScoredArchive, Thresholds
+from tests.worker.pipeline import TO_REPORT, Pipeline, ready
 from worker.rescoring.working import Stopped
 
 ALWAYS = Thresholds("c" * 64, {"tavr": -1.0})
@@ -54,6 +59,7 @@ def test_what_is_adopted_is_current_and_no_report_goes_out_by_default(archive: S
         assert archive.is_current(study, row.run_id)
         assert archive.state_of(study) == state
         assert {r.task_id: r.verdict for r in archive.run(study).results}["tavr"] is Verdict.PRESENT
+        assert "no report goes out" in str(Pipeline(archive.context).detail(study).journal[-1].reason)
     assert archive.begin() is None
 
 
@@ -108,6 +114,28 @@ def test_a_study_that_has_other_results_by_now_keeps_them(archive: ScoredArchive
     archive.set_state(on_its_way, StudyState.DELIVERED)
     adopt(archive, batch_id)
     assert archive.outcomes(batch_id)[on_its_way].state == RescoredState.ADOPTED
+
+
+def test_a_superseding_report_names_the_one_before_and_is_built_once(tmp_path: Path) -> None:
+    archive = ScoredArchive(tmp_path, rescore={"report_again": {"answers": True}})
+    pipeline = Pipeline(archive.context)
+    uid = ready(pipeline, SMALL)
+    first = pipeline.run(uid, TO_REPORT).report
+    assert first is not None
+    with archive.context.database.write() as session:
+        session.add(Delivery(report_id=first.id, destination="pacs", state=DeliveryState.DELIVERED, attempts=1))
+    archive.set_state(uid, StudyState.DELIVERED)
+    batch_id = answered(archive)
+    adopt(archive, batch_id)
+    second = pipeline.run(uid, [Step.REPORT]).report
+    assert second is not None
+    document = pydicom.dcmread(archive.context.spool.absolute(second.spool_path))
+    (before,) = document.PredecessorDocumentsSequence
+    named = before.ReferencedSeriesSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+    assert named == first.sop_instance_uid != second.sop_instance_uid
+    archive.set_state(uid, StudyState.DELIVERED)
+    adopt(archive, batch_id)
+    assert archive.state_of(uid) == "DELIVERED"
 
 
 @pytest.mark.parametrize(("at_most", "state"), [(0.01, BatchState.SCORED), (0.5, BatchState.ADOPTED)])
