@@ -19,6 +19,8 @@ from config.steps import (
     PEER_TASKS,
     REAP_TASK,
     RECEIVED_REPORTS_TASK,
+    RESCORE_QUEUE,
+    RESCORE_TASK,
     SWEEP_TASK,
     Purpose,
     Step,
@@ -39,6 +41,7 @@ def create_celery_app(settings: Settings) -> Celery:
         broker_connection_max_retries=None,  # a broker may be away for a weekend
         task_routes={task_name(step): {"queue": step.value} for step in Step}
         | {task: {"queue": MAINTENANCE_QUEUE} for task in (REAP_TASK, SWEEP_TASK, RECEIVED_REPORTS_TASK)}
+        | {RESCORE_TASK: {"queue": RESCORE_QUEUE}}
         | {PEER_TASKS[purpose]: {"queue": PEER_QUEUES[purpose]} for purpose in Purpose},
         wake_up_expires_s=settings.pipeline.wake_again_after_s,  # then the reaper sends another
         task_ignore_result=True,  # the registry holds the outcome
@@ -64,7 +67,8 @@ def create_celery_app(settings: Settings) -> Celery:
                 "options": {"expires": settings.pipeline.reap_every_s},
             },
             "sweep": {"task": SWEEP_TASK, "schedule": SWEEP_EVERY_S, "options": {"expires": SWEEP_EVERY_S}},
-        },
+        }
+        | _rescoring(settings),
         # In memory: what is due every few seconds needs no file, which a bad moment could leave damaged.
         beat_scheduler="celery.beat:Scheduler",
     )
@@ -89,6 +93,14 @@ def enqueue_for_peer(app: Celery, purpose: Purpose, peer: str) -> bool:
         emit(Event.BROKER_AWAY, destination=peer, error=type(error).__name__)
         return False
     return True
+
+
+def _rescoring(settings: Settings) -> dict[str, dict[str, object]]:
+    """Woken so often because it stops for every fresh study; outside of its window it does nothing."""
+    if not settings.rescore.enabled:
+        return {}
+    every_s = settings.pipeline.reap_every_s
+    return {"rescore": {"task": RESCORE_TASK, "schedule": every_s, "options": {"expires": every_s}}}
 
 
 def _transport_options(settings: Settings) -> dict[str, object]:

@@ -80,6 +80,8 @@ class Event(StrEnum):
     REPORT_UNMATCHED = "report registered, of no study so far"
     LISTENING_FOR_REPORTS = "listening for reports"
     REPORT_NOT_READ = "report of a study cannot be read: it is not compared"
+    RESCORING_STARTED = "re-scoring started: results are answered anew, beside the current ones"
+    RESCORING_MOVED = "re-scoring went on"
     DISCORDANCES_FOUND = "reports of a study and its images do not agree"
     REPORTED_AGAIN = "other reports of a study say otherwise now: its report is built once more"
 
@@ -142,6 +144,8 @@ class EventFields(TypedDict, total=False):
     error: str
     """The type and place of an unexpected error; never its text."""
     count: int
+    batch: int
+    """The number of a batch of re-scoring."""
     process_name: str
     pid: int
     report: str

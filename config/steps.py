@@ -24,11 +24,14 @@ class Purpose(StrEnum):
 REAP_TASK = "echoworker.reap"
 SWEEP_TASK = "echoworker.sweep"
 RECEIVED_REPORTS_TASK = "echoworker.received_reports"
+RESCORE_TASK = "echoworker.rescore"
 MAINTENANCE_QUEUE = "maintenance"
+RESCORE_QUEUE = "rescore"
+"""Of the least important work; a worker of its own keeps it from standing before anything else."""
 FORWARD_QUEUE = "forward"
 PEER_TASKS = {Purpose.FORWARD: "echoworker.forward", Purpose.DELIVER: "echoworker.deliver_to"}
 PEER_QUEUES = {Purpose.FORWARD: FORWARD_QUEUE, Purpose.DELIVER: Step.DELIVER.value}
-QUEUES = (*(step.value for step in Step), FORWARD_QUEUE, MAINTENANCE_QUEUE)
+QUEUES = (*(step.value for step in Step), FORWARD_QUEUE, MAINTENANCE_QUEUE, RESCORE_QUEUE)
 
 
 def task_name(step: Step) -> str:

@@ -1,10 +1,11 @@
 """Where the frame embeddings of studies are: what re-scoring, calibration and search start from."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import ColumnElement, Row, delete, func, select
 from sqlalchemy.orm import Session
 
 from db.portions import in_portions
@@ -62,6 +63,18 @@ def embeddings_of(
     return {row.embedder: _stored(row, study_instance_uid) for row in rows}
 
 
+def embeddings_of_many(session: Session, revisions: Mapping[int, int], *, embedder: str) -> dict[int, StoredEmbeddings]:
+    """What this embedder has kept of many studies, by their numbers in the registry, each of this revision."""
+    rows = session.execute(
+        select(StudyEmbeddings.__table__, Study.study_instance_uid)
+        .join(Study, Study.id == StudyEmbeddings.study_id)
+        .where(StudyEmbeddings.study_id.in_(revisions), StudyEmbeddings.embedder == embedder)
+    )
+    return {
+        row.study_id: _stored(row, row.study_instance_uid) for row in rows if row.revision == revisions[row.study_id]
+    }
+
+
 def forget_embeddings(session: Session, *, study_id: int, revision: int) -> list[str]:
     """What is kept of one revision is of frames that are none of it any more; the files that are to be removed."""
     return _forget(session, _of_revision(study_id, revision))
@@ -104,7 +117,7 @@ def _of_revision(study_id: int, revision: int) -> ColumnElement[bool]:
     return (StudyEmbeddings.study_id == study_id) & (StudyEmbeddings.revision == revision)
 
 
-def _stored(row: StudyEmbeddings, study_instance_uid: str) -> StoredEmbeddings:
+def _stored(row: StudyEmbeddings | Row[Any], study_instance_uid: str) -> StoredEmbeddings:
     return StoredEmbeddings(
         study_instance_uid=study_instance_uid,
         revision=row.revision,

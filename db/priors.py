@@ -9,6 +9,7 @@ from itertools import combinations
 from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session, aliased
 
+from db.rescored import has_counted
 from db.run_rows import run_of
 from db.runs import ModelIdentity, Run, Verdict
 from db.schema import PatientIdentity, ResultRow, RunRow, Study
@@ -91,6 +92,7 @@ def _earlier_runs(
             later.model_family == model.family,
             later.model_label == model.label,
             later.finished_at <= until,
+            has_counted(later, until),
         )
         .exists()
     )
@@ -103,6 +105,7 @@ def _earlier_runs(
         run.model_family == model.family,
         run.model_label == model.label,
         run.finished_at <= until,
+        has_counted(run, until),
         ~superseded,
     )
 

@@ -60,12 +60,8 @@ def prepared_clips(session: Session, *, study_id: int, revision: int) -> list[Pr
     """
     return [
         PreparedClip(
-            sop_instance_uid=row.sop_instance_uid,
-            tensor_path=row.tensor_path,
-            frame_numbers=tuple(row.frame_numbers),
-            preprocessing_profile=row.preprocessing_profile,
+            **_sampled(row),
             notes=tuple(row.notes),
-            skip_reason=reason_of(row.skip_reason, row.skip_reason_terms) if row.tensor_path is None else None,
             frame_times_ms=_tuple(row.frame_times_ms),
             time_origin=row.time_origin,
             heart_rate=row.heart_rate,
@@ -76,6 +72,22 @@ def prepared_clips(session: Session, *, study_id: int, revision: int) -> list[Pr
         )
         for row in _clip_rows(session, study_id, revision)
     ]
+
+
+def sampled_clips(session: Session, revisions: Mapping[int, int]) -> dict[int, list[PreparedClip]]:
+    """The same of many studies, by their numbers in the registry, each of this revision; without facts of the picture.
+
+    For who answers many from what is kept of their frames: one query, and no object of the registry for a row.
+    """
+    columns = ("study_id", "revision", *_SAMPLED, "skip_reason", "skip_reason_terms")
+    rows = session.execute(
+        select(*(Clip.__table__.c[name] for name in columns)).where(Clip.study_id.in_(revisions)).order_by(Clip.id)
+    )
+    clips: dict[int, list[PreparedClip]] = {study_id: [] for study_id in revisions}
+    for row in rows:
+        if row.revision == revisions[row.study_id]:
+            clips[row.study_id].append(PreparedClip(**_sampled(row)))
+    return clips
 
 
 def record_views(session: Session, *, study_id: int, revision: int, clips: Iterable[JudgedClip]) -> None:
@@ -99,7 +111,12 @@ def append_run(session: Session, *, study_id: int, run: Run, units: Mapping[str,
     row = row_of(run, study_id=study_id, units=units)
     session.add(row)
     session.flush()
-    session.merge(CurrentRun(study_id=study_id, run_id=row.id))
+    set_current_run(session, study_id=study_id, run_id=row.id)
+
+
+def set_current_run(session: Session, *, study_id: int, run_id: int) -> None:
+    """Point the study's current results at a run of it."""
+    session.merge(CurrentRun(study_id=study_id, run_id=run_id))
 
 
 def repeat_current_run(session: Session, *, study_id: int, run_uid: str, at: datetime) -> None:
@@ -123,6 +140,20 @@ def current_run(session: Session, *, study_id: int, study_instance_uid: str) -> 
 def _clip_rows(session: Session, study_id: int, revision: int) -> Iterable[Clip]:
     of_revision = select(Clip).where(Clip.study_id == study_id, Clip.revision == revision)
     return session.scalars(of_revision.order_by(Clip.id))
+
+
+_SAMPLED = ("sop_instance_uid", "tensor_path", "frame_numbers", "preprocessing_profile")
+
+
+def _sampled(row: Any) -> dict[str, Any]:
+    """Of a row of `clips` what names the clip and its frames, or says why there are none."""
+    return {
+        "sop_instance_uid": row.sop_instance_uid,
+        "tensor_path": row.tensor_path,
+        "frame_numbers": tuple(row.frame_numbers),
+        "preprocessing_profile": row.preprocessing_profile,
+        "skip_reason": reason_of(row.skip_reason, row.skip_reason_terms) if row.tensor_path is None else None,
+    }
 
 
 def _tuple(fact: list[Any] | None) -> tuple[Any, ...] | None:

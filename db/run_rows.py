@@ -12,26 +12,50 @@ from db.schema import ResultRow, RunRow
 
 def row_of(run: Run, *, study_id: int, units: Mapping[str, str]) -> RunRow:
     """The rows of a run that is to be appended; `units` gives the UCUM code of each regression task."""
-    return RunRow(
-        run_uid=run.run_uid,
-        study_id=study_id,
-        revision=run.revision,
-        model_name=run.model.name,
-        model_version=run.model.version,
-        model_family=run.model.family,
-        model_label=run.model.label,
-        model_digest=run.model.digest,
-        catalogue_digest=run.catalogue_digest,
-        software_version=run.software_version,
-        preprocessing_profile=run.preprocessing_profile,
-        finished_at=run.finished_at,
-        clips=[{**asdict(clip), "frame_numbers": list(clip.frame_numbers)} for clip in run.clips],
-        left_out=[{**asdict(clip), "reason_terms": terms_of(clip.reason)} for clip in run.left_out],
-        view_gate=run.view_gate,
-        calibration_digest=run.calibration_digest,
-        repeats=run.repeats,
-        results=[_result_row(result, units) for result in run.results],
-    )
+    results = [ResultRow(**result_columns(result, units)) for result in run.results]
+    return RunRow(**run_columns(run, study_id=study_id), results=results)
+
+
+def run_columns(run: Run, *, study_id: int) -> dict[str, Any]:
+    """The columns of `RunRow`, without its results."""
+    return {
+        "run_uid": run.run_uid,
+        "study_id": study_id,
+        "revision": run.revision,
+        "model_name": run.model.name,
+        "model_version": run.model.version,
+        "model_family": run.model.family,
+        "model_label": run.model.label,
+        "model_digest": run.model.digest,
+        "catalogue_digest": run.catalogue_digest,
+        "software_version": run.software_version,
+        "preprocessing_profile": run.preprocessing_profile,
+        "finished_at": run.finished_at,
+        "clips": [{**asdict(clip), "frame_numbers": list(clip.frame_numbers)} for clip in run.clips],
+        "left_out": [{**asdict(clip), "reason_terms": terms_of(clip.reason)} for clip in run.left_out],
+        "view_gate": run.view_gate,
+        "calibration_digest": run.calibration_digest,
+        "repeats": run.repeats,
+    }
+
+
+def result_columns(result: TaskResult, units: Mapping[str, str]) -> dict[str, Any]:
+    """The columns of `ResultRow`, without the run that it is of."""
+    return {
+        "task_id": result.task_id,
+        "verdict": str(result.verdict),
+        "value": result.value,
+        "unit": units.get(result.task_id),
+        "score": result.score,
+        "threshold": result.threshold,
+        "outcome": result.outcome,
+        "spread": result.spread,
+        "agreement": result.agreement,
+        "method": result.method,
+        "reason": None if result.reason is None else str(result.reason),
+        "reason_terms": terms_of(result.reason),
+        "clips": [vars(answer) for answer in result.clips],
+    }
 
 
 def run_of(row: RunRow, study_instance_uid: str) -> Run:
@@ -72,24 +96,6 @@ def run_of(row: RunRow, study_instance_uid: str) -> Run:
             )
             for result in row.results
         ),
-    )
-
-
-def _result_row(result: TaskResult, units: Mapping[str, str]) -> ResultRow:
-    return ResultRow(
-        task_id=result.task_id,
-        verdict=result.verdict,
-        value=result.value,
-        unit=units.get(result.task_id),
-        score=result.score,
-        threshold=result.threshold,
-        outcome=result.outcome,
-        spread=result.spread,
-        agreement=result.agreement,
-        method=result.method,
-        reason=None if result.reason is None else str(result.reason),
-        reason_terms=terms_of(result.reason),
-        clips=[vars(answer) for answer in result.clips],
     )
 
 

@@ -103,6 +103,8 @@ class ClipAnswer:
 
 ZERO_SHOT_METHOD, LINEAR_PROBE_METHOD = "zero-shot", "linear probe"
 """`TaskResult.method` of our own models."""
+FROM_KEPT = ", kept embeddings"
+"""Behind the method of results that no frame was embedded for."""
 ScoreKind = Literal["similarity", "probability", "score"]
 _SCORE_KINDS: Mapping[str | None, ScoreKind] = {
     None: "similarity",
@@ -140,7 +142,8 @@ class TaskResult:
     @property
     def score_kind(self) -> ScoreKind:
         """What the score of a finding is; that of a method which is not ours is no more than a score."""
-        return _SCORE_KINDS.get(self.method, "score")
+        method = None if self.method is None else self.method.removesuffix(FROM_KEPT)
+        return _SCORE_KINDS.get(method, "score")
 
 
 @dataclass(frozen=True, kw_only=True)

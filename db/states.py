@@ -46,6 +46,48 @@ class DeliveryState(StrEnum):
     """The destination is configured no more, or does not take such results any more; or a later run replaced it."""
 
 
+class BatchKind(StrEnum):
+    """What a batch of re-scoring is for."""
+
+    RESCORE = "rescore"
+    """Answers that may become current."""
+    SHADOW = "shadow"
+    """A second model beside the one that scores: never current, never delivered."""
+
+
+class BatchState(StrEnum):
+    """Where a batch of re-scoring is (db.rescorings)."""
+
+    SAMPLING = "SAMPLING"
+    """The canary is being answered."""
+    CANARY = "CANARY"
+    """The canary is answered: somebody looks at it, and has the others answered or not."""
+    RUNNING = "RUNNING"
+    SCORED = "SCORED"
+    """All are answered, and what changes is written down: somebody decides."""
+    ADOPTING = "ADOPTING"
+    """The new answers are becoming current."""
+    ADOPTED = "ADOPTED"
+    DISCARDED = "DISCARDED"
+
+
+class RescoredState(StrEnum):
+    """What became of a study in a batch."""
+
+    DUE = "DUE"
+    SCORED = "SCORED"
+    """It has a new run, which is not current."""
+    CANNOT = "CANNOT"
+    """Neither embeddings of this model nor pixels are there."""
+    PASSED_OVER = "PASSED_OVER"
+    """It was on its way: what scores today answers it anyhow."""
+    FAILED = "FAILED"
+    ADOPTED = "ADOPTED"
+    """The new run is, or was, current."""
+    LEFT = "LEFT"
+    """The new run was not adopted; the reason says why."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Transition:
     """What a step takes a study from and to."""

@@ -119,7 +119,7 @@ def close_quiet_studies(session: Session, *, now: datetime) -> list[str]:
         .with_for_update(skip_locked=True)
     ).all()
     for study in quiet:
-        _move(session, study, StudyState.READY, now=now)
+        move_study(session, study, StudyState.READY, now=now)
     return [study.study_instance_uid for study in quiet]
 
 
@@ -136,7 +136,7 @@ def close_study(session: Session, study_instance_uid: str, *, now: datetime) -> 
     study = _required(session, study_instance_uid)
     if study.state != StudyState.RECEIVING:
         raise RegistryError(f"study {study_instance_uid} is {study.state}: only one that is RECEIVING can be closed")
-    _move(session, study, StudyState.READY, now=now, reason="closed by hand")
+    move_study(session, study, StudyState.READY, now=now, reason="closed by hand")
 
 
 def requeue(
@@ -176,7 +176,7 @@ def requeue(
     if due is Step.DELIVER and not deliver_again(session, study_id=study.id, what_is_there_too=step is not None):
         raise RegistryError(f"study {study_instance_uid} has no delivery to repeat: requeue it with --step report")
     study.failed_step = None
-    _move(session, study, TRANSITIONS[due].before, now=now, reason="requeued by hand")
+    move_study(session, study, TRANSITIONS[due].before, now=now, reason="requeued by hand")
     return due
 
 
@@ -266,11 +266,11 @@ def _study_of(session: Session, instance: ReceivedInstance, quiet_period: timede
 def _reopen(session: Session, study: Study, now: datetime) -> None:
     quiet_at = study.quiet_at
     study.revision += 1
-    _move(session, study, StudyState.RECEIVING, now=now, reason="late instance")
+    move_study(session, study, StudyState.RECEIVING, now=now, reason="late instance")
     study.quiet_at = quiet_at
 
 
-def _move(session: Session, study: Study, state: StudyState, *, now: datetime, reason: str | None = None) -> None:
+def move_study(session: Session, study: Study, state: StudyState, *, now: datetime, reason: str | None = None) -> None:
     """Set a study to a state as if it had just come there: no lease, no attempts, nothing announced."""
     before = study.state
     study.state = state

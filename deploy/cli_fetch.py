@@ -49,10 +49,11 @@ def fetch(
 
     What the registry has whole is passed over, so that the same command goes on where an earlier one was stopped.
     """
+    from config.time_window import TimeWindow  # noqa: PLC0415
     from db.session import Database  # noqa: PLC0415  commands load what they need: --help is quick
     from deploy.fetch import Wanted, archive_named, found_table, wanted_studies  # noqa: PLC0415
     from deploy.stopping import stop_on_signals  # noqa: PLC0415
-    from dicom_node.archive.fetching import Fetcher, Pace, TimeWindow  # noqa: PLC0415
+    from dicom_node.archive.fetching import Fetcher, Pace  # noqa: PLC0415
     from dicom_node.calling import called_peer  # noqa: PLC0415
 
     settings = start("fetch")

@@ -12,12 +12,14 @@ import typer
 
 from config.errors import ConfigurationError
 from config.settings import Settings
-from config.steps import PEER_QUEUES, QUEUES
+from config.steps import PEER_QUEUES, QUEUES, RESCORE_QUEUE
 from deploy.cli_shared import console, open_registry, start
 from deploy.stopping import end_with_parent, stop_on_signals
 
 NICENESS_OF_INTAKE = 10
 """Registering waits where the processor has instances to receive: it catches up as soon as they are in."""
+NICENESS_OF_RESCORING = 15
+"""What is answered anew has waited for years."""
 SENDING_THREADS = 8
 """To how many peers one process that does nothing else sends at once."""
 
@@ -99,6 +101,8 @@ def worker(
     chosen = [queue.strip() for queue in queues.split(",")]
     if unknown := sorted(set(chosen) - set(QUEUES)):
         raise ConfigurationError(f"--queues: no queue {', '.join(unknown)}; there are {', '.join(QUEUES)}")
+    if chosen == [RESCORE_QUEUE]:
+        os.nice(NICENESS_OF_RESCORING)
     settings = start(f"worker-{chosen[0]}")
     open_registry(settings).close()
     end_with_parent()

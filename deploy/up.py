@@ -14,7 +14,7 @@ from config.errors import ConfigurationError, RegistryError
 from config.logs import Event, emit
 from config.peers import Role
 from config.settings import Settings
-from config.steps import FORWARD_QUEUE, MAINTENANCE_QUEUE, Step
+from config.steps import FORWARD_QUEUE, MAINTENANCE_QUEUE, RESCORE_QUEUE, Step
 from db.session import Database
 from deploy.data_folder import held_alone
 from deploy.stopping import PARENT_VARIABLE
@@ -32,6 +32,9 @@ WORKERS: dict[str, tuple[str, ...]] = {
 
 FORWARDING: dict[str, tuple[str, ...]] = {"worker-forward": ("worker", "--queues", FORWARD_QUEUE)}
 """Only where there is a peer to forward to."""
+
+RESCORING: dict[str, tuple[str, ...]] = {"worker-rescore": ("worker", "--queues", RESCORE_QUEUE)}
+"""Only where results are answered anew by themselves."""
 
 LOOK_EVERY_S = 2.0
 SETTLED_AFTER_S = 15.0
@@ -110,6 +113,7 @@ def run_all(settings: Settings, stop: threading.Event) -> None:
         look_into_pack(folder)
     registry = Database(settings.database_url)
     commands = WORKERS | (FORWARDING if settings.peers_in(Role.FORWARD) else {})
+    commands |= RESCORING if settings.rescore.enabled else {}
     with held_alone(settings.data_dir), _Tree(settings, stop) as tree:
         if tree.upgraded(registry):
             tree.start([Child(name, command) for name, command in commands.items()])

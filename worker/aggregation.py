@@ -1,7 +1,8 @@
 """From frames to clips and to the study: what these say, how far their frames differ, and how many of them agree.
 
-The same for every kind of model that answers from single frames. All clips of a study at once: their frames lie one
-after the other, and `ClipFrames.clip` says whose each is, so that clips of any lengths are one matrix, not padded.
+The same for every kind of model that answers from single frames. All clips at once, of one study or of many: their
+frames lie one after the other, and `ClipFrames.clip` says whose each is, so that clips of any lengths are one matrix,
+not padded. Of many studies `used` has the clips of each; what is said of one does not depend on those beside it.
 
 Every clip weighs the same, however many frames of it were taken: a long clip is no better a witness than a short one.
 Means are exactly rounded (`fmean`), so that the order of the clips changes nothing.
@@ -43,36 +44,52 @@ class ClipFrames:
         return sums / self.counts.reshape(-1, *[1] * (of_frames.dim() - 1))
 
 
-def median_of(clips: Tensor, used: Sequence[int]) -> float:
-    """The median of these clips' estimates [C]: one clip off its view must not move it.
+Used = Sequence[Sequence[int]]
+"""Of each study the numbers of the clips that are used, at least one, and none in two studies."""
+
+
+def medians_of(clips: Tensor, used: Used) -> list[float]:
+    """The median of the estimates [C] of each study's clips: one clip off its view must not move it.
 
     Of two middle ones the lower, as within a clip: always a value that a clip gave.
     """
-    return float(median_low(clips[list(used)].tolist()))
+    values = clips.tolist()
+    return [float(median_low([values[clip] for clip in of_study])) for of_study in used]
 
 
-def mean_of(clips: Tensor, used: Sequence[int]) -> float:
-    """The mean of these clips' scores [C]."""
-    return fmean(clips[list(used)].tolist())
+def means_of(clips: Tensor, used: Used) -> list[float]:
+    """The mean of the scores [C] of each study's clips."""
+    values = clips.tolist()
+    return [fmean([values[clip] for clip in of_study]) for of_study in used]
 
 
-def means_of(clips: Tensor, used: Sequence[int]) -> Tensor:
-    """The mean of these clips' scores for each class: [C, K] to float64 [K]."""
-    return torch.tensor([fmean(of_class) for of_class in clips[list(used)].T.tolist()], dtype=torch.float64)
+def class_means_of(clips: Tensor, used: Used) -> Tensor:
+    """The mean of the scores of each study's clips for each class: [C, K] to float64 [S, K]."""
+    return torch.tensor([means_of(of_class, used) for of_class in clips.T], dtype=torch.float64).T
 
 
-def spread_of(frames: ClipFrames, said: Tensor, used: Sequence[int]) -> float:
-    """The standard deviation of what the frames of these clips say [F], each for itself, about their common mean.
+def of_frames(frames: ClipFrames, of_studies: Tensor, used: Used) -> Tensor:
+    """Of each frame what there is of its study: [S] to [F]; 0 where the clip is not used."""
+    of_clips = [0] * len(frames.counts)
+    for of_study, clips in zip(of_studies.tolist(), used, strict=True):
+        for clip in clips:
+            of_clips[clip] = of_study
+    return torch.tensor(of_clips, dtype=of_studies.dtype)[frames.clip]
+
+
+def study_spreads_of(frames: ClipFrames, said: Tensor, used: Used) -> list[float]:
+    """The standard deviation of what the frames of each study's clips say [F], each for itself, about their mean.
 
     Of the frames that there are, not an estimate for a larger population: 0 for a single frame.
     """
-    centre = mean_of(frames.mean_by_clip(said), used)
-    return sqrt(mean_of(frames.mean_by_clip((said - centre) ** 2), used))
+    centres = torch.tensor(means_of(frames.mean_by_clip(said), used), dtype=torch.float64)
+    squares = (said - of_frames(frames, centres, used)) ** 2
+    return [sqrt(square) for square in means_of(frames.mean_by_clip(squares), used)]
 
 
-def share_of(frames: ClipFrames, is_so: Tensor, used: Sequence[int]) -> float:
-    """The share of the frames of these clips, 0..1, of which this holds: bool [F]."""
-    return mean_of(frames.mean_by_clip(is_so), used)
+def study_shares_of(frames: ClipFrames, is_so: Tensor, used: Used) -> list[float]:
+    """The share of the frames of each study's clips, 0..1, of which this holds: bool [F]."""
+    return means_of(frames.mean_by_clip(is_so), used)
 
 
 def spreads_of(frames: ClipFrames, said: Tensor) -> Tensor:

@@ -90,6 +90,21 @@ class StudyModel(Protocol):
 
 
 @runtime_checkable
+class AnsweringTogether(Protocol):
+    """A `StudyModel` that answers many studies faster than one after the other."""
+
+    def answer_together(self, studies: Sequence[Sequence[EmbeddedClip]]) -> list[tuple[TaskResult, ...]]:
+        """Of each study what `answer` gives of it alone."""
+
+
+def answers_together(model: StudyModel, studies: Sequence[Sequence[EmbeddedClip]]) -> list[tuple[TaskResult, ...]]:
+    """What a model answers of many studies, together where it can do that."""
+    if isinstance(model, AnsweringTogether):
+        return model.answer_together(studies)
+    return [model.answer(clips) for clips in studies]
+
+
+@runtime_checkable
 class TrainedOnCases(Protocol):
     """A `StudyModel` that learned from labelled cases of this site: on those it is better than on any other patient."""
 

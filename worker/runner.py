@@ -151,7 +151,8 @@ def _cause(context: WorkerContext, error: Exception) -> Exception:
     return error
 
 
-def _fault_of(error: Exception) -> Fault:
+def fault_of(error: Exception) -> Fault:
+    """Whose fault an error is, for who decides whether to try again."""
     if isinstance(error, (ClipError, ReportError)):
         return Fault.LASTING
     out_of_something = isinstance(error, OSError) and error.errno in OUT_OF_SOMETHING
@@ -163,7 +164,7 @@ def _fault_of(error: Exception) -> Fault:
 def _fail(context: WorkerContext, held: Claim, error: Exception) -> None:
     # The text of an error that is not ours may hold PHI: only its type and place are written down.
     reason = str(error) if isinstance(error, EchoWorkerError) else place_of(error)
-    fault, now = _fault_of(error), datetime.now(UTC)
+    fault, now = fault_of(error), datetime.now(UTC)
     with context.database.write() as session:
         state = fail_attempt(session, held, reason=reason, fault=fault, now=now, pipeline=context.settings.pipeline)
     emit(Event.STEP_FAILED, **_facts(held), reason=reason, state=state or "passed on", duration_ms=_since(held, now))

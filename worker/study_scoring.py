@@ -3,15 +3,18 @@
 Of the model it knows what `worker.models.StudyModel` says, and no more.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from torch import Tensor
 
 from db.runs import JudgedClip, TaskResult
 from worker.abstaining import NO_CLIP
-from worker.models import EmbeddedClip, StudyModel
+from worker.models import EmbeddedClip, StudyModel, answers_together
 from worker.views import ViewGate, counted
+
+FRAMES_TOGETHER = 16_384
+"""Of several studies; with 700 prompts their cosines are some 90 MB in double precision."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +53,25 @@ class Scorer:
 
         They were embedded before: just now, or long ago.
         """
-        judged = tuple(self.gate.judge(clip.sop_instance_uid, clip.embeddings) for clip in clips)
-        left_out = [clip.skip_reason for clip in judged if clip.skip_reason is not None]
-        shown = [
+        return self.answer_together([clips])[0]
+
+    def answer_together(self, studies: Sequence[Sequence[ClipToJudge]]) -> list[StudyScore]:
+        """The same of many studies at once; each is answered as if it were alone."""
+        return [score for some in _in_portions(studies) for score in self._answer_together(some)]
+
+    def _answer_together(self, studies: Sequence[Sequence[ClipToJudge]]) -> list[StudyScore]:
+        every = [(clip.sop_instance_uid, clip.embeddings) for clips in studies for clip in clips]
+        calls = iter(self.gate.judge_together(every))
+        judged = [tuple(next(calls) for _ in clips) for clips in studies]
+        shown = [self._shown(clips, of_study) for clips, of_study in zip(studies, judged, strict=True)]
+        answers = answers_together(self.model, shown)
+        return [
+            _score(results, of_study, is_answered=bool(clips))
+            for results, of_study, clips in zip(answers, judged, shown, strict=True)
+        ]
+
+    def _shown(self, clips: Sequence[ClipToJudge], judged: Sequence[JudgedClip]) -> list[EmbeddedClip]:
+        return [
             EmbeddedClip(
                 sop_instance_uid=clip.sop_instance_uid,
                 embeddings=clip.embeddings,
@@ -62,9 +81,27 @@ class Scorer:
             for clip, call in zip(clips, judged, strict=True)
             if call.skip_reason is None
         ]
-        results = self.model.answer(shown)
-        if shown:
-            return StudyScore(results=results, clips=judged, why_unanswered=None)
-        reason = f"{NO_CLIP}: {counted(left_out)}" if left_out else NO_CLIP
-        unanswered = tuple(replace(result, reason=reason) for result in results)
-        return StudyScore(results=unanswered, clips=judged, why_unanswered=reason)
+
+
+def _in_portions(studies: Sequence[Sequence[ClipToJudge]]) -> Iterator[list[Sequence[ClipToJudge]]]:
+    """Studies of together no more than `FRAMES_TOGETHER`; one that has more by itself stands alone."""
+    portion: list[Sequence[ClipToJudge]] = []
+    frames = 0
+    for clips in studies:
+        count = sum(len(clip.embeddings) for clip in clips)
+        if portion and frames + count > FRAMES_TOGETHER:
+            yield portion
+            portion, frames = [], 0
+        portion.append(clips)
+        frames += count
+    if portion:
+        yield portion
+
+
+def _score(results: tuple[TaskResult, ...], judged: tuple[JudgedClip, ...], *, is_answered: bool) -> StudyScore:
+    if is_answered:
+        return StudyScore(results=results, clips=judged, why_unanswered=None)
+    left_out = [clip.skip_reason for clip in judged if clip.skip_reason is not None]
+    reason = f"{NO_CLIP}: {counted(left_out)}" if left_out else NO_CLIP
+    unanswered = tuple(replace(result, reason=reason) for result in results)
+    return StudyScore(results=unanswered, clips=judged, why_unanswered=reason)

@@ -16,15 +16,15 @@ from config.settings import Settings
 from db.embeddings import forget_made_before, former_embedders, made_before
 from worker.context import WorkerContext
 from worker.echoclip.digests import embedder_of
-from worker.packs.active import PackUse, chosen_folder, scoring_folder
+from worker.packs.active import PackUse, chosen_folder, named_folder, scoring_folder
 from worker.packs.folder import ModelPack, look_into_pack
 from worker.packs.installed import resolve_base
 from worker.packs.manifest import OPEN_CLIP
 
 
 def sweep_former_embeddings(context: WorkerContext, *, now: datetime) -> None:
-    """Remove the embeddings of models that neither score nor search, `keep.embeddings_of_former_models_days` after
-    the last that they made; tried again in an hour where it fails.
+    """Remove the embeddings of models that neither score nor search nor are a shadow; tried again in an hour where it
+    fails. They go `keep.embeddings_of_former_models_days` after the last that they made.
 
     A model that scores in another process, by other settings, has made some since then.
     """
@@ -42,7 +42,8 @@ def sweep_former_embeddings(context: WorkerContext, *, now: datetime) -> None:
 
 
 def embedders_in_use(settings: Settings) -> set[str] | None:
-    """Of the packs that score and search; None where the kind of one says nothing of it without being loaded.
+    """Of the packs that score, search or are a shadow; None where the kind of one says nothing of it without being
+    loaded.
 
     Raises
     ------
@@ -52,6 +53,8 @@ def embedders_in_use(settings: Settings) -> set[str] | None:
     folders = [scoring_folder(settings)]
     if (retrieval := chosen_folder(settings, PackUse.RETRIEVAL)) is not None:
         folders.append(retrieval)
+    if settings.rescore.shadow_pack:
+        folders.append(named_folder(settings, settings.rescore.shadow_pack))
     found = {_embedder(look_into_pack(folder), settings) for folder in folders}
     return None if None in found else {embedder for embedder in found if embedder is not None}
 

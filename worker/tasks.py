@@ -8,7 +8,16 @@ from typing import Any
 
 from celery import Celery
 
-from config.steps import PEER_TASKS, REAP_TASK, RECEIVED_REPORTS_TASK, SWEEP_TASK, Purpose, Step, task_name
+from config.steps import (
+    PEER_TASKS,
+    REAP_TASK,
+    RECEIVED_REPORTS_TASK,
+    RESCORE_TASK,
+    SWEEP_TASK,
+    Purpose,
+    Step,
+    task_name,
+)
 from worker.context import WorkerContext
 from worker.reaper import announce_overdue_steps
 from worker.runner import run_step, run_step_together
@@ -59,6 +68,7 @@ def register_tasks(app: Celery, context: WorkerContext) -> None:
         sweep_former_embeddings(context, now=datetime.now(UTC))
 
     app.task(name=RECEIVED_REPORTS_TASK)(_reports_task(context))
+    app.task(name=RESCORE_TASK)(_rescore_task(context))
 
 
 def _reports_task(context: WorkerContext) -> Callable[[], None]:
@@ -69,6 +79,18 @@ def _reports_task(context: WorkerContext) -> Callable[[], None]:
 
     def run() -> None:
         intake().work_once()
+
+    return run
+
+
+def _rescore_task(context: WorkerContext) -> Callable[[], None]:
+    @cache
+    def duty() -> Any:
+        """Made once: it keeps the model of a shadow. Only a process that does this loads it."""
+        return resolve_name("worker.rescoring.duty:RescoringDuty")(context)
+
+    def run() -> None:
+        duty().work_once()
 
     return run
 

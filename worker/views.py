@@ -8,7 +8,7 @@ decides is a margin that nobody has calibrated (`config.settings.GateSettings`, 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -17,12 +17,13 @@ from config.catalogue import View
 from config.labels import ModelLabel
 from config.reasons import Named, Reason, ReasonKind
 from config.settings import GateSettings
-from db.runs import JudgedClip, ViewCall
+from db.runs import JudgedClip, Run, ViewCall
 from worker.echoclip.zero_shot import cosines
 
 if TYPE_CHECKING:
     from worker.models import StudyModel
 
+_NOT_JUDGED = "not judged: "
 EmbedPrompts = Callable[[Sequence[str]], Tensor]
 
 
@@ -40,6 +41,14 @@ class ViewClassifier(Protocol):
 
     def call(self, frames: Tensor) -> ViewCall:
         """The view of a clip with these frame embeddings: float32 [T, D], T >= 1, L2-normalised."""
+
+
+@runtime_checkable
+class CallingTogether(Protocol):
+    """A `ViewClassifier` that judges many clips faster than one after the other."""
+
+    def call_together(self, clips: Sequence[Tensor]) -> list[ViewCall]:
+        """Of each clip what `call` says of it alone."""
 
 
 class PromptViewClassifier:
@@ -69,7 +78,17 @@ class PromptViewClassifier:
 
     def call(self, frames: Tensor) -> ViewCall:
         """See `ViewClassifier`. Of views that are equally near, the first of the catalogue."""
-        of_prompts = cosines(frames, self._prompts).to(torch.float64).mean(dim=0)
+        return self.call_together([frames])[0]
+
+    def call_together(self, clips: Sequence[Tensor]) -> list[ViewCall]:
+        """See `CallingTogether`: the frames of all clips are compared with the prompts at once."""
+        if not clips:
+            return []
+        found = cosines(torch.cat(list(clips)), self._prompts)
+        return [self._call(of_clip) for of_clip in found.split([len(frames) for frames in clips])]
+
+    def _call(self, found: Tensor) -> ViewCall:
+        of_prompts = found.to(torch.float64).mean(dim=0)
         of_views = of_prompts.split([len(view.prompts) for view in self._views])
         scored = [(float(of_view.mean()), view) for of_view, view in zip(of_views, self._views, strict=True)]
         score, view = max(scored, key=lambda pair: pair[0])
@@ -93,7 +112,7 @@ class ViewGate:
     def provenance(self) -> str:
         """How the gate works, for the run: at most 64 characters."""
         if self.classifier is None:
-            return f"not judged: {self.not_judged}"
+            return f"{_NOT_JUDGED}{self.not_judged}"
         return f"{'skip' if self.leaves_out else 'note'}: {self.classifier.method}"
 
     def restricting(self, judged: JudgedClip) -> ViewCall | None:
@@ -106,17 +125,50 @@ class ViewGate:
 
     def judge(self, sop_instance_uid: str, frames: Tensor) -> JudgedClip:
         """What becomes of a clip with these frame embeddings: float32 [T, D], L2-normalised."""
+        return self.judge_together([(sop_instance_uid, frames)])[0]
+
+    def judge_together(self, clips: Sequence[tuple[str, Tensor]]) -> list[JudgedClip]:
+        """The same of many clips, of any studies: SOP Instance UID and frame embeddings of each."""
         if self.classifier is None:
-            return JudgedClip(sop_instance_uid=sop_instance_uid, note=f"not judged: {self.not_judged}")
-        call = self.classifier.call(frames)
-        said = {
-            True: None,
-            None: f"the model is not sure to see a heart: most like {call.name}",
-            False: Reason(ReasonKind.NO_HEART, view=Named("view", call.view, call.name)),
-        }[call.is_heart]
+            return [JudgedClip(sop_instance_uid=uid, note=self.provenance) for uid, _ in clips]
+        if isinstance(self.classifier, CallingTogether):
+            calls = self.classifier.call_together([frames for _, frames in clips])
+        else:
+            calls = [self.classifier.call(frames) for _, frames in clips]
+        return [self._judged(uid, call) for (uid, _), call in zip(clips, calls, strict=True)]
+
+    def _judged(self, sop_instance_uid: str, call: ViewCall) -> JudgedClip:
+        said = _said_of(call)
         if call.is_heart is False and self.leaves_out:
             return JudgedClip(sop_instance_uid=sop_instance_uid, call=call, skip_reason=said)
         return JudgedClip(sop_instance_uid=sop_instance_uid, call=call, note=said)
+
+
+def _said_of(call: ViewCall) -> str | None:
+    return {
+        True: None,
+        None: f"the model is not sure to see a heart: most like {call.name}",
+        False: Reason(ReasonKind.NO_HEART, view=Named("view", call.view, call.name)),
+    }[call.is_heart]
+
+
+def judged_in(run: Run) -> tuple[JudgedClip, ...]:
+    """What the view gate made of the clips of a run, as the run has kept it."""
+    not_judged = run.view_gate if run.view_gate and run.view_gate.startswith(_NOT_JUDGED) else None
+    scored = tuple(
+        JudgedClip(
+            sop_instance_uid=clip.sop_instance_uid,
+            call=clip.view,
+            note=not_judged if clip.view is None else _said_of(clip.view),
+        )
+        for clip in run.clips
+    )
+    left_out = tuple(
+        JudgedClip(sop_instance_uid=clip.sop_instance_uid, call=clip.view, skip_reason=clip.reason)
+        for clip in run.left_out
+        if clip.view is not None  # the others were left out by `prepare`
+    )
+    return scored + left_out
 
 
 def view_gate(settings: GateSettings, model: "StudyModel") -> ViewGate:

@@ -9,9 +9,10 @@ from datetime import time as TimeOfDay  # noqa: N812  beside the module `time`
 from enum import StrEnum
 from typing import Literal
 
-from config.errors import ConfigurationError, RetrieveError
+from config.errors import RetrieveError
 from config.logs import Event, emit
 from config.settings import Settings
+from config.time_window import TimeWindow
 from db.queries import count_instances
 from db.session import Database
 from dicom_node.archive.answers import FoundStudy
@@ -42,38 +43,6 @@ class Fetched:
     counts: SubOperations = field(default_factory=SubOperations)
     reason: str = ""
     """Why it failed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TimeWindow:
-    """A time of each day, by this machine's clock; one that closes before it opens lasts over midnight."""
-
-    opens: TimeOfDay
-    closes: TimeOfDay
-
-    @classmethod
-    def parse(cls, text: str) -> "TimeWindow":
-        """Read `22:00-06:00`.
-
-        Raises
-        ------
-        ConfigurationError
-            It has another form, or no length.
-        """
-        opens, _, closes = text.partition("-")
-        try:
-            window = cls(opens=_time_of_day(opens), closes=_time_of_day(closes))
-        except ValueError as error:
-            raise ConfigurationError(f"{text}: give a time of day as HH:MM-HH:MM") from error
-        if window.opens == window.closes:
-            raise ConfigurationError(f"{text}: this window has no length")
-        return window
-
-    def contains(self, moment: TimeOfDay) -> bool:
-        """Whether it is open then; it is no more at the minute that it closes."""
-        if self.opens < self.closes:
-            return self.opens <= moment < self.closes
-        return moment >= self.opens or moment < self.closes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,10 +158,6 @@ class Fetcher:
     def _registered(self, study: FoundStudy) -> int:
         with self._database.read() as session:
             return count_instances(session, study.study_instance_uid)
-
-
-def _time_of_day(text: str) -> TimeOfDay:
-    return datetime.strptime(text.strip(), "%H:%M").time()  # noqa: DTZ007  a time of day has no zone
 
 
 def _now() -> TimeOfDay:

@@ -1,4 +1,9 @@
-"""The answer to one task from the frames of a study: what each clip says, what they say together, what decides it."""
+"""The answers to one task from the frames of studies: what each clip says, what those of a study say together, what
+decides it.
+
+Many studies at once, each answered as if it were alone: what frames and clips say is found for all of them in a few
+operations, and what decides is asked of each study.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +17,15 @@ from db.runs import ZERO_SHOT_METHOD, ClipAnswer, TaskResult, Verdict
 from worker.abstaining import abstained, why_not_reported
 from worker.aggregation import (
     ClipFrames,
-    mean_of,
+    Used,
+    class_means_of,
     means_of,
-    median_of,
-    share_of,
+    medians_of,
+    of_frames,
     shares_of,
-    spread_of,
     spreads_of,
+    study_shares_of,
+    study_spreads_of,
 )
 from worker.echoclip.decisions import DecisionRule
 from worker.echoclip.zero_shot import (
@@ -33,15 +40,15 @@ from worker.echoclip.zero_shot import (
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What there is to answer a task from."""
+    """What there is to answer a task from, of studies whose clips were prepared alike."""
 
     uids: Sequence[str]
     """The SOP Instance UID of each clip."""
     frames: ClipFrames
     found: Tensor
     """float32 [F, P]: the cosines of the frames with the task's filled prompts."""
-    used: Sequence[int]
-    """The numbers of the clips that may answer this task; at least one."""
+    used: Used
+    """Of each study that is answered the numbers of the clips that may answer this task."""
 
     def answers(
         self,
@@ -50,22 +57,30 @@ class Evidence:
         outcomes: Sequence[str] | None = None,
         spreads: Tensor | None = None,
         agreements: Tensor | None = None,
-    ) -> tuple[ClipAnswer, ...]:
-        """One for each clip that is used; every argument has an entry for each clip."""
-        return tuple(
-            ClipAnswer(
-                sop_instance_uid=self.uids[clip],
-                value=float(values[clip]),
-                outcome=None if outcomes is None else outcomes[clip],
-                spread=None if spreads is None else float(spreads[clip]),
-                agreement=None if agreements is None else float(agreements[clip]),
+    ) -> list[tuple[ClipAnswer, ...]]:
+        """Of each study one for each clip that is used; every argument has an entry for each clip."""
+        # Lists at once: asking a tensor for one number after the other takes longer than finding them.
+        of_values = values.tolist()
+        of_spreads, of_agreements = (None if each is None else each.tolist() for each in (spreads, agreements))
+        return [
+            tuple(
+                ClipAnswer(
+                    sop_instance_uid=self.uids[clip],
+                    value=of_values[clip],
+                    outcome=None if outcomes is None else outcomes[clip],
+                    spread=None if of_spreads is None else of_spreads[clip],
+                    agreement=None if of_agreements is None else of_agreements[clip],
+                )
+                for clip in clips
             )
-            for clip in self.used
-        )
+            for clips in self.used
+        ]
 
 
-def answer(task: AnyTask, evidence: Evidence, rule: DecisionRule, *, logit_scale: float, model_name: str) -> TaskResult:
-    """The zero-shot answer to a task, of whichever kind.
+def answer(
+    task: AnyTask, evidence: Evidence, rule: DecisionRule, *, logit_scale: float, model_name: str
+) -> list[TaskResult]:
+    """The zero-shot answers to a task, of whichever kind, one for each study.
 
     Parameters
     ----------
@@ -83,99 +98,134 @@ def answer(task: AnyTask, evidence: Evidence, rule: DecisionRule, *, logit_scale
     return _graded(task, evidence, rule, logit_scale, model_name)
 
 
-def _measured(task: RegressionTask, evidence: Evidence) -> TaskResult:
-    said = regression_estimates(evidence.frames, evidence.found, torch.tensor(task.filled_values()))
-    value = median_of(said.clips, evidence.used)
-    clips = evidence.answers(said.clips, spreads=spreads_of(evidence.frames, said.frames))
-    if (why := why_not_reported(task, value)) is not None:
-        return abstained(task, why, method=ZERO_SHOT_METHOD, clips=clips)
-    spread = spread_of(evidence.frames, said.frames, evidence.used)
-    return TaskResult(
-        task_id=task.id, verdict=Verdict.MEASURED, value=value, spread=spread, method=ZERO_SHOT_METHOD, clips=clips
-    )
+def _measured(task: RegressionTask, evidence: Evidence) -> list[TaskResult]:
+    frames, used = evidence.frames, evidence.used
+    said = regression_estimates(frames, evidence.found, torch.tensor(task.filled_values()))
+    values, spreads = medians_of(said.clips, used), study_spreads_of(frames, said.frames, used)
+    answers = evidence.answers(said.clips, spreads=spreads_of(frames, said.frames))
+    results = []
+    for value, spread, clips in zip(values, spreads, answers, strict=True):
+        if (why := why_not_reported(task, value)) is not None:
+            results.append(abstained(task, why, method=ZERO_SHOT_METHOD, clips=clips))
+            continue
+        results.append(
+            TaskResult(
+                task_id=task.id,
+                verdict=Verdict.MEASURED,
+                value=value,
+                spread=spread,
+                method=ZERO_SHOT_METHOD,
+                clips=clips,
+            )
+        )
+    return results
 
 
-def _detected(task: BinaryTask, evidence: Evidence, rule: DecisionRule, model_name: str) -> TaskResult:
+def _detected(task: BinaryTask, evidence: Evidence, rule: DecisionRule, model_name: str) -> list[TaskResult]:
     frames, used = evidence.frames, evidence.used
     said = binary_scores(frames, evidence.found)
-    score, spread = mean_of(said.clips, used), spread_of(frames, said.frames, used)
-    spreads = spreads_of(frames, said.frames)
+    scores, spreads = means_of(said.clips, used), study_spreads_of(frames, said.frames, used)
+    of_clips = spreads_of(frames, said.frames)
     if rule.threshold is None:
         reason = _uncalibrated(Reason(ReasonKind.NO_THRESHOLD, model=model_name), rule)
-        clips = evidence.answers(said.clips, spreads=spreads)
-        return TaskResult(
+        answers = evidence.answers(said.clips, spreads=of_clips)
+        return [
+            TaskResult(
+                task_id=task.id,
+                verdict=Verdict.UNCALIBRATED,
+                score=score,
+                spread=spread,
+                reason=reason,
+                method=ZERO_SHOT_METHOD,
+                clips=clips,
+            )
+            for score, spread, clips in zip(scores, spreads, answers, strict=True)
+        ]
+    frames_above, clips_above = said.frames > rule.threshold, said.clips > rule.threshold
+    is_present = [score > rule.threshold for score in scores]
+    agree = study_shares_of(frames, frames_above == of_frames(frames, torch.tensor(is_present), used), used)
+    answers = evidence.answers(said.clips, spreads=of_clips, agreements=shares_of(frames, frames_above, clips_above))
+    return [
+        TaskResult(
             task_id=task.id,
-            verdict=Verdict.UNCALIBRATED,
+            verdict=Verdict.PRESENT if present else Verdict.ABSENT,
             score=score,
+            threshold=rule.threshold,
             spread=spread,
-            reason=reason,
+            agreement=agreement,
+            reason=rule.caveat,
             method=ZERO_SHOT_METHOD,
             clips=clips,
         )
-    of_frames, of_clips = said.frames > rule.threshold, said.clips > rule.threshold
-    is_present = score > rule.threshold
-    return TaskResult(
-        task_id=task.id,
-        verdict=Verdict.PRESENT if is_present else Verdict.ABSENT,
-        score=score,
-        threshold=rule.threshold,
-        spread=spread,
-        agreement=share_of(frames, of_frames == is_present, used),
-        reason=rule.caveat,
-        method=ZERO_SHOT_METHOD,
-        clips=evidence.answers(said.clips, spreads=spreads, agreements=shares_of(frames, of_frames, of_clips)),
-    )
+        for present, score, spread, agreement, clips in zip(is_present, scores, spreads, agree, answers, strict=True)
+    ]
 
 
-def _graded(task: ClassTask, evidence: Evidence, rule: DecisionRule, logit_scale: float, model_name: str) -> TaskResult:
+def _graded(
+    task: ClassTask, evidence: Evidence, rule: DecisionRule, logit_scale: float, model_name: str
+) -> list[TaskResult]:
     frames, used = evidence.frames, evidence.used
     nearness = class_cosines(frames, evidence.found, [len(outcome.prompts) for outcome in task.classes])
-    of_study = means_of(nearness.clips, used)
+    of_studies = class_means_of(nearness.clips, used)
     if task.ordered:
         said = severities(frames, nearness, logit_scale)
-        score = mean_of(said.clips, used)
+        scores = means_of(said.clips, used)
     else:
         said = Said(frames=leads(nearness.frames), clips=leads(nearness.clips))
-        score = float(leads(of_study))
+        scores = leads(of_studies).tolist()
     # argmax takes the first of classes that are equally near, as for views.
-    answer, of = (
-        int(of_study.argmax()),
-        Said(frames=nearness.frames.argmax(dim=1), clips=nearness.clips.argmax(dim=1)),
-    )
-    verdict, reason = Verdict.CLASSIFIED, rule.caveat
+    chosen = of_studies.argmax(dim=1)
+    of = Said(frames=nearness.frames.argmax(dim=1), clips=nearness.clips.argmax(dim=1))
     if task.ordered and rule.cut_points is not None:
-        answer, of = _by_cut_points(said, score, rule.cut_points)
-    elif task.ordered or rule.threshold is None:
-        lacking = ReasonKind.NO_CUT_POINTS if task.ordered else ReasonKind.NO_SMALLEST_LEAD
-        verdict, reason = Verdict.UNCALIBRATED, _uncalibrated(Reason(lacking, model=model_name), rule)
-    elif score <= max(rule.threshold, 0.0):  # of two that are equally near, none is an answer
-        verdict, reason = Verdict.ABSTAINED, _too_near(task, answer, score, rule.threshold)
-    return TaskResult(
-        task_id=task.id,
-        verdict=verdict,
-        score=score,
-        threshold=rule.threshold,
-        outcome=task.classes[answer].id,
-        agreement=None if verdict is Verdict.ABSTAINED else share_of(frames, of.frames == answer, used),
-        reason=reason,
-        method=ZERO_SHOT_METHOD,
-        clips=evidence.answers(
-            said.clips,
-            outcomes=[task.classes[number].id for number in of.clips.tolist()],
-            agreements=shares_of(frames, of.frames, of.clips),
-        ),
+        chosen, of = _by_cut_points(said, scores, rule.cut_points)
+    agree = study_shares_of(frames, of.frames == of_frames(frames, chosen, used), used)
+    answers = evidence.answers(
+        said.clips,
+        outcomes=[task.classes[number].id for number in of.clips.tolist()],
+        agreements=shares_of(frames, of.frames, of.clips),
     )
+    results = []
+    for number, score, agreement, clips in zip(chosen.tolist(), scores, agree, answers, strict=True):
+        verdict, reason = _verdict_on(task, number, score, rule, model_name)
+        results.append(
+            TaskResult(
+                task_id=task.id,
+                verdict=verdict,
+                score=score,
+                threshold=rule.threshold,
+                outcome=task.classes[number].id,
+                agreement=None if verdict is Verdict.ABSTAINED else agreement,
+                reason=reason,
+                method=ZERO_SHOT_METHOD,
+                clips=clips,
+            )
+        )
+    return results
 
 
-def _by_cut_points(severity: Said, score: float, cut_points: Sequence[float]) -> tuple[int, Said]:
-    """The class of the study, and of each frame and clip: how many cut points their severity exceeds."""
+def _verdict_on(
+    task: ClassTask, number: int, score: float, rule: DecisionRule, model_name: str
+) -> tuple[Verdict, str | None]:
+    """What comes of it that this class of a task is the nearest, or the one that cut points say."""
+    if task.ordered and rule.cut_points is not None:
+        return Verdict.CLASSIFIED, rule.caveat
+    if task.ordered or rule.threshold is None:
+        lacking = ReasonKind.NO_CUT_POINTS if task.ordered else ReasonKind.NO_SMALLEST_LEAD
+        return Verdict.UNCALIBRATED, _uncalibrated(Reason(lacking, model=model_name), rule)
+    if score <= max(rule.threshold, 0.0):  # of two that are equally near, none is an answer
+        return Verdict.ABSTAINED, _too_near(task, number, score, rule.threshold)
+    return Verdict.CLASSIFIED, rule.caveat
+
+
+def _by_cut_points(severity: Said, scores: Sequence[float], cut_points: Sequence[float]) -> tuple[Tensor, Said]:
+    """The class of each study, and of each frame and clip: how many cut points their severity exceeds."""
     points = torch.tensor(cut_points, dtype=torch.float64)
 
     def exceeded(severities: Tensor) -> Tensor:
         return (severities[..., None] > points).sum(dim=-1)
 
-    of_study = int(exceeded(torch.tensor(score, dtype=torch.float64)))
-    return of_study, Said(frames=exceeded(severity.frames), clips=exceeded(severity.clips))
+    of_studies = exceeded(torch.tensor(scores, dtype=torch.float64))
+    return of_studies, Said(frames=exceeded(severity.frames), clips=exceeded(severity.clips))
 
 
 def _too_near(task: ClassTask, answer: int, lead: float, needed: float) -> Reason:

@@ -1,10 +1,12 @@
 """The kind of pack "open-clip": EchoCLIP, and whatever open_clip builds, as a `StudyModel` that answers zero-shot."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
+from itertools import accumulate
 from typing import Protocol
 
 import numpy as np
@@ -135,30 +137,47 @@ class EchoClipModel:
 
     def answer(self, clips: Sequence[EmbeddedClip]) -> tuple[TaskResult, ...]:
         """See `StudyModel`."""
-        if not clips:
-            return tuple(abstained(asked.task, NO_CLIP, method=ZERO_SHOT_METHOD) for asked in self._asked)
-        frames = ClipFrames.of([clip.embeddings for clip in clips])
-        found = cosines(frames.embeddings, self._prompts)
-        profile = "+".join(sorted({clip.preprocessing_profile or self._profile for clip in clips}))
-        results: dict[str, TaskResult] = {}
+        return self.answer_together([clips])[0]
+
+    def answer_together(self, studies: Sequence[Sequence[EmbeddedClip]]) -> list[tuple[TaskResult, ...]]:
+        """See `AnsweringTogether`: the frames of all studies are compared with the prompts at once."""
+        answered: list[dict[str, TaskResult]] = [{} for _ in studies]
+        prepared_alike: dict[str, list[int]] = defaultdict(list)
+        for number, clips in enumerate(studies):
+            if clips:
+                profile = "+".join(sorted({clip.preprocessing_profile or self._profile for clip in clips}))
+                prepared_alike[profile].append(number)
+            else:
+                answered[number] = {
+                    asked.task.id: abstained(asked.task, NO_CLIP, method=ZERO_SHOT_METHOD) for asked in self._asked
+                }
+        for profile, numbers in prepared_alike.items():
+            self._answer([studies[number] for number in numbers], profile, [answered[number] for number in numbers])
+        return [tuple(results.values()) for results in answered]
+
+    def _answer(
+        self, studies: Sequence[Sequence[EmbeddedClip]], profile: str, answered: Sequence[dict[str, TaskResult]]
+    ) -> None:
+        """Answer studies with clips that were all prepared alike, each into its own results."""
+        every = [clip for clips in studies for clip in clips]
+        starts = list(accumulate((len(clips) for clips in studies), initial=0))
+        frames = ClipFrames.of([clip.embeddings for clip in every])
+        found, uids = cosines(frames.embeddings, self._prompts), [clip.sop_instance_uid for clip in every]
         for asked in self._asked:
-            why = why_unanswered(asked.task, clips, results, self._catalogue)
-            if why is not None:
-                results[asked.task.id] = abstained(asked.task, why, method=ZERO_SHOT_METHOD)
+            task, asked_of, used = asked.task, [], []
+            for clips, start, results in zip(studies, starts, answered, strict=False):
+                if (why := why_unanswered(task, clips, results, self._catalogue)) is not None:
+                    results[task.id] = abstained(task, why, method=ZERO_SHOT_METHOD)
+                    continue
+                asked_of.append(results)
+                used.append([start + place for place, clip in enumerate(clips) if clip.may_answer(task.views)])
+            if not asked_of:
                 continue
-            results[asked.task.id] = answer(
-                asked.task,
-                Evidence(
-                    uids=[clip.sop_instance_uid for clip in clips],
-                    frames=frames,
-                    found=found[:, asked.prompts],
-                    used=[number for number, clip in enumerate(clips) if clip.may_answer(asked.task.views)],
-                ),
-                self._rule(asked, profile),
-                logit_scale=self._logit_scale,
-                model_name=self.identity.name,
-            )
-        return tuple(results.values())
+            evidence = Evidence(uids=uids, frames=frames, found=found[:, asked.prompts], used=used)
+            rule, name = self._rule(asked, profile), self.identity.name
+            found_out = answer(task, evidence, rule, logit_scale=self._logit_scale, model_name=name)
+            for results, result in zip(asked_of, found_out, strict=True):
+                results[task.id] = result
 
     def support(self, frames: Frames, result: TaskResult) -> Maps | None:
         """See `Explaining`: the maps of the prompts that stand for the answer."""

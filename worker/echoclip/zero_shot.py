@@ -105,5 +105,6 @@ def severities(frames: ClipFrames, of_classes: Said, logit_scale: float) -> Said
         By what the model multiplies cosines, exp of its parameter of that name; at most 100 in CLIP's training.
     """
     weights = torch.softmax(of_classes.frames * logit_scale, dim=1)
-    of_frames = weights @ torch.arange(weights.shape[1], dtype=torch.float64)
+    # No matrix product, which may add up the same row otherwise where there are more rows.
+    of_frames = (weights * torch.arange(weights.shape[1], dtype=torch.float64)).sum(dim=1)
     return Said(frames=of_frames, clips=frames.mean_by_clip(of_frames))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from worker.aggregation import median_of
+from worker.aggregation import medians_of
 from worker.linear_probe.head import Head
 
 
@@ -64,7 +64,7 @@ class Decider:
         """What it says of a study with these clips: each [T, D]."""
         decisions = self.decisions(clips)
         if self.head.answers.kind == "regression":
-            return Said(value=median_of(decisions[:, 0], range(len(decisions))))
+            return Said(value=medians_of(decisions[:, 0], [range(len(decisions))])[0])
         return self.say(decisions.mean(dim=0, keepdim=True))[0]
 
     def sides(self, said: Sequence[Said]) -> Tensor:

@@ -17,10 +17,19 @@ from config.errors import ModelPackError
 from config.reasons import Named, Reason, ReasonKind
 from db.runs import LINEAR_PROBE_METHOD, ClipAnswer, ModelIdentity, TaskResult, Verdict
 from worker.abstaining import abstained, why_not_asked, why_not_reported, why_unanswered
-from worker.aggregation import ClipFrames, share_of, shares_of, spread_of, spreads_of
+from worker.aggregation import ClipFrames, shares_of, spreads_of, study_shares_of, study_spreads_of
 from worker.linear_probe.answering import Decider, Said
 from worker.linear_probe.head import TrainedHead, read_head, study_digest
-from worker.models import EmbeddedClip, Explaining, Frames, Maps, StudyModel, Surroundings, TrainedOnCases
+from worker.models import (
+    EmbeddedClip,
+    Explaining,
+    Frames,
+    Maps,
+    StudyModel,
+    Surroundings,
+    TrainedOnCases,
+    answers_together,
+)
 from worker.packs.folder import ModelPack
 from worker.packs.installed import resolve_base
 from worker.packs.kinds import load_model
@@ -139,7 +148,14 @@ class LinearProbe:
 
     def answer(self, clips: Sequence[EmbeddedClip]) -> tuple[TaskResult, ...]:
         """See `StudyModel`."""
-        results = self._base.answer(clips)
+        return self._with_mine(clips, self._base.answer(clips))
+
+    def answer_together(self, studies: Sequence[Sequence[EmbeddedClip]]) -> list[tuple[TaskResult, ...]]:
+        """See `AnsweringTogether`: the base's answers together, the head's study by study."""
+        of_base = answers_together(self._base, studies)
+        return [self._with_mine(clips, results) for clips, results in zip(studies, of_base, strict=True)]
+
+    def _with_mine(self, clips: Sequence[EmbeddedClip], results: tuple[TaskResult, ...]) -> tuple[TaskResult, ...]:
         mine = self._answer(clips, {result.task_id: result for result in results})
         return tuple(mine if result.task_id == mine.task_id else self._below(mine, result) for result in results)
 
@@ -169,7 +185,7 @@ class LinearProbe:
         if unanswered is not None:
             return abstained(task, unanswered, method=LINEAR_PROBE_METHOD)
         used = [clip for clip in clips if clip.may_answer(task.views)]
-        frames, all_of_them = ClipFrames.of([clip.embeddings for clip in used]), range(len(used))
+        frames, all_of_them = ClipFrames.of([clip.embeddings for clip in used]), [range(len(used))]
         alone = self._decider.say(self._head(frames.embeddings))
         answers = self._clip_answers(used, frames, alone)
         study = self._decider.study([clip.embeddings for clip in used])
@@ -185,8 +201,8 @@ class LinearProbe:
             score=None if is_number else study.value,
             threshold=self._decider.threshold,
             outcome=self._class_id(study),
-            spread=None if isinstance(task, ClassTask) else spread_of(frames, _values(alone), all_of_them),
-            agreement=None if is_number or why is not None else share_of(frames, agree, all_of_them),
+            spread=None if isinstance(task, ClassTask) else study_spreads_of(frames, _values(alone), all_of_them)[0],
+            agreement=None if is_number or why is not None else study_shares_of(frames, agree, all_of_them)[0],
             reason=why,
             method=LINEAR_PROBE_METHOD,
             clips=answers,

@@ -108,7 +108,7 @@ def chosen_folder(settings: Settings, use: PackUse) -> Path | None:
     """
     named = settings.model.pack if use is PackUse.SCORING else settings.model.retrieval_pack
     if named:
-        return _named(settings, named)
+        return named_folder(settings, named)
     active = read_active(settings.packs_dir)
     name = active.scoring if use is PackUse.SCORING else active.retrieval
     if name is None:
@@ -164,8 +164,14 @@ class ChosenPack:
         return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def _named(settings: Settings, named: str) -> Path:
-    """A folder; or, where the setting has no path separator, the name of an installed pack before that of a folder."""
+def named_folder(settings: Settings, named: str) -> Path:
+    """A folder; or, where what is named has no path separator, the name of an installed pack before that of a folder.
+
+    Raises
+    ------
+    ModelPackError
+        There is no pack of this name, or more than one.
+    """
     folder = Path(named)
     if folder.name == named:
         try:

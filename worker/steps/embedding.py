@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 from sqlalchemy.orm import Session
@@ -29,11 +30,27 @@ from worker.models import Frames, StudyModel
 from worker.steps.outcome import attempted
 
 
+class HeldStudy(Protocol):
+    """A revision of a study that somebody works on: under a claim of a step, or in a batch of re-scoring."""
+
+    @property
+    def study_id(self) -> int:
+        """Its number in the registry."""
+
+    @property
+    def study_instance_uid(self) -> str:
+        """Its UID."""
+
+    @property
+    def revision(self) -> int:
+        """Counts from 1."""
+
+
 @dataclass(kw_only=True)
 class StudyClips:
-    """The clips of one claimed study, and what models make of them."""
+    """The clips of one study, and what models make of them."""
 
-    held: Claim
+    held: HeldStudy
     prepared: list[PreparedClip]
     """All instances, those that `prepare` left out as well."""
     stored: dict[str, StoredEmbeddings]
@@ -125,7 +142,7 @@ def embed_together(context: WorkerContext, model: StudyModel, studies: Sequence[
     for study, embeddings in _embedded(model, loaded):
         failure: list[Tensor] | Exception | None = embeddings
         if not isinstance(embeddings, Exception):
-            failure = attempted(partial(_keep, context, model, study, embeddings))
+            failure = attempted(partial(keep_embeddings, context, model, study, embeddings))
         if isinstance(failure, Exception):
             failed[study.held.study_id] = failure
     return failed
@@ -149,7 +166,14 @@ def _frames_of(context: WorkerContext, study: StudyClips) -> list[Frames]:
     return [_load(context, clip) for clip in study.clips]
 
 
-def _keep(context: WorkerContext, model: StudyModel, study: StudyClips, embeddings: list[Tensor]) -> None:
+def keep_embeddings(context: WorkerContext, model: StudyModel, study: StudyClips, embeddings: list[Tensor]) -> None:
+    """Keep what a model made of a study's clips, in a file that waits to be registered.
+
+    Raises
+    ------
+    ModelPackError
+        It made no numbers.
+    """
     _require_numbers(model, study, embeddings)
     study.embeddings[model.embedder] = embeddings
     held = study.held

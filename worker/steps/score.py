@@ -7,22 +7,17 @@ Each is then scored, and its results are written, by itself.
 """
 
 import shutil
-import uuid
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from config.clinical_tasks import RegressionTask
 from config.errors import ClipError, EchoWorkerError
 from config.logs import Event, emit, place_of
 from config.steps import Step
 from db.leases import Claim
-from db.results import PreparedClip, append_run, record_views
-from db.runs import ClipEvidence, LeftOutClip, Run, TaskResult
+from db.results import append_run, record_views
 from db.schema import Study
 from db.states import Back
 from worker.catalogues import keep_catalogue
@@ -30,10 +25,8 @@ from worker.context import WorkerContext
 from worker.pictures.looking import keep_heat
 from worker.steps.embedding import StudyClips, clips_of, embed_together, has_frames, take_up_kept
 from worker.steps.outcome import Attempt, Further, Outcome, attempted
-from worker.study_scoring import ClipToJudge, Scorer, StudyScore
-
-FROM_KEPT = ", kept embeddings"
-"""Behind the method of results that no frame was embedded for."""
+from worker.steps.runs import clips_to_judge, run_of_study, units_of
+from worker.study_scoring import Scorer
 
 
 def score_prepared_studies(context: WorkerContext, held: Claim, further: Further) -> list[Attempt]:
@@ -48,13 +41,13 @@ def score_prepared_studies(context: WorkerContext, held: Claim, further: Further
     """
     scorer = context.scorer  # once: another pack may be activated meanwhile
     attempts: list[Attempt] = []
-    ready: list[StudyClips] = []
+    ready: list[tuple[Claim, StudyClips]] = []
     to_embed = 0
     claim: Claim | None = held
     while claim is not None:
         study, added = attempted(partial(_begin, context, scorer, claim)), 0
         if isinstance(study, StudyClips):
-            ready.append(study)
+            ready.append((claim, study))
             added = 0 if scorer.model.embedder in study.embeddings else study.frame_count
         else:
             attempts.append((claim, study))
@@ -62,12 +55,12 @@ def score_prepared_studies(context: WorkerContext, held: Claim, further: Further
         # One that brings the device nothing is the last: of studies to be scored from what is kept, as many may wait
         # as there are in the registry.
         claim = further() if added and to_embed < scorer.model.frames_at_once else None
-    failed = _embed(context, scorer, ready)
-    for study in ready:
-        if (error := failed.get(study.held.study_id)) is not None:
-            attempts.append((study.held, error))
+    failed = _embed(context, scorer, [study for _, study in ready])
+    for of_study, study in ready:
+        if (error := failed.get(of_study.study_id)) is not None:
+            attempts.append((of_study, error))
         else:
-            attempts.append((study.held, attempted(partial(_scored, context, scorer, study))))
+            attempts.append((of_study, attempted(partial(_scored, context, scorer, of_study, study))))
     return attempts
 
 
@@ -105,36 +98,13 @@ def _embed(context: WorkerContext, scorer: Scorer, studies: Sequence[StudyClips]
     return failed
 
 
-def _scored(context: WorkerContext, scorer: Scorer, study: StudyClips) -> Outcome:
-    held, clips = study.held, study.clips
-    score = scorer.answer(
-        [
-            ClipToJudge(
-                sop_instance_uid=clip.sop_instance_uid,
-                embeddings=embeddings,
-                preprocessing_profile=clip.preprocessing_profile,
-            )
-            for clip, embeddings in zip(clips, study.embeddings[scorer.model.embedder], strict=True)
-        ]
-    )
+def _scored(context: WorkerContext, scorer: Scorer, held: Claim, study: StudyClips) -> Outcome:
+    clips = study.clips
+    score = scorer.answer(clips_to_judge(study, scorer))
     keep_catalogue(context.spool, context.catalogue)
-    run = Run(
-        run_uid=str(uuid.uuid4()),
-        study_instance_uid=held.study_instance_uid,
-        revision=held.revision,
-        model=scorer.model.identity,
-        catalogue_digest=context.catalogue.digest,
-        calibration_digest=scorer.model.calibration_digest,
-        software_version=context.software_version,
-        preprocessing_profile=study.profile,
-        finished_at=datetime.now(UTC),
-        clips=_evidence(clips, score),
-        results=_results(score, from_kept=scorer.model.embedder in study.from_kept),
-        left_out=_left_out(study.prepared, score),
-        view_gate=scorer.gate.provenance,
-    )
+    run = run_of_study(context, scorer, study, score)
     keep_heat(context, scorer.model, run, clips, study_id=held.study_id)
-    units = {task.id: task.unit.value for task in context.catalogue.tasks if isinstance(task, RegressionTask)}
+    units = units_of(context.catalogue)
     no_more: list[Path] = []
 
     def record(session: Session, row: Study) -> None:
@@ -149,33 +119,3 @@ def _scored(context: WorkerContext, scorer: Scorer, study: StudyClips) -> Outcom
             shutil.rmtree(context.spool.tensor_folder(held.study_instance_uid, held.revision), ignore_errors=True)
 
     return Outcome(record=record, afterwards=tidy_up, skip_reason=score.why_unanswered)
-
-
-def _results(score: StudyScore, *, from_kept: bool) -> tuple[TaskResult, ...]:
-    if not from_kept:
-        return score.results
-    return tuple(
-        replace(result, method=f"{result.method}{FROM_KEPT}") if result.method else result for result in score.results
-    )
-
-
-def _evidence(clips: list[PreparedClip], score: StudyScore) -> tuple[ClipEvidence, ...]:
-    return tuple(
-        ClipEvidence(sop_instance_uid=clip.sop_instance_uid, frame_numbers=clip.frame_numbers, view=judged.call)
-        for clip, judged in zip(clips, score.clips, strict=True)
-        if judged.skip_reason is None
-    )
-
-
-def _left_out(prepared: list[PreparedClip], score: StudyScore) -> tuple[LeftOutClip, ...]:
-    by_prepare = [
-        LeftOutClip(sop_instance_uid=clip.sop_instance_uid, reason=clip.skip_reason)
-        for clip in prepared
-        if clip.skip_reason is not None
-    ]
-    by_the_gate = [
-        LeftOutClip(sop_instance_uid=clip.sop_instance_uid, reason=clip.skip_reason, view=clip.call)
-        for clip in score.clips
-        if clip.skip_reason is not None
-    ]
-    return (*by_prepare, *by_the_gate)

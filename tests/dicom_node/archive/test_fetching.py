@@ -13,11 +13,12 @@ from pynetdicom.events import Event
 
 from config.errors import ConfigurationError, RetrieveError
 from config.settings import Settings, load_settings
+from config.time_window import TimeWindow
 from db.session import Database
 from db.studies import register_instance
 from dicom_node.archive import fetching
 from dicom_node.archive.answers import FoundStudy
-from dicom_node.archive.fetching import Fetcher, Outcome, Pace, TimeWindow
+from dicom_node.archive.fetching import Fetcher, Outcome, Pace
 from dicom_node.calling import Peer
 from dicom_node.intake import received_instance
 from dicom_node.spool import Spool

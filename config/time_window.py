@@ -1,0 +1,43 @@
+"""A time of each day, as work that is to disturb nobody is given."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from datetime import time as TimeOfDay  # noqa: N812  a type, as the classes beside it
+
+from config.errors import ConfigurationError
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeWindow:
+    """A time of each day, by this machine's clock; one that closes before it opens lasts over midnight."""
+
+    opens: TimeOfDay
+    closes: TimeOfDay
+
+    @classmethod
+    def parse(cls, text: str) -> "TimeWindow":
+        """Read `22:00-06:00`.
+
+        Raises
+        ------
+        ConfigurationError
+            It has another form, or no length.
+        """
+        opens, _, closes = text.partition("-")
+        try:
+            window = cls(opens=_time_of_day(opens), closes=_time_of_day(closes))
+        except ValueError as error:
+            raise ConfigurationError(f"{text}: give a time of day as HH:MM-HH:MM") from error
+        if window.opens == window.closes:
+            raise ConfigurationError(f"{text}: this window has no length")
+        return window
+
+    def contains(self, moment: TimeOfDay) -> bool:
+        """Whether it is open then; it is no more at the minute that it closes."""
+        if self.opens < self.closes:
+            return self.opens <= moment < self.closes
+        return moment >= self.opens or moment < self.closes
+
+
+def _time_of_day(text: str) -> TimeOfDay:
+    return datetime.strptime(text.strip(), "%H:%M").time()  # noqa: DTZ007  a time of day has no zone

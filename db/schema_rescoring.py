@@ -1,0 +1,76 @@
+"""The registry's tables of re-scoring: batches, and what became of each study in them."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.base import JSON_OR_NULL, Base
+
+
+class Rescoring(Base):
+    """One batch: studies that are answered anew, by one model with one catalogue and one calibration."""
+
+    __tablename__ = "rescorings"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    """As `db.rescorings.Kind` has it: rescore or shadow."""
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    """As `db.rescorings.BatchState` has it."""
+    paused: Mapped[bool]
+    started_by: Mapped[str] = mapped_column(String(16))
+    """beat or command."""
+    created_at: Mapped[datetime]
+    state_since: Mapped[datetime]
+    reason: Mapped[str | None]
+    """Why it stands still, in our words."""
+    pack: Mapped[str]
+    """The folder of the pack; empty: the one that scores."""
+    model_name: Mapped[str] = mapped_column(String(64))
+    model_version: Mapped[str] = mapped_column(String(64))
+    model_label: Mapped[str] = mapped_column(String(16))
+    model_digest: Mapped[str] = mapped_column(String(64))
+    embedder: Mapped[str] = mapped_column(String(64))
+    catalogue_digest: Mapped[str] = mapped_column(String(64))
+    calibration_digest: Mapped[str | None] = mapped_column(String(64))
+    view_gate: Mapped[str | None] = mapped_column(String(64))
+    task_ids: Mapped[list[Any] | None] = mapped_column(JSON_OR_NULL)
+    """Whose answers are compared, and decide; NULL: all."""
+    since: Mapped[datetime | None]
+    """Only studies whose last instance came since then."""
+    report: Mapped[dict[str, Any] | None] = mapped_column(JSON_OR_NULL)
+    """What changes, or how far the two models agree; made when the studies, or those of the canary, are answered."""
+    lease_token: Mapped[str | None] = mapped_column(String(36))
+    lease_expires_at: Mapped[datetime | None]
+
+
+class RescoredStudy(Base):
+    """A study in a batch: its run before and the new one, and what came of it."""
+
+    __tablename__ = "rescored_studies"
+
+    rescoring_id: Mapped[int] = mapped_column(ForeignKey("rescorings.id", ondelete="CASCADE"), primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True, index=True)
+    state: Mapped[str] = mapped_column(String(16))
+    """As `db.rescorings.StudyOutcome` has it."""
+    is_canary: Mapped[bool]
+    scored_from: Mapped[str | None] = mapped_column(String(16))
+    """embeddings or pixels."""
+    reason: Mapped[str | None]
+    """Why it has no new run, or why that was not adopted."""
+    before_run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id", ondelete="SET NULL"))
+    """Its current run when it was answered anew."""
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id", ondelete="SET NULL"), index=True)
+    """The new one."""
+    values_changed: Mapped[int | None]
+    """Of how many tasks the value, score, verdict or class is another."""
+    answers_changed: Mapped[int | None]
+    """Of how many tasks the verdict or the class is another."""
+    report_again: Mapped[bool | None]
+    """Whether the change is one that a superseding report was configured for, when it was adopted."""
+    adopted_at: Mapped[datetime | None]
+    """When the new run became current; NULL: it never has been."""
+
+    __table_args__ = (Index("ix_rescored_studies_rescoring_id_state", "rescoring_id", "state"),)
