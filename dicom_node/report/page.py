@@ -19,6 +19,7 @@ from config.labels import ModelLabel
 from db.discordances import Told
 from db.runs import Run, Verdict
 from dicom_node.report.answers import brief, confidence, in_reading_order
+from dicom_node.report.dating import in_words, in_zone_of
 from dicom_node.report.letters import written_name
 from dicom_node.report.page_parts import Strip, Trend, answers_table, box, strip_of_frames, trend_chart
 from dicom_node.report.page_text import AMBER, FAINT, INK, RED, SLATE, PageText
@@ -76,8 +77,9 @@ def build_page(run: Run, catalogue: Catalogue, evidence: Sequence[Dataset], show
     canvas.setAuthor("EchoWorker")
     canvas.setSubject(f"{words.say('picture.label', label=run.model.label)}. {words.say('picture.not_for_diagnosis')}")
     _draw_band(canvas, run, words, text)
-    below_patient = _draw_patient(canvas, report_sources(evidence)[0], words, text)
-    _draw_foot(canvas, run, words, text)
+    source = report_sources(evidence)[0]
+    below_patient = _draw_patient(canvas, source, words, text)
+    _draw_foot(canvas, in_words(in_zone_of(run, source).finished_at), words, text)
     room = below_patient - _FOOT - 6 * mm
     # What does not fit is written smaller: a page that goes on overleaf would be half read.
     for scale in _SCALES:
@@ -149,11 +151,11 @@ def _draw_patient(canvas: Canvas, source: Dataset, words: Words, text: PageText)
     return float(top - 10 * mm)
 
 
-def _draw_foot(canvas: Canvas, run: Run, words: Words, text: PageText) -> None:
+def _draw_foot(canvas: Canvas, made_at: str, words: Words, text: PageText) -> None:
     canvas.setFillColor(FAINT)
     said = f"{words.say('picture.not_for_diagnosis')} · {words.say('page.unverified')}"
     text.draw(canvas, MARGIN, _FOOT - 3 * mm, said, 7)
-    text.draw_to(canvas, WIDTH - MARGIN, _FOOT - 3 * mm, f"{run.finished_at.astimezone():%Y-%m-%d %H:%M}", 7)
+    text.draw_to(canvas, WIDTH - MARGIN, _FOOT - 3 * mm, made_at, 7)
 
 
 def _story(run: Run, catalogue: Catalogue, shown: PageContent, words: Words, text: PageText) -> list[Flowable]:
