@@ -23,6 +23,7 @@ from dicom_node.calling import called_peer
 from dicom_node.commitment.files import CommitmentFiles
 from dicom_node.commitment.messages import Reference, ask_commitment, new_transaction_uid
 from dicom_node.report.comprehensive import OTHER_CLASSES
+from dicom_node.report.heat_map import DECOMPRESSING
 from dicom_node.send import Answer, send_files
 from dicom_node.stow import stow_files
 from worker.answers import Answers
@@ -53,7 +54,9 @@ def store_objects(
     accepted: list[DueDelivery] = []
     called = called_peer(context.settings, peer)
     as_other = {context.spool.absolute(item.spool_path) for item in due if item.sent_as}
-    send = partial(send_files, peer=called, other_classes=OTHER_CLASSES, went_as_other=as_other)
+    send = partial(
+        send_files, peer=called, other_classes=OTHER_CLASSES, decompressing=DECOMPRESSING, went_as_other=as_other
+    )
     trouble = _send(context, answers, send, str(called), _unsent(due), accepted if commits else None)
     if commits and (there or accepted) and (trouble is None or accepted):
         return _ask_commitment(context, peer, [*there, *accepted]) or trouble

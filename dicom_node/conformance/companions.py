@@ -21,7 +21,10 @@ def companions_section() -> str:
         facts(
             [
                 ("SOP class", f"{HEAT_MAP_CLASS.name}, {HEAT_MAP_CLASS}"),
-                ("transfer syntax", heat_map.TRANSFER_SYNTAX.name),
+                (
+                    "transfer syntax",
+                    f"{heat_map.TRANSFER_SYNTAX.name}; decompressed where a peer takes none",
+                ),
                 ("Modality, Conversion Type, Image Type", "OT, WSD, DERIVED and SECONDARY"),
                 (
                     "Burned In Annotation",

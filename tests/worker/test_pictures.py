@@ -34,12 +34,12 @@ from worker.pixels.clip import read_clip
 SR, HEAT_MAP, PDF = ReportObject.SR, ReportObject.HEAT_MAP, ReportObject.PDF
 
 
-@pytest.fixture
-def pacs(tmp_path: Path) -> Iterator[StoreSCP]:
-    """It takes what is compressed, too."""
+@pytest.fixture(params=[["+xa"], []], ids=["compressed", "uncompressed-alone"])
+def pacs(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[StoreSCP]:
+    """One that takes what is compressed, too; and one that does not."""
     folder = tmp_path / "pacs"
     folder.mkdir()
-    with servers.storescp(folder, options=["+xa"]) as server:
+    with servers.storescp(folder, options=request.param) as server:
         yield server
 
 
@@ -248,7 +248,9 @@ def test_the_page_shows_the_patients_earlier_studies(tmp_path: Path, monkeypatch
     assert f"{values[0]:.1f}" in text
 
 
-def test_all_of_it_arrives_at_a_pacs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pacs: StoreSCP) -> None:
+def test_all_of_it_arrives_at_a_pacs_also_at_one_that_takes_nothing_compressed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pacs: StoreSCP
+) -> None:
     peer = {
         "name": "pacs", "ae_title": pacs.ae_title, "roles": ["destination"], "host": "127.0.0.1", "port": pacs.port,
         "accept_models": ["UNTRAINED"],
