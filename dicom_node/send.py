@@ -62,6 +62,8 @@ class Answer:
     """The peer accepted no presentation context that fits."""
     is_trouble: bool = False
     """The obstacle is the peer's, or on the way to it, and none of the file's."""
+    may_be_there: bool = False
+    """It went, and the obstacle does not say what became of it."""
     sent_as: str = ""
     """The SOP Instance UID that it went under, where that is another."""
     comment: str = ""

@@ -125,7 +125,7 @@ def _send(
                 answers.note(item, said, str(answer), sent_as=answer.sent_as)
                 if accepted is not None and said is Answered.TO_BE_COMMITTED:
                     accepted.append(replace(item, sent_as=answer.sent_as))
-                if said is Answered.NOT_NOW or answer.is_missing:
+                if said in (Answered.NOT_NOW, Answered.IN_TROUBLE) or answer.is_missing:
                     return Trouble(reason=str(answer) if answer.is_trouble else f"{called}: {answer}")
     except (LeaseLostError, SQLAlchemyError, ConfigurationError):
         raise
@@ -147,6 +147,8 @@ def _said_by(answer: Answer, kind: ReportObject, *, commits: bool) -> Answered:
         return Answered.TO_BE_COMMITTED if commits else Answered.ACCEPTED
     if answer.refuses_the_kind:
         return _refused(kind)
+    if answer.may_be_there:
+        return Answered.IN_TROUBLE if answer.is_trouble else Answered.NO_ANSWER
     if answer.is_missing:
         return Answered.NO_ANSWER
     return Answered.NOT_NOW if answer.is_out_of_resources or answer.is_trouble else Answered.REFUSED

@@ -45,8 +45,9 @@ def dicomweb_section() -> str:
             [
                 (f"{of_each}, object in Referenced SOP Sequence", "accepted, with a Warning Reason as well"),
                 (f"{of_each}, object in Failed SOP Sequence", "its Failure Reason counts as a status of C-STORE"),
-                (f"{of_each}, object in neither", "refused: nobody knows that it is there"),
+                (f"{of_each}, object in neither", "sent again; after 200 and 202 it may be there"),
                 ("5xx, 408, 429, none", "the server is left alone for a pause; no object is blamed"),
+                ("500, 502, 504, none in time", "as well, the object may be there: the next report names it"),
                 ("any other", "refused"),
             ],
         ),
