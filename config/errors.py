@@ -19,6 +19,7 @@
     ├── CalibrationError            labelled cases are wrong, or too few to choose a threshold or train on
     ├── ReportError                 the results cannot be put into a Structured Report
     ├── DeliveryError               the destination did not accept the object: it will be tried again
+    │   ├── UnansweredError             it may have the object: it was sent, and nothing came back that says
     │   ├── AssociationRejectedError    it answers, but does not want to talk to us
     │   └── RefusedError                it answers, and does not take this object
     │       └── NoPresentationContextError  it takes none of the SOP classes and transfer syntaxes
@@ -122,6 +123,10 @@ class ReportError(EchoWorkerError):
 
 class DeliveryError(EchoWorkerError):
     """A destination was out of reach or answered with a failure; the object stays due for it."""
+
+
+class UnansweredError(DeliveryError):
+    """A destination was sent something, and gave no answer that says whether it has it."""
 
 
 class AssociationRejectedError(DeliveryError):

@@ -21,9 +21,9 @@ from config.catalogue import BUNDLED_CATALOGUE
 from config.consistency import ConsistencySettings
 from config.dicomweb import DicomWebSettings
 from config.errors import ConfigurationError
-from config.languages import Language
 from config.messages import MessageSettings
 from config.peers import AETitle, PeerSettings, Port, Role, TLSSettings, UnknownPeers
+from config.report import ReportSettings
 from config.rescoring import RescoreSettings
 from config.rules import RuleSettings, check_rules
 from config.setting_mistakes import PREFIX, described, require_known_variables
@@ -106,13 +106,6 @@ class GateSettings(_Section):
     views: Literal["skip", "note", "off"]
     view_margin: float = Field(ge=0, le=2)
     """Of cosines, -1..1: by how much the nearest view that is no heart must beat the nearest that is one."""
-
-
-class ReportSettings(_Section):
-    """What goes back to the PACS."""
-
-    language: Language
-    """Of the sentences of a report; meanings of codes are in English, as DICOM has them."""
 
 
 class KeepSettings(_Section):

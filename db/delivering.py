@@ -51,6 +51,8 @@ class Answered(Enum):
     """It does not take it: tried again, until the attempts are used up."""
     NO_ANSWER = auto()
     """It was sent this one, and broke off or fell silent: as if it had refused, but it may have it."""
+    IN_TROUBLE = auto()
+    """It was sent this one, and is in trouble itself: no attempt is used, but it may have it."""
     NOT_SENT = auto()
     """It was not asked, as something here failed with this one: as if it had refused."""
     NOT_TAKEN_THERE = auto()
@@ -63,6 +65,8 @@ class Answered(Enum):
 
 _SAID_BY_IT = (Answered.ACCEPTED, Answered.TO_BE_COMMITTED, Answered.REFUSED, Answered.NOT_TAKEN_THERE)
 """A destination that says one of these is there: its circuit closes."""
+_MAY_HAVE_IT = (Answered.NO_ANSWER, Answered.IN_TROUBLE)
+_SAYS_NOTHING = (Answered.NOT_NOW, Answered.NOT_SENT, Answered.UNFIT)
 _IN_VAIN = (Answered.REFUSED, Answered.NO_ANSWER, Answered.NOT_SENT)
 
 
@@ -153,9 +157,8 @@ def record_answer(
     queue = hold_queue(session, held)
     if answered in _SAID_BY_IT:
         queue.attempts = 0
-    if answered is Answered.NO_ANSWER:
-        answer = NO_ANSWER
     ((study, (delivery,)),) = lock_deliveries(session, [delivery_id])
+    answer = _with_doubt(delivery, answered, answer)
     delivery.last_attempt_at = now
     if answered in (Answered.ACCEPTED, Answered.TO_BE_COMMITTED):
         delivery.sent_as = sent_as or None
@@ -176,6 +179,15 @@ def record_answer(
         note_answer(session, delivery, answer, now=now)
     settle(session, study, now=now)
     return DeliveryState(delivery.state)
+
+
+def _with_doubt(delivery: Delivery, answered: Answered, answer: str) -> str:
+    """That the destination may have it is said with the answer, and is true until it says otherwise itself."""
+    if answered in _MAY_HAVE_IT and answer != NO_ANSWER:
+        return f"{NO_ANSWER}: {answer}"
+    if answered in _SAYS_NOTHING and (delivery.last_answer or "").startswith(NO_ANSWER):
+        return f"{NO_ANSWER} before; {answer}"
+    return answer
 
 
 def take_delivery_announcements(session: Session, *, now: datetime, wake_again_after_s: float) -> list[str]:

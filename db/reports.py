@@ -13,7 +13,7 @@ from db.schema_peers import DeliveryAnswer
 from db.states import DeliveryState
 
 NO_ANSWER = "no answer"
-"""What is kept for the answer of a destination that gave none, and may have the object."""
+"""How that begins which is kept for the answer of a destination that gave none, and may have the object."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ def delivered_predecessor(
     there = [DeliveryState.DELIVERED, DeliveryState.SENT]
     answers = exists().where(DeliveryAnswer.delivery_id == Delivery.id)
     taken = or_(Delivery.state.in_(there), answers.where(DeliveryAnswer.state.in_(there)))
-    said = answers.where(DeliveryAnswer.at >= Delivery.last_attempt_at, DeliveryAnswer.answer != NO_ANSWER)
+    said = answers.where(DeliveryAnswer.at >= Delivery.last_attempt_at, ~DeliveryAnswer.answer.startswith(NO_ANSWER))
     unanswered = and_(Delivery.last_attempt_at.is_not(None), ~said)
     delivered = Report.deliveries.any(and_(or_(taken, unanswered), Delivery.destination.not_in(besides)))
     return session.scalar(

@@ -36,15 +36,14 @@ MEANINGS = (
     (0xFFFF, 0x0124, "not authorized"),
 )
 """PS3.4 table B.2-1 and PS3.7 annex C, in words of our own."""
-OTHER_ENCODING = {
-    ExplicitVRLittleEndian: ImplicitVRLittleEndian,
-    ImplicitVRLittleEndian: ExplicitVRLittleEndian,
-}
-"""What an uncompressed object may go as instead, without a change of any element."""
+UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+"""Between which an object changes without a change of any element."""
 MAXIMUM_CONTEXTS = 128
 """PS3.8 section 9.3.2.2: presentation context ids are the odd numbers of one byte."""
 
 
+Decompressing = Mapping[UID, Callable[[Dataset], Dataset]]
+"""Of a SOP class how its compressed objects become the same instances with plain samples."""
 OtherClasses = Mapping[UID, tuple[UID, Callable[[Dataset], Dataset]]]
 """Of a SOP class the one that its objects may be made into, and how."""
 
@@ -63,6 +62,8 @@ class Answer:
     """The peer accepted no presentation context that fits."""
     is_trouble: bool = False
     """The obstacle is the peer's, or on the way to it, and none of the file's."""
+    may_be_there: bool = False
+    """It went, and the obstacle does not say what became of it."""
     sent_as: str = ""
     """The SOP Instance UID that it went under, where that is another."""
     comment: str = ""
@@ -112,6 +113,8 @@ class _Object:
     sop_instance_uid: str
     transfer_syntax_uid: UID
     data_set_at: int
+    decompress: Callable[[Dataset], Dataset] | None
+    """None where it is not compressed, or stays so."""
     went_as_other: bool
 
 
@@ -120,6 +123,7 @@ def send_files(
     peer: Peer,
     *,
     other_classes: OtherClasses | None = None,
+    decompressing: Decompressing | None = None,
     went_as_other: Collection[Path] = (),
     still_wanted: Callable[[Path], bool] = lambda _: True,
 ) -> Generator[Answer, None, None]:
@@ -128,7 +132,8 @@ def send_files(
     `still_wanted` is asked about each right before it goes: what it declines is not sent, and has no answer.
 
     Each goes in its own transfer syntax; one that is not compressed in the other VR encoding of Little Endian, with the
-    same elements, where the peer takes that alone. Where it takes none of the SOP class, but one of `other_classes`, as
+    same elements, where the peer takes that alone; a compressed one of a class of `decompressing`, so, in either of
+    them where the peer takes none of its own. Where it takes none of the SOP class, but one of `other_classes`, as
     an object of that: these are objects of ours; and `went_as_other` go so and not otherwise, as they did before: the
     peer would have them twice. Closing the generator releases the association.
 
@@ -139,7 +144,8 @@ def send_files(
     DeliveryError
         The peer is out of reach, rejects the association, or broke it off; what had no answer was not accepted.
     """
-    objects, others = [_object(path, went_as_other=path in went_as_other) for path in paths], other_classes or {}
+    objects = [_object(path, decompressing or {}, went_as_other=path in went_as_other) for path in paths]
+    others = other_classes or {}
     sent = SentInstances(peer.remote)
     try:
         with association_with(peer, _contexts(objects, others)) as association:
@@ -171,7 +177,7 @@ def _transfer(item: _Object, answer: Answer, others: OtherClasses) -> Transfer:
     )
 
 
-def _object(path: Path, *, went_as_other: bool) -> _Object:
+def _object(path: Path, decompressing: Decompressing, *, went_as_other: bool) -> _Object:
     try:
         meta, position = split_file(path)
     except OSError as error:
@@ -182,6 +188,7 @@ def _object(path: Path, *, went_as_other: bool) -> _Object:
         sop_instance_uid=str(meta.MediaStorageSOPInstanceUID),
         transfer_syntax_uid=meta.TransferSyntaxUID,
         data_set_at=position,
+        decompress=decompressing.get(meta.MediaStorageSOPClassUID) if meta.TransferSyntaxUID.is_compressed else None,
         went_as_other=went_as_other,
     )
 
@@ -196,7 +203,8 @@ def _contexts(objects: Iterable[_Object], others: OtherClasses) -> list[Presenta
 def _choices(item: _Object, others: OtherClasses) -> list[tuple[UID, UID]]:
     """SOP class and transfer syntax that it may go in, what is best first: its own, where it may be chosen."""
     own = item.transfer_syntax_uid
-    syntaxes = [own, *([OTHER_ENCODING[own]] if own in OTHER_ENCODING else [])]
+    is_plain = own in UNCOMPRESSED or item.decompress is not None
+    syntaxes = [own, *(syntax for syntax in UNCOMPRESSED if is_plain and syntax != own)]
     other = [others[item.sop_class_uid][0]] if item.sop_class_uid in others else []
     classes = other if item.went_as_other and other else [item.sop_class_uid, *other]
     return [(sop_class, syntax) for sop_class in classes for syntax in syntaxes]
@@ -240,6 +248,8 @@ def _send(
         if sop_class != item.sop_class_uid:
             dataset = others[item.sop_class_uid][1](dataset)
             uid = str(dataset.SOPInstanceUID)
+        if item.decompress and not syntax.is_compressed:
+            dataset = item.decompress(dataset)
         content = _encoded(dataset, syntax, item.path)
         response = channel.store(accepted[chosen], sop_class, uid, BytesIO(content), len(content))
     return Answer(

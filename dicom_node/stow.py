@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 from config.dicomweb import DicomWebSettings
-from config.errors import DeliveryError, UnreadableInstanceError
+from config.errors import DeliveryError, UnansweredError, UnreadableInstanceError
 from config.peers import TLSSettings
 from dicom_node.header import read_file_meta
 from dicom_node.send import Answer, is_warning
@@ -54,7 +54,14 @@ def stow_files(
             try:
                 status, content = connection.post(body, {"Content-Type": content_type, "Accept": JSON})
             except DeliveryError as error:
-                yield Answer(path=path, sop_instance_uid=uid, status=None, obstacle=str(error), is_trouble=True)
+                yield Answer(
+                    path=path,
+                    sop_instance_uid=uid,
+                    status=None,
+                    obstacle=str(error),
+                    is_trouble=True,
+                    may_be_there=isinstance(error, UnansweredError),
+                )
                 return
             yield _answer(path, uid, status, content)
 
@@ -95,7 +102,8 @@ def _answer(path: Path, uid: str, status: int, content: bytes) -> Answer:
             warning = _value(item, _WARNING_REASON)
             accepted = warning if isinstance(warning, int) and is_warning(warning) else 0x0000
             return Answer(path=path, sop_instance_uid=uid, status=accepted)
-    return Answer(path=path, sop_instance_uid=uid, status=None, obstacle=f"{said}: the answer does not name the object")
+    unsaid = f"{said}: the answer does not name the object"
+    return Answer(path=path, sop_instance_uid=uid, status=None, obstacle=unsaid, may_be_there=status != NONE_STORED)
 
 
 def _items(dataset: object, sequence: str) -> list[dict[str, object]]:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from config.errors import ConfigurationError, DeliveryError
+from config.errors import ConfigurationError, DeliveryError, UnansweredError
 
 CONNECT_TIMEOUT_S = 10.0
 ANSWER_TIMEOUT_S = 60.0
@@ -16,6 +16,13 @@ NOT_NOW = (401, 403, 404, 407, 408, 429)
 """They say nothing of what was sent, but of our token, of an address where no service is, or of the server's load.
 
 Unauthorized, Forbidden, Not Found, Proxy Authentication Required, Request Timeout, Too Many Requests (RFC 9110, 6585).
+"""
+NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
+"""What fails before anything of a request has left."""
+IN_DOUBT = (500, 502, 504)
+"""They say that something broke behind the server's door: before the object was stored, or after it.
+
+Internal Server Error, Bad Gateway, Gateway Timeout (RFC 9110).
 """
 
 
@@ -54,17 +61,21 @@ class WebServer:
         Raises
         ------
         DeliveryError
-            The server is out of reach, in trouble (5xx), busy, does not let us in, is not at this address, or gives no
-            answer in time. Its own words, which may name the patient, are not in the message.
+            The server is out of reach, in trouble (5xx), busy, does not let us in, or is not at this address. Its own
+            words, which may name the patient, are not in the message.
+        UnansweredError
+            Some of it has left, and nobody knows what became of it: no answer in time, or a server that failed on it.
         """
         until = time.monotonic() + self._answer_timeout_s
         try:
             with self._client.stream("POST", self._url, content=content, headers=headers | self._headers) as response:
                 status, answer = response.status_code, self._content(response, until=until)
-        except httpx2.TimeoutException as error:
-            raise DeliveryError(f"{self}: no answer in time") from error
-        except httpx2.HTTPError as error:
+        except NOT_SENT as error:
             raise DeliveryError(f"{self}: {_why(error)}") from error
+        except httpx2.HTTPError as error:
+            raise UnansweredError(f"{self}: {_why(error)}") from error
+        if status in IN_DOUBT:
+            raise UnansweredError(f"{self}: answered HTTP {status}; its own log says why")
         if status in NOT_NOW or status >= 500:
             raise DeliveryError(f"{self}: answered HTTP {status}; its own log says why")
         return status, answer
@@ -74,9 +85,9 @@ class WebServer:
         for some in response.iter_bytes():
             content += some
             if time.monotonic() > until:  # the client's own limit is for each piece
-                raise DeliveryError(f"{self}: no answer in time")
+                raise UnansweredError(f"{self}: no answer in time")
             if len(content) > LONGEST_ANSWER:
-                raise DeliveryError(f"{self}: answered with more than a server's answer can be")
+                raise UnansweredError(f"{self}: answered with more than a server's answer can be")
         return content
 
 
@@ -100,6 +111,8 @@ def read_bearer_token(file: str, *, setting: str) -> str:
 
 
 def _why(error: httpx2.HTTPError) -> str:
+    if isinstance(error, httpx2.TimeoutException):
+        return "no answer in time"
     if isinstance(error, httpx2.RemoteProtocolError):
         return "answered with what is no HTTP"
     cause: BaseException | None = error

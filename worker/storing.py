@@ -23,6 +23,7 @@ from dicom_node.calling import called_peer
 from dicom_node.commitment.files import CommitmentFiles
 from dicom_node.commitment.messages import Reference, ask_commitment, new_transaction_uid
 from dicom_node.report.comprehensive import OTHER_CLASSES
+from dicom_node.report.heat_map import DECOMPRESSING
 from dicom_node.send import Answer, send_files
 from dicom_node.stow import stow_files
 from worker.answers import Answers
@@ -53,7 +54,9 @@ def store_objects(
     accepted: list[DueDelivery] = []
     called = called_peer(context.settings, peer)
     as_other = {context.spool.absolute(item.spool_path) for item in due if item.sent_as}
-    send = partial(send_files, peer=called, other_classes=OTHER_CLASSES, went_as_other=as_other)
+    send = partial(
+        send_files, peer=called, other_classes=OTHER_CLASSES, decompressing=DECOMPRESSING, went_as_other=as_other
+    )
     trouble = _send(context, answers, send, str(called), _unsent(due), accepted if commits else None)
     if commits and (there or accepted) and (trouble is None or accepted):
         return _ask_commitment(context, peer, [*there, *accepted]) or trouble
@@ -122,7 +125,7 @@ def _send(
                 answers.note(item, said, str(answer), sent_as=answer.sent_as)
                 if accepted is not None and said is Answered.TO_BE_COMMITTED:
                     accepted.append(replace(item, sent_as=answer.sent_as))
-                if said is Answered.NOT_NOW or answer.is_missing:
+                if said in (Answered.NOT_NOW, Answered.IN_TROUBLE) or answer.is_missing:
                     return Trouble(reason=str(answer) if answer.is_trouble else f"{called}: {answer}")
     except (LeaseLostError, SQLAlchemyError, ConfigurationError):
         raise
@@ -144,6 +147,8 @@ def _said_by(answer: Answer, kind: ReportObject, *, commits: bool) -> Answered:
         return Answered.TO_BE_COMMITTED if commits else Answered.ACCEPTED
     if answer.refuses_the_kind:
         return _refused(kind)
+    if answer.may_be_there:
+        return Answered.IN_TROUBLE if answer.is_trouble else Answered.NO_ANSWER
     if answer.is_missing:
         return Answered.NO_ANSWER
     return Answered.NOT_NOW if answer.is_out_of_resources or answer.is_trouble else Answered.REFUSED

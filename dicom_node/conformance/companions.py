@@ -21,7 +21,10 @@ def companions_section() -> str:
         facts(
             [
                 ("SOP class", f"{HEAT_MAP_CLASS.name}, {HEAT_MAP_CLASS}"),
-                ("transfer syntax", heat_map.TRANSFER_SYNTAX.name),
+                (
+                    "transfer syntax",
+                    f"{heat_map.TRANSFER_SYNTAX.name}; decompressed where a peer takes none",
+                ),
                 ("Modality, Conversion Type, Image Type", "OT, WSD, DERIVED and SECONDARY"),
                 (
                     "Burned In Annotation",
@@ -45,8 +48,9 @@ def companions_section() -> str:
                 ("Source Instance Sequence", "the report, and the heat map where there is one"),
                 (
                     "content",
-                    "one page of A4: patient and study, all answers, frames of the clip that decided, the same "
-                    "measurement in earlier studies of the patient that were scored here, limits of use, what made it",
+                    "one page of A4: patient and study, all answers with score, threshold and agreement of the frames, "
+                    "frames of the clip that decided, the same measurement in earlier studies of the patient that were "
+                    "scored here, limits of use, what made it",
                 ),
             ]
         ),

@@ -14,9 +14,11 @@ def how_objects_are_sent(settings: Settings) -> tuple[str, ...]:
         f"{send.MAXIMUM_CONTEXTS}. For an object in Explicit or Implicit VR Little Endian one in the other of these is "
         "proposed as well: it is used, with the same elements, where the peer accepts that alone. For a report of ours "
         "Comprehensive SR Storage is proposed as well: where the peer accepts no Comprehensive 3D SR Storage, it gets "
-        "the same content as an object of that class, with a SOP Instance UID that follows from the report's. Nothing "
-        "else is converted. A data set of odd length, as deflated ones may have in files, is sent with a null byte "
-        "more (PS3.5 section A.5). Up to 100 objects go in one association, one after the answer to the other.",
+        "the same content as an object of that class, with a SOP Instance UID that follows from the report's. For a "
+        "heat map Explicit and Implicit VR Little Endian are proposed as well: where the peer accepts no JPEG "
+        "Baseline, it gets the same instance decompressed, RGB, with Lossy Image Compression 01. Nothing else is "
+        "converted. A data set of odd length, as deflated ones may have in files, is sent with a null byte more (PS3.5 "
+        "section A.5). Up to 100 objects go in one association, one after the answer to the other.",
         "Accepted is: 0000; a warning, Bxxx; and for an object of ours 0111, duplicate SOP instance, since the UID "
         "follows from study and run: what the peer has under it is this object, of an attempt whose answer was lost. "
         "After A7xx, or when the peer is out of reach, rejects the association or breaks it off, nothing more is sent "
@@ -43,8 +45,9 @@ def dicomweb_section() -> str:
             [
                 (f"{of_each}, object in Referenced SOP Sequence", "accepted, with a Warning Reason as well"),
                 (f"{of_each}, object in Failed SOP Sequence", "its Failure Reason counts as a status of C-STORE"),
-                (f"{of_each}, object in neither", "refused: nobody knows that it is there"),
+                (f"{of_each}, object in neither", "sent again; after 200 and 202 it may be there"),
                 ("5xx, 408, 429, none", "the server is left alone for a pause; no object is blamed"),
+                ("500, 502, 504, none in time", "as well, the object may be there: the next report names it"),
                 ("any other", "refused"),
             ],
         ),

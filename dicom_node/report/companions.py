@@ -14,6 +14,7 @@ from config.languages import Language
 from config.report_objects import ReportObject
 from db.runs import Run
 from dicom_node.header import MANUFACTURER
+from dicom_node.report.dating import date_object
 from dicom_node.report.sources import TYPE_2, report_sources
 from dicom_node.report.uids import derived_uid
 from dicom_node.report.words import Words
@@ -58,9 +59,8 @@ def companion(
     made.SeriesNumber, made.InstanceNumber = SERIES_NUMBERS[kind], run.revision
     made.SeriesDescription = words.say(f"series.{kind.name}", label=run.model.label)
     made.BurnedInAnnotation = "YES"
-    ended = run.finished_at.astimezone()  # as the report, whose date and time these are
-    made.InstanceCreationDate = made.ContentDate = made.SeriesDate = ended.strftime("%Y%m%d")
-    made.InstanceCreationTime = made.ContentTime = made.SeriesTime = ended.strftime("%H%M%S.%f")
+    date_object(made, run, source)
+    made.SeriesDate, made.SeriesTime = made.ContentDate, made.ContentTime
     made.ContributingEquipmentSequence = [_algorithm(run, made.SeriesDescription)]
     return made
 

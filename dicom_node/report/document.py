@@ -20,6 +20,7 @@ from dicom_node.header import MANUFACTURER
 from dicom_node.report.codes import OUR_SCHEME, OUR_SCHEME_NAME
 from dicom_node.report.companions import HEAT_MAP_CLASS, object_uid, series_uid
 from dicom_node.report.content import report_content
+from dicom_node.report.dating import date_object
 from dicom_node.report.sources import make_all_text_writable, report_sources
 from dicom_node.report.uids import derived_uid, device_uid
 from dicom_node.report.wording import series_description
@@ -95,7 +96,7 @@ def build_structured_report(
         )
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise ReportError(f"run {run.run_uid}: highdicom refused the report ({type(error).__name__})") from error
-    _date(document, run)
+    _date(document, run, headers[0])
     make_all_text_writable(document)
     _name_retired_classes(document, evidence)
     return document
@@ -144,13 +145,11 @@ def _algorithm_as_equipment(run: Run, words: Words) -> ContributingEquipment:
     return equipment
 
 
-def _date(document: Dataset, run: Run) -> None:
-    """When the run ended, in local time as a PACS expects; highdicom would write when the file was made."""
-    ended = run.finished_at.astimezone()
-    document.InstanceCreationDate = document.ContentDate = ended.strftime("%Y%m%d")
-    document.InstanceCreationTime = document.ContentTime = ended.strftime("%H%M%S.%f")
+def _date(document: Dataset, run: Run, source: Dataset) -> None:
+    """When the run ended; highdicom would write when the file was made."""
+    ended = date_object(document, run, source)
     highdicom = document.ContributingEquipmentSequence[-1]
-    highdicom.ContributionDateTime = ended.strftime("%Y%m%d%H%M%S.%f")
+    highdicom.ContributionDateTime = ended.strftime("%Y%m%d%H%M%S.%f%z")
 
 
 def _name_retired_classes(document: Dataset, evidence: Sequence[Dataset]) -> None:

@@ -8,7 +8,7 @@ import imagecodecs
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.sr.codedict import codes
 from pydicom.uid import UID, JPEGBaseline8Bit
 
@@ -62,6 +62,26 @@ def build_heat_map(run: Run, evidence: Sequence[Dataset], shown: HeatMapFrames, 
     make_all_text_writable(made)
     _put_pixels(made, shown.pictures)
     return made
+
+
+def decompressed(heat_map: Dataset) -> Dataset:
+    """The same instance with plain samples, RGB; what is handed in stays as it is.
+
+    It has the same SOP Instance UID, and the same bytes whenever it is made. What JPEG lost stays lost, and is still
+    said: Lossy Image Compression with its method and ratio (PS3.3 section C.7.6.1.1.5).
+    """
+    plain = Dataset(heat_map)
+    frames = generate_frames(heat_map.PixelData, number_of_frames=int(heat_map.NumberOfFrames))
+    samples = b"".join(
+        imagecodecs.jpeg8_decode(frame, colorspace="YCbCr", outcolorspace="RGB").tobytes() for frame in frames
+    )
+    plain.PhotometricInterpretation = "RGB"
+    plain.add_new("PixelData", "OB", samples)
+    return plain
+
+
+DECOMPRESSING = {HEAT_MAP_CLASS: decompressed}
+"""How our objects are decompressed, by SOP class (dicom_node.send.Decompressing)."""
 
 
 def _source(run: Run, evidence: Sequence[Dataset], shown: HeatMapFrames) -> Dataset:

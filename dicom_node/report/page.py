@@ -18,8 +18,9 @@ from config.catalogue import Catalogue
 from config.labels import ModelLabel
 from db.discordances import Told
 from db.runs import Run, Verdict
-from dicom_node.report.answers import brief, confidence, in_reading_order
+from dicom_node.report.dating import in_words, in_zone_of
 from dicom_node.report.letters import written_name
+from dicom_node.report.page_answers import COLUMNS, answer_rows
 from dicom_node.report.page_parts import Strip, Trend, answers_table, box, strip_of_frames, trend_chart
 from dicom_node.report.page_text import AMBER, FAINT, INK, RED, SLATE, PageText
 from dicom_node.report.sources import report_sources
@@ -30,7 +31,7 @@ from dicom_node.report.wording import (
     provenance_of_all,
     views_seen,
 )
-from dicom_node.report.words import ENGLISH, Words, capital
+from dicom_node.report.words import ENGLISH, Words
 
 rl_config.useA85 = 0  # streams as bytes and not as letters: a quarter less, and most of the time that a page took
 
@@ -76,8 +77,9 @@ def build_page(run: Run, catalogue: Catalogue, evidence: Sequence[Dataset], show
     canvas.setAuthor("EchoWorker")
     canvas.setSubject(f"{words.say('picture.label', label=run.model.label)}. {words.say('picture.not_for_diagnosis')}")
     _draw_band(canvas, run, words, text)
-    below_patient = _draw_patient(canvas, report_sources(evidence)[0], words, text)
-    _draw_foot(canvas, run, words, text)
+    source = report_sources(evidence)[0]
+    below_patient = _draw_patient(canvas, source, words, text)
+    _draw_foot(canvas, in_words(in_zone_of(run, source).finished_at), words, text)
     room = below_patient - _FOOT - 6 * mm
     # What does not fit is written smaller: a page that goes on overleaf would be half read.
     for scale in _SCALES:
@@ -149,23 +151,23 @@ def _draw_patient(canvas: Canvas, source: Dataset, words: Words, text: PageText)
     return float(top - 10 * mm)
 
 
-def _draw_foot(canvas: Canvas, run: Run, words: Words, text: PageText) -> None:
+def _draw_foot(canvas: Canvas, made_at: str, words: Words, text: PageText) -> None:
     canvas.setFillColor(FAINT)
     said = f"{words.say('picture.not_for_diagnosis')} · {words.say('page.unverified')}"
     text.draw(canvas, MARGIN, _FOOT - 3 * mm, said, 7)
-    text.draw_to(canvas, WIDTH - MARGIN, _FOOT - 3 * mm, f"{run.finished_at.astimezone():%Y-%m-%d %H:%M}", 7)
+    text.draw_to(canvas, WIDTH - MARGIN, _FOOT - 3 * mm, made_at, 7)
 
 
 def _story(run: Run, catalogue: Catalogue, shown: PageContent, words: Words, text: PageText) -> list[Flowable]:
-    rows, story = _answers(run, catalogue, words), []
+    rows, story = answer_rows(run, catalogue, words), []
     if text.is_chinese:  # as in the band
         in_english = PageText(ENGLISH.language)
         story.append(in_english.paragraph(ENGLISH.say(f"limits.{run.model.label}"), in_english.warning))
     story.append(text.paragraph(words.say(f"limits.{run.model.label}"), text.warning))
     story.append(Spacer(0, 2.5 * mm))
     if rows:
-        headings = [words.say(f"page.{key}") for key in ("question", "answer", "confidence")]
-        story.append(answers_table(headings, rows, INNER, text))
+        story.append(answers_table([words.say(f"page.{key}") for key in COLUMNS], rows, INNER, text))
+        story += [Spacer(0, 1 * mm), text.paragraph(words.say("page.how_sure"), text.note)]
     else:
         story.append(text.paragraph(words.say("page.nothing"), text.body))
     story += [
@@ -203,15 +205,6 @@ def _disagreeing(run: Run, catalogue: Catalogue, told: Told | None, words: Words
         return [text.paragraph(said, text.small) for said in compared(run, catalogue, told, words)]
     said = [discordance_in_words(discordance, catalogue, words) for discordance in told.discordances]
     return [Spacer(0, 2.5 * mm), box(words.say("compared.heading"), said, INNER, text)]
-
-
-def _answers(run: Run, catalogue: Catalogue, words: Words) -> list[tuple[str, str, str]]:
-    """Question, answer and how far the frames agree, of all that have an answer."""
-    return [
-        (words.task(task), brief(result, task, words), capital(confidence(result, task, words) or ""))
-        for result in in_reading_order(run.results)
-        if (task := catalogue.task(result.task_id)) and result.verdict not in (Verdict.ABSTAINED, Verdict.UNCALIBRATED)
-    ]
 
 
 def _unanswered(run: Run, catalogue: Catalogue, words: Words) -> list[str]:

@@ -15,6 +15,7 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Flowable, Spacer, Table, TableStyle
 
+from dicom_node.report.page_answers import Row
 from dicom_node.report.page_text import CURVE, FAINT, INK, LINE, RED, SLATE, PageText
 from dicom_node.report.words import Words
 
@@ -46,20 +47,20 @@ class Trend:
     this: tuple[date, float]
 
 
-def answers_table(headings: Sequence[str], rows: Sequence[tuple[str, str, str]], width: float, text: PageText) -> Table:
-    """Question, answer, and how far the frames agree."""
+def answers_table(headings: Sequence[str], rows: Sequence[Row], width: float, text: PageText) -> Table:
+    """Question and answer, and smaller what the answer rests on."""
     lines = [[text.paragraph(each, text.heading) for each in headings]]
-    styles = (text.body, text.strong, text.small)
+    styles = (text.body, text.strong, text.small, text.small)
     lines += [[text.paragraph(cell, style) for cell, style in zip(row, styles, strict=True)] for row in rows]
-    table = Table(lines, colWidths=[0.4 * width, 0.22 * width, 0.38 * width], hAlign="LEFT")
+    table = Table(lines, colWidths=[share * width for share in (0.42, 0.24, 0.18, 0.16)], hAlign="LEFT")
     table.setStyle(
         TableStyle(
             [
                 ("LINEBELOW", (0, 0), (-1, 0), 0.8, SLATE),
                 ("LINEBELOW", (0, 1), (-1, -1), 0.3, LINE),
                 ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
-                ("TOPPADDING", (0, 0), (-1, -1), 1.6),
-                ("BOTTOMPADDING", (0, 0), (-1, -1), 2.2),
+                ("TOPPADDING", (0, 0), (-1, -1), 1.6 * text.scale**2),
+                ("BOTTOMPADDING", (0, 0), (-1, -1), 2.2 * text.scale**2),
                 ("LEFTPADDING", (0, 0), (-1, -1), 0),
             ]
         )

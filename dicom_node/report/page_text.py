@@ -26,10 +26,13 @@ class PageText:
     def __init__(self, language: Language, *, scale: float = 1.0) -> None:
         """Make the styles, with letters `scale` times their usual size."""
         register_chinese()
+        self.scale = scale
         self.is_chinese = language is Language.CHINESE
         self.body = self._style("body", 10 * scale)
         self.strong = self._style("strong", 10 * scale, is_bold=True)
         self.small = self._style("small", 7.8 * scale)
+        self.note = self._style("note", 6.6 * scale)
+        self.note.textColor = FAINT
         self.heading = self._style("heading", 8.2 * scale, is_bold=True)
         self.warning = self._style("warning", 9.5 * scale, is_bold=True)
         self.warning.textColor = RED

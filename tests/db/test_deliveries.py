@@ -24,7 +24,7 @@ from db.migrating import alembic_config
 from db.queries import StudyDetail, list_studies, study_detail
 from db.queues import QueueClaim, Trouble, queues_of, release_queue
 from db.reports import NO_ANSWER, delivered_predecessor
-from db.schema import Delivery
+from db.schema import Delivery, Study
 from db.session import Database
 from db.states import DeliveryState
 from db.studies import register_instance, requeue
@@ -38,6 +38,7 @@ ANSWERS = {
     Answered.NOT_SENT: "OSError",
     Answered.UNFIT: "report 1.2 is lost",
     Answered.NOT_NOW: "0xA700 out of resources",
+    Answered.IN_TROUBLE: "answered HTTP 504",
 }
 
 
@@ -353,6 +354,37 @@ def test_what_is_under_way_or_was_without_an_answer_is_superseded_by_the_next_re
     assert predecessor(registry, study_id) == report_uid_of("1.2.1"), "its delivery is cancelled, the object is there"
     with registry.write() as session:
         assert not offer(session, held, number, now=now)
+
+
+@pytest.mark.parametrize("in_doubt", [Answered.NO_ANSWER, Answered.IN_TROUBLE])
+def test_what_may_have_been_stored_is_superseded_until_the_destination_says_otherwise(
+    registry: Database, pipeline: PipelineSettings, received: Receive, now: datetime, in_doubt: Answered
+) -> None:
+    reported(registry, pipeline, received(), to=["VNA"], now=now)
+    held, number = must_take(registry, "VNA", now), number_of(registry, "VNA")
+    with registry.read() as session:
+        study_id = session.scalars(select(Study.id)).one()
+    expected = report_uid_of("1.2.1")
+    for answered, there in (
+        (Answered.NOT_NOW, None),
+        (in_doubt, expected),
+        (Answered.NOT_NOW, expected),
+        (Answered.NOT_SENT, expected),
+        (Answered.REFUSED, None),
+        (Answered.NOT_NOW, None),
+    ):
+        with registry.write() as session:
+            assert offer(session, held, number, now=now)
+        now += timedelta(seconds=1)
+        answer(registry, held, number, answered, now, pipeline)
+        assert predecessor(registry, study_id) == there, answered
+        now += timedelta(hours=1)
+    with registry.read() as session:
+        found = delivery_detail(session, number)
+        kept, attempts = [said.answer for said in found.answers], found.delivery.attempts
+    assert kept[1] in ("no answer", "no answer: answered HTTP 504")
+    assert kept[2:4] == ["no answer before; 0xA700 out of resources", "no answer before; OSError"]
+    assert attempts == (3 if in_doubt is Answered.NO_ANSWER else 2)
 
 
 def test_what_a_pacs_has_is_superseded_also_where_it_is_being_sent_once_more(

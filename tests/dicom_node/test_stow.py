@@ -1,6 +1,7 @@
 """STOW-RS: what a DICOMweb server says of an object, and what it means; Orthanc's own, and one that answers as told."""
 
 import json
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from config.errors import ConfigurationError
 from config.settings import Settings, load_settings
 from dicom_node.send import Answer
 from dicom_node.stow import stow_files
+from dicom_node.web_server import WebServer
 from tests.support.clips import SMALL, as_study_of_its_own
 from tests.support.message_servers import HTTPAnswer, fhir_server
 from tests.support.servers import Orthanc, free_port
@@ -116,6 +118,28 @@ def test_trouble_of_the_server_is_none_of_the_object(settings: Settings, clip: P
     assert "Doe" not in str(said)
 
 
+@pytest.mark.parametrize(
+    ("answer", "may_be_there"),
+    [
+        *((HTTPAnswer(status), True) for status in (500, 502, 504)),
+        *((HTTPAnswer(status), False) for status in (400, 401, 404, 408, 413, 429, 503)),
+        (HTTPAnswer(without_end=True), True),
+        (HTTPAnswer(raw=b""), True),
+        (HTTPAnswer(raw=b"Doe^Jane"), True),
+        (HTTPAnswer(200, b"{}"), True),
+        (HTTPAnswer(202, b"<html>"), True),
+        (HTTPAnswer(409, b"{}"), False),
+    ],
+)
+def test_what_was_sent_without_a_word_on_what_became_of_it_may_be_there(
+    settings: Settings, clip: Path, monkeypatch: pytest.MonkeyPatch, answer: HTTPAnswer, may_be_there: bool
+) -> None:
+    monkeypatch.setattr("dicom_node.stow.WebServer", partial(WebServer, answer_timeout_s=0.3))
+    said = answer_to(clip, settings, answer)
+    assert (said.accepted, said.may_be_there) == (False, may_be_there)
+    assert str(said) not in ("", "no answer")
+
+
 def test_after_trouble_nothing_more_is_sent(settings: Settings, clip: Path) -> None:
     with fhir_server([HTTPAnswer(503)]) as received:
         answers = list(stow_files([clip, clip], server(f"http://127.0.0.1:{received.port}/web"), settings.tls))
@@ -125,7 +149,7 @@ def test_after_trouble_nothing_more_is_sent(settings: Settings, clip: Path) -> N
 def test_a_server_that_is_not_there_is_named_without_its_path(settings: Settings, clip: Path) -> None:
     port = free_port()
     (answer,) = stow_files([clip], server(f"http://127.0.0.1:{port}/secret"), settings.tls)
-    assert answer.is_trouble
+    assert (answer.is_trouble, answer.may_be_there) == (True, False)
     assert str(answer) == f"http://127.0.0.1:{port}: cannot be reached: check address, port and firewall"
 
 

@@ -14,10 +14,12 @@ from sqlalchemy import select
 
 from config.report_objects import ReportObject
 from db.dead_letters import dead_of, resend_deliveries
-from db.schema import Delivery
+from db.reports import delivered_predecessor
+from db.schema import Delivery, Study
 from dicom_node.report.comprehensive import comprehensive_uid
 from tests.support.commitment import CommittingPACS, Node
 from tests.support.due_reports import Installation, data_set, elements
+from tests.support.message_servers import HTTPAnswer, fhir_server
 from tests.support.scps import serving
 from tests.support.scripted_pacs import ScriptedPACS
 from tests.support.servers import Orthanc, StoreSCP, free_port, storescp
@@ -362,6 +364,36 @@ def test_a_dicomweb_server_gets_reports_as_a_pacs_does(
         assert elements(held) == elements(file.read_bytes())
         assert back.detail(study).study.state == "DELIVERED"
         orthanc.forget(study)
+
+
+@pytest.mark.parametrize(
+    ("answer", "may_be_there", "reason"),
+    [
+        (HTTPAnswer(504), True, "answered HTTP 504; its own log says why"),
+        (HTTPAnswer(200, b"{}"), True, "vna: no answer: HTTP 200: the answer does not name the object"),
+        (HTTPAnswer(503), False, "answered HTTP 503; its own log says why"),
+        (HTTPAnswer(400), False, "answered HTTP 400; its own log says why"),
+    ],
+)
+def test_what_a_dicomweb_server_may_have_stored_is_named_as_superseded_by_the_next_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: HTTPAnswer, may_be_there: bool, reason: str
+) -> None:
+    site = tmp_path / "site.toml"
+    monkeypatch.setenv("ECHOWORKER_CONFIG", str(site))
+    with fhir_server([answer]) as vna:
+        site.write_text(
+            f'[[dicomweb]]\nname = "vna"\nurl = "http://127.0.0.1:{vna.port}"\naccept_models = ["RESEARCH"]\n'
+        )
+        ours = Installation(tmp_path / "data")
+        file = ours.report("1.2.78.1", to=("vna",))
+        ours.wake()
+    assert ours.states() == {"DUE": 1}
+    assert reason in str(ours.detail("1.2.78.1").reason)
+    with ours.context.database.read() as session:
+        study_id = session.scalars(select(Study.id)).one()
+        predecessor = delivered_predecessor(session, study_id=study_id, run_uid="a later one")
+        named = predecessor and predecessor.sop_instance_uid
+    assert named == (file.stem if may_be_there else None)
 
 
 def test_a_report_that_was_changed_in_the_spool_is_not_sent_and_holds_up_no_other(

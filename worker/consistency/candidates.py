@@ -1,6 +1,6 @@
 """The studies of the registry that a report may be of, with what their images say of whose they are."""
 
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
 from pydicom.dataset import Dataset
 from sqlalchemy.orm import Session
@@ -9,6 +9,7 @@ from config.errors import UnreadableInstanceError
 from db.report_matching import KeyKind, KnownStudy, first_spool_path, matching_key, studies_that_may_match
 from dicom_node.header import read_attributes
 from dicom_node.spool import Spool
+from dicom_node.time_zones import zone_named
 from worker.consistency.identifiers import ReportIdentifiers
 from worker.consistency.matching import Candidate
 from worker.consistency.sr_tree import items_of, text_of
@@ -69,7 +70,8 @@ def _header(session: Session, spool: Spool, study: KnownStudy) -> Dataset:
 
 
 def _candidate(study: KnownStudy, header: Dataset, day: datetime | None) -> Candidate:
-    began_at = _time(text_of(header, "StudyDate"), text_of(header, "StudyTime"), _zone(header))
+    zone = zone_named(text_of(header, "TimezoneOffsetFromUTC"))
+    began_at = _time(text_of(header, "StudyDate"), text_of(header, "StudyTime"), zone)
     issuers = items_of(header, "IssuerOfAccessionNumberSequence")
     named = [text_of(issuers[0], each) for each in ("LocalNamespaceEntityID", "UniversalEntityID")] if issuers else []
     return Candidate(
@@ -90,14 +92,3 @@ def _time(date: str, time: str, zone: tzinfo | None) -> datetime | None:
         return naive.replace(tzinfo=zone) if zone is not None else naive.astimezone()
     except (ValueError, OverflowError, OSError):
         return None
-
-
-def _zone(header: Dataset) -> tzinfo | None:
-    """Timezone Offset From UTC (PS3.3 section C.12.1.1), as "+0200"."""
-    said = text_of(header, "TimezoneOffsetFromUTC")
-    if len(said) != 5 or said[0] not in "+-" or not said[1:].isdecimal():
-        return None
-    offset = timedelta(hours=int(said[1:3]), minutes=int(said[3:]))
-    if offset >= timedelta(days=1):
-        return None
-    return timezone(offset if said[0] == "+" else -offset) if offset else UTC

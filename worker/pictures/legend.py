@@ -7,6 +7,7 @@ from config.labels import ModelLabel
 from config.languages import Language
 from db.runs import Run, TaskResult
 from dicom_node.report.answers import brief, confidence
+from dicom_node.report.dating import in_words
 from dicom_node.report.words import Words, capital
 from worker.pictures.heat import Heat
 
@@ -72,5 +73,5 @@ def made_by(run: Run, words: Words) -> str:
         software=run.software_version,
         model=f"{run.model.name} {run.model.version}",
         digest=run.model.digest[:12],
-        at=f"{run.finished_at.astimezone():%Y-%m-%d %H:%M}",
+        at=in_words(run.finished_at),
     )

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from io import BytesIO
 
@@ -20,7 +20,9 @@ from db.reports import BuiltReport
 from db.runs import Run
 from db.schema import Report, RunRow
 from dicom_node.header import read_image_header
+from dicom_node.report.dating import in_zone_of
 from dicom_node.report.document import build_structured_report, reference_to_report
+from dicom_node.report.sources import report_sources
 from worker.catalogues import catalogue_of_run
 from worker.context import WorkerContext
 from worker.pictures.headline import headline, trend_task
@@ -61,7 +63,7 @@ class Building:
         """
         shown = headline(self.run.results, self.catalogue) if has_heat_map else None
         document = build_structured_report(
-            self.run,
+            self._dated,
             self.catalogue,
             self._evidence,
             predecessor=self._reference_to_predecessor(),
@@ -153,6 +155,13 @@ class Building:
         return [self.header(uid, self.instances[uid]) for uid in used]
 
     @cached_property
+    def _dated(self) -> Run:
+        """The run with the time of its end as its objects say it, wherever they are built."""
+        zone = self.context.settings.report.time_zone
+        run = replace(self.run, finished_at=self.run.finished_at.astimezone(zone))
+        return in_zone_of(run, report_sources(self._evidence)[0]) if self._evidence else run
+
+    @cached_property
     def _pictures(self) -> Pictures:
         run, spool = self.run, self.context.spool
         shown_over_the_years = trend_task(run.results, self.catalogue)
@@ -167,7 +176,7 @@ class Building:
                     until=run.finished_at,
                 )
         return Pictures(
-            run=run,
+            run=self._dated,
             catalogue=self.catalogue,
             evidence=self._evidence,
             files={uid: spool.absolute(path) for uid, path in self.instances.items()},
