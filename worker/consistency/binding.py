@@ -29,7 +29,6 @@ class Binding:
 
     def __init__(self, clauses: Clauses, mentions: Sequence[Mention]) -> None:
         self._clauses, self._mentions = clauses, mentions
-        self._marked = {at for mark in clauses.marks for at in range(mark.first, mark.last + 1)}
         for grade in clauses.values.grades:
             self._bind_grade(grade)
         for number in clauses.values.numbers:
@@ -109,12 +108,7 @@ class Binding:
         """ "Moderate image quality": the word behind it is none that we know."""
         at = grade.last + 1
         tokens = self._clauses.tokens
-        return at < len(tokens) and self._clause(at) == self._clause(grade.last) and self._is_unknown(at)
-
-    def _is_unknown(self, at: int) -> bool:
-        token = self._clauses.tokens[at]
-        common = self._clauses.vocabulary.common
-        return token.sort is Sort.WORD and at not in self._marked and token.text not in common
+        return at < len(tokens) and self._clause(at) == self._clause(grade.last) and self._clauses.is_unknown(at)
 
     def _is_separated(self, first: int, last: int) -> bool:
         return any(token.text in SEPARATORS for token in self._clauses.tokens[first + 1 : last])
@@ -137,6 +131,8 @@ class Binding:
             if number.unit is None and not self._may_stand_alone(number, mention):
                 return
             if mention.numbers and self._is_reference(number):
+                return
+            if number.unit is None and self._is_counted(number, mention):
                 return
             bare = [each for each in mention.numbers if each.unit is None and not each.is_from]
             if number.unit is not None and bare:
@@ -183,11 +179,17 @@ class Binding:
         """A number without a unit: the only one of its mention, or told apart by time; and not of "12 beats"."""
         at = number.last + 1
         clauses = self._clauses
-        if at < len(clauses.tokens) and self._is_unknown(at) and not number.is_from:
+        if at < len(clauses.tokens) and self._clauses.is_unknown(at) and not number.is_from:
             return False
         clause = self._clause(number.first)
         told = clauses.cues_in(clause, Cue.PAST, Cue.PAST_STUDY, Cue.COMPARED, Cue.NOW, Cue.PAST_TENSE)
         return not mention.numbers or bool(told) or any(each.is_from for each in mention.numbers)
+
+
+    def _is_counted(self, number: Number, mention: Mention) -> bool:
+        """ "45 % in 12 beats": without the unit that another number of the clause has, and no earlier value."""
+        same = [each for each in mention.numbers if self._clause(each.first) == self._clause(number.first)]
+        return any(each.unit is not None and not each.is_from for each in same) and not number.is_from
 
 
 def strongest(grades: Sequence[Grade]) -> list[Grade]:

@@ -179,10 +179,14 @@ CONCEPTS: dict[str, Concept] = {
     "tapse": Concept(category=Category.LENGTH, field="tapse", unit="mm", measures=_EXCURSION),
     "pericardial_effusion": Concept(category=Category.EFFUSION, affirms=(("pericardial_effusion", True),),
                                     denies=(("pericardial_effusion", False),), structure="pericardium"),
+    # A little of it is no effusion.
+    "pericardial_fluid": Concept(category=Category.EFFUSION, denies=(("pericardial_effusion", False),)),
     # Who has no defibrillator may have a pacemaker.
     "icd": Concept(category=Category.DEVICE, affirms=(("pacemaker", True),), denies=(("pacemaker", False),),
                    denied_certainty=Certainty.POSSIBLE),
     "mechanical_support": Concept(category=Category.DEVICE, denies=(("impella", False), ("lvad_cannula", False))),
+    "prosthetic_valves": Concept(category=Category.DEVICE, denies=tuple((name, False) for name in (
+        "tavr", "aortic_prosthesis", "mitral_prosthesis", "tricuspid_prosthesis"))),
     # A surgeon's or a catheter's: only the denial is of both for certain.
     "some_aortic_prosthesis": Concept(category=Category.DEVICE, affirms=(("aortic_prosthesis", True),),
                                       denies=(("tavr", False), ("aortic_prosthesis", False)), structure="aortic",

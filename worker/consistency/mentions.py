@@ -105,6 +105,9 @@ class Mentions:
             near = self._next(mark, known)
         places = [place for place in self._places if near is not None and place.first == near.first
                   and place.structure in known]  # fmt: skip
+        # "A lead in the right-sided chambers": it is not said in which.
+        if attribute == "lead" and len(places) > 1:
+            return
         topic = [name for name in self._clauses.passage.topic if name in known] if attribute != "lead" else []
         if near is None and topic:
             for structure in topic:

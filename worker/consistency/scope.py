@@ -12,6 +12,8 @@ from worker.consistency.mentions import Mention, listed_pairs
 from worker.consistency.values import Grade, Number
 from worker.consistency.vocabulary import Mark
 
+_FAULTS = frozenset({"dysfunction", "function", "regurgitation", "stenosis"})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Left:
@@ -64,6 +66,7 @@ class Scopes:
         negations = self._open(mention.clause, Cue.NEGATION_BEFORE)
         negations += [cue for cue in self._before(mention, Cue.NEGATION_BEFORE) if self._reaches(cue, mention)]
         doubts = self._open(mention.clause, Cue.UNCERTAIN_BEFORE) + self._before(mention, Cue.UNCERTAIN_BEFORE)
+        negations, doubts = ([cue for cue in cues if not self._is_beside(cue, mention)] for cues in (negations, doubts))
         plans = self._before(mention, Cue.PLANNED_BEFORE)
         is_device = mention.concept.category is Category.DEVICE
         is_over = self._is_behind(mention, Cue.NEGATION_AFTER)
@@ -111,6 +114,8 @@ class Scopes:
         said, own = self.of(one), self.of(other)
         if not said.is_negated or said.is_over or own.is_negated or not self._goes_forward(said, other):
             return
+        if self._is_beside(None, other):
+            return
         steps = range(one.clause + 1, other.clause + 1)
         is_before_or = bool(steps) and self._clauses.boundaries[other.clause] is Boundary.OR
         is_bare = not own.is_own and other.clause > one.clause and self._is_alternative(other.clause)
@@ -145,6 +150,27 @@ class Scopes:
             each.clause == mention.clause and cue.first < each.head < mention.first for each in self._mentions
         )
         return is_first or not mention.grades
+
+    def _is_beside(self, cue: Mark | None, mention: Mention) -> bool:
+        """A cue is of something at the device, which then is there: "no thrombus on the lead", "no lead fracture"."""
+        if mention.concept.category is not Category.DEVICE:
+            return False
+        clauses = self._clauses
+        after = clauses.begins.get(mention.last + 1)
+        if after is not None and _is_fault(after) and clauses.of_token[after.first] == mention.clause:
+            return True
+        start = clauses.of_token.index(mention.clause)
+        start = start if cue is None else max(start, cue.last + 1)
+        at = mention.first - 1
+        while at >= start and at not in clauses.ends and clauses.tokens[at].text in clauses.vocabulary.common:
+            at -= 1
+        mark = clauses.ends.get(at) if at >= start else None
+        if mark is None:
+            return False
+        if Cue.LOCATED not in mark.cues:
+            return _is_fault(mark) and at < mention.first - 1
+        before = range(start, mark.first)
+        return any(clauses.is_unknown(each) or _is_fault(clauses.ends.get(each)) for each in before)
 
     def _is_behind(self, mention: Mention, cue: Cue) -> bool:
         """In the clause behind the mention, or in the next where that mentions nothing."""
@@ -202,3 +228,8 @@ class Scopes:
             if any(cue.first < value.first and cue.first > mention.head for cue in before):
                 return True
         return False
+
+
+def _is_fault(mark: Mark | None) -> bool:
+    """Something that a device can have: "leak", "dysfunction"."""
+    return mark is not None and (mark.is_other or mark.attribute in _FAULTS)

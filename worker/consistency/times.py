@@ -56,7 +56,11 @@ class Times:
         if self._clauses.passage.when is When.HISTORY:
             return When.HISTORY
         cues = (Cue.PAST_STUDY,) if is_device else (Cue.PAST_STUDY, Cue.PAST)
-        before = [cue for cue in self._clauses.cues_in(mention.clause, *cues) if cue.first < mention.head]
+        before = [
+            cue
+            for cue in self._clauses.cues_in(mention.clause, *cues)
+            if cue.first < mention.head and not (is_device and Cue.AGO in cue.cues)
+        ]
         compared = self._clauses.cues_in(mention.clause, Cue.COMPARED)
         introduced = self._introduced[mention.clause]
         if (before and not compared) or (introduced.is_study if is_device else introduced.is_past):
@@ -134,6 +138,10 @@ class Times:
                 found.append((mark.first, at))
         return found
 
+    def _is_dated(self, study: Mark) -> bool:
+        """ "The previous study of 12.03.2021": of what stands in brackets behind it."""
+        return any(study.last < first <= study.last + 2 for first, _ in self._dates)
+
     def _introductions(self) -> list[_Introduced]:
         """For each clause, what those before it leave."""
         found, state = [], _Introduced()
@@ -141,7 +149,7 @@ class Times:
         for clause, boundary in enumerate(self._clauses.boundaries):
             # "Compared with the previous study (EF 50 %), ..."
             studies = self._clauses.cues_in(clause - 1, Cue.PAST_STUDY) if boundary is Boundary.BRACKET else []
-            if studies and self._clauses.is_last_of_clause(studies[-1]):
+            if studies and (self._clauses.is_last_of_clause(studies[-1]) or self._is_dated(studies[-1])):
                 found.append(_Introduced(is_past=True, is_study=True))
                 continue
             if boundary is Boundary.BUT or self._clauses.cues_in(clause, Cue.NOW):
@@ -149,6 +157,6 @@ class Times:
             found.append(state)
             past = self._clauses.cues_in(clause, Cue.PAST, Cue.PAST_STUDY)
             if past and past[0].first < first_said and not self._clauses.cues_in(clause, Cue.COMPARED):
-                is_study = any(Cue.PAST_STUDY in cue.cues for cue in past)
+                is_study = any(Cue.PAST_STUDY in cue.cues and Cue.AGO not in cue.cues for cue in past)
                 state = _Introduced(is_past=True, is_study=is_study)
         return found

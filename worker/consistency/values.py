@@ -49,9 +49,7 @@ class Values:
         self._begins = {mark.first: mark for mark in marks}
         self._ends = {mark.last: mark for mark in marks}
         # A number within a phrase, as of "HeartMate 3", is none by itself.
-        self._taken = {
-            at for mark in marks if not mark.range_words and not mark.cues for at in range(mark.first, mark.last + 1)
-        }
+        self._taken = {at for mark in marks if not mark.range_words for at in range(mark.first, mark.last + 1)}
         self._is_change = any(Cue.CHANGED in mark.cues for mark in marks)
         self.grades: list[Grade] = []
         self.numbers: list[Number] = []
@@ -96,8 +94,10 @@ class Values:
         return at > 1 and is_glued and token.is_shouted and len(token.text) == len("MOD")
 
     def _is_changing(self, mark: Mark) -> bool:
-        """ "Increased from 40 to 60", as against "increased at 60"."""
+        """ "Increased from 40 to 60", as against "increased at 60"; and the "markedly" of "markedly improved"."""
         following = self._begins.get(mark.last + 1)
+        if following is not None and Cue.TREND in following.cues and following.degree is None:
+            return True
         leads_on = following is not None and following.range_words & {RangeWord.FROM, RangeWord.TO}
         return Cue.CHANGED in mark.cues and bool(leads_on)
 

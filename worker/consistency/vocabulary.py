@@ -14,6 +14,8 @@ LEAST_LETTERS = 6
 _WITHIN = HYPHENS | frozenset("/.'\u2019")
 """Signs that may stand between the words of a phrase."""
 _END = ""
+_ANY_NUMBER = "0"
+"""Stands for every number in a phrase: "0 months ago"."""
 _MOST_UNIT_TOKENS = 4
 
 
@@ -103,13 +105,22 @@ class Vocabulary:
             if token.sort is Sort.SIGN and token.text in _WITHIN and at > first:
                 at += 1
                 continue
-            node = node.get(self.word(token.text) if token.sort is Sort.WORD else token.text, {})
+            node = self._step(node, token)
             if not node:
                 break
             if _END in node and (at > first or self._is_meant(token, is_shouting=is_shouting)):
                 best = Mark(first=first, last=at, **node[_END])
             at += 1
         return best
+
+    def _step(self, node: dict[str, Any], token: Token) -> dict[str, Any]:
+        if token.sort is Sort.WORD:
+            following: dict[str, Any] = node.get(self.word(token.text), {})
+        elif token.sort is Sort.NUMBER and token.text not in node:
+            following = node.get(_ANY_NUMBER, {})
+        else:
+            following = node.get(token.text, {})
+        return following
 
     def _is_meant(self, token: Token, *, is_shouting: bool) -> bool:
         """Whether "AS" is the stenosis: in capitals, in a sentence that is not in capitals throughout."""
