@@ -42,6 +42,8 @@ class Cue(StrEnum):
     """Of `PAST_STUDY`, how long ago: who was given a device then has it."""
     TREND = "trend"
     """Of `CHANGED`: a grade right before it is the change's, as in "markedly improved"."""
+    DONE = "done"
+    """"After", "status post": what stands behind it is planned no more."""
     LOCATED = "located"
     """"On", "attached to": what is missing in "no thrombus on the lead" is the thrombus."""
     DATED = "dated"

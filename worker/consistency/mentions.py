@@ -107,6 +107,7 @@ class Mentions:
                   and place.structure in known]  # fmt: skip
         # "A lead in the right-sided chambers": it is not said in which.
         if attribute == "lead" and len(places) > 1:
+            self._mention(CONCEPTS["pacemaker"], mark.first, mark.last, mark.last)
             return
         topic = [name for name in self._clauses.passage.topic if name in known] if attribute != "lead" else []
         if near is None and topic:

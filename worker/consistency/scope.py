@@ -67,7 +67,7 @@ class Scopes:
         negations += [cue for cue in self._before(mention, Cue.NEGATION_BEFORE) if self._reaches(cue, mention)]
         doubts = self._open(mention.clause, Cue.UNCERTAIN_BEFORE) + self._before(mention, Cue.UNCERTAIN_BEFORE)
         negations, doubts = ([cue for cue in cues if not self._is_beside(cue, mention)] for cues in (negations, doubts))
-        plans = self._before(mention, Cue.PLANNED_BEFORE)
+        plans = self._plans(mention)
         is_device = mention.concept.category is Category.DEVICE
         is_over = self._is_behind(mention, Cue.NEGATION_AFTER)
         is_uncertain = bool(doubts) or self._is_behind(mention, Cue.UNCERTAIN_AFTER) or self._is_value_doubted(mention)
@@ -162,7 +162,7 @@ class Scopes:
         start = clauses.of_token.index(mention.clause)
         start = start if cue is None else max(start, cue.last + 1)
         at = mention.first - 1
-        while at >= start and at not in clauses.ends and clauses.tokens[at].text in clauses.vocabulary.common:
+        while at >= start and clauses.tokens[at].text in clauses.vocabulary.common and not self._is_place(at):
             at -= 1
         mark = clauses.ends.get(at) if at >= start else None
         if mark is None:
@@ -171,6 +171,19 @@ class Scopes:
             return _is_fault(mark) and at < mention.first - 1
         before = range(start, mark.first)
         return any(clauses.is_unknown(each) or _is_fault(clauses.ends.get(each)) for each in before)
+
+    def _is_place(self, at: int) -> bool:
+        mark = self._clauses.ends.get(at)
+        return mark is not None and Cue.LOCATED in mark.cues
+
+    def _plans(self, mention: Mention) -> list[Mark]:
+        """Not those of something else: "referred for follow-up after TAVR", "evaluation of the lead's position"."""
+        done = [mark for mark in self._clauses.cues_in(mention.clause, Cue.DONE) if mark.last < mention.head]
+        return [
+            cue
+            for cue in self._before(mention, Cue.PLANNED_BEFORE)
+            if not self._is_beside(cue, mention) and not any(cue.last < mark.first for mark in done)
+        ]
 
     def _is_behind(self, mention: Mention, cue: Cue) -> bool:
         """In the clause behind the mention, or in the next where that mentions nothing."""

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from worker.consistency.clauses import Boundary, Clauses
-from worker.consistency.lexicon import Cue
+from worker.consistency.lexicon import Cue, RangeWord
 from worker.consistency.mentions import Mention
 from worker.consistency.statements import When
-from worker.consistency.tokens import Sort
+from worker.consistency.tokens import Sort, Token
 from worker.consistency.values import Grade, Number
 from worker.consistency.vocabulary import Mark
 
@@ -29,21 +29,23 @@ class Times:
     def __init__(self, clauses: Clauses, mentions: list[Mention]) -> None:
         self._clauses, self._mentions = clauses, mentions
         self._values = clauses.values.all
+        self._is_contrasted = bool(clauses.cues[Cue.NOW])
         self._dates = self._dated()
         self._introduced = self._introductions()
-        self._is_contrasted = bool(clauses.cues[Cue.NOW])
 
     def of_value(self, value: Number | Grade, mention: Mention) -> When:
         """Of a number or a grade."""
         if self._clauses.passage.when is When.HISTORY or value.is_from:
             return When.HISTORY
         clause = self._clauses.of_token[value.first]
+        if self._is_reached(value, mention):
+            return When.CURRENT
         said = self._said_before(value, clause, mention)
         if said is None:
             said = self._said_behind(value, clause)
         if said is None and self._clauses.cues_in(clause, Cue.NOW):
             said = When.CURRENT
-        if said is None and self._was(value, clause, mention):
+        if said is None and (self._was(value, clause, mention) or self._is_of_year(value, clause)):
             said = When.HISTORY
         if said is None and self._follows_a_study(clause):
             said = When.HISTORY
@@ -74,6 +76,13 @@ class Times:
         occupied = {self._clause(value) for value in self._values} | {each.clause for each in self._mentions}
         own = {each.clause for each in self._mentions}
         return bool(cues) and not compared and clause - 1 not in occupied and clause not in own
+
+    def _is_reached(self, value: Number | Grade, mention: Mention) -> bool:
+        """The 40 of "the previous EF of 60 % has dropped to 40 %"."""
+        to = self._clauses.ends.get(value.first - 1)
+        changed = self._clauses.ends.get(to.first - 1) if to is not None and RangeWord.TO in to.range_words else None
+        is_second = any(each.last < value.first and self._clause(each) == self._clause(value) for each in mention.numbers)
+        return changed is not None and Cue.CHANGED in changed.cues and is_second
 
     def _said_before(self, value: Number | Grade, clause: int, mention: Mention) -> When | None:
         """By the nearest word of time before the value in its clause."""
@@ -115,6 +124,11 @@ class Times:
         same = [each for each in near if self._clause(each) == self._clauses.of_token[cue.first]]
         return same[-1] if same else None
 
+    def _is_of_year(self, value: Number | Grade, clause: int) -> bool:
+        """ "EF 2019 55 %", where another value is of now."""
+        before = [last for _, last in self._dates if last < value.first and self._clauses.of_token[last] == clause]
+        return self._is_contrasted and bool(before)
+
     def _was(self, value: Number | Grade, clause: int, mention: Mention) -> bool:
         """ "Was", where a "now", a date, or a value before it sets it apart: many a report is written in the past."""
         was = any(cue.first < value.first for cue in self._clauses.cues_in(clause, Cue.PAST_TENSE))
@@ -133,9 +147,12 @@ class Times:
             at = mark.last + 1
             if at >= len(tokens):
                 continue
-            is_year = tokens[at].sort is Sort.NUMBER and tokens[at].text.isdigit() and int(tokens[at].text) in _YEARS
-            if is_year or tokens[at].sort is Sort.DATE:
+            if _is_year(tokens[at]) or tokens[at].sort is Sort.DATE:
                 found.append((mark.first, at))
+        if self._is_contrasted:
+            # "2019 55 %, now 40 %"
+            known = {last for _, last in found}
+            found += [(at, at) for at, token in enumerate(tokens) if at not in known and _is_year(token)]
         return found
 
     def _is_dated(self, study: Mark) -> bool:
@@ -160,3 +177,7 @@ class Times:
                 is_study = any(Cue.PAST_STUDY in cue.cues and Cue.AGO not in cue.cues for cue in past)
                 state = _Introduced(is_past=True, is_study=is_study)
         return found
+
+
+def _is_year(token: Token) -> bool:
+    return token.sort is Sort.NUMBER and token.text.isdigit() and int(token.text) in _YEARS

@@ -154,8 +154,8 @@ class Values:
     def _grade_range(self, grade: Grade) -> Grade:
         """With what goes before and after it: "at least moderate", "mild to moderate"."""
         before = self._words_before(grade.first)
-        is_from = self._is_change and RangeWord.FROM in before
         at = grade.last + 1
+        is_from = (self._is_change and RangeWord.FROM in before) or self._is_arrow(at)
         connected = 0
         while connected < 3 and not is_from and self._connects(at):
             mark = self._begins.get(at)
@@ -185,7 +185,7 @@ class Values:
         low = high = self._tokens[at].number
         end, unit = self._unit_after(at + 1)
         before = self._words_before(at)
-        is_from = self._is_change and RangeWord.FROM in before
+        is_from = (self._is_change and RangeWord.FROM in before) or self._is_arrow(end)
         second = self._second(end, is_between=RangeWord.BETWEEN in before, is_from=is_from)
         if second is not None and self._tokens[second].number > low:
             high = self._tokens[second].number
@@ -199,6 +199,7 @@ class Values:
         if self._is_negative(at):
             return None, end
         signs = {self._text(at - 1), self._text(at - 2) if self._text(at - 1) == "=" else ""}
+        signs = set() if self._is_arrow(at - 2) else signs
         is_open = before & _LOWER or signs & _ABOVE or self._is_added_to(end)
         is_below = before & _UPPER or signs & _BELOW
         return (
@@ -208,6 +209,14 @@ class Values:
             ),
             end,
         )  # fmt: skip
+
+    def _is_arrow(self, at: int) -> bool:
+        """Between two values, as in "20 % -> 45 %"."""
+        after = at + 1 if self._text(at) == "→" else at + 2
+        is_arrow = after == at + 1 or (self._text(at) in HYPHENS | {"="} and self._text(at + 1) == ">")
+        mark = self._begins.get(after)
+        is_value = after < len(self._tokens) and self._tokens[after].sort is Sort.NUMBER
+        return is_arrow and (is_value or (mark is not None and mark.degree is not None))
 
     def _second(self, at: int, *, is_between: bool, is_from: bool) -> int | None:
         """The token of a range's second number, if one follows."""
