@@ -122,6 +122,8 @@ class Lexicon(BaseModel):
     """Their full stop ends no sentence."""
     not_typing_errors: Phrases = ()
     """Words that are one letter away from another of this file, and are no typing error of it."""
+    compounds: Phrases = ()
+    """Words that are also read at the end of a longer one, as German writes them."""
     terms: dict[Annotated[str, AfterValidator(_known_concept)], Phrases] = {}
     findings: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Phrases] = {}
     """Of a site's own binary tasks: what names them."""

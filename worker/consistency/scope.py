@@ -195,11 +195,21 @@ class Scopes:
         if cue is Cue.NEGATION_AFTER and self._is_answered_no(mention):
             return True
         behind = [mark for clause in nexts for mark in clauses.cues_in(clause, cue) if mark.first > mention.head]
+        if cue is Cue.NEGATION_AFTER and mention.concept.category is Category.DEVICE:
+            behind += self._plans_dropped(mention)
         if cue is Cue.PLANNED_AFTER:
             # "MitraClip, considered for TAVR": of what stands behind it.
             last = max((each.head for each in self._mentions if each.clause in nexts), default=0)
             behind = [mark for mark in behind if Cue.PLANNED_BEFORE not in mark.cues or mark.first > last]
         return bool(behind)
+
+    def _plans_dropped(self, mention: Mention) -> list[Mark]:
+        """ "TAVR is not currently planned"."""
+        negations = self._clauses.cues_in(mention.clause, Cue.NEGATION_BEFORE)
+        plans = self._clauses.cues_in(mention.clause, Cue.PLANNED_AFTER)
+        return [
+            cue for cue in negations if mention.head < cue.first and any(cue.last < plan.first for plan in plans)
+        ]
 
     def _is_answered_no(self, mention: Mention) -> bool:
         """ "ICD: no"."""

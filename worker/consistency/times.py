@@ -45,7 +45,7 @@ class Times:
             said = self._said_behind(value, clause)
         if said is None and self._clauses.cues_in(clause, Cue.NOW):
             said = When.CURRENT
-        if said is None and (self._was(value, clause, mention) or self._is_of_year(value, clause)):
+        if said is None and (self._was(value, clause, mention) or self._is_of_year(value, clause, mention)):
             said = When.HISTORY
         if said is None and self._follows_a_study(clause):
             said = When.HISTORY
@@ -80,9 +80,12 @@ class Times:
     def _is_reached(self, value: Number | Grade, mention: Mention) -> bool:
         """The 40 of "the previous EF of 60 % has dropped to 40 %"."""
         to = self._clauses.ends.get(value.first - 1)
-        changed = self._clauses.ends.get(to.first - 1) if to is not None and RangeWord.TO in to.range_words else None
-        is_second = any(each.last < value.first and self._clause(each) == self._clause(value) for each in mention.numbers)
-        return changed is not None and Cue.CHANGED in changed.cues and is_second
+        if to is None or RangeWord.TO not in to.range_words:
+            return False
+        before = self._clauses.ends.get(to.first - 1)
+        is_changed = any(mark is not None and Cue.CHANGED in mark.cues for mark in (to, before))
+        same = [each for each in mention.numbers if self._clause(each) == self._clause(value)]
+        return is_changed and any(each.last < value.first for each in same)
 
     def _said_before(self, value: Number | Grade, clause: int, mention: Mention) -> When | None:
         """By the nearest word of time before the value in its clause."""
@@ -124,10 +127,12 @@ class Times:
         same = [each for each in near if self._clause(each) == self._clauses.of_token[cue.first]]
         return same[-1] if same else None
 
-    def _is_of_year(self, value: Number | Grade, clause: int) -> bool:
-        """ "EF 2019 55 %", where another value is of now."""
+    def _is_of_year(self, value: Number | Grade, clause: int, mention: Mention) -> bool:
+        """ "EF 2019 55 %", where another value is of now; "EF 40 %; the report of 2021 gave 55 %"."""
         before = [last for _, last in self._dates if last < value.first and self._clauses.of_token[last] == clause]
-        return self._is_contrasted and bool(before)
+        own: list[Number | Grade] = [*mention.numbers, *mention.grades]
+        is_second = any(each.first < value.first and self._clause(each) != clause for each in own)
+        return (self._is_contrasted or is_second) and bool(before)
 
     def _was(self, value: Number | Grade, clause: int, mention: Mention) -> bool:
         """ "Was", where a "now", a date, or a value before it sets it apart: many a report is written in the past."""

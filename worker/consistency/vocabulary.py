@@ -49,6 +49,8 @@ class Vocabulary:
         self.units = {folded(spelt).replace(" ", ""): unit for unit, all_ in lexicon.units.items() for spelt in all_}
         self.sections = {phrase_of(spelt): when for when, all_ in lexicon.sections.items() for spelt in all_}
         self.grade_words = frozenset(word for phrase in lexicon.grade_words for word in phrase_of(phrase))
+        compounds = (folded(word) for word in lexicon.compounds)
+        self._compounds = tuple(sorted(compounds, key=lambda word: (-len(word), word)))
         self._beginnings: dict[str, Any] = {}
         for phrase, meaning in _meanings(lexicon):
             self._add(phrase_of(phrase), meaning)
@@ -129,6 +131,9 @@ class Vocabulary:
     def _word(self, text: str) -> str:
         if len(text) < LEAST_LETTERS - 1 or text in self._known or not text.isalpha():
             return text
+        end = next((word for word in self._compounds if text.endswith(word)), None)
+        if end is not None:
+            return end
         near = {word for short in (text, *_one_letter_less(text)) for word in self._shortened.get(short, ())}
         return min((word for word in near if word[0] == text[0] and _is_one_slip(text, word)), default=text)
 
