@@ -123,6 +123,8 @@ class Binding:
     # Numbers
 
     def _bind_number(self, number: Number) -> None:
+        if self._is_denied(number):
+            return
         for mention in self._candidates(number):
             if not mention.concept.measures:
                 return
@@ -139,6 +141,11 @@ class Binding:
                 mention.numbers.remove(bare[-1])
             mention.numbers.append(number)
             return
+
+    def _is_denied(self, number: Number) -> bool:
+        """ "45 %, not 55 %"."""
+        mark = self._clauses.ends.get(number.first - 1)
+        return mark is not None and Cue.NEGATION_BEFORE in mark.cues and not mark.range_words
 
     def _is_reference(self, value: Number | Grade) -> bool:
         """ "54 % (normal 52-72 %)", "54 % (> 55 %)": what is normal, and not what was measured."""

@@ -69,9 +69,10 @@ class Scopes:
         negations, doubts = ([cue for cue in cues if not self._is_beside(cue, mention)] for cues in (negations, doubts))
         plans = self._plans(mention)
         is_device = mention.concept.category is Category.DEVICE
-        is_over = self._is_behind(mention, Cue.NEGATION_AFTER)
+        is_removal = is_device and bool(plans) and self._is_behind(mention, Cue.REMOVAL)
+        is_over = self._is_behind(mention, Cue.NEGATION_AFTER) and not is_removal
         is_uncertain = bool(doubts) or self._is_behind(mention, Cue.UNCERTAIN_AFTER) or self._is_value_doubted(mention)
-        is_planned = is_device and (bool(plans) or self._is_behind(mention, Cue.PLANNED_AFTER))
+        is_planned = is_device and not is_removal and (bool(plans) or self._is_behind(mention, Cue.PLANNED_AFTER))
         is_negated = bool(negations) or is_over
         affirmed = self._clauses.cues_in(mention.clause, Cue.AFFIRMED)
         said_before = [*negations, *doubts, *(plans if is_device else ()), *mention.grades]
@@ -170,7 +171,7 @@ class Scopes:
         if Cue.LOCATED not in mark.cues:
             return _is_fault(mark) and at < mention.first - 1
         before = range(start, mark.first)
-        return any(clauses.is_unknown(each) or _is_fault(clauses.ends.get(each)) for each in before)
+        return any(clauses.is_unknown(each) or _may_be_missed(clauses.ends.get(each)) for each in before)
 
     def _is_place(self, at: int) -> bool:
         mark = self._clauses.ends.get(at)
@@ -256,3 +257,8 @@ class Scopes:
 def _is_fault(mark: Mark | None) -> bool:
     """Something that a device can have: "leak", "dysfunction"."""
     return mark is not None and (mark.is_other or mark.attribute in _FAULTS)
+
+
+def _may_be_missed(mark: Mark | None) -> bool:
+    """What a negation in front of it is about: "no need for a pacemaker after TAVR"."""
+    return mark is not None and (_is_fault(mark) or bool(mark.concepts))

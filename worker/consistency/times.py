@@ -38,7 +38,7 @@ class Times:
         if self._clauses.passage.when is When.HISTORY or value.is_from:
             return When.HISTORY
         clause = self._clauses.of_token[value.first]
-        if self._is_reached(value, mention):
+        if self._is_reached(value, mention) or self._is_same(value, mention, clause):
             return When.CURRENT
         said = self._said_before(value, clause, mention)
         if said is None:
@@ -86,6 +86,11 @@ class Times:
         is_changed = any(mark is not None and Cue.CHANGED in mark.cues for mark in (to, before))
         same = [each for each in mention.numbers if self._clause(each) == self._clause(value)]
         return is_changed and any(each.last < value.first for each in same)
+
+    def _is_same(self, value: Number | Grade, mention: Mention, clause: int) -> bool:
+        """ "35 %, unchanged from the previous study" """
+        alike = mention.numbers if isinstance(value, Number) else mention.grades
+        return len(alike) == 1 and bool(self._clauses.cues_in(clause, Cue.SAME))
 
     def _said_before(self, value: Number | Grade, clause: int, mention: Mention) -> When | None:
         """By the nearest word of time before the value in its clause."""
