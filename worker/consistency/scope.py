@@ -94,6 +94,8 @@ class Scopes:
         is_alike = one.concept.category is other.concept.category is not Category.NOTHING
         if not is_alike and (said.is_negated or any(left.grade.degree is not Degree.NORMAL for left in said.grades)):
             return
+        if said.is_negated and self._is_beside(None, other):
+            return
         goes_on = self._goes_forward(said, other)
         if not is_forward:
             goes_on = said.is_behind or (other.is_part and not said.is_before)
@@ -202,7 +204,19 @@ class Scopes:
             # "MitraClip, considered for TAVR": of what stands behind it.
             last = max((each.head for each in self._mentions if each.clause in nexts), default=0)
             behind = [mark for mark in behind if Cue.PLANNED_BEFORE not in mark.cues or mark.first > last]
+        if cue in (Cue.NEGATION_AFTER, Cue.UNCERTAIN_AFTER) and self._is_place_of_fault(mention):
+            return False
         return bool(behind)
+
+    def _is_place_of_fault(self, mention: Mention) -> bool:
+        """ "A thrombus on the lead was not seen"."""
+        at = next((at for at, mark in self._clauses.ends.items() if Cue.LOCATED in mark.cues and
+                   at < mention.first and self._clauses.of_token[at] == mention.clause), None)  # fmt: skip
+        named = any(
+            _is_fault(mark) and at is not None and mark.last < at and self._clauses.of_token[mark.last] == mention.clause
+            for mark in self._clauses.marks
+        )
+        return named and self._is_beside(None, mention)
 
     def _plans_dropped(self, mention: Mention) -> list[Mark]:
         """ "TAVR is not currently planned"."""

@@ -169,6 +169,12 @@ class Times:
         """ "The previous study of 12.03.2021": of what stands in brackets behind it."""
         return any(study.last < first <= study.last + 2 for first, _ in self._dates)
 
+    def _ends_with_date(self, clause: int) -> bool:
+        """ "Compared with 2021 (EF 55 %), ..."."""
+        last = self._clauses.of_token.index(clause + 1) - 1
+        compared = self._clauses.cues_in(clause, Cue.COMPARED)
+        return bool(compared) and any(at in (last, last - 1) for _, at in self._dates)
+
     def _introductions(self) -> list[_Introduced]:
         """For each clause, what those before it leave."""
         found, state = [], _Introduced()
@@ -176,6 +182,9 @@ class Times:
         for clause, boundary in enumerate(self._clauses.boundaries):
             # "Compared with the previous study (EF 50 %), ..."
             studies = self._clauses.cues_in(clause - 1, Cue.PAST_STUDY) if boundary is Boundary.BRACKET else []
+            if boundary is Boundary.BRACKET and self._ends_with_date(clause - 1):
+                found.append(_Introduced(is_past=True))
+                continue
             if studies and (self._clauses.is_last_of_clause(studies[-1]) or self._is_dated(studies[-1])):
                 found.append(_Introduced(is_past=True, is_study=True))
                 continue
