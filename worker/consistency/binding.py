@@ -154,7 +154,14 @@ class Binding:
         is_open = isinstance(value, Number) and None in (value.low, value.high)
         named = any(cue.last < value.first for cue in clauses.cues_in(clause, Cue.REFERENCE))
         told = clauses.cues_in(clause, Cue.PAST, Cue.PAST_STUDY, Cue.NOW)
-        return clauses.boundaries[clause] is Boundary.BRACKET and (named or is_open) and not told
+        if told:
+            return False
+        return (clauses.boundaries[clause] is Boundary.BRACKET and (named or is_open)) or self._is_column(value)
+
+    def _is_column(self, value: Number | Grade) -> bool:
+        """The "54-74 %" of "LVEF | 38 % | 54-74 %"."""
+        is_range = isinstance(value, Number) and value.low != value.high
+        return is_range and value.first > 0 and self._clauses.tokens[value.first - 1].text in "|\t"
 
     def _candidates(self, number: Number) -> Iterator[Mention]:
         """The mention before it in the clause, that behind it, or the last one of the clauses before."""

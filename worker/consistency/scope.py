@@ -9,6 +9,7 @@ from worker.consistency.clauses import Boundary, Clauses
 from worker.consistency.fields import MOST, Category, Degree
 from worker.consistency.lexicon import Cue
 from worker.consistency.mentions import Mention, listed_pairs
+from worker.consistency.tokens import Sort
 from worker.consistency.values import Grade, Number
 from worker.consistency.vocabulary import Mark
 
@@ -66,7 +67,10 @@ class Scopes:
         negations = self._open(mention.clause, Cue.NEGATION_BEFORE)
         negations += [cue for cue in self._before(mention, Cue.NEGATION_BEFORE) if self._reaches(cue, mention)]
         doubts = self._open(mention.clause, Cue.UNCERTAIN_BEFORE) + self._before(mention, Cue.UNCERTAIN_BEFORE)
-        negations, doubts = ([cue for cue in cues if not self._is_beside(cue, mention)] for cues in (negations, doubts))
+        negations, doubts = (
+            [cue for cue in cues if not self._is_beside(self._inside(cue, mention), mention)]
+            for cues in (negations, doubts)
+        )
         plans = self._plans(mention)
         is_device = mention.concept.category is Category.DEVICE
         is_removal = is_device and bool(plans) and self._is_behind(mention, Cue.REMOVAL)
@@ -173,7 +177,16 @@ class Scopes:
         if Cue.LOCATED not in mark.cues:
             return _is_fault(mark) and at < mention.first - 1
         before = range(start, mark.first)
+        is_first = all(clauses.tokens[each].text in clauses.vocabulary.common for each in before)
+        if is_first and cue is None and mention.clause > 0:
+            # "No vegetation on the valve or on the lead"
+            return clauses.boundaries[mention.clause] is Boundary.OR
+        if any(clauses.tokens[each].sort is Sort.NUMBER for each in before):
+            return True
         return any(clauses.is_unknown(each) or _may_be_missed(clauses.ends.get(each)) for each in before)
+
+    def _inside(self, cue: Mark, mention: Mention) -> Mark | None:
+        return cue if self._clauses.of_token[cue.first] == mention.clause else None
 
     def _is_place(self, at: int) -> bool:
         mark = self._clauses.ends.get(at)

@@ -85,7 +85,8 @@ class Times:
         before = self._clauses.ends.get(to.first - 1)
         is_changed = any(mark is not None and Cue.CHANGED in mark.cues for mark in (to, before))
         same = [each for each in mention.numbers if self._clause(each) == self._clause(value)]
-        return is_changed and any(each.last < value.first for each in same)
+        earlier = [each for each in same if each.last < value.first]
+        return any(is_changed or each.is_from for each in earlier)
 
     def _is_same(self, value: Number | Grade, mention: Mention, clause: int) -> bool:
         """ "35 %, unchanged from the previous study" """
@@ -123,6 +124,9 @@ class Times:
             if cue.first > value.last and is_last and before[-1] is value:
                 return When.HISTORY
         for first, _ in self._dates:
+            is_next = self._clauses.of_token[first] == clause + 1 and value.last + 2 == first
+            if is_next and self._is_contrasted and self._clauses.boundaries[clause + 1] is Boundary.BRACKET:
+                return When.HISTORY
             if value.last < first <= value.last + _ADJACENT and self._clauses.of_token[first] == clause:
                 return When.HISTORY
         return None

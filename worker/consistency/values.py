@@ -194,7 +194,7 @@ class Values:
         elif (deviation := self._deviation(end)) is not None:
             end, unit_of_both = self._unit_after(deviation + 1)
             unit = unit_of_both or unit
-        elif self._text(end) == "/" and end + 1 < len(self._tokens) and self._tokens[end + 1].sort is Sort.NUMBER:
+        elif self._text(end) == "/" and self._is_number(end + 1):
             return None, end + 2
         if self._is_negative(at):
             return None, end
@@ -209,6 +209,9 @@ class Values:
             ),
             end,
         )  # fmt: skip
+
+    def _is_number(self, at: int) -> bool:
+        return at < len(self._tokens) and self._tokens[at].sort is Sort.NUMBER and at not in self._taken
 
     def _is_arrow(self, at: int) -> bool:
         """Between two values, as in "20 % -> 45 %"."""

@@ -160,7 +160,12 @@ def _meanings(lexicon: Lexicon) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _merge(known: dict[str, Any], meaning: dict[str, Any]) -> None:
     for key, value in meaning.items():
-        known[key] = known[key] | value if isinstance(value, frozenset) and key in known else value
+        if key in known and isinstance(value, frozenset):
+            known[key] = known[key] | value
+        elif key in known and key == "concepts":
+            known[key] = tuple(dict.fromkeys((*known[key], *value)))
+        else:
+            known[key] = value
 
 
 def _words_of(node: dict[str, Any]) -> set[str]:
