@@ -199,7 +199,6 @@ class Binding:
         told = clauses.cues_in(clause, Cue.PAST, Cue.PAST_STUDY, Cue.COMPARED, Cue.NOW, Cue.PAST_TENSE)
         return not mention.numbers or bool(told) or any(each.is_from for each in mention.numbers)
 
-
     def _is_counted(self, number: Number, mention: Mention) -> bool:
         """ "45 % in 12 beats": without the unit that another number of the clause has, and no earlier value."""
         same = [each for each in mention.numbers if self._clause(each.first) == self._clause(number.first)]

@@ -160,9 +160,7 @@ def _without_contradicted(claims: Sequence[_Claim]) -> list[_Claim]:
         if claim.statement.certainty is Certainty.CERTAIN
     }
     current = {
-        claim.statement.field
-        for claim in claims
-        if claim.statement.is_present and claim.statement.when is When.CURRENT
+        claim.statement.field for claim in claims if claim.statement.is_present and claim.statement.when is When.CURRENT
     }
     no_lead = {
         claim.mention.clause

@@ -134,7 +134,9 @@ class Mentions:
     def _is_only(self, lead: Mark) -> bool:
         """ "A lead goes through the right atrium into the right ventricle": it is in both."""
         clause = self._clause(lead.first)
-        leads = [mark for mark in self._clauses.marks if mark.attribute == "lead" and self._clause(mark.first) == clause]
+        leads = [
+            mark for mark in self._clauses.marks if mark.attribute == "lead" and self._clause(mark.first) == clause
+        ]
         return len(leads) == 1
 
     def _nearest(self, mark: Mark, known: dict[str, str]) -> _Place | None:

@@ -75,7 +75,12 @@ def _sentences(tokens: Sequence[Token], vocabulary: Vocabulary) -> Iterator[tupl
         if token.lines:
             begins = _begins_line(tokens, at, is_short=is_short)
             line = at
-        if at in entries or (token.lines and begins) or _ends_sentence(tokens, at, vocabulary) or at - first >= _MOST_TOKENS:
+        if (
+            at in entries
+            or (token.lines and begins)
+            or _ends_sentence(tokens, at, vocabulary)
+            or at - first >= _MOST_TOKENS
+        ):
             yield first, at, line_ended
             first, line_ended = at, token.lines > 1 or (token.lines == 1 and is_short)
     if tokens:

@@ -226,7 +226,10 @@ class Scopes:
         at = next((at for at, mark in self._clauses.ends.items() if Cue.LOCATED in mark.cues and
                    at < mention.first and self._clauses.of_token[at] == mention.clause), None)  # fmt: skip
         named = any(
-            _is_fault(mark) and at is not None and mark.last < at and self._clauses.of_token[mark.last] == mention.clause
+            _is_fault(mark)
+            and at is not None
+            and mark.last < at
+            and self._clauses.of_token[mark.last] == mention.clause
             for mark in self._clauses.marks
         )
         return named and self._is_beside(None, mention)
@@ -235,9 +238,7 @@ class Scopes:
         """ "TAVR is not currently planned"."""
         negations = self._clauses.cues_in(mention.clause, Cue.NEGATION_BEFORE)
         plans = self._clauses.cues_in(mention.clause, Cue.PLANNED_AFTER)
-        return [
-            cue for cue in negations if mention.head < cue.first and any(cue.last < plan.first for plan in plans)
-        ]
+        return [cue for cue in negations if mention.head < cue.first and any(cue.last < plan.first for plan in plans)]
 
     def _is_answered_no(self, mention: Mention) -> bool:
         """ "ICD: no"."""
