@@ -169,7 +169,7 @@ class Scopes:
         start = clauses.of_token.index(mention.clause)
         start = start if cue is None else max(start, cue.last + 1)
         at = mention.first - 1
-        while at >= start and clauses.tokens[at].text in clauses.vocabulary.common and not self._is_place(at):
+        while at >= start and self._is_passed_over(at):
             at -= 1
         mark = clauses.ends.get(at) if at >= start else None
         if mark is None:
@@ -188,9 +188,13 @@ class Scopes:
     def _inside(self, cue: Mark, mention: Mention) -> Mark | None:
         return cue if self._clauses.of_token[cue.first] == mention.clause else None
 
-    def _is_place(self, at: int) -> bool:
+    def _is_passed_over(self, at: int) -> bool:
+        """The "of the" of "on the leads of the pacemaker", and the leads."""
         mark = self._clauses.ends.get(at)
-        return mark is not None and Cue.LOCATED in mark.cues
+        if mark is not None and Cue.LOCATED in mark.cues:
+            return False
+        is_part = mark is not None and mark.attribute == "lead"
+        return is_part or self._clauses.tokens[at].text in self._clauses.vocabulary.common
 
     def _plans(self, mention: Mention) -> list[Mark]:
         """Not those of something else: "referred for follow-up after TAVR", "evaluation of the lead's position"."""

@@ -133,6 +133,9 @@ class Times:
 
     def _value_right_before(self, cue: Mark) -> Number | Grade | None:
         near = [each for each in self._values if each.last < cue.first <= each.last + _ADJACENT]
+        # "45 % | prior 50 %"
+        tokens = self._clauses.tokens
+        near = [each for each in near if not any(token.text in "|\t" for token in tokens[each.last + 1 : cue.first])]
         same = [each for each in near if self._clause(each) == self._clauses.of_token[cue.first]]
         return same[-1] if same else None
 

@@ -161,7 +161,8 @@ class Values:
             mark = self._begins.get(at)
             at = at + 1 if mark is None else mark.last + 1
             connected += 1
-        upper = self._one_grade(at) if connected and grade.degree is not Degree.ABNORMAL else None
+        is_doubled = grade.degree is Degree.MODERATE and self._degree(at) is Degree.SEVERE  # "moderately severe"
+        upper = self._one_grade(at) if (connected or is_doubled) and grade.degree is not Degree.ABNORMAL else None
         if upper is not None and upper.degree is not Degree.ABNORMAL and upper.high >= grade.low:
             grade = replace(grade, last=upper.last, high=upper.high)
         if RangeWord.AT_LEAST in before:
@@ -171,6 +172,10 @@ class Values:
         elif RangeWord.BELOW in before:
             grade = replace(grade, low=0, high=max(grade.low - 1, 0))
         return replace(grade, is_from=is_from)
+
+    def _degree(self, at: int) -> Degree | None:
+        mark = self._begins.get(at)
+        return None if mark is None else mark.degree
 
     def _connects(self, at: int) -> bool:
         mark = self._begins.get(at)
