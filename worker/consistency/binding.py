@@ -29,7 +29,6 @@ class Binding:
 
     def __init__(self, clauses: Clauses, mentions: Sequence[Mention]) -> None:
         self._clauses, self._mentions = clauses, mentions
-        self._marked = {at for mark in clauses.marks for at in range(mark.first, mark.last + 1)}
         for grade in clauses.values.grades:
             self._bind_grade(grade)
         for number in clauses.values.numbers:
@@ -109,12 +108,7 @@ class Binding:
         """ "Moderate image quality": the word behind it is none that we know."""
         at = grade.last + 1
         tokens = self._clauses.tokens
-        return at < len(tokens) and self._clause(at) == self._clause(grade.last) and self._is_unknown(at)
-
-    def _is_unknown(self, at: int) -> bool:
-        token = self._clauses.tokens[at]
-        common = self._clauses.vocabulary.common
-        return token.sort is Sort.WORD and at not in self._marked and token.text not in common
+        return at < len(tokens) and self._clause(at) == self._clause(grade.last) and self._clauses.is_unknown(at)
 
     def _is_separated(self, first: int, last: int) -> bool:
         return any(token.text in SEPARATORS for token in self._clauses.tokens[first + 1 : last])
@@ -129,6 +123,8 @@ class Binding:
     # Numbers
 
     def _bind_number(self, number: Number) -> None:
+        if self._is_denied(number):
+            return
         for mention in self._candidates(number):
             if not mention.concept.measures:
                 return
@@ -138,11 +134,18 @@ class Binding:
                 return
             if mention.numbers and self._is_reference(number):
                 return
+            if number.unit is None and self._is_counted(number, mention):
+                return
             bare = [each for each in mention.numbers if each.unit is None and not each.is_from]
             if number.unit is not None and bare:
                 mention.numbers.remove(bare[-1])
             mention.numbers.append(number)
             return
+
+    def _is_denied(self, number: Number) -> bool:
+        """ "45 %, not 55 %"."""
+        mark = self._clauses.ends.get(number.first - 1)
+        return mark is not None and Cue.NEGATION_BEFORE in mark.cues and not mark.range_words
 
     def _is_reference(self, value: Number | Grade) -> bool:
         """ "54 % (normal 52-72 %)", "54 % (> 55 %)": what is normal, and not what was measured."""
@@ -151,7 +154,14 @@ class Binding:
         is_open = isinstance(value, Number) and None in (value.low, value.high)
         named = any(cue.last < value.first for cue in clauses.cues_in(clause, Cue.REFERENCE))
         told = clauses.cues_in(clause, Cue.PAST, Cue.PAST_STUDY, Cue.NOW)
-        return clauses.boundaries[clause] is Boundary.BRACKET and (named or is_open) and not told
+        if told:
+            return False
+        return (clauses.boundaries[clause] is Boundary.BRACKET and (named or is_open)) or self._is_column(value)
+
+    def _is_column(self, value: Number | Grade) -> bool:
+        """The "54-74 %" of "LVEF | 38 % | 54-74 %"."""
+        is_range = isinstance(value, Number) and value.low != value.high
+        return is_range and value.first > 0 and self._clauses.tokens[value.first - 1].text in "|\t"
 
     def _candidates(self, number: Number) -> Iterator[Mention]:
         """The mention before it in the clause, that behind it, or the last one of the clauses before."""
@@ -183,11 +193,16 @@ class Binding:
         """A number without a unit: the only one of its mention, or told apart by time; and not of "12 beats"."""
         at = number.last + 1
         clauses = self._clauses
-        if at < len(clauses.tokens) and self._is_unknown(at) and not number.is_from:
+        if at < len(clauses.tokens) and self._clauses.is_unknown(at) and not number.is_from:
             return False
         clause = self._clause(number.first)
         told = clauses.cues_in(clause, Cue.PAST, Cue.PAST_STUDY, Cue.COMPARED, Cue.NOW, Cue.PAST_TENSE)
         return not mention.numbers or bool(told) or any(each.is_from for each in mention.numbers)
+
+    def _is_counted(self, number: Number, mention: Mention) -> bool:
+        """ "45 % in 12 beats": without the unit that another number of the clause has, and no earlier value."""
+        same = [each for each in mention.numbers if self._clause(each.first) == self._clause(number.first)]
+        return any(each.unit is not None and not each.is_from for each in same) and not number.is_from
 
 
 def strongest(grades: Sequence[Grade]) -> list[Grade]:

@@ -1,10 +1,11 @@
 """A sentence in clauses: where one ends, and what holds them together."""
 
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
 from worker.consistency.lexicon import Cue
 from worker.consistency.passages import Passage
-from worker.consistency.tokens import Sort
+from worker.consistency.tokens import Sort, Token
 from worker.consistency.values import Grade, Values
 from worker.consistency.vocabulary import Mark, Vocabulary
 
@@ -25,7 +26,9 @@ class Boundary(StrEnum):
 _STRENGTH = {boundary: number for number, boundary in enumerate(Boundary)}
 LISTING = frozenset({Boundary.COMMA, Boundary.AND, Boundary.OR})
 _SIGNS = {",": Boundary.COMMA, ";": Boundary.BUT, "(": Boundary.BRACKET, ")": Boundary.CLOSED,
-          "[": Boundary.BRACKET, "]": Boundary.CLOSED, "/": Boundary.AND, "&": Boundary.AND}  # fmt: skip
+          "[": Boundary.BRACKET, "]": Boundary.CLOSED, "/": Boundary.AND, "&": Boundary.AND, "+": Boundary.AND}  # fmt: skip
+
+_BEFORE_VALUE = frozenset(":=|\t~<>≤≥")
 
 
 class Clauses:
@@ -33,7 +36,12 @@ class Clauses:
 
     def __init__(self, passage: Passage, vocabulary: Vocabulary) -> None:
         self.passage, self.vocabulary, self.tokens = passage, vocabulary, passage.tokens
-        self.marks = vocabulary.marks(self.tokens)
+        marks = vocabulary.marks(self.tokens)
+        self._named_by = set(_methods(self.tokens, marks))
+        self.marks = [mark for mark in marks if mark.first not in self._named_by]
+        self.begins = {mark.first: mark for mark in self.marks}
+        self.ends = {mark.last: mark for mark in self.marks}
+        self._marked = {at for mark in self.marks for at in range(mark.first, mark.last + 1)}
         self.values = Values(self.tokens, self.marks, vocabulary)
         self.of_token: list[int] = []
         """The clause of each token; words between clauses are of the one that follows."""
@@ -50,12 +58,12 @@ class Clauses:
     def _cut(self) -> None:
         within = {at for value in self.values.all for at in range(value.first, value.last + 1)}
         within |= {at for grade in self.values.grades for at in self._brackets(grade)}
-        begins = {mark.first: mark for mark in self.marks}
+        begins = self.begins
         inside = {at for mark in self.marks for at in range(mark.first + 1, mark.last + 1)}
         is_empty = True
         for at, token in enumerate(self.tokens):
             boundary = None
-            if at not in within and at not in inside:
+            if at not in within and at not in inside and at not in self._named_by:
                 join = begins[at].join if at in begins else None
                 boundary = _SIGNS.get(token.text) if join is None else Boundary(join)
             if boundary is not None and not is_empty:
@@ -73,6 +81,11 @@ class Clauses:
         is_within = around[0] >= 0 and around[1] < len(self.tokens)
         return around if is_within and [self.tokens[at].text for at in around] == ["(", ")"] else ()
 
+    def is_unknown(self, at: int) -> bool:
+        """Whether it is a word that the lexicon does not have."""
+        token = self.tokens[at]
+        return token.sort is Sort.WORD and at not in self._marked and token.text not in self.vocabulary.common
+
     def is_last_of_clause(self, mark: Mark) -> bool:
         """Whether no word or number follows it in its clause."""
         after = range(mark.last + 1, len(self.tokens))
@@ -88,3 +101,23 @@ class Clauses:
     def is_listed(self, clause: int) -> bool:
         """Whether the clause continues a list that the one before it is part of."""
         return 0 < clause < len(self.boundaries) and self.boundaries[clause] in LISTING
+
+
+def _methods(tokens: Sequence[Token], marks: Sequence[Mark]) -> Iterator[int]:
+    """The tokens of the "(A4C)" of "EF (A4C): 55 %": it says how it was measured, and the value stands behind it."""
+    begins, named = {mark.first: mark for mark in marks}, {mark.last for mark in marks if mark.concepts}
+    for first, token in enumerate(tokens):
+        if token.text != "(" or first - 1 not in named:
+            continue
+        last = next((at for at in range(first + 2, min(first + 6, len(tokens) - 1)) if tokens[at].text == ")"), None)
+        if last is None or not (tokens[last + 1].sort is Sort.NUMBER or tokens[last + 1].text in _BEFORE_VALUE):
+            continue
+        if all(_says_how(tokens[at], begins.get(at)) for at in range(first + 1, last)):
+            yield from range(first, last + 1)
+
+
+def _says_how(token: Token, mark: Mark | None) -> bool:
+    """ "BP" is no blood pressure there, and "MOD" nothing moderate."""
+    if token.sort is not Sort.WORD:
+        return token.sort is Sort.SIGN and token.text not in "()[];,"
+    return mark is None or mark.is_other or (mark.degree is not None and token.is_shouted)

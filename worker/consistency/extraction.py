@@ -159,6 +159,9 @@ def _without_contradicted(claims: Sequence[_Claim]) -> list[_Claim]:
         for claim in claims
         if claim.statement.certainty is Certainty.CERTAIN
     }
+    current = {
+        claim.statement.field for claim in claims if claim.statement.is_present and claim.statement.when is When.CURRENT
+    }
     no_lead = {
         claim.mention.clause
         for claim in claims
@@ -172,7 +175,9 @@ def _without_contradicted(claims: Sequence[_Claim]) -> list[_Claim]:
         is_native = claim.mention.concept.affirms and not claim.mention.concept.denies and statement.field in present
         is_possible = statement.is_present is not None and statement.certainty is Certainty.POSSIBLE
         is_vaguer = is_possible and (statement.field, statement.is_present) in certain
-        if not (is_of_lead or is_native or is_vaguer):
+        # "Before TAVR ...; after TAVR ...": it is planned no more.
+        is_done = statement.when is When.PLANNED and statement.field in current
+        if not (is_of_lead or is_native or is_vaguer or is_done):
             kept.append(claim)
     return kept
 

@@ -179,10 +179,15 @@ CONCEPTS: dict[str, Concept] = {
     "tapse": Concept(category=Category.LENGTH, field="tapse", unit="mm", measures=_EXCURSION),
     "pericardial_effusion": Concept(category=Category.EFFUSION, affirms=(("pericardial_effusion", True),),
                                     denies=(("pericardial_effusion", False),), structure="pericardium"),
+    # A little of it is no effusion.
+    "pericardial_fluid": Concept(category=Category.EFFUSION, denies=(("pericardial_effusion", False),)),
     # Who has no defibrillator may have a pacemaker.
     "icd": Concept(category=Category.DEVICE, affirms=(("pacemaker", True),), denies=(("pacemaker", False),),
                    denied_certainty=Certainty.POSSIBLE),
     "mechanical_support": Concept(category=Category.DEVICE, denies=(("impella", False), ("lvad_cannula", False))),
+    "prosthetic_valves": Concept(category=Category.DEVICE, denies=tuple((name, False) for name in (
+        "tavr", "aortic_prosthesis", "mitral_prosthesis", "tricuspid_prosthesis"))),
+    "lead_elsewhere": Concept(category=Category.DEVICE, affirms=(("pacemaker", True),)),
     # A surgeon's or a catheter's: only the denial is of both for certain.
     "some_aortic_prosthesis": Concept(category=Category.DEVICE, affirms=(("aortic_prosthesis", True),),
                                       denies=(("tavr", False), ("aortic_prosthesis", False)), structure="aortic",
@@ -212,7 +217,7 @@ COMPOSED: dict[str, dict[str, str]] = {
     "ring": {"mitral": "mitral_ring", "tricuspid": "tricuspid_ring", "aortic": ""},
     "clip": {"mitral": "mitraclip", "tricuspid": ""},
     "native": {valve: f"native_{valve}_valve" for valve in VALVES[:3]},
-    "lead": {"rv": "pacemaker_lead_rv", "ra": "pacemaker_lead_ra"},
+    "lead": {"rv": "pacemaker_lead_rv", "ra": "pacemaker_lead_ra", "lv": "lead_elsewhere"},
     "cannula": {**_NONE_OF_OURS, "lv": "lvad_cannula"},
     "velocity": {**_NONE_OF_OURS, "tricuspid": "tr_velocity"},
     "effusion": {"pericardium": "pericardial_effusion", "other": ""},

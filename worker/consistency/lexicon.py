@@ -38,6 +38,18 @@ class Cue(StrEnum):
     """"Improved", "declined": makes "from 30 to 45" two values, and no range."""
     AFFIRMED = "affirmed"
     """"In place": ends the list that a negation goes through."""
+    AGO = "ago"
+    """Of `PAST_STUDY`, how long ago: who was given a device then has it."""
+    SAME = "same"
+    """"Unchanged": a value that is alone beside it is of now."""
+    REMOVAL = "removal"
+    """Of `NEGATION_AFTER`, what can be planned: until then the device is there."""
+    TREND = "trend"
+    """Of `CHANGED`: a grade right before it is the change's, as in "markedly improved"."""
+    DONE = "done"
+    """"After", "status post": what stands behind it is planned no more."""
+    LOCATED = "located"
+    """"On", "attached to": what is missing in "no thrombus on the lead" is the thrombus."""
     DATED = "dated"
     """"In", "of": a year or date after it is of the past."""
     REFERENCE = "reference"
@@ -114,6 +126,8 @@ class Lexicon(BaseModel):
     """Their full stop ends no sentence."""
     not_typing_errors: Phrases = ()
     """Words that are one letter away from another of this file, and are no typing error of it."""
+    compounds: Phrases = ()
+    """Words that are also read at the end of a longer one, as German writes them."""
     terms: dict[Annotated[str, AfterValidator(_known_concept)], Phrases] = {}
     findings: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Phrases] = {}
     """Of a site's own binary tasks: what names them."""

@@ -105,6 +105,12 @@ class Mentions:
             near = self._next(mark, known)
         places = [place for place in self._places if near is not None and place.first == near.first
                   and place.structure in known]  # fmt: skip
+        # "A lead in the right-sided chambers": it is not said in which.
+        if attribute == "lead" and len(places) > 1:
+            self._mention(CONCEPTS["pacemaker"], mark.first, mark.last, mark.last)
+            return
+        if attribute == "lead" and near is not None and self._is_only(mark):
+            places = [place for place in self._places if place.clause == near.clause and place.structure in known]
         topic = [name for name in self._clauses.passage.topic if name in known] if attribute != "lead" else []
         if near is None and topic:
             for structure in topic:
@@ -124,6 +130,14 @@ class Mentions:
                 self.found[-1].is_borrowing = True
         if places and places[0].clause == clause:
             self._shared.append((attribute, clause, -1 if places[0].first < mark.first else 1))
+
+    def _is_only(self, lead: Mark) -> bool:
+        """ "A lead goes through the right atrium into the right ventricle": it is in both."""
+        clause = self._clause(lead.first)
+        leads = [
+            mark for mark in self._clauses.marks if mark.attribute == "lead" and self._clause(mark.first) == clause
+        ]
+        return len(leads) == 1
 
     def _nearest(self, mark: Mark, known: dict[str, str]) -> _Place | None:
         """In the same clause; of two as near, the one before."""

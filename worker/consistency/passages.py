@@ -68,17 +68,40 @@ def passages(tokens: Sequence[Token], vocabulary: Vocabulary) -> Iterator[Passag
 def _sentences(tokens: Sequence[Token], vocabulary: Vocabulary) -> Iterator[tuple[int, int, bool]]:
     """First token, the one after the last, and whether a line ended before it that was not wrapped."""
     first, line, line_ended = 0, 0, False
+    entries = _entries(tokens)
     for at in range(1, len(tokens)):
         token, before = tokens[at], tokens[at - 1]
         is_short = before.end - tokens[line].start < _SHORT_LINE
         if token.lines:
             begins = _begins_line(tokens, at, is_short=is_short)
             line = at
-        if (token.lines and begins) or _ends_sentence(tokens, at, vocabulary) or at - first >= _MOST_TOKENS:
+        if (
+            at in entries
+            or (token.lines and begins)
+            or _ends_sentence(tokens, at, vocabulary)
+            or at - first >= _MOST_TOKENS
+        ):
             yield first, at, line_ended
             first, line_ended = at, token.lines > 1 or (token.lines == 1 and is_short)
     if tokens:
         yield first, len(tokens), line_ended
+
+
+def _entries(tokens: Sequence[Token]) -> set[int]:
+    """Where the entries of "1) EF 55 % 2) Mild MR 3) Trace TR" begin: numbers in their order, each before a capital."""
+    found: set[int] = set()
+    number = 1
+    for at, token in enumerate(tokens[:-2]):
+        sign, word = tokens[at + 1], tokens[at + 2]
+        if token.sort is not Sort.NUMBER or sign.text not in ").":
+            continue
+        is_entry = sign.start == token.end and word.start > sign.end and word.is_capital and word.sort is Sort.WORD
+        if is_entry and token.text == "1" and (at == 0 or token.lines or tokens[at - 1].text in ":.;"):
+            number = 1
+        if is_entry and token.text == str(number):
+            found.add(at)
+            number += 1
+    return found
 
 
 def _begins_line(tokens: Sequence[Token], at: int, *, is_short: bool) -> bool:

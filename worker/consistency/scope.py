@@ -9,8 +9,11 @@ from worker.consistency.clauses import Boundary, Clauses
 from worker.consistency.fields import MOST, Category, Degree
 from worker.consistency.lexicon import Cue
 from worker.consistency.mentions import Mention, listed_pairs
+from worker.consistency.tokens import Sort
 from worker.consistency.values import Grade, Number
 from worker.consistency.vocabulary import Mark
+
+_FAULTS = frozenset({"dysfunction", "function", "regurgitation", "stenosis"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +67,16 @@ class Scopes:
         negations = self._open(mention.clause, Cue.NEGATION_BEFORE)
         negations += [cue for cue in self._before(mention, Cue.NEGATION_BEFORE) if self._reaches(cue, mention)]
         doubts = self._open(mention.clause, Cue.UNCERTAIN_BEFORE) + self._before(mention, Cue.UNCERTAIN_BEFORE)
-        plans = self._before(mention, Cue.PLANNED_BEFORE)
+        negations, doubts = (
+            [cue for cue in cues if not self._is_beside(self._inside(cue, mention), mention)]
+            for cues in (negations, doubts)
+        )
+        plans = self._plans(mention)
         is_device = mention.concept.category is Category.DEVICE
-        is_over = self._is_behind(mention, Cue.NEGATION_AFTER)
+        is_removal = is_device and bool(plans) and self._is_behind(mention, Cue.REMOVAL)
+        is_over = self._is_behind(mention, Cue.NEGATION_AFTER) and not is_removal
         is_uncertain = bool(doubts) or self._is_behind(mention, Cue.UNCERTAIN_AFTER) or self._is_value_doubted(mention)
-        is_planned = is_device and (bool(plans) or self._is_behind(mention, Cue.PLANNED_AFTER))
+        is_planned = is_device and not is_removal and (bool(plans) or self._is_behind(mention, Cue.PLANNED_AFTER))
         is_negated = bool(negations) or is_over
         affirmed = self._clauses.cues_in(mention.clause, Cue.AFFIRMED)
         said_before = [*negations, *doubts, *(plans if is_device else ()), *mention.grades]
@@ -90,6 +98,8 @@ class Scopes:
         is_alike = one.concept.category is other.concept.category is not Category.NOTHING
         if not is_alike and (said.is_negated or any(left.grade.degree is not Degree.NORMAL for left in said.grades)):
             return
+        if said.is_negated and self._is_beside(None, other):
+            return
         goes_on = self._goes_forward(said, other)
         if not is_forward:
             goes_on = said.is_behind or (other.is_part and not said.is_before)
@@ -110,6 +120,8 @@ class Scopes:
         """ "No effusion or pacemaker lead", "no dilation, hypertrophy or dysfunction": all are negated."""
         said, own = self.of(one), self.of(other)
         if not said.is_negated or said.is_over or own.is_negated or not self._goes_forward(said, other):
+            return
+        if self._is_beside(None, other):
             return
         steps = range(one.clause + 1, other.clause + 1)
         is_before_or = bool(steps) and self._clauses.boundaries[other.clause] is Boundary.OR
@@ -146,6 +158,53 @@ class Scopes:
         )
         return is_first or not mention.grades
 
+    def _is_beside(self, cue: Mark | None, mention: Mention) -> bool:
+        """A cue is of something at the device, which then is there: "no thrombus on the lead", "no lead fracture"."""
+        if mention.concept.category is not Category.DEVICE:
+            return False
+        clauses = self._clauses
+        after = clauses.begins.get(mention.last + 1)
+        if after is not None and _is_fault(after) and clauses.of_token[after.first] == mention.clause:
+            return True
+        start = clauses.of_token.index(mention.clause)
+        start = start if cue is None else max(start, cue.last + 1)
+        at = mention.first - 1
+        while at >= start and self._is_passed_over(at):
+            at -= 1
+        mark = clauses.ends.get(at) if at >= start else None
+        if mark is None:
+            return False
+        if Cue.LOCATED not in mark.cues:
+            return _is_fault(mark) and at < mention.first - 1
+        before = range(start, mark.first)
+        is_first = all(clauses.tokens[each].text in clauses.vocabulary.common for each in before)
+        if is_first and cue is None and mention.clause > 0:
+            # "No vegetation on the valve or on the lead"
+            return clauses.boundaries[mention.clause] is Boundary.OR
+        if any(clauses.tokens[each].sort is Sort.NUMBER for each in before):
+            return True
+        return any(clauses.is_unknown(each) or _may_be_missed(clauses.ends.get(each)) for each in before)
+
+    def _inside(self, cue: Mark, mention: Mention) -> Mark | None:
+        return cue if self._clauses.of_token[cue.first] == mention.clause else None
+
+    def _is_passed_over(self, at: int) -> bool:
+        """The "of the" of "on the leads of the pacemaker", and the leads."""
+        mark = self._clauses.ends.get(at)
+        if mark is not None and Cue.LOCATED in mark.cues:
+            return False
+        is_part = mark is not None and mark.attribute == "lead"
+        return is_part or self._clauses.tokens[at].text in self._clauses.vocabulary.common
+
+    def _plans(self, mention: Mention) -> list[Mark]:
+        """Not those of something else: "referred for follow-up after TAVR", "evaluation of the lead's position"."""
+        done = [mark for mark in self._clauses.cues_in(mention.clause, Cue.DONE) if mark.last < mention.head]
+        return [
+            cue
+            for cue in self._before(mention, Cue.PLANNED_BEFORE)
+            if not self._is_beside(cue, mention) and not any(cue.last < mark.first for mark in done)
+        ]
+
     def _is_behind(self, mention: Mention, cue: Cue) -> bool:
         """In the clause behind the mention, or in the next where that mentions nothing."""
         clauses = self._clauses
@@ -156,11 +215,34 @@ class Scopes:
         if cue is Cue.NEGATION_AFTER and self._is_answered_no(mention):
             return True
         behind = [mark for clause in nexts for mark in clauses.cues_in(clause, cue) if mark.first > mention.head]
+        if cue is Cue.NEGATION_AFTER and mention.concept.category is Category.DEVICE:
+            behind += self._plans_dropped(mention)
         if cue is Cue.PLANNED_AFTER:
             # "MitraClip, considered for TAVR": of what stands behind it.
             last = max((each.head for each in self._mentions if each.clause in nexts), default=0)
             behind = [mark for mark in behind if Cue.PLANNED_BEFORE not in mark.cues or mark.first > last]
+        if cue in (Cue.NEGATION_AFTER, Cue.UNCERTAIN_AFTER) and self._is_place_of_fault(mention):
+            return False
         return bool(behind)
+
+    def _is_place_of_fault(self, mention: Mention) -> bool:
+        """ "A thrombus on the lead was not seen"."""
+        at = next((at for at, mark in self._clauses.ends.items() if Cue.LOCATED in mark.cues and
+                   at < mention.first and self._clauses.of_token[at] == mention.clause), None)  # fmt: skip
+        named = any(
+            _is_fault(mark)
+            and at is not None
+            and mark.last < at
+            and self._clauses.of_token[mark.last] == mention.clause
+            for mark in self._clauses.marks
+        )
+        return named and self._is_beside(None, mention)
+
+    def _plans_dropped(self, mention: Mention) -> list[Mark]:
+        """ "TAVR is not currently planned"."""
+        negations = self._clauses.cues_in(mention.clause, Cue.NEGATION_BEFORE)
+        plans = self._clauses.cues_in(mention.clause, Cue.PLANNED_AFTER)
+        return [cue for cue in negations if mention.head < cue.first and any(cue.last < plan.first for plan in plans)]
 
     def _is_answered_no(self, mention: Mention) -> bool:
         """ "ICD: no"."""
@@ -202,3 +284,13 @@ class Scopes:
             if any(cue.first < value.first and cue.first > mention.head for cue in before):
                 return True
         return False
+
+
+def _is_fault(mark: Mark | None) -> bool:
+    """Something that a device can have: "leak", "dysfunction"."""
+    return mark is not None and (mark.is_other or mark.attribute in _FAULTS)
+
+
+def _may_be_missed(mark: Mark | None) -> bool:
+    """What a negation in front of it is about: "no need for a pacemaker after TAVR"."""
+    return mark is not None and (_is_fault(mark) or bool(mark.concepts))

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from worker.consistency.clauses import Boundary, Clauses
-from worker.consistency.lexicon import Cue
+from worker.consistency.lexicon import Cue, RangeWord
 from worker.consistency.mentions import Mention
 from worker.consistency.statements import When
-from worker.consistency.tokens import Sort
+from worker.consistency.tokens import Sort, Token
 from worker.consistency.values import Grade, Number
 from worker.consistency.vocabulary import Mark
 
@@ -29,21 +29,23 @@ class Times:
     def __init__(self, clauses: Clauses, mentions: list[Mention]) -> None:
         self._clauses, self._mentions = clauses, mentions
         self._values = clauses.values.all
+        self._is_contrasted = bool(clauses.cues[Cue.NOW])
         self._dates = self._dated()
         self._introduced = self._introductions()
-        self._is_contrasted = bool(clauses.cues[Cue.NOW])
 
     def of_value(self, value: Number | Grade, mention: Mention) -> When:
         """Of a number or a grade."""
         if self._clauses.passage.when is When.HISTORY or value.is_from:
             return When.HISTORY
         clause = self._clauses.of_token[value.first]
+        if self._is_reached(value, mention) or self._is_same(value, mention, clause):
+            return When.CURRENT
         said = self._said_before(value, clause, mention)
         if said is None:
             said = self._said_behind(value, clause)
         if said is None and self._clauses.cues_in(clause, Cue.NOW):
             said = When.CURRENT
-        if said is None and self._was(value, clause, mention):
+        if said is None and (self._was(value, clause, mention) or self._is_of_year(value, clause, mention)):
             said = When.HISTORY
         if said is None and self._follows_a_study(clause):
             said = When.HISTORY
@@ -56,7 +58,11 @@ class Times:
         if self._clauses.passage.when is When.HISTORY:
             return When.HISTORY
         cues = (Cue.PAST_STUDY,) if is_device else (Cue.PAST_STUDY, Cue.PAST)
-        before = [cue for cue in self._clauses.cues_in(mention.clause, *cues) if cue.first < mention.head]
+        before = [
+            cue
+            for cue in self._clauses.cues_in(mention.clause, *cues)
+            if cue.first < mention.head and not (is_device and Cue.AGO in cue.cues)
+        ]
         compared = self._clauses.cues_in(mention.clause, Cue.COMPARED)
         introduced = self._introduced[mention.clause]
         if (before and not compared) or (introduced.is_study if is_device else introduced.is_past):
@@ -70,6 +76,22 @@ class Times:
         occupied = {self._clause(value) for value in self._values} | {each.clause for each in self._mentions}
         own = {each.clause for each in self._mentions}
         return bool(cues) and not compared and clause - 1 not in occupied and clause not in own
+
+    def _is_reached(self, value: Number | Grade, mention: Mention) -> bool:
+        """The 40 of "the previous EF of 60 % has dropped to 40 %"."""
+        to = self._clauses.ends.get(value.first - 1)
+        if to is None or RangeWord.TO not in to.range_words:
+            return False
+        before = self._clauses.ends.get(to.first - 1)
+        is_changed = any(mark is not None and Cue.CHANGED in mark.cues for mark in (to, before))
+        same = [each for each in mention.numbers if self._clause(each) == self._clause(value)]
+        earlier = [each for each in same if each.last < value.first]
+        return any(is_changed or each.is_from for each in earlier)
+
+    def _is_same(self, value: Number | Grade, mention: Mention, clause: int) -> bool:
+        """ "35 %, unchanged from the previous study" """
+        alike = mention.numbers if isinstance(value, Number) else mention.grades
+        return len(alike) == 1 and bool(self._clauses.cues_in(clause, Cue.SAME))
 
     def _said_before(self, value: Number | Grade, clause: int, mention: Mention) -> When | None:
         """By the nearest word of time before the value in its clause."""
@@ -102,14 +124,27 @@ class Times:
             if cue.first > value.last and is_last and before[-1] is value:
                 return When.HISTORY
         for first, _ in self._dates:
+            is_next = self._clauses.of_token[first] == clause + 1 and value.last + 2 == first
+            if is_next and self._is_contrasted and self._clauses.boundaries[clause + 1] is Boundary.BRACKET:
+                return When.HISTORY
             if value.last < first <= value.last + _ADJACENT and self._clauses.of_token[first] == clause:
                 return When.HISTORY
         return None
 
     def _value_right_before(self, cue: Mark) -> Number | Grade | None:
         near = [each for each in self._values if each.last < cue.first <= each.last + _ADJACENT]
+        # "45 % | prior 50 %"
+        tokens = self._clauses.tokens
+        near = [each for each in near if not any(token.text in "|\t" for token in tokens[each.last + 1 : cue.first])]
         same = [each for each in near if self._clause(each) == self._clauses.of_token[cue.first]]
         return same[-1] if same else None
+
+    def _is_of_year(self, value: Number | Grade, clause: int, mention: Mention) -> bool:
+        """ "EF 2019 55 %", where another value is of now; "EF 40 %; the report of 2021 gave 55 %"."""
+        before = [last for _, last in self._dates if last < value.first and self._clauses.of_token[last] == clause]
+        own: list[Number | Grade] = [*mention.numbers, *mention.grades]
+        is_second = any(each.first < value.first and self._clause(each) != clause for each in own)
+        return (self._is_contrasted or is_second) and bool(before)
 
     def _was(self, value: Number | Grade, clause: int, mention: Mention) -> bool:
         """ "Was", where a "now", a date, or a value before it sets it apart: many a report is written in the past."""
@@ -129,10 +164,23 @@ class Times:
             at = mark.last + 1
             if at >= len(tokens):
                 continue
-            is_year = tokens[at].sort is Sort.NUMBER and tokens[at].text.isdigit() and int(tokens[at].text) in _YEARS
-            if is_year or tokens[at].sort is Sort.DATE:
+            if _is_year(tokens[at]) or tokens[at].sort is Sort.DATE:
                 found.append((mark.first, at))
+        if self._is_contrasted:
+            # "2019 55 %, now 40 %"
+            known = {last for _, last in found}
+            found += [(at, at) for at, token in enumerate(tokens) if at not in known and _is_year(token)]
         return found
+
+    def _is_dated(self, study: Mark) -> bool:
+        """ "The previous study of 12.03.2021": of what stands in brackets behind it."""
+        return any(study.last < first <= study.last + 2 for first, _ in self._dates)
+
+    def _ends_with_date(self, clause: int) -> bool:
+        """ "Compared with 2021 (EF 55 %), ..."."""
+        last = self._clauses.of_token.index(clause + 1) - 1
+        compared = self._clauses.cues_in(clause, Cue.COMPARED)
+        return bool(compared) and any(at in (last, last - 1) for _, at in self._dates)
 
     def _introductions(self) -> list[_Introduced]:
         """For each clause, what those before it leave."""
@@ -141,7 +189,10 @@ class Times:
         for clause, boundary in enumerate(self._clauses.boundaries):
             # "Compared with the previous study (EF 50 %), ..."
             studies = self._clauses.cues_in(clause - 1, Cue.PAST_STUDY) if boundary is Boundary.BRACKET else []
-            if studies and self._clauses.is_last_of_clause(studies[-1]):
+            if boundary is Boundary.BRACKET and self._ends_with_date(clause - 1):
+                found.append(_Introduced(is_past=True))
+                continue
+            if studies and (self._clauses.is_last_of_clause(studies[-1]) or self._is_dated(studies[-1])):
                 found.append(_Introduced(is_past=True, is_study=True))
                 continue
             if boundary is Boundary.BUT or self._clauses.cues_in(clause, Cue.NOW):
@@ -149,6 +200,10 @@ class Times:
             found.append(state)
             past = self._clauses.cues_in(clause, Cue.PAST, Cue.PAST_STUDY)
             if past and past[0].first < first_said and not self._clauses.cues_in(clause, Cue.COMPARED):
-                is_study = any(Cue.PAST_STUDY in cue.cues for cue in past)
+                is_study = any(Cue.PAST_STUDY in cue.cues and Cue.AGO not in cue.cues for cue in past)
                 state = _Introduced(is_past=True, is_study=is_study)
         return found
+
+
+def _is_year(token: Token) -> bool:
+    return token.sort is Sort.NUMBER and token.text.isdigit() and int(token.text) in _YEARS

@@ -49,9 +49,7 @@ class Values:
         self._begins = {mark.first: mark for mark in marks}
         self._ends = {mark.last: mark for mark in marks}
         # A number within a phrase, as of "HeartMate 3", is none by itself.
-        self._taken = {
-            at for mark in marks if not mark.range_words and not mark.cues for at in range(mark.first, mark.last + 1)
-        }
+        self._taken = {at for mark in marks if not mark.range_words for at in range(mark.first, mark.last + 1)}
         self._is_change = any(Cue.CHANGED in mark.cues for mark in marks)
         self.grades: list[Grade] = []
         self.numbers: list[Number] = []
@@ -96,8 +94,10 @@ class Values:
         return at > 1 and is_glued and token.is_shouted and len(token.text) == len("MOD")
 
     def _is_changing(self, mark: Mark) -> bool:
-        """ "Increased from 40 to 60", as against "increased at 60"."""
+        """ "Increased from 40 to 60", as against "increased at 60"; and the "markedly" of "markedly improved"."""
         following = self._begins.get(mark.last + 1)
+        if following is not None and Cue.TREND in following.cues and following.degree is None:
+            return True
         leads_on = following is not None and following.range_words & {RangeWord.FROM, RangeWord.TO}
         return Cue.CHANGED in mark.cues and bool(leads_on)
 
@@ -154,14 +154,15 @@ class Values:
     def _grade_range(self, grade: Grade) -> Grade:
         """With what goes before and after it: "at least moderate", "mild to moderate"."""
         before = self._words_before(grade.first)
-        is_from = self._is_change and RangeWord.FROM in before
         at = grade.last + 1
+        is_from = (self._is_change and RangeWord.FROM in before) or self._is_arrow(at)
         connected = 0
         while connected < 3 and not is_from and self._connects(at):
             mark = self._begins.get(at)
             at = at + 1 if mark is None else mark.last + 1
             connected += 1
-        upper = self._one_grade(at) if connected and grade.degree is not Degree.ABNORMAL else None
+        is_doubled = grade.degree is Degree.MODERATE and self._degree(at) is Degree.SEVERE  # "moderately severe"
+        upper = self._one_grade(at) if (connected or is_doubled) and grade.degree is not Degree.ABNORMAL else None
         if upper is not None and upper.degree is not Degree.ABNORMAL and upper.high >= grade.low:
             grade = replace(grade, last=upper.last, high=upper.high)
         if RangeWord.AT_LEAST in before:
@@ -171,6 +172,10 @@ class Values:
         elif RangeWord.BELOW in before:
             grade = replace(grade, low=0, high=max(grade.low - 1, 0))
         return replace(grade, is_from=is_from)
+
+    def _degree(self, at: int) -> Degree | None:
+        mark = self._begins.get(at)
+        return None if mark is None else mark.degree
 
     def _connects(self, at: int) -> bool:
         mark = self._begins.get(at)
@@ -185,7 +190,7 @@ class Values:
         low = high = self._tokens[at].number
         end, unit = self._unit_after(at + 1)
         before = self._words_before(at)
-        is_from = self._is_change and RangeWord.FROM in before
+        is_from = (self._is_change and RangeWord.FROM in before) or self._is_arrow(end)
         second = self._second(end, is_between=RangeWord.BETWEEN in before, is_from=is_from)
         if second is not None and self._tokens[second].number > low:
             high = self._tokens[second].number
@@ -194,11 +199,12 @@ class Values:
         elif (deviation := self._deviation(end)) is not None:
             end, unit_of_both = self._unit_after(deviation + 1)
             unit = unit_of_both or unit
-        elif self._text(end) == "/" and end + 1 < len(self._tokens) and self._tokens[end + 1].sort is Sort.NUMBER:
+        elif self._text(end) == "/" and self._is_number(end + 1):
             return None, end + 2
         if self._is_negative(at):
             return None, end
         signs = {self._text(at - 1), self._text(at - 2) if self._text(at - 1) == "=" else ""}
+        signs = set() if self._is_arrow(at - 2) else signs
         is_open = before & _LOWER or signs & _ABOVE or self._is_added_to(end)
         is_below = before & _UPPER or signs & _BELOW
         return (
@@ -208,6 +214,17 @@ class Values:
             ),
             end,
         )  # fmt: skip
+
+    def _is_number(self, at: int) -> bool:
+        return at < len(self._tokens) and self._tokens[at].sort is Sort.NUMBER and at not in self._taken
+
+    def _is_arrow(self, at: int) -> bool:
+        """Between two values, as in "20 % -> 45 %"."""
+        after = at + 1 if self._text(at) == "→" else at + 2
+        is_arrow = after == at + 1 or (self._text(at) in HYPHENS | {"="} and self._text(at + 1) == ">")
+        mark = self._begins.get(after)
+        is_value = after < len(self._tokens) and self._tokens[after].sort is Sort.NUMBER
+        return is_arrow and (is_value or (mark is not None and mark.degree is not None))
 
     def _second(self, at: int, *, is_between: bool, is_from: bool) -> int | None:
         """The token of a range's second number, if one follows."""

@@ -14,6 +14,8 @@ LEAST_LETTERS = 6
 _WITHIN = HYPHENS | frozenset("/.'\u2019")
 """Signs that may stand between the words of a phrase."""
 _END = ""
+_ANY_NUMBER = "0"
+"""Stands for every number in a phrase: "0 months ago"."""
 _MOST_UNIT_TOKENS = 4
 
 
@@ -47,6 +49,8 @@ class Vocabulary:
         self.units = {folded(spelt).replace(" ", ""): unit for unit, all_ in lexicon.units.items() for spelt in all_}
         self.sections = {phrase_of(spelt): when for when, all_ in lexicon.sections.items() for spelt in all_}
         self.grade_words = frozenset(word for phrase in lexicon.grade_words for word in phrase_of(phrase))
+        compounds = (folded(word) for word in lexicon.compounds)
+        self._compounds = tuple(sorted(compounds, key=lambda word: (-len(word), word)))
         self._beginnings: dict[str, Any] = {}
         for phrase, meaning in _meanings(lexicon):
             self._add(phrase_of(phrase), meaning)
@@ -103,13 +107,22 @@ class Vocabulary:
             if token.sort is Sort.SIGN and token.text in _WITHIN and at > first:
                 at += 1
                 continue
-            node = node.get(self.word(token.text) if token.sort is Sort.WORD else token.text, {})
+            node = self._step(node, token)
             if not node:
                 break
             if _END in node and (at > first or self._is_meant(token, is_shouting=is_shouting)):
                 best = Mark(first=first, last=at, **node[_END])
             at += 1
         return best
+
+    def _step(self, node: dict[str, Any], token: Token) -> dict[str, Any]:
+        if token.sort is Sort.WORD:
+            following: dict[str, Any] = node.get(self.word(token.text), {})
+        elif token.sort is Sort.NUMBER and token.text not in node:
+            following = node.get(_ANY_NUMBER, {})
+        else:
+            following = node.get(token.text, {})
+        return following
 
     def _is_meant(self, token: Token, *, is_shouting: bool) -> bool:
         """Whether "AS" is the stenosis: in capitals, in a sentence that is not in capitals throughout."""
@@ -118,6 +131,9 @@ class Vocabulary:
     def _word(self, text: str) -> str:
         if len(text) < LEAST_LETTERS - 1 or text in self._known or not text.isalpha():
             return text
+        end = next((word for word in self._compounds if text.endswith(word)), None)
+        if end is not None:
+            return end
         near = {word for short in (text, *_one_letter_less(text)) for word in self._shortened.get(short, ())}
         return min((word for word in near if word[0] == text[0] and _is_one_slip(text, word)), default=text)
 
@@ -144,7 +160,12 @@ def _meanings(lexicon: Lexicon) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _merge(known: dict[str, Any], meaning: dict[str, Any]) -> None:
     for key, value in meaning.items():
-        known[key] = known[key] | value if isinstance(value, frozenset) and key in known else value
+        if key in known and isinstance(value, frozenset):
+            known[key] = known[key] | value
+        elif key in known and key == "concepts":
+            known[key] = tuple(dict.fromkeys((*known[key], *value)))
+        else:
+            known[key] = value
 
 
 def _words_of(node: dict[str, Any]) -> set[str]:
