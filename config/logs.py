@@ -79,6 +79,9 @@ class Event(StrEnum):
     REPORT_MATCHED = "report registered, of a study"
     REPORT_UNMATCHED = "report registered, of no study so far"
     LISTENING_FOR_REPORTS = "listening for reports"
+    MONITORING_LISTENING = "listening for monitoring"
+    ALERT_TOLD = "alert told"
+    ALERT_NOT_TOLD = "alert could not be told: tried again"
     REPORT_NOT_READ = "report of a study cannot be read: it is not compared"
     DISCORDANCES_FOUND = "reports of a study and its images do not agree"
 
@@ -113,6 +116,8 @@ _WARNINGS = {
     Event.PROCESS_ENDED,
     Event.REPORT_REFUSED,
     Event.REPORT_NOT_READ,
+    Event.ALERT_TOLD,
+    Event.ALERT_NOT_TOLD,
 }
 """Logged with the level `warning`: somebody may have to look after it. All others are `info`."""
 

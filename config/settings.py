@@ -23,6 +23,7 @@ from config.dicomweb import DicomWebSettings
 from config.errors import ConfigurationError
 from config.languages import Language
 from config.messages import MessageSettings
+from config.monitoring import AlertSettings, MonitoringSettings
 from config.peers import AETitle, PeerSettings, Port, Role, TLSSettings, UnknownPeers
 from config.rules import RuleSettings, check_rules
 from config.setting_mistakes import PREFIX, described, require_known_variables
@@ -190,10 +191,12 @@ class Settings(BaseSettings):
     tls: TLSSettings
     audit: AuditSettings
     callers: CallersSettings
+    monitoring: MonitoringSettings
     peers: tuple[PeerSettings, ...] = ()
     rules: tuple[RuleSettings, ...] = ()
     messages: tuple[MessageSettings, ...] = ()
     dicomweb: tuple[DicomWebSettings, ...] = ()
+    alerts: tuple[AlertSettings, ...] = ()
 
     @model_validator(mode="after")
     def _peers_can_be_told_apart(self) -> Self:
