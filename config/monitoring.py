@@ -85,6 +85,37 @@ class AlertingSettings(BaseModel):
     certificate_expires_within_days: int = Field(ge=0)
 
 
+class ReconcileSettings(BaseModel):
+    """The nightly look at what the archives have and we have not."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    at: str = Field(pattern=r"^$|^([01]\d|2[0-3]):[0-5]\d$")
+    """Time of day, by the clock of the worker; empty: never by itself."""
+    days: int = Field(ge=1, le=366)
+    """How many days back, today included."""
+    fetch: bool
+    """Whether what is missing is fetched."""
+    study_descriptions: tuple[str, ...]
+    """Shell globs, upper and lower case the same: the studies that should be here; empty: all of ultrasound."""
+
+
+class DriftSettings(BaseModel):
+    """The nightly look whether the answers are still distributed as they were (docs/drift.md)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    at: str = Field(pattern=r"^$|^([01]\d|2[0-3]):[0-5]\d$")
+    """Time of day, by the clock of the worker; empty: never by itself."""
+    recent_days: int = Field(ge=1, le=366)
+    reference_days: int = Field(ge=1, le=3660)
+    """Before the recent ones."""
+    minimum_studies: int = Field(ge=10)
+    """With fewer recent answers nothing is said; of the reference there have to be three times as many."""
+    threshold: float = Field(gt=0)
+    """Of the population stability index; a difference has to be beyond chance as well."""
+
+
 class MonitoringSettings(BaseModel):
     """The page for Prometheus and for probes (docs/monitoring.md)."""
 
@@ -96,3 +127,5 @@ class MonitoringSettings(BaseModel):
     answers_kept_s: float = Field(ge=0)
     """However often it is asked, the registry is asked once in so many seconds."""
     alerting: AlertingSettings
+    reconcile: ReconcileSettings
+    drift: DriftSettings

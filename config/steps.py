@@ -24,6 +24,9 @@ class Purpose(StrEnum):
 REAP_TASK = "echoworker.reap"
 SWEEP_TASK = "echoworker.sweep"
 RECEIVED_REPORTS_TASK = "echoworker.received_reports"
+RECONCILE_TASK = "echoworker.reconcile"
+"""In the queue of deliveries: it needs the DICOM network, may take long, and holds up nobody in a pool of threads."""
+DRIFT_TASK = "echoworker.drift"
 MAINTENANCE_QUEUE = "maintenance"
 FORWARD_QUEUE = "forward"
 PEER_TASKS = {Purpose.FORWARD: "echoworker.forward", Purpose.DELIVER: "echoworker.deliver_to"}

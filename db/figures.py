@@ -3,21 +3,27 @@
 Each question is answered from an index, or from rows that still wait; none reads all that ever was done.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from config.steps import Purpose, Step
+from db.drift import last_drift
+from db.nightly import BEGUN
 from db.queries import count_by_state, latest_instance_at
 from db.queues import queues_of
+from db.reconciliations import reconciliations
 from db.schema import Delivery, Report, RunRow, Study
 from db.schema_peers import Forward
 from db.states import LEASED_STEPS, TRANSITIONS, DeliveryState, StudyState
 from db.tallies import TallyKind, heartbeats, tallies
 
+MISSED_FOR = timedelta(days=7)
+"""A study of longer ago that never came is not missed any more."""
 CLOSE = "close"
 """As if it were a step: a study that has fallen quiet is to be closed, by the intake."""
 
@@ -46,13 +52,17 @@ class Figures:
     """Of each step that something waits for, `CLOSE` included: since when the oldest does."""
     deliveries: Mapping[tuple[str, str], int]
     """By destination and state."""
-    forwards: Mapping[tuple[str, str], int]
-    """By peer and state; of those that are due, or dead."""
+    forwards: Mapping[str, int]
+    """By peer: of those that are due."""
     pauses: Mapping[tuple[Purpose, str], datetime | None]
     """Of each queue of a peer: until when nothing is sent; None while it is sent to."""
     heartbeats: Mapping[str, datetime]
     model: LastModel | None
     last_instance_at: datetime | None
+    missing_studies: Mapping[str, int]
+    """By archive: what it has of the last days, by Study Date, that never came here."""
+    drifted: Mapping[str, int]
+    """By scanner (`device`), sender, or `all`: how many kinds of answers have drifted, by the last look."""
 
 
 def read_figures(session: Session, *, now: datetime) -> Figures:
@@ -69,9 +79,11 @@ def read_figures(session: Session, *, now: datetime) -> Figures:
             for purpose in Purpose
             for peer, queue in queues_of(session, purpose).items()
         },
-        heartbeats=heartbeats(session),
+        heartbeats={name: at for name, at in heartbeats(session).items() if not name.endswith(BEGUN)},
         model=_last_model(session),
         last_instance_at=latest_instance_at(session),
+        missing_studies=_missing_studies(session, now),
+        drifted=Counter(row.grouping for row in last_drift(session) if row.has_drifted),
     )
 
 
@@ -96,11 +108,17 @@ def _deliveries(session: Session) -> dict[tuple[str, str], int]:
     return {(name, state): count for state, name, count in session.execute(select(*by, func.count()).group_by(*by))}
 
 
-def _forwards(session: Session) -> dict[tuple[str, str], int]:
+def _forwards(session: Session) -> dict[str, int]:
     """Not of those that are done: there is one for every instance."""
-    by = (Forward.state, Forward.peer)
-    left = select(*by, func.count()).where(Forward.state.in_((DeliveryState.DUE, DeliveryState.DEAD)))
-    return {(peer, state): count for state, peer, count in session.execute(left.group_by(*by))}
+    due = select(Forward.peer, func.count()).where(Forward.state == DeliveryState.DUE).group_by(Forward.peer)
+    return {peer: count for peer, count in session.execute(due)}  # noqa: C416  a result has keys()
+
+
+def _missing_studies(session: Session, now: datetime) -> dict[str, int]:
+    missing: Counter[str] = Counter()
+    for row in reconciliations(session, since=(now - MISSED_FOR).date()):
+        missing[row.archive] += len(row.missing)
+    return dict(missing)
 
 
 def _last_model(session: Session) -> LastModel | None:

@@ -8,7 +8,17 @@ from typing import Any
 
 from celery import Celery
 
-from config.steps import PEER_TASKS, REAP_TASK, RECEIVED_REPORTS_TASK, SWEEP_TASK, Purpose, Step, task_name
+from config.steps import (
+    DRIFT_TASK,
+    PEER_TASKS,
+    REAP_TASK,
+    RECEIVED_REPORTS_TASK,
+    RECONCILE_TASK,
+    SWEEP_TASK,
+    Purpose,
+    Step,
+    task_name,
+)
 from worker.context import WorkerContext
 from worker.reaper import announce_overdue_steps
 from worker.runner import run_step, run_step_together
@@ -57,6 +67,14 @@ def register_tasks(app: Celery, context: WorkerContext) -> None:
     @app.task(name=SWEEP_TASK)  # type: ignore[untyped-decorator]
     def sweep() -> None:
         sweep_former_embeddings(context, now=datetime.now(UTC))
+
+    @app.task(name=RECONCILE_TASK)  # type: ignore[untyped-decorator]
+    def reconcile() -> None:
+        resolve_name("worker.reconciling:reconcile_if_due")(context, now=datetime.now(UTC))
+
+    @app.task(name=DRIFT_TASK)  # type: ignore[untyped-decorator]
+    def drift() -> None:
+        resolve_name("worker.drift:look_for_drift_if_due")(context, now=datetime.now(UTC))
 
     app.task(name=RECEIVED_REPORTS_TASK)(_reports_task(context))
 

@@ -27,6 +27,7 @@ from db.alerts import (
 from db.session import Database
 from deploy.monitoring.conditions import conditions_of_registry, conditions_without_registry
 from deploy.monitoring.telling import tell
+from dicom_node.duties import is_of_the_registry
 
 AWAY_FOR = timedelta(seconds=60)
 """A registry that starts again is not worth a word."""
@@ -71,7 +72,9 @@ class Alerts:
                 self._note(receiver, found, now)
             with self._database.write() as session:
                 forget_other_receivers(session, [receiver.name for receiver in self._settings.alerts])
-        except SQLAlchemyError:
+        except SQLAlchemyError as error:
+            if not is_of_the_registry(error):
+                raise
             self._registry_is_away(now)
             return
         self._registry_is_there()

@@ -1,6 +1,5 @@
 """What is wrong with the installation at this moment, as those on call are told: no PHI, no UIDs, and what to do."""
 
-from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -57,6 +56,13 @@ def conditions_of_registry(settings: Settings, session: Session, *, now: datetim
     yield from _failed(session)
     yield from _circuits(settings, figures)
     yield from _nothing_received(settings, figures, now)
+    for grouping, count in figures.drifted.items():
+        said = f"{count} kinds of answers are distributed otherwise than before ({grouping}): echoworker drift"
+        yield Condition(cause=AlertCause.DRIFT, subject=grouping, said=said)
+    for archive, count in figures.missing_studies.items():
+        if count:
+            said = f"{archive} has {count} studies of the last days that never came here: echoworker reconcile --show"
+            yield Condition(cause=AlertCause.STUDIES_MISSING, subject=archive, said=f"{said} --days 8")
 
 
 def _certificate(settings: Settings, now: datetime) -> Iterator[Condition]:
@@ -82,11 +88,8 @@ def _stands_still(settings: Settings, figures: Figures, now: datetime) -> Iterat
 
 
 def _dead_letters(figures: Figures) -> Iterator[Condition]:
-    dead: Counter[str] = Counter()
-    for counts in (figures.deliveries, figures.forwards):
-        for (name, state), count in counts.items():
-            dead[name] += count if state == DeliveryState.DEAD else 0
-    for name, count in sorted((+dead).items()):
+    dead = {name: count for (name, state), count in figures.deliveries.items() if state == DeliveryState.DEAD}
+    for name, count in sorted(dead.items()):
         said = f"{count} objects were refused for good by {name}: echoworker deliveries dead"
         yield Condition(cause=AlertCause.DEAD_LETTER, subject=name, said=said)
 

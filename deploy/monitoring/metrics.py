@@ -19,7 +19,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from config.logs import Event, emit, place_of
 from config.settings import Settings
-from config.steps import Purpose
 from db.figures import CLOSE, Figures, read_figures
 from db.journal_tail import JournalTail
 from db.session import Database
@@ -137,6 +136,11 @@ class Metrics(Collector):
         if figures.last_instance_at is not None:
             at = figures.last_instance_at.timestamp()
             yield _one("echoworker_last_instance_timestamp_seconds", "When the last instance came.", at)
+        missing = {(archive,): count for archive, count in figures.missing_studies.items()}
+        said = "Studies of the last 7 days that an archive has and that never came here."
+        yield _gauge("echoworker_archive_missing_studies", said, ["archive"], missing)
+        drifted = {(grouping,): figures.drifted.get(grouping, 0) for grouping in ("all", "device", "sender")}
+        yield _gauge("echoworker_drifted", "Kinds of answers that have drifted.", ["grouping"], drifted)
         if figures.model is not None:
             yield _info("echoworker_model", "The model that scored last.", vars(figures.model))
 
@@ -144,15 +148,12 @@ class Metrics(Collector):
         settings = self._settings
         known = {each.name for each in (*settings.peers, *settings.dicomweb, *settings.messages)}
         deliveries = _by_known(figures.deliveries, known)
-        forwards = _by_known(figures.forwards, known)
         labels = ["destination", "state"]
         yield _gauge("echoworker_deliveries", "Objects for destinations, by state.", labels, deliveries)
-        yield _gauge("echoworker_forwards", "Instances to be forwarded: due, or dead.", ["peer", "state"], forwards)
-        dead = {
-            (Purpose.DELIVER.value,): sum(n for (_, state), n in deliveries.items() if state == DeliveryState.DEAD),
-            (Purpose.FORWARD.value,): sum(n for (_, state), n in forwards.items() if state == DeliveryState.DEAD),
-        }
-        yield _gauge("echoworker_dead_letters", "What was refused for good and waits for a person.", ["purpose"], dead)
+        dead = sum(count for (_, state), count in deliveries.items() if state == DeliveryState.DEAD)
+        yield _one("echoworker_dead_letters", "Objects that were refused for good and wait for a person.", dead)
+        forwards = {(peer,): count for peer, count in figures.forwards.items() if peer in known}
+        yield _gauge("echoworker_forwards_due", "Instances that wait to be forwarded.", ["peer"], forwards)
         circuits = {
             (purpose.value, peer): float(until is not None)
             for (purpose, peer), until in figures.pauses.items()
