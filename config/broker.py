@@ -14,11 +14,13 @@ from config import filesystem_broker
 from config.logs import Event, emit
 from config.settings import Settings
 from config.steps import (
+    DRIFT_TASK,
     MAINTENANCE_QUEUE,
     PEER_QUEUES,
     PEER_TASKS,
     REAP_TASK,
     RECEIVED_REPORTS_TASK,
+    RECONCILE_TASK,
     RESCORE_QUEUE,
     RESCORE_TASK,
     SWEEP_TASK,
@@ -28,6 +30,8 @@ from config.steps import (
 )
 
 SWEEP_EVERY_S = 3600.0
+NIGHTLY_LOOKS_EVERY_S = 300.0
+"""What is done once a day asks so often whether its time has come."""
 
 
 def create_celery_app(settings: Settings) -> Celery:
@@ -40,8 +44,9 @@ def create_celery_app(settings: Settings) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,  # a broker may be away for a weekend
         task_routes={task_name(step): {"queue": step.value} for step in Step}
-        | {task: {"queue": MAINTENANCE_QUEUE} for task in (REAP_TASK, SWEEP_TASK, RECEIVED_REPORTS_TASK)}
         | {RESCORE_TASK: {"queue": RESCORE_QUEUE}}
+        | {task: {"queue": MAINTENANCE_QUEUE} for task in (REAP_TASK, SWEEP_TASK, RECEIVED_REPORTS_TASK, DRIFT_TASK)}
+        | {RECONCILE_TASK: {"queue": PEER_QUEUES[Purpose.DELIVER]}}
         | {PEER_TASKS[purpose]: {"queue": PEER_QUEUES[purpose]} for purpose in Purpose},
         wake_up_expires_s=settings.pipeline.wake_again_after_s,  # then the reaper sends another
         task_ignore_result=True,  # the registry holds the outcome
@@ -65,6 +70,10 @@ def create_celery_app(settings: Settings) -> Celery:
                 "task": RECEIVED_REPORTS_TASK,
                 "schedule": settings.pipeline.reap_every_s,
                 "options": {"expires": settings.pipeline.reap_every_s},
+            },
+            **{
+                name: {"task": task, "schedule": NIGHTLY_LOOKS_EVERY_S, "options": {"expires": NIGHTLY_LOOKS_EVERY_S}}
+                for name, task in (("reconcile", RECONCILE_TASK), ("drift", DRIFT_TASK))
             },
             "sweep": {"task": SWEEP_TASK, "schedule": SWEEP_EVERY_S, "options": {"expires": SWEEP_EVERY_S}},
         }

@@ -79,6 +79,12 @@ class Event(StrEnum):
     REPORT_MATCHED = "report registered, of a study"
     REPORT_UNMATCHED = "report registered, of no study so far"
     LISTENING_FOR_REPORTS = "listening for reports"
+    MONITORING_LISTENING = "listening for monitoring"
+    RECONCILED = "archive and registry compared: nothing is missing"
+    STUDIES_MISSING = "archive and registry compared: studies are missing, or it could not be asked"
+    DRIFT_FOUND = "answers are distributed otherwise than before"
+    ALERT_TOLD = "alert told"
+    ALERT_NOT_TOLD = "alert could not be told: tried again"
     REPORT_NOT_READ = "report of a study cannot be read: it is not compared"
     RESCORING_STARTED = "re-scoring started: results are answered anew, beside the current ones"
     RESCORING_MOVED = "re-scoring went on"
@@ -116,6 +122,10 @@ _WARNINGS = {
     Event.PROCESS_ENDED,
     Event.REPORT_REFUSED,
     Event.REPORT_NOT_READ,
+    Event.STUDIES_MISSING,
+    Event.DRIFT_FOUND,
+    Event.ALERT_TOLD,
+    Event.ALERT_NOT_TOLD,
 }
 """Logged with the level `warning`: somebody may have to look after it. All others are `info`."""
 

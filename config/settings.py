@@ -22,6 +22,7 @@ from config.consistency import ConsistencySettings
 from config.dicomweb import DicomWebSettings
 from config.errors import ConfigurationError
 from config.messages import MessageSettings
+from config.monitoring import AlertSettings, MonitoringSettings
 from config.peers import AETitle, PeerSettings, Port, Role, TLSSettings, UnknownPeers
 from config.report import ReportSettings
 from config.rescoring import RescoreSettings
@@ -185,10 +186,12 @@ class Settings(BaseSettings):
     tls: TLSSettings
     audit: AuditSettings
     callers: CallersSettings
+    monitoring: MonitoringSettings
     peers: tuple[PeerSettings, ...] = ()
     rules: tuple[RuleSettings, ...] = ()
     messages: tuple[MessageSettings, ...] = ()
     dicomweb: tuple[DicomWebSettings, ...] = ()
+    alerts: tuple[AlertSettings, ...] = ()
 
     @model_validator(mode="after")
     def _peers_can_be_told_apart(self) -> Self:

@@ -90,14 +90,20 @@ def deliveries_of(session: Session, study_id: int) -> list[Delivery]:
     return [d for report in current_reports(session, study_id=study_id) for d in report.deliveries]
 
 
-def cancel_deliveries(session: Session, delivery_ids: Sequence[int], *, reason: str, now: datetime) -> None:
-    """Give these up: nobody is owed them any more. What was delivered or cancelled stays so."""
+def cancel_deliveries(session: Session, delivery_ids: Sequence[int], *, reason: str, now: datetime) -> dict[str, int]:
+    """Give these up: nobody is owed them any more. What was delivered or cancelled stays so.
+
+    How many these were, by Study Instance UID.
+    """
+    of_studies = {}
     for study, deliveries in lock_deliveries(session, delivery_ids):
+        of_studies[study.study_instance_uid] = len(deliveries)
         for delivery in deliveries:
             if delivery.state in (*OWED, DeliveryState.DEAD):
                 _cancel(delivery, reason)
                 note_answer(session, delivery, reason, now=now)
         settle(session, study, now=now)
+    return of_studies
 
 
 def lock_deliveries(session: Session, delivery_ids: Sequence[int]) -> list[tuple[Study, list[Delivery]]]:

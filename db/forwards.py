@@ -14,7 +14,7 @@ from config.settings import PipelineSettings
 from config.steps import Purpose
 from db.inserting import insert_if_new
 from db.queues import QueueClaim, ask_at_once, hold_queue, queues_of, take_queue_announcements
-from db.schema import Instance
+from db.schema import Instance, Study
 from db.schema_peers import Forward
 from db.states import DeliveryState
 
@@ -24,6 +24,7 @@ class DueForward:
     """An instance that a peer is to get."""
 
     forward_id: int
+    study_instance_uid: str
     sop_instance_uid: str
     spool_path: str
     calling_ae_title: str | None
@@ -56,15 +57,22 @@ def add_forwards(session: Session, *, study_id: int, sop_instance_uid: str, peer
 def due_forwards(session: Session, peer: str, *, now: datetime, limit: int) -> list[DueForward]:
     """What the peer is to get now: what failed least often first, so that no instance holds up the others."""
     rows = session.execute(
-        select(Forward.id, Instance.sop_instance_uid, Instance.spool_path, Instance.calling_ae_title)
+        select(Forward.id, Study.study_instance_uid, Instance)
         .join(Instance, Instance.id == Forward.instance_id)
+        .join(Study, Study.id == Instance.study_id)
         .where(Forward.peer == peer, _due(now))
         .order_by(Forward.attempts, Forward.id)
         .limit(limit)
     )
     return [
-        DueForward(forward_id=number, sop_instance_uid=uid, spool_path=path, calling_ae_title=calling)
-        for number, uid, path, calling in rows
+        DueForward(
+            forward_id=number,
+            study_instance_uid=study,
+            sop_instance_uid=instance.sop_instance_uid,
+            spool_path=instance.spool_path,
+            calling_ae_title=instance.calling_ae_title,
+        )
+        for number, study, instance in rows
     ]
 
 

@@ -142,6 +142,11 @@ def spool_paths_of(session: Session, study_id: int, *, action: Action | None = N
     return {uid: path for uid, path in rows}  # noqa: C416
 
 
+def study_instance_uid_of(session: Session, study_id: int) -> str:
+    """What stands in the log for a study of this number; "" where there is none."""
+    return session.scalar(select(Study.study_instance_uid).where(Study.id == study_id)) or ""
+
+
 def rules_of(session: Session, study_id: int) -> list[str]:
     """The names of the rules that decided what is done with the instances of a study, in order."""
     named = select(Instance.rule).where(Instance.study_id == study_id, Instance.rule.is_not(None)).distinct()

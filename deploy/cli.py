@@ -19,11 +19,13 @@ from deploy.cli_clip import clip
 from deploy.cli_conformance import conformance
 from deploy.cli_deliveries import deliveries_commands
 from deploy.cli_discordances import discordances_commands
+from deploy.cli_drift import drift
 from deploy.cli_explain import explain
 from deploy.cli_fetch import fetch
 from deploy.cli_operate import callers, database_commands, doctor, quarantine
 from deploy.cli_packs import packs_commands
 from deploy.cli_phantom import phantom
+from deploy.cli_reconcile import reconcile
 from deploy.cli_reports import reports_commands
 from deploy.cli_rescore import rescore_commands
 from deploy.cli_retrieval import rank, same_patient, search, similar
@@ -47,7 +49,7 @@ _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Run": (up, demo, phantom, node, worker, beat),
     "Work with studies": (send, fetch, studies, study, requeue, close, clip, explain, check),
     "Search": (search, similar, same_patient, rank),
-    "Operate": (doctor, callers, quarantine, conformance),
+    "Operate": (doctor, callers, quarantine, reconcile, drift, conformance),
 }
 for panel, commands in _COMMANDS.items():
     for command in commands:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from config.errors import ConfigurationError
+from config.logs import Event, emit
 from config.settings import Settings
 from config.steps import PEER_QUEUES, QUEUES, RESCORE_QUEUE
 from deploy.cli_shared import console, open_registry, start
@@ -40,12 +41,15 @@ class NodePart(StrEnum):
     RECEIVE = "receive"
     INTAKE = "intake"
     REPORTS = "reports"
+    MONITORING = "monitoring"
 
 
 def node(
     part: Annotated[
         NodePart,
-        typer.Option(help="Only one of its processes: that receives, registers, or takes reports (HL7, folder)."),
+        typer.Option(
+            help="Only one of its processes: that receives, registers, takes reports (HL7, folder), or watches."
+        ),
     ] = (NodePart.ALL),
 ) -> None:
     """Run the storage SCP alone: receiving processes, one that registers what they received, one for reports."""
@@ -68,6 +72,9 @@ def node(
     if part is NodePart.REPORTS:
         _receive_reports(settings, stop)
         return
+    if part is NodePart.MONITORING:
+        _watch(settings, stop)
+        return
     from config.broker import create_celery_app  # noqa: PLC0415
     from db.session import Database  # noqa: PLC0415
     from dicom_node.intake import Intake  # noqa: PLC0415
@@ -86,6 +93,22 @@ def _receive_reports(settings: Settings, stop: threading.Event) -> None:
     spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
     spool.create()
     ReportReceiver(settings, spool).run(stop)
+
+
+def _watch(settings: Settings, stop: threading.Event) -> None:
+    from db.session import Database  # noqa: PLC0415
+    from deploy.monitoring.alerts import Alerts  # noqa: PLC0415
+    from deploy.monitoring.server import MonitoringServer  # noqa: PLC0415
+
+    server = MonitoringServer(settings) if settings.monitoring.port else None
+    if server is not None:
+        server.start()
+        emit(Event.MONITORING_LISTENING, host=settings.monitoring.host, port=server.port)
+    if settings.alerts:
+        Alerts(settings, Database(settings.database_url)).run(stop)
+    stop.wait()
+    if server is not None:
+        server.stop()
 
 
 def worker(

@@ -7,10 +7,8 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import packages_distributions
 
-from kombu.exceptions import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 
-from config.broker import create_celery_app
 from config.catalogue import load_catalogue
 from config.errors import AssociationRejectedError, EchoWorkerError
 from config.labels import ModelLabel
@@ -23,7 +21,8 @@ from deploy.doctor_deliveries import deliveries
 from deploy.doctor_messages import can_be_reached, takes_connections
 from deploy.doctor_packs import has_scoring_pack, packs_that_lie_there, retrieval_pack, scoring_pack
 from deploy.doctor_reports import received_reports
-from deploy.findings import Check, Doubt, FaultError, Finding, Level
+from deploy.doctor_services import broker, registry
+from deploy.findings import Check, Doubt, FaultError, Finding, found_by
 from dicom_node.calling import Peer, called_peer, echo
 from dicom_node.quarantine import quarantined
 from dicom_node.spool import Spool
@@ -38,8 +37,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
     checks: Iterable[tuple[str, Check]] = (
         ("installation", _installation),
         ("data folder", _data_folder),
-        ("registry", _registry),
-        ("broker", _broker),
+        ("registry", registry),
+        ("broker", broker),
         ("task catalogue", _catalogue),
         ("model pack", scoring_pack),
         ("retrieval pack", retrieval_pack),
@@ -54,26 +53,14 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("destinations", _destinations),
     )
     for subject, check in checks:
-        yield _finding(subject, check, settings)
+        yield found_by(subject, check, settings)
     for peer in settings.peers:
         if peer.host:
-            yield _finding(f"peer {peer.name}", _answers(peer), settings)
+            yield found_by(f"peer {peer.name}", _answers(peer), settings)
     for server in settings.dicomweb:
-        yield _finding(f"dicomweb {server.name}", takes_connections(server.url, "[[dicomweb]]"), settings)
+        yield found_by(f"dicomweb {server.name}", takes_connections(server.url, "[[dicomweb]]"), settings)
     for receiver in settings.messages:
-        yield _finding(f"messages {receiver.name}", can_be_reached(receiver), settings)
-
-
-def _finding(subject: str, check: Check, settings: Settings) -> Finding:
-    try:
-        return Finding(subject=subject, level=Level.OK, said=check(settings))
-    except Doubt as doubt:
-        return Finding(subject=subject, level=Level.WARN, said=str(doubt))
-    except EchoWorkerError as error:
-        return Finding(subject=subject, level=Level.FAULT, said=str(error))
-    except OSError as error:
-        said = f"{error.filename or 'operating system'}: {error.strerror or type(error).__name__}"
-        return Finding(subject=subject, level=Level.FAULT, said=said)
+        yield found_by(f"messages {receiver.name}", can_be_reached(receiver), settings)
 
 
 def _installation(_: Settings) -> str:
@@ -100,36 +87,6 @@ def _data_folder(settings: Settings) -> str:
     if folder.stat().st_mode & 0o007:
         raise Doubt(f"everybody on this machine can look into {folder}, where patients are named: chmod o= {folder}")
     return f"{folder}, {free >> 30} GiB free"
-
-
-def _registry(settings: Settings) -> str:
-    registry = Database(settings.database_url)
-    if not registry.is_there:
-        raise FaultError("there is none: echoworker up makes one, and so does echoworker db upgrade")
-    try:
-        at, needed = registry.schema_revisions()
-    except SQLAlchemyError as error:
-        raise FaultError(
-            f"cannot be opened ({type(error).__name__}); check database.url and that the server runs"
-        ) from error
-    if at != needed:
-        raise FaultError(
-            f"schema at {at or 'nothing'}, needed {needed}: run echoworker db upgrade (up does it by itself)"
-        )
-    return f"schema {at}"
-
-
-def _broker(settings: Settings) -> str:
-    if settings.broker.url.startswith("filesystem:"):
-        return f"files under {settings.broker_dir}"
-    try:
-        with create_celery_app(settings).connection_for_write() as connection:
-            connection.ensure_connection(max_retries=1, timeout=5)
-    except (OperationalError, OSError) as error:
-        raise FaultError(
-            f"{_host_of(settings.broker.url)} cannot be reached; check broker.url and that it runs"
-        ) from error
-    return f"{_host_of(settings.broker.url)} answers"
 
 
 def _catalogue(settings: Settings) -> str:
@@ -231,9 +188,3 @@ def _answers(peer: PeerSettings) -> Check:
         return f"{called} answers C-ECHO"
 
     return check
-
-
-def _host_of(url: str) -> str:
-    """A URL without the password that may be in it."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"

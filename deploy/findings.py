@@ -34,5 +34,18 @@ class Doubt(EchoWorkerError):  # noqa: N818  no error: a check ends with it
     """It works, but; the message says what and the remedy."""
 
 
+def found_by(subject: str, check: "Check", settings: Settings) -> Finding:
+    """What a check says, whatever it raises."""
+    try:
+        return Finding(subject=subject, level=Level.OK, said=check(settings))
+    except Doubt as doubt:
+        return Finding(subject=subject, level=Level.WARN, said=str(doubt))
+    except EchoWorkerError as error:
+        return Finding(subject=subject, level=Level.FAULT, said=str(error))
+    except OSError as error:
+        said = f"{error.filename or 'operating system'}: {error.strerror or type(error).__name__}"
+        return Finding(subject=subject, level=Level.FAULT, said=said)
+
+
 Check = Callable[[Settings], str]
 """What was seen where all is well. It raises a `Doubt`, a `FaultError`, or any other error of ours, where it is not."""

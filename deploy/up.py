@@ -121,7 +121,7 @@ def run_all(settings: Settings, stop: threading.Event) -> None:
 
 
 def run_node(settings: Settings, stop: threading.Event) -> None:
-    """Run the node alone, receivers and intake, until `stop` is set.
+    """Run the node alone, receivers, intake and what stands beside them, until `stop` is set.
 
     Raises
     ------
@@ -145,6 +145,8 @@ class _Tree:
         self._others = [Child("intake", ("node", "--part", "intake"))]
         if settings.consistency.receives:
             self._others.append(Child("reports", ("node", "--part", "reports")))
+        if settings.monitoring.port or settings.alerts:
+            self._others.append(Child("monitoring", ("node", "--part", "monitoring")))
 
     def __enter__(self) -> "_Tree":
         _require_free_ports(self._settings)
@@ -200,6 +202,7 @@ def _require_free_ports(settings: Settings) -> None:
     ports = [(settings.node.host, settings.node.port)] if settings.tls.accept_without_tls else []
     ports += [(settings.node.host, settings.tls.port)] if settings.tls.enabled else []
     ports += [(wanted.host, wanted.port)] if wanted.receives and wanted.port else []
+    ports += [(settings.monitoring.host, settings.monitoring.port)] if settings.monitoring.port else []
     for host, port in ports:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -4,6 +4,7 @@ It runs in a process of its own, so that no database, and no amount of registeri
 """
 
 import threading
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -18,9 +19,10 @@ from config.settings import Settings
 from db.announcing import announce_due_forwards, announce_due_steps
 from db.callers import prune_callers, record_calls
 from db.queries import latest_instance_at
-from db.received import ReceivedInstance
+from db.received import ACCEPTED, Call, ReceivedInstance
 from db.session import Database
 from db.studies import Registration, close_quiet_studies, keep_open, register_instance
+from db.tallies import TallyKind, add_to_tallies
 from dicom_node.commitment.files import CommitmentRequest
 from dicom_node.commitment.judging import Committing
 from dicom_node.commitment.reporting_back import ReportingBack
@@ -30,7 +32,7 @@ from dicom_node.quarantine import put_in_quarantine
 from dicom_node.reception.reporting import published_calls, studies_open_anywhere
 from dicom_node.reconcile import rebuild
 from dicom_node.routing import routed
-from dicom_node.spool import Spool, sha256_of
+from dicom_node.spool import Spool, sha256_of, study_waiting_as
 from dicom_node.spool_notes import set_aside
 
 BATCH = 50
@@ -126,6 +128,8 @@ class Intake:
                 with self._database.write() as session:
                     record_calls(session, published.calls)
                     prune_callers(session, kept, now=datetime.now(UTC))
+                    add_to_tallies(session, TallyKind.ASSOCIATION, _by_outcome(published.calls))
+                    add_to_tallies(session, TallyKind.INSTANCE, published.instances)
             except Exception as error:
                 if not is_lasting(error):
                     raise
@@ -162,7 +166,9 @@ class Intake:
                 if not is_lasting(error):
                     raise
                 self._spool.put_aside(waiting)
-                emit(Event.INSTANCE_REFUSED, path=self._spool.relative(waiting), error=place_of(error))
+                uid = study_waiting_as(waiting)
+                path, error_at = self._spool.relative(waiting), place_of(error)
+                emit(Event.INSTANCE_REFUSED, study_instance_uid=uid, path=path, error=error_at)
 
     def _instance_of(self, waiting: Path) -> ReceivedInstance | None:
         try:
@@ -171,13 +177,21 @@ class Intake:
             pass  # registered by another process, or removed by hand
         except OSError as error:  # a bad sector, a share that hiccups: this one waits, the others go on
             if waiting not in self._unreadable:
-                emit(Event.INSTANCE_UNREADABLE, path=self._spool.relative(waiting), error=place_of(error))
+                path, uid = self._spool.relative(waiting), study_waiting_as(waiting)
+                emit(Event.INSTANCE_UNREADABLE, study_instance_uid=uid, path=path, error=place_of(error))
             self._unreadable.add(waiting)
         except UnreadableInstanceError as error:
             # It was readable when it was received: the disk is failing. Kept aside, so that others go on.
             put_in_quarantine(self._spool, waiting, reason=str(error), calling_ae_title=None)
-            emit(Event.INSTANCE_QUARANTINED, reason=str(error))
+            emit(Event.INSTANCE_QUARANTINED, study_instance_uid=study_waiting_as(waiting), reason=str(error))
         return None
+
+
+def _by_outcome(calls: Iterable[Call]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for call in calls:
+        counts["accepted" if call.outcome == ACCEPTED else "refused"] += call.count
+    return counts
 
 
 def received_instance(spool: Spool, file: Path) -> ReceivedInstance:

@@ -79,6 +79,11 @@ def quarantined(spool_dir: Path) -> list[Quarantined]:
     return sorted(found, key=lambda kept: kept.received_at, reverse=True)
 
 
+def count_quarantined(spool: Spool) -> int:
+    """How many instances lie in quarantine."""
+    return sum(1 for _ in spool.quarantined.glob("*/*.dcm"))
+
+
 def _note(file: Path) -> dict[str, Any]:
     try:
         note = json.loads(file.read_text())

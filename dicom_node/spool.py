@@ -175,7 +175,7 @@ class Spool:
 
     def unregistered_studies(self, but_for: Collection[Path] = ()) -> set[str]:
         """The Study Instance UIDs of the instances that wait to be registered, some of them left out."""
-        return {path.stem.rpartition("_")[0] for path in self.unregistered() if path not in but_for}
+        return {study_waiting_as(path) for path in self.unregistered() if path not in but_for}
 
     def unregistered_instances(self) -> set[str]:
         """The SOP Instance UIDs that wait to be registered, or that the registry could not take."""
@@ -240,6 +240,11 @@ class Spool:
     def absolute(self, relative: str) -> Path:
         """The file of a path that the registry holds."""
         return self.root / relative
+
+
+def study_waiting_as(unregistered: Path) -> str:
+    """The Study Instance UID of an instance, from its name among those that wait to be registered."""
+    return unregistered.stem.rpartition("_")[0]
 
 
 def _is_held(path: Path) -> bool:

@@ -123,5 +123,6 @@ def _cancel_all(context: WorkerContext, name: str) -> None:
 
 def _cancel(context: WorkerContext, name: str, delivery_ids: Sequence[int], reason: str) -> None:
     with context.database.write() as session:
-        cancel_deliveries(session, delivery_ids, reason=reason, now=datetime.now(UTC))
-    emit(Event.DELIVERIES_CANCELLED, destination=name, reason=reason, count=len(delivery_ids))
+        of_studies = cancel_deliveries(session, delivery_ids, reason=reason, now=datetime.now(UTC))
+    for uid, count in of_studies.items():
+        emit(Event.DELIVERIES_CANCELLED, study_instance_uid=uid, destination=name, reason=reason, count=count)

@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.errors import EchoWorkerError, LeaseLostError, NoPresentationContextError, UnreadableInstanceError
-from config.logs import Event, emit, place_of
+from config.logs import Event, EventFields, emit, place_of
 from config.peers import PeerSettings, Role
 from config.steps import Purpose
 from db.announcing import announce_due_forwards
@@ -102,6 +102,7 @@ def _record(context: WorkerContext, held: QueueClaim, item: DueForward, answer: 
         )
     emit(
         Event.OBJECT_SENT if accepted else Event.OBJECT_NOT_SENT,
+        study_instance_uid=item.study_instance_uid,
         sop_instance_uid=item.sop_instance_uid,
         destination=held.peer,
         status=answer,
@@ -111,4 +112,5 @@ def _record(context: WorkerContext, held: QueueClaim, item: DueForward, answer: 
 def _cancel(context: WorkerContext, peer: str, reason: str, item: DueForward | None = None) -> None:
     with context.database.write() as session:
         count = cancel_forwards(session, peer, reason=reason, forward_ids=[item.forward_id] if item else None)
-    emit(Event.FORWARDS_CANCELLED, destination=peer, reason=reason, count=count)
+    of_study = EventFields(study_instance_uid=item.study_instance_uid) if item else EventFields()
+    emit(Event.FORWARDS_CANCELLED, **of_study, destination=peer, reason=reason, count=count)

@@ -1,15 +1,20 @@
 """What beat wakes: what is overdue is announced again, for whatever reason it was forgotten."""
 
+from datetime import UTC, datetime
+
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.logs import Event, emit, place_of
 from db.announcing import announce_due_deliveries, announce_due_forwards, announce_due_steps
+from db.tallies import BEAT, note_heartbeat
 from worker.context import WorkerContext
 
 
 def announce_overdue_steps(context: WorkerContext) -> None:
     """Announce what lost messages, leases that ran out, and retries whose time has come left behind."""
     try:
+        with context.database.write() as session:
+            note_heartbeat(session, BEAT, now=datetime.now(UTC))
         count = announce_due_steps(context.database, context.broker, context.settings)
         count += announce_due_deliveries(context.database, context.broker, context.settings)
         count += announce_due_forwards(context.database, context.broker, context.settings)

@@ -24,6 +24,7 @@ from config.logs import Event, emit, place_of
 from config.steps import Step
 from db.announcing import announce_due_deliveries, announce_due_steps
 from db.leases import Claim, Fault, claim, completing, fail_attempt, renew
+from db.queries import study_instance_uid_of
 from db.taking_along import claim_next
 from worker.context import WorkerContext
 from worker.keeping import lease_kept
@@ -58,7 +59,9 @@ def _run_if_due(context: WorkerContext, step: Step, study_id: int, work: Togethe
     """The studies that were claimed; or the one that was not due."""
     held = _claim(context, step, study_id)
     if held is None:
-        emit(Event.STEP_NOT_DUE, step=step, study_id=study_id)
+        with context.database.read() as session:
+            uid = study_instance_uid_of(session, study_id)
+        emit(Event.STEP_NOT_DUE, step=step, study_id=study_id, study_instance_uid=uid)
         return [study_id]
     emit(Event.STEP_STARTED, **_facts(held))
     claims = [held]

@@ -9,9 +9,11 @@ from typing import Any
 from celery import Celery
 
 from config.steps import (
+    DRIFT_TASK,
     PEER_TASKS,
     REAP_TASK,
     RECEIVED_REPORTS_TASK,
+    RECONCILE_TASK,
     RESCORE_TASK,
     SWEEP_TASK,
     Purpose,
@@ -66,6 +68,14 @@ def register_tasks(app: Celery, context: WorkerContext) -> None:
     @app.task(name=SWEEP_TASK)  # type: ignore[untyped-decorator]
     def sweep() -> None:
         sweep_former_embeddings(context, now=datetime.now(UTC))
+
+    @app.task(name=RECONCILE_TASK)  # type: ignore[untyped-decorator]
+    def reconcile() -> None:
+        resolve_name("worker.reconciling:reconcile_if_due")(context, now=datetime.now(UTC))
+
+    @app.task(name=DRIFT_TASK)  # type: ignore[untyped-decorator]
+    def drift() -> None:
+        resolve_name("worker.drift:look_for_drift_if_due")(context, now=datetime.now(UTC))
 
     app.task(name=RECEIVED_REPORTS_TASK)(_reports_task(context))
     app.task(name=RESCORE_TASK)(_rescore_task(context))

@@ -3,6 +3,7 @@
 from alembic import context
 
 import db.schema_consistency
+import db.schema_monitoring
 import db.schema_peers
 import db.schema_rescoring  # noqa: F401  likewise
 from db.schema import Study

@@ -115,6 +115,11 @@ class OpenAssociations:
             self._forget_ended()
             return set().union(*(known.studies(self._keeps_open_s) for known in self._open.values()))
 
+    def count(self) -> int:
+        """How many are open."""
+        with self._lock:
+            return sum(association.is_alive() for association in self._open)
+
     def take_ended(self) -> list[TransferJournal]:
         """What is due for the audit trail: close each once the trail has it."""
         with self._lock:

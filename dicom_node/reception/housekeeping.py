@@ -62,7 +62,7 @@ class Housekeeping:
             if time.monotonic() - swept_all_at > SWEEP_UNFINISHED_EVERY_S:
                 swept_all_at = time.monotonic()
                 self._do(self._sweep_unfinished)
-            self._do(lambda: self._open_studies.publish(self._associations.studies()))
+            self._do(self._say_what_is_open)
             self._do(self._callers.publish)
             self._do(self._record_ended)
             self._do(self._record_left_behind)
@@ -74,6 +74,9 @@ class Housekeeping:
             emit(Event.SPOOL_AWAY, error=place_of(error))
         except Exception as error:  # noqa: BLE001  this thread says which studies are open, as long as the process lives
             emit(Event.DUTY_FAILS, error=place_of(error))
+
+    def _say_what_is_open(self) -> None:
+        self._open_studies.publish(self._associations.studies(), associations=self._associations.count())
 
     def _record_ended(self) -> None:
         for journal in self._associations.take_ended():

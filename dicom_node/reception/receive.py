@@ -20,7 +20,7 @@ from config.errors import (
     SpoolError,
     UnreadableInstanceError,
 )
-from config.logs import Event, emit, place_of
+from config.logs import Event, EventFields, emit, place_of
 from dicom_node.contexts import STORAGE_CLASSES
 from dicom_node.header import InstanceHeader, data_set_position, is_valid_uid
 from dicom_node.quarantine import put_in_quarantine
@@ -162,8 +162,10 @@ class Reception:
         status = status_of(error)
         reason = _reason(error)
         instance = self._announced.sop_instance_uid
+        of_study = EventFields(study_instance_uid=self.header.study_instance_uid) if self.header else EventFields()
         emit(
             Event.INSTANCE_REFUSED,
+            **of_study,
             status=f"0x{status:04X}",
             reason=reason,
             calling_ae_title=self._announced.calling_ae_title,

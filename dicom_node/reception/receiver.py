@@ -247,10 +247,11 @@ class Receiver:
         header: InstanceHeader | None,
         outcome: Kept | StorageStatus,
     ) -> None:
+        self._callers.note_instance(StorageStatus.SUCCESS if isinstance(outcome, Kept) else outcome)
         if not self._associations.ended(association, sop_class_uid, header, outcome):
             return
         try:
-            self._open_studies.publish(self._associations.studies())
+            self._open_studies.publish(self._associations.studies(), associations=self._associations.count())
         except OSError as error:  # the instance is kept, whatever becomes of this word on it: said again in a moment
             emit(Event.SPOOL_AWAY, error=place_of(error))
 

@@ -1,7 +1,9 @@
 """What a receiving process tells the rest of the house, as files in the spool: it never opens the registry itself.
 
-    receivers/<process>.json          which studies its associations have open, and when it said so last
-    receivers/callers-<unique>.json   who called since the registry took the last such file, and what became of it
+    receivers/<process>.json          which studies its associations have open, how many these are, and
+                                      when it said so last
+    receivers/callers-<unique>.json   who called since the registry took the last such file, what became of it, and of
+                                      the instances that were sent
     receivers/callers-<unique>.taken  the same, on its way into the registry
 
 A receiving process has one file of callers at most: while the registry is away, it grows into that (`CallTally`).
@@ -13,8 +15,9 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -38,9 +41,10 @@ class OpenStudies:
     def __init__(self, spool: Spool) -> None:
         self._file = spool.receivers / f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.json"
 
-    def publish(self, study_instance_uids: Iterable[str]) -> None:
-        """Say it, for whoever decides that a study is quiet."""
-        _write(self._file, {"said_at": datetime.now(UTC).isoformat(), "open_studies": sorted(study_instance_uids)})
+    def publish(self, study_instance_uids: Iterable[str], *, associations: int | None = None) -> None:
+        """Say it, for whoever decides that a study is quiet; a process that listens has associations."""
+        said = {"said_at": datetime.now(UTC).isoformat(), "open_studies": sorted(study_instance_uids)}
+        _write(self._file, said if associations is None else said | {"associations": associations})
 
     def withdraw(self) -> None:
         """This process ends: nothing is open here any more."""
@@ -94,14 +98,31 @@ def _open_studies(said: Any) -> tuple[datetime, set[str]]:
     return datetime.fromisoformat(said["said_at"]).astimezone(UTC), set(said["open_studies"])
 
 
+def associations_of_receivers(spool: Spool, *, now: datetime) -> list[int]:
+    """How many associations each receiving process has open that has said so of late: one number for each process."""
+    found = []
+    for file in spool.receivers.glob("*.json"):
+        if file.name.startswith(_CALLERS):
+            continue
+        with suppress(
+            OSError, ValueError, KeyError, TypeError
+        ):  # it has just gone, or is damaged: the intake sees to it
+            said = json.loads(file.read_text())
+            if "associations" in said and now - datetime.fromisoformat(said["said_at"]) <= SILENT_AFTER:
+                found.append(int(said["associations"]))
+    return found
+
+
 class Callers:
-    """Who called since the registry asked last."""
+    """Who called since the registry asked last, and how many instances were answered with which status."""
 
     def __init__(self, spool: Spool) -> None:
         self._file = spool.receivers / f"{_CALLERS}{uuid.uuid4().hex}.json"
         self._lock = threading.Lock()
         self._new = CallTally()
+        self._new_instances: Counter[str] = Counter()
         self._published = CallTally()
+        self._published_instances: Counter[str] = Counter()
         self._is_out = False
         """The file lies there for the registry, with what was published; it may have been taken meanwhile."""
 
@@ -112,6 +133,11 @@ class Callers:
         with self._lock:
             self._new.add(call)
 
+    def note_instance(self, status: int) -> None:
+        """A C-STORE was answered with this status."""
+        with self._lock:
+            self._new_instances[f"0x{status:04X}"] += 1
+
     def publish(self) -> None:
         """Write what is new, with what the registry has not taken yet; one thread does it.
 
@@ -120,19 +146,22 @@ class Callers:
         OSError
             The disk is full or failed; nothing is lost, and the next call tries again.
         """
-        if not self._new and (self._is_out or not self._published):
+        is_old_news = not (self._new or self._new_instances)
+        if is_old_news and (self._is_out or not (self._published or self._published_instances)):
             return
         if self._is_out:
             self._take_back()
         with self._lock:
             new, self._new = self._new, CallTally()
+            instances, self._new_instances = self._new_instances, Counter()
+        self._published_instances += instances
         for call in new.calls():
             self._published.add(call)
-        said = [
+        calls = [
             asdict(call) | {"first_at": call.first_at.isoformat(), "last_at": call.last_at.isoformat()}
             for call in self._published.calls()
         ]
-        _write(self._file, said)
+        _write(self._file, {"calls": calls, "instances": self._published_instances})
         self._is_out = True
 
     def _take_back(self) -> None:
@@ -141,7 +170,7 @@ class Callers:
         try:
             self._file.rename(taken_back)
         except FileNotFoundError:
-            self._published = CallTally()  # the registry has it
+            self._published, self._published_instances = CallTally(), Counter()  # the registry has it
         else:
             taken_back.unlink()
         self._is_out = False
@@ -153,6 +182,8 @@ class PublishedCalls:
 
     file: Path
     calls: tuple[Call, ...]
+    instances: Mapping[str, int]
+    """How many C-STORE requests were answered with each status, as `0xA700`."""
 
 
 def published_calls(spool: Spool) -> Iterator[PublishedCalls]:
@@ -173,9 +204,17 @@ def published_calls(spool: Spool) -> Iterator[PublishedCalls]:
 
 
 def _published(spool: Spool, taken: Path) -> Iterator[PublishedCalls]:
-    calls = read_note(spool, taken, lambda said: tuple(_call(item) for item in said))
-    if calls is not None:
-        yield PublishedCalls(file=taken, calls=calls)
+    said = read_note(spool, taken, _said)
+    if said is not None:
+        calls, instances = said
+        yield PublishedCalls(file=taken, calls=calls, instances=instances)
+
+
+def _said(said: Any) -> tuple[tuple[Call, ...], dict[str, int]]:
+    if isinstance(said, list):  # of a process from before instances were counted
+        said = {"calls": said, "instances": {}}
+    counts = {str(status): int(count) for status, count in said["instances"].items()}
+    return tuple(_call(item) for item in said["calls"]), counts
 
 
 def _call(item: dict[str, str]) -> Call:

@@ -282,7 +282,8 @@ def test_with_the_last_destination_gone_the_study_says_that_nobody_has_its_repor
 ) -> None:
     reported(registry, pipeline, received(), to=["PACS"], now=now)
     with registry.write() as session:
-        cancel_deliveries(session, [number_of(registry, "PACS")], reason="no longer configured", now=now)
+        of_studies = cancel_deliveries(session, [number_of(registry, "PACS")], reason="no longer configured", now=now)
+    assert of_studies == {"1.2.1": 1}
     assert detail(registry).study.state == "REPORTED"
     assert detail(registry).reason == "the report stays here: no destination accepts results of RESEARCH models"
     with registry.write() as session:

@@ -19,12 +19,15 @@ from config.errors import StudyNotFoundError
 from config.logs import configure_logs
 from config.settings import Settings, load_settings
 from db.queries import StudyDetail, study_detail
+from db.received import ACCEPTED
 from db.session import Database
+from db.tallies import TallyKind, tallies
 from dicom_node.commitment import judging
 from dicom_node.commitment.files import CommitmentFiles
 from dicom_node.commitment.messages import CommitmentReport, Reference
 from dicom_node.header import read_header
 from dicom_node.intake import Intake
+from dicom_node.reception.reporting import Callers
 from dicom_node.spool import Spool
 from tests.support.clips import SMALL, as_study_of_its_own
 from tests.support.waiting import wait_until
@@ -176,3 +179,17 @@ def test_a_report_that_the_database_cannot_take_is_set_aside(
     assert list(files.reports()) == []
     (aside,) = spool.damaged.iterdir()
     assert refusing in aside.read_text()
+
+
+def test_what_receivers_count_is_added_up_in_the_registry(spool: Spool, database: Database, intake: Intake) -> None:
+    for _ in range(2):
+        callers = Callers(spool)
+        callers.note(ae_title="A", address="10.0.0.1", outcome=ACCEPTED)
+        callers.note(ae_title="B", address="10.0.0.2", outcome="unknown")
+        for status in (0x0000, 0x0000, 0xA700):
+            callers.note_instance(status)
+        callers.publish()
+        intake.work_once()
+    with database.read() as session:
+        assert tallies(session, TallyKind.ASSOCIATION) == {"accepted": 2, "refused": 2}
+        assert tallies(session, TallyKind.INSTANCE) == {"0x0000": 4, "0xA700": 2}

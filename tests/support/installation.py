@@ -1,11 +1,13 @@
 """A whole installation in a folder: its settings, its commands, and the running system as real processes."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from config.errors import EchoWorkerError, StudyNotFoundError
 from db.queries import StudyDetail, study_detail
@@ -108,6 +110,11 @@ class Installation:
             return detail if detail is not None and detail.study.state == state else None
 
         return wait_until(there, STUDY_TIMEOUT_S, f"study {study_instance_uid} to be {state}; see {self.log}")
+
+    def events(self) -> list[dict[str, Any]]:
+        """What the processes have logged, in the order of its time."""
+        lines = [line for line in self.log.read_text().splitlines() if line.startswith("{")]
+        return sorted((json.loads(line) for line in lines), key=lambda event: str(event["timestamp"]))
 
     def _registry_is_there(self) -> bool:
         """The node receives before the registry has its tables."""

@@ -14,6 +14,7 @@ from pydicom.uid import CTImageStorage, UltrasoundMultiFrameImageStorage
 from pynetdicom import AE
 from sqlalchemy import func, select
 
+from config.logs import Event
 from config.steps import Step
 from db.runs import Verdict
 from db.schema import Report, RunRow, Study
@@ -65,8 +66,24 @@ def test_two_real_files_become_two_reports_in_the_pacs(
     assert shown.returncode == 0
     for word in ("DELIVERED", "Left ventricular ejection fraction", "UNTRAINED", "0x0000", "score"):
         assert word in shown.stdout
+    assert_can_be_followed(installation, study_of(files[0]))
     listed = installation.command("studies", "--state", "delivered")
     assert all(study_of(file) in listed.stdout for file in files)
+
+
+def assert_can_be_followed(installation: Installation, study_instance_uid: str) -> None:
+    """Through the logs of all processes, by one field; and nothing about an object lacks it."""
+    events = installation.events()
+    of_study = [event for event in events if event.get("study_instance_uid") == study_instance_uid]
+    way = [(event["event"], event.get("step", event.get("destination"))) for event in of_study]
+    steps = [
+        (said, step) for step in ("prepare", "score", "report") for said in (Event.STEP_STARTED, Event.STEP_FINISHED)
+    ]
+    expected = [(Event.INSTANCE_STORED, None), (Event.STUDY_READY, None), *steps, (Event.OBJECT_SENT, "pacs")]
+    assert [each for each in way if each in expected] == expected
+    assert len({event["process"] for event in of_study}) >= 4
+    about_an_object = [event for event in events if {"sop_instance_uid", "study_id"} & event.keys()]
+    assert [event for event in about_an_object if not event.get("study_instance_uid")] == []
 
 
 def assert_valid(report: Path, *, source: Path) -> None:

@@ -182,4 +182,5 @@ def test_beat_wakes_what_a_worker_does(labelled: Labelled) -> None:
     woken = {entry["task"] for entry in context.broker.conf.beat_schedule.values()}
     assert "echoworker.sweep" in woken
     assert woken <= context.broker.tasks.keys()
-    assert {context.broker.conf.task_routes[task]["queue"] for task in woken} == {"maintenance"}
+    of_maintenance = woken - {"echoworker.reconcile"}  # which needs the network, and may take long
+    assert {context.broker.conf.task_routes[task]["queue"] for task in of_maintenance} == {"maintenance"}

@@ -10,6 +10,7 @@ from pkgutil import resolve_name
 
 from config.errors import EchoWorkerError
 from config.logs import Event, emit, place_of
+from db.queries import study_instance_uid_of
 from db.received_reports import check_done, due_checks, put_check_off
 from db.report_matching import reports_to_match, studies_after
 from dicom_node.duties import Duties, is_lasting, is_of_the_registry
@@ -92,9 +93,10 @@ class ReportIntake:
                 if is_of_the_registry(error):
                     raise
                 reason = str(error) if isinstance(error, EchoWorkerError) else place_of(error)
-                emit(Event.DUTY_FAILS, step="check again", study_id=study_id, reason=reason)
                 with self._context.database.write() as session:
                     put_check_off(session, study_id, until=since + CHECKED_AGAIN_AFTER)
+                    uid = study_instance_uid_of(session, study_id)
+                emit(Event.DUTY_FAILS, step="check again", study_instance_uid=uid, study_id=study_id, reason=reason)
             else:
                 with self._context.database.write() as session:
                     check_done(session, study_id, since=since)

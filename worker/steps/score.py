@@ -92,9 +92,10 @@ def _embed(context: WorkerContext, scorer: Scorer, studies: Sequence[StudyClips]
             and not take_up_kept(context, study, model.embedder)
             and has_frames(context, study)
         ]
+        uids = {study.held.study_id: study.held.study_instance_uid for study in others}
         for study_id, error in embed_together(context, model, others).items():
             reason = str(error) if isinstance(error, EchoWorkerError) else place_of(error)
-            emit(Event.NOT_SEARCHABLE, study_id=study_id, reason=reason)
+            emit(Event.NOT_SEARCHABLE, study_instance_uid=uids[study_id], reason=reason)
     return failed
 
 

@@ -89,7 +89,7 @@ def test_while_the_registry_is_away_there_is_one_file_and_no_call_is_lost(tmp_pa
         callers.publish()
         callers.publish()
     (file,) = spool.receivers.iterdir()
-    said = json.loads(file.read_text())
+    said = json.loads(file.read_text())["calls"]
     assert len(said) <= CALLERS_OF_ONE_ADDRESS + 2
     assert sum(item["count"] for item in said) == 500
 

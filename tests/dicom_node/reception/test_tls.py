@@ -71,7 +71,7 @@ class Node:
         said = []
         for file in (self.data / "spool/receivers").glob("callers-*.json"):
             with suppress(FileNotFoundError):  # the intake has taken it, or a newer one replaces it
-                said.append(json.loads(file.read_text()))
+                said.append(json.loads(file.read_text())["calls"])
         return {(call["ae_title"], call["outcome"]) for calls in said for call in calls}
 
     def alerts(self) -> list[str]:

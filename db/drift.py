@@ -1,0 +1,120 @@
+"""What the watch for drift reads and writes: answers of one model by scanner and sender, and what became of them."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from config.rules import Action
+from db.schema import CurrentRun, Instance, ResultRow, RunRow, Study
+from db.schema_monitoring import DriftRow, StudyDevice
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchedStudy:
+    """A study with a current result of the model that is watched."""
+
+    study_id: int
+    came_at: datetime
+    device: str
+    """Manufacturer, model and station; empty where its header names none of them."""
+    sender: str
+    """The calling AE title of its first instance; empty where it is not known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchedAnswer:
+    """One answer of such a study."""
+
+    study_id: int
+    task_id: str
+    verdict: str
+    number: float | None
+    """Value or score."""
+    outcome: str | None
+
+
+def studies_without_device(session: Session, *, since: datetime, limit: int) -> list[tuple[int, str]]:
+    """Scored studies whose scanner nobody has looked for: number, and the spool path of an instance that was scored."""
+    of_study = select(func.min(Instance.id)).where(Instance.study_id == Study.id, Instance.action == Action.SCORE)
+    first = of_study.correlate(Study).scalar_subquery()
+    rows = (
+        select(Study.id, Instance.spool_path)
+        .join(CurrentRun, CurrentRun.study_id == Study.id)
+        .join(Instance, Instance.id == first)
+        .outerjoin(StudyDevice, StudyDevice.study_id == Study.id)
+        .where(Study.created_at >= since, StudyDevice.study_id.is_(None))
+        .order_by(Study.id)
+        .limit(limit)
+    )
+    return [(number, path) for number, path in session.execute(rows)]
+
+
+def note_device(session: Session, study_id: int, *, manufacturer: str, model: str, station: str) -> None:
+    """Write down what the header says, whose study is still there; safe to repeat."""
+    if session.get(Study, study_id) is not None:
+        named = {"manufacturer": manufacturer[:64], "model": model[:64], "station": station[:16]}
+        session.merge(StudyDevice(study_id=study_id, **{key: said or None for key, said in named.items()}))
+
+
+def watched_model(session: Session) -> tuple[str, str | None] | None:
+    """Digests of the model, and of the calibration, that scored last: answers of others are others by nature."""
+    last = select(RunRow.model_digest, RunRow.calibration_digest).order_by(RunRow.id.desc()).limit(1)
+    row = session.execute(last).first()
+    return None if row is None else (row[0], row[1])
+
+
+def watched_studies(session: Session, model: tuple[str, str | None], *, since: datetime) -> list[WatchedStudy]:
+    """Those that came since then, whose current results are this model's."""
+    sender = (
+        select(Instance.calling_ae_title).where(Instance.study_id == Study.id).order_by(Instance.id).limit(1)
+    ).scalar_subquery()
+    digest, calibration = model
+    rows = (
+        select(Study.id, Study.created_at, sender, StudyDevice.manufacturer, StudyDevice.model, StudyDevice.station)
+        .join(CurrentRun, CurrentRun.study_id == Study.id)
+        .join(RunRow, RunRow.id == CurrentRun.run_id)
+        .outerjoin(StudyDevice, StudyDevice.study_id == Study.id)
+        .where(Study.created_at >= since, RunRow.model_digest == digest)
+        .where(RunRow.calibration_digest.is_not_distinct_from(calibration))
+    )
+    return [
+        WatchedStudy(
+            study_id=number,
+            came_at=came_at,
+            sender=sent_by or "",
+            device=" ".join(part for part in (manufacturer, name, station) if part),
+        )
+        for number, came_at, sent_by, manufacturer, name, station in session.execute(rows)
+    ]
+
+
+def watched_answers(session: Session, model: tuple[str, str | None], *, since: datetime) -> Iterator[WatchedAnswer]:
+    """All their answers, a few thousand at a time."""
+    digest, calibration = model
+    number = func.coalesce(ResultRow.value, ResultRow.score)
+    rows = (
+        select(Study.id, ResultRow.task_id, ResultRow.verdict, number, ResultRow.outcome)
+        .join(CurrentRun, CurrentRun.study_id == Study.id)
+        .join(RunRow, RunRow.id == CurrentRun.run_id)
+        .join(ResultRow, ResultRow.run_id == RunRow.id)
+        .where(Study.created_at >= since, RunRow.model_digest == digest)
+        .where(RunRow.calibration_digest.is_not_distinct_from(calibration))
+    )
+    for study_id, task_id, verdict, value, outcome in session.execute(rows.execution_options(yield_per=5000)):
+        yield WatchedAnswer(study_id=study_id, task_id=task_id, verdict=verdict, number=value, outcome=outcome)
+
+
+def record_drift(session: Session, looked_on: date, rows: Iterable[DriftRow]) -> None:
+    """In place of what was written on the same day."""
+    session.execute(delete(DriftRow).where(DriftRow.looked_on == looked_on))
+    session.add_all(rows)
+
+
+def last_drift(session: Session) -> list[DriftRow]:
+    """What the last look found, the strongest first."""
+    last = select(func.max(DriftRow.looked_on)).scalar_subquery()
+    rows = select(DriftRow).where(DriftRow.looked_on == last)
+    return list(session.scalars(rows.order_by((DriftRow.stability_index / DriftRow.alarm_limit).desc())))

@@ -1,0 +1,130 @@
+"""How the installation is doing, in numbers: what is asked every few seconds, of a registry of any size.
+
+Each question is answered from an index, or from rows that still wait; none reads all that ever was done.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from config.steps import Purpose, Step
+from db.drift import last_drift
+from db.nightly import BEGUN
+from db.queries import count_by_state, latest_instance_at
+from db.queues import queues_of
+from db.reconciliations import reconciliations
+from db.schema import Delivery, Report, RunRow, Study
+from db.schema_peers import Forward
+from db.states import LEASED_STEPS, TRANSITIONS, DeliveryState, StudyState
+from db.tallies import TallyKind, heartbeats, tallies
+
+MISSED_FOR = timedelta(days=7)
+"""A study of longer ago that never came is not missed any more."""
+CLOSE = "close"
+"""As if it were a step: a study that has fallen quiet is to be closed, by the intake."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LastModel:
+    """The model that scored last."""
+
+    name: str
+    version: str
+    label: str
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What the registry says at one moment; no PHI, and no UIDs."""
+
+    associations: Mapping[str, int]
+    """So far, by `accepted` and `refused`."""
+    instances: Mapping[str, int]
+    """So far, by the status that they were answered with."""
+    studies: Mapping[str, int]
+    """By state."""
+    waiting_since: Mapping[str, datetime]
+    """Of each step that something waits for, `CLOSE` included: since when the oldest does."""
+    deliveries: Mapping[tuple[str, str], int]
+    """By destination and state."""
+    forwards: Mapping[str, int]
+    """By peer: of those that are due."""
+    pauses: Mapping[tuple[Purpose, str], datetime | None]
+    """Of each queue of a peer: until when nothing is sent; None while it is sent to."""
+    heartbeats: Mapping[str, datetime]
+    model: LastModel | None
+    last_instance_at: datetime | None
+    missing_studies: Mapping[str, int]
+    """By archive: what it has of the last days, by Study Date, that never came here."""
+    drifted: Mapping[str, int]
+    """By scanner (`device`), sender, or `all`: how many kinds of answers have drifted, by the last look."""
+
+
+def read_figures(session: Session, *, now: datetime) -> Figures:
+    """Ask for all of it."""
+    return Figures(
+        associations=tallies(session, TallyKind.ASSOCIATION),
+        instances=tallies(session, TallyKind.INSTANCE),
+        studies=count_by_state(session),
+        waiting_since=_waiting_since(session, now),
+        deliveries=_deliveries(session),
+        forwards=_forwards(session),
+        pauses={
+            (purpose, peer): queue.next_attempt_at if queue.last_answer else None
+            for purpose in Purpose
+            for peer, queue in queues_of(session, purpose).items()
+        },
+        heartbeats={name: at for name, at in heartbeats(session).items() if not name.endswith(BEGUN)},
+        model=_last_model(session),
+        last_instance_at=latest_instance_at(session),
+        missing_studies=_missing_studies(session, now),
+        drifted=Counter(row.grouping for row in last_drift(session) if row.has_drifted),
+    )
+
+
+def _waiting_since(session: Session, now: datetime) -> dict[str, datetime]:
+    since: dict[str, datetime] = {}
+    before = {TRANSITIONS[step].before: step for step in LEASED_STEPS}
+    in_a_state = select(Study.state, func.min(Study.state_since)).where(Study.state.in_(before))
+    for state, oldest in session.execute(in_a_state.group_by(Study.state)):
+        since[before[StudyState(state)]] = oldest
+    quiet = (Study.state == StudyState.RECEIVING) & (Study.quiet_at <= now)
+    if (oldest := session.scalar(select(func.min(Study.quiet_at)).where(quiet))) is not None:
+        since[CLOSE] = oldest
+    # A report without a destination waits for nobody.
+    due = select(func.min(Report.created_at)).join(Delivery).where(Delivery.state == DeliveryState.DUE)
+    if (oldest := session.scalar(due)) is not None:
+        since[Step.DELIVER] = oldest
+    return since
+
+
+def _deliveries(session: Session) -> dict[tuple[str, str], int]:
+    by = (Delivery.state, Delivery.destination)
+    return {(name, state): count for state, name, count in session.execute(select(*by, func.count()).group_by(*by))}
+
+
+def _forwards(session: Session) -> dict[str, int]:
+    """Not of those that are done: there is one for every instance."""
+    due = select(Forward.peer, func.count()).where(Forward.state == DeliveryState.DUE).group_by(Forward.peer)
+    return {peer: count for peer, count in session.execute(due)}  # noqa: C416  a result has keys()
+
+
+def _missing_studies(session: Session, now: datetime) -> dict[str, int]:
+    missing: Counter[str] = Counter()
+    for row in reconciliations(session, since=(now - MISSED_FOR).date()):
+        missing[row.archive] += len(row.missing)
+    return dict(missing)
+
+
+def _last_model(session: Session) -> LastModel | None:
+    columns = (RunRow.model_name, RunRow.model_version, RunRow.model_label, RunRow.model_digest)
+    last = session.execute(select(*columns).order_by(RunRow.id.desc()).limit(1)).first()
+    if last is None:
+        return None
+    name, version, label, digest = last
+    return LastModel(name=name, version=version, label=label, digest=digest)

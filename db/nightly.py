@@ -1,0 +1,36 @@
+"""What is done once a day: whose it is, in however many processes a clock strikes."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from db.schema_monitoring import Heartbeat
+from db.tallies import note_heartbeat
+
+BEGUN = " begun"
+TAKES_AT_MOST = timedelta(hours=3)
+"""What has begun and not ended by then was broken off: it is begun anew."""
+
+
+def begin_nightly(session: Session, duty: str, *, scheduled: datetime, now: datetime) -> bool:
+    """Whether what was due at `scheduled` is this caller's to do; then nobody else's for a while."""
+    names = (duty, _begun(duty))
+    rows = session.scalars(select(Heartbeat).where(Heartbeat.name.in_(names)).with_for_update())
+    at = {row.name: row.at for row in rows}
+    done, begun = at.get(duty), at.get(_begun(duty))
+    if now < scheduled or (done is not None and done >= scheduled):
+        return False
+    if begun is not None and begun >= scheduled and now - begun < TAKES_AT_MOST:
+        return False
+    note_heartbeat(session, _begun(duty), now=now)
+    return True
+
+
+def nightly_done(session: Session, duty: str, *, now: datetime) -> None:
+    """It is done for this day."""
+    note_heartbeat(session, duty, now=now)
+
+
+def _begun(duty: str) -> str:
+    return duty + BEGUN

@@ -1,0 +1,47 @@
+"""Whether what the installation leans on is there: the registry and the broker."""
+
+from kombu.exceptions import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
+
+from config.broker import create_celery_app
+from config.settings import Settings
+from db.session import Database
+from deploy.findings import FaultError
+
+
+def registry(settings: Settings) -> str:
+    """The registry answers and has this version's schema."""
+    there = Database(settings.database_url)
+    if not there.is_there:
+        raise FaultError("there is none: echoworker up makes one, and so does echoworker db upgrade")
+    try:
+        at, needed = there.schema_revisions()
+    except SQLAlchemyError as error:
+        raise FaultError(
+            f"cannot be opened ({type(error).__name__}); check database.url and that the server runs"
+        ) from error
+    if at != needed:
+        raise FaultError(
+            f"schema at {at or 'nothing'}, needed {needed}: run echoworker db upgrade (up does it by itself)"
+        )
+    return f"schema {at}"
+
+
+def broker(settings: Settings) -> str:
+    """The broker takes connections."""
+    if settings.broker.url.startswith("filesystem:"):
+        return f"files under {settings.broker_dir}"
+    try:
+        with create_celery_app(settings).connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, timeout=5)
+    except (OperationalError, OSError) as error:
+        raise FaultError(
+            f"{_host_of(settings.broker.url)} cannot be reached; check broker.url and that it runs"
+        ) from error
+    return f"{_host_of(settings.broker.url)} answers"
+
+
+def _host_of(url: str) -> str:
+    """A URL without the password that may be in it."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"

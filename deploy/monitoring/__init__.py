@@ -1,0 +1,1 @@
+"""Being seen by those who operate it: metrics, health and readiness over HTTP."""

@@ -1,0 +1,132 @@
+"""What is wrong with the installation at this moment, as those on call are told: no PHI, no UIDs, and what to do."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from config.errors import ConfigurationError, EchoWorkerError, SpoolAwayError, SpoolFullError
+from config.monitoring import AlertCause
+from config.settings import Settings
+from config.steps import Purpose, Step
+from db.alerts import Condition
+from db.figures import Figures, read_figures
+from db.schema import Study
+from db.states import DeliveryState, StudyState
+from db.tallies import BEAT
+from deploy.doctor_services import broker
+from deploy.monitoring.working_time import WorkingTime
+from dicom_node.expiry import expiry_of
+from dicom_node.spool import Spool
+
+SILENT_FOR_S = 300.0
+"""Or ten times as long as beat takes, where that is more: then it stands still."""
+
+
+def conditions_without_registry(settings: Settings, *, now: datetime) -> Iterator[Condition]:
+    """What can be seen with the registry away too."""
+    try:
+        broker(settings)
+    except EchoWorkerError as error:
+        yield Condition(cause=AlertCause.BROKER_AWAY, said=f"broker {error}: steps wait for the reaper")
+    spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
+    try:
+        spool.require_there()
+        spool.require_room()
+    except (SpoolAwayError, SpoolFullError) as error:
+        yield Condition(cause=AlertCause.SPOOL_LOW, said=f"{error}: the node answers A700")
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        yield Condition(cause=AlertCause.SPOOL_LOW, said=f"the spool cannot be looked at: {why}")
+    yield from _certificate(settings, now)
+
+
+def conditions_of_registry(settings: Settings, session: Session, *, now: datetime) -> Iterator[Condition]:
+    """What the registry says.
+
+    Raises
+    ------
+    SQLAlchemyError
+        It is away.
+    """
+    figures = read_figures(session, now=now)
+    yield from _stands_still(settings, figures, now)
+    yield from _dead_letters(figures)
+    yield from _failed(session)
+    yield from _circuits(settings, figures)
+    yield from _nothing_received(settings, figures, now)
+    for grouping, count in figures.drifted.items():
+        said = f"{count} kinds of answers are distributed otherwise than before ({grouping}): echoworker drift"
+        yield Condition(cause=AlertCause.DRIFT, subject=grouping, said=said)
+    for archive, count in figures.missing_studies.items():
+        if count:
+            said = f"{archive} has {count} studies of the last days that never came here: echoworker reconcile --show"
+            yield Condition(cause=AlertCause.STUDIES_MISSING, subject=archive, said=f"{said} --days 8")
+
+
+def _certificate(settings: Settings, now: datetime) -> Iterator[Condition]:
+    if not settings.tls.enabled:
+        return
+    cause = AlertCause.CERTIFICATE_EXPIRES
+    try:
+        expires = expiry_of(settings.tls.certificate)
+    except ConfigurationError as error:
+        yield Condition(cause=cause, said=f"tls.certificate: {error}")
+        return
+    if expires - now <= timedelta(days=settings.monitoring.alerting.certificate_expires_within_days):
+        said = f"tls.certificate is valid until {expires:%Y-%m-%d}: put a new one in its place (docs/operations.md)"
+        yield Condition(cause=cause, said=said)
+
+
+def _stands_still(settings: Settings, figures: Figures, now: datetime) -> Iterator[Condition]:
+    last = figures.heartbeats.get(BEAT)
+    patience_s = max(SILENT_FOR_S, 10 * settings.pipeline.reap_every_s)
+    if last is not None and now - last > timedelta(seconds=patience_s):
+        said = f"no sign of life since {last:%Y-%m-%d %H:%M} UTC: do beat, the broker and a worker for maintenance run?"
+        yield Condition(cause=AlertCause.STANDS_STILL, said=said)
+
+
+def _dead_letters(figures: Figures) -> Iterator[Condition]:
+    dead = {name: count for (name, state), count in figures.deliveries.items() if state == DeliveryState.DEAD}
+    for name, count in sorted(dead.items()):
+        said = f"{count} objects were refused for good by {name}: echoworker deliveries dead"
+        yield Condition(cause=AlertCause.DEAD_LETTER, subject=name, said=said)
+
+
+def _failed(session: Session) -> Iterator[Condition]:
+    """But for those whose delivery failed: these are dead letters."""
+    failed = select(Study.failed_step, func.count()).where(Study.state == StudyState.FAILED)
+    for step, count in session.execute(failed.group_by(Study.failed_step).order_by(Study.failed_step)):
+        if step != Step.DELIVER:
+            said = f"{count} studies FAILED at {step}: echoworker studies --state failed, then echoworker requeue"
+            yield Condition(cause=AlertCause.STUDY_FAILED, subject=step or "", said=said)
+
+
+def _circuits(settings: Settings, figures: Figures) -> Iterator[Condition]:
+    known = {each.name for each in (*settings.peers, *settings.dicomweb, *settings.messages)}
+    for (purpose, peer), until in sorted(figures.pauses.items()):
+        if until is not None and peer in known:
+            does = "nothing is delivered to" if purpose is Purpose.DELIVER else "nothing is forwarded to"
+            yield Condition(
+                cause=AlertCause.CIRCUIT_OPEN,
+                subject=f"{purpose} {peer}",
+                said=f"{does} {peer}, which is in trouble: echoworker deliveries, echoworker rules, echoworker doctor",
+                told_after=timedelta(seconds=settings.monitoring.alerting.circuit_open_for_s),
+            )
+
+
+def _nothing_received(settings: Settings, figures: Figures, now: datetime) -> Iterator[Condition]:
+    """Said, and taken back, in working hours alone."""
+    alerting = settings.monitoring.alerting
+    hours = alerting.nothing_received_for_h
+    if not hours or figures.last_instance_at is None:
+        return
+    working = WorkingTime.parse(alerting.working_hours, alerting.working_days)
+    waited = working.between(figures.last_instance_at, now)
+    if waited >= timedelta(hours=hours):
+        said = (
+            f"no instance has come for {waited.total_seconds() / 3600:.1f} working hours: do the senders reach the "
+            "node? echoworker callers lists who tried"
+        )
+        yield Condition(cause=AlertCause.NOTHING_RECEIVED, said=said)

@@ -1,0 +1,24 @@
+"""Once a day the archives are asked what never came here."""
+
+from datetime import datetime
+
+from dicom_node.archive.reconciling import archives, reconcile
+from worker.context import WorkerContext
+from worker.nightly import once_a_day
+
+DUTY = "reconciliation"
+
+
+def reconcile_if_due(context: WorkerContext, *, now: datetime) -> None:
+    """Ask every archive, where the settings name a time for it."""
+    settings, wanted = context.settings, context.settings.monitoring.reconcile
+    today = now.astimezone().date()
+
+    def work() -> None:
+        for archive in archives(settings):
+            looks = reconcile(settings, context.database, archive, last_day=today, days=wanted.days, fetch=wanted.fetch)
+            for _ in looks:
+                pass
+
+    if wanted.at and archives(settings):
+        once_a_day(context, DUTY, wanted.at, work, now=now)
