@@ -193,7 +193,7 @@ def report_again(session: Session, study_id: int, *, run_uid: str, now: datetime
         return False
     repeat_current_run(session, study_id=study_id, run_uid=run_uid, at=now)
     study.failed_step = None
-    _move(session, study, StudyState.SCORED, now=now, reason="its other reports say otherwise than before")
+    move_study(session, study, StudyState.SCORED, now=now, reason="its other reports say otherwise than before")
     return True
 
 
