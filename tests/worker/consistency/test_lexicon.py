@@ -99,8 +99,8 @@ def test_a_compound_is_read_by_its_end(tmp_path: Path) -> None:
 
 def test_a_zero_in_a_phrase_stands_for_any_number(tmp_path: Path) -> None:
     own = written(tmp_path, 'language = "en"\n[terms]\nimpella = ["P-0 pump"]\n')
-    assert fields("P-6 pump and P-9 pump seen.", own) == [("impella", True), ("impella", True)]
-    assert fields("P-6 pumps seen.", own) == fields("P pump seen.", own) == []
+    assert fields("P-6 pump seen.", own) == fields("P-12 pump seen.", own) == [("impella", True)]
+    assert fields("P pump seen.", own) == []
 
 
 def test_one_slip_in_a_long_word_is_read_over_and_a_listed_word_is_none(tmp_path: Path) -> None:
