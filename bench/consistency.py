@@ -21,17 +21,7 @@ from worker.consistency.statements import Certainty, Quantity, Statement, When
 from worker.consistency.vocabulary import Vocabulary
 
 CORPUS = Path(__file__).parents[1] / "tests" / "worker" / "consistency" / "corpus"
-PARTS = (
-    "written-with",
-    "held-out",
-    "held-out-2",
-    "held-out-3",
-    "held-out-4",
-    "held-out-5",
-    "held-out-6",
-    "held-out-7",
-    "held-out-8",
-)
+PARTS = ("written-with", "held-out", *(f"held-out-{number}" for number in range(2, 9)))
 DEVICES = frozenset(
     {"pacemaker", "pacemaker_lead_rv", "pacemaker_lead_ra", "impella", "lvad_cannula", "tavr", "mitraclip",
      "aortic_prosthesis", "mitral_prosthesis", "mitral_ring", "tricuspid_prosthesis", "tricuspid_ring"}

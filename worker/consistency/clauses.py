@@ -26,8 +26,8 @@ class Boundary(StrEnum):
 _STRENGTH = {boundary: number for number, boundary in enumerate(Boundary)}
 LISTING = frozenset({Boundary.COMMA, Boundary.AND, Boundary.OR})
 _SIGNS = {",": Boundary.COMMA, ";": Boundary.BUT, "(": Boundary.BRACKET, ")": Boundary.CLOSED,
-          "[": Boundary.BRACKET, "]": Boundary.CLOSED, "/": Boundary.AND, "&": Boundary.AND, "+": Boundary.AND}  # fmt: skip
-
+          "[": Boundary.BRACKET, "]": Boundary.CLOSED, "/": Boundary.AND, "&": Boundary.AND,
+          "+": Boundary.AND}  # fmt: skip
 _BEFORE_VALUE = frozenset(":=|\t~<>≤≥")
 
 

@@ -114,7 +114,7 @@ def test_an_improvement_is_a_value_of_the_past_and_one_of_today() -> None:
         ("No significant MR.", "none", "mild"),
         ("No severe MR.", "none", "moderate"),
         ("There is MR.", "mild", "severe"),
-        ("Moderatly severe mitral regurgitaton", "moderate", None),
+        ("Moderatly severe mitral regurgitaton", "moderate", "severe"),
     ],
 )
 def test_grades_are_those_of_the_catalogue_from_and_to(text: str, grade: str, grade_to: str | None) -> None:

@@ -91,6 +91,18 @@ def test_a_file_that_is_not_there_is_a_mistake(tmp_path: Path) -> None:
         load_lexicons([tmp_path / "absent.toml"])
 
 
+def test_a_compound_is_read_by_its_end(tmp_path: Path) -> None:
+    own = written(tmp_path, 'language = "de"\ncompounds = ["pumpe"]\n[terms]\nimpella = ["Pumpe"]\n')
+    assert fields("Mikroaxialpumpe in situ.", own, language="de") == [("impella", True)]
+    assert fields("Mikroaxialpumpe in situ.", language="de") == []
+
+
+def test_a_zero_in_a_phrase_stands_for_any_number(tmp_path: Path) -> None:
+    own = written(tmp_path, 'language = "en"\n[terms]\nimpella = ["P-0 pump"]\n')
+    assert fields("P-6 pump seen.", own) == fields("P-12 pump seen.", own) == [("impella", True)]
+    assert fields("P pump seen.", own) == []
+
+
 def test_one_slip_in_a_long_word_is_read_over_and_a_listed_word_is_none(tmp_path: Path) -> None:
     assert fields("Mild mitral regugitation.") == [("mitral_regurgitation", "mild")]
     assert fields("Mild mitral regurgitatoin.") == [("mitral_regurgitation", "mild")]
