@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, exists, or_, select
 from sqlalchemy.orm import Session
 
 from config.labels import ModelLabel
+from config.languages import Language
 from config.report_objects import ReportObject
 from config.settings import PipelineSettings
 from config.steps import Purpose, Step
@@ -34,6 +35,8 @@ class DueDelivery:
     sop_instance_uid: str
     spool_path: str
     sha256: str
+    language: Language
+    """Of its sentences."""
     is_sent: bool
     """The destination has it: only its commitment is asked for."""
     sent_as: str
@@ -95,6 +98,7 @@ def due_deliveries(session: Session, destination: str, *, now: datetime, limit: 
             sop_instance_uid=report.sop_instance_uid,
             spool_path=report.spool_path,
             sha256=report.sha256,
+            language=Language(report.language),
             is_sent=delivery.state == DeliveryState.SENT,
             sent_as=delivery.sent_as or "",
         )

@@ -95,7 +95,7 @@ def _tell_results(
         if run is None or not answers.is_still_wanted(item):  # a later run has a delivery of its own
             continue
         try:
-            said = tell_result(context, receiver, run, context.spool.absolute(item.spool_path))
+            said = tell_result(context, receiver, run, context.spool.absolute(item.spool_path), item.language)
         except ReportError as error:
             answers.note(item, Answered.UNFIT, str(error))
         except RefusedError as error:

@@ -26,6 +26,7 @@ from dicom_node.messages.study import Issuer, ReportedStudy
 from dicom_node.report.codes import ECHOCARDIOGRAPHY, OUR_SCHEME
 from dicom_node.report.uids import derived_uid, device_uid
 from dicom_node.report.wording import limits_of_use, series_description
+from dicom_node.report.words import ENGLISH, Words
 
 Resource = dict[str, Any]
 """A FHIR resource or data type as JSON has it."""
@@ -56,10 +57,16 @@ _SECURITY = {
 
 
 def build_fhir(
-    run: Run, catalogue: Catalogue, study: ReportedStudy, *, patient_id_systems: Mapping[str, str] | None = None
+    run: Run,
+    catalogue: Catalogue,
+    study: ReportedStudy,
+    words: Words = ENGLISH,
+    *,
+    patient_id_systems: Mapping[str, str] | None = None,
 ) -> bytes:
     """The Bundle of a run, as JSON in UTF-8; the same run gives the same bytes.
 
+    `words` say what is for people; codes and what they mean are in English, as in the report.
     `patient_id_systems` gives the URI of the namespace of Patient IDs by the issuer that the images name, "" of none.
 
     Raises
@@ -68,14 +75,17 @@ def build_fhir(
         The run does not fit the catalogue, or the Bundle does not fit the models of FHIR.
     """
     subject = _subject(study, patient_id_systems or {})
-    limits = limits_of_use(run)
+    limits = limits_of_use(run, words)
     device = _entry(_device(run), how="create")
     observations = [
         _entry(_observation(run, study, finding, subject=subject, device=device["fullUrl"], limits=limits))
-        for finding in findings_of(run, catalogue)
+        for finding in findings_of(run, catalogue, words)
     ]
     results = [{"reference": entry["fullUrl"]} for entry in observations]
-    report = _entry(_report(run, study, remarks_on(run, catalogue), subject=subject, results=results))
+    report = _entry(_report(run, study, remarks_on(run, catalogue, words), subject=subject, results=results))
+    if words.language is not ENGLISH.language:
+        for entry in (report, *observations):
+            entry["resource"]["language"] = words.code
     bundle = {
         "resourceType": "Bundle",
         "identifier": _uid_of_ours("bundle", run.run_uid),
@@ -129,7 +139,7 @@ def _observation(
         "category": [{"coding": [_coding(f"{_TERMINOLOGY}/observation-category", "imaging", "Imaging")]}],
         "code": {
             "coding": [_of_concept(finding.concept), _of_scheme(OUR_SCHEME, finding.task_id, finding.name)],
-            "text": finding.name,
+            "text": finding.title,
         },
         "subject": subject,
         **_effective(study),

@@ -21,6 +21,7 @@ from dicom_node.report.wording import (
     views_seen,
     with_warning,
 )
+from dicom_node.report.words import ENGLISH, Words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,9 @@ class Finding:
 
     task_id: str
     name: str
-    """The task as people call it: the tracking identifier of its group of the report."""
+    """The task in English, whatever the language: the tracking identifier of its group of the report."""
+    title: str
+    """The task as people call it, in the language of the report."""
     concept: CodedConcept
     finding_site: CodedConcept
     verdict: Verdict
@@ -57,26 +60,26 @@ class Finding:
     method: str
 
 
-def findings_of(run: Run, catalogue: Catalogue) -> list[Finding]:
-    """What the run says of each task, in the order of the report.
+def findings_of(run: Run, catalogue: Catalogue, words: Words = ENGLISH) -> list[Finding]:
+    """What the run says of each task, in the order of the report; `words` say what is for people.
 
     Raises
     ------
     ReportError
         The run answers a task, or a class, that the catalogue does not have.
     """
-    return [_finding(run, result, catalogue) for result in in_reading_order(run.results)]
+    return [_finding(run, result, catalogue, words) for result in in_reading_order(run.results)]
 
 
-def remarks_on(run: Run, catalogue: Catalogue) -> list[str]:
+def remarks_on(run: Run, catalogue: Catalogue, words: Words = ENGLISH) -> list[str]:
     """What is to be said of all the answers together, the limits of their use first."""
     remarks = (
-        limits_of_use(run),
-        answers_in_short(run, catalogue),
-        uncalibrated_in_short(run, catalogue),
-        views_seen(run),
-        left_out(run),
-        provenance_of_all(run),
+        limits_of_use(run, words),
+        answers_in_short(run, catalogue, words),
+        uncalibrated_in_short(run, catalogue, words),
+        views_seen(run, words),
+        left_out(run, words),
+        provenance_of_all(run, words),
     )
     return [text for text in remarks if text is not None]
 
@@ -86,7 +89,7 @@ def finished_at(run: Run) -> datetime:
     return run.finished_at.replace(microsecond=0)
 
 
-def _finding(run: Run, result: TaskResult, catalogue: Catalogue) -> Finding:
+def _finding(run: Run, result: TaskResult, catalogue: Catalogue, words: Words) -> Finding:
     task = catalogue.task(result.task_id)
     if task is None:
         raise ReportError(f"run {run.run_uid} answers task {result.task_id}, which the catalogue does not have")
@@ -95,12 +98,13 @@ def _finding(run: Run, result: TaskResult, catalogue: Catalogue) -> Finding:
     return Finding(
         task_id=task.id,
         name=task.name,
+        title=words.task(task),
         concept=task.concept,
         finding_site=task.finding_site,
         verdict=result.verdict,
         answer=_answer(task, result) if answered else None,
         score=_score(task, result) if answered else None,
-        explanation=with_warning(explanation(result, task), run.model.label),
+        explanation=with_warning(explanation(result, task, words), run.model.label, words),
         method=model if result.method is None else f"{model}, {result.method}",
     )
 

@@ -6,7 +6,7 @@ its finding site, held together by OBX-4.
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -23,6 +23,7 @@ from dicom_node.messages.hl7_text import APPLICATION, CHARACTER_SET, composite, 
 from dicom_node.messages.study import Issuer, ReportedStudy
 from dicom_node.report.codes import ECHOCARDIOGRAPHY, OUR_SCHEME
 from dicom_node.report.uids import derived_uid, device_uid
+from dicom_node.report.words import ENGLISH, Words
 
 VERSION = "2.5.1"
 PRELIMINARY, NOT_OBTAINED = "P", "X"
@@ -41,8 +42,12 @@ class Addressing:
     assigning_authority: str = ""
 
 
-def build_hl7(run: Run, catalogue: Catalogue, study: ReportedStudy, addressing: Addressing) -> bytes:
+def build_hl7(
+    run: Run, catalogue: Catalogue, study: ReportedStudy, addressing: Addressing, words: Words = ENGLISH
+) -> bytes:
     """The message of a run, in UTF-8, without the frame of MLLP; the same run gives the same bytes.
+
+    `words` say what is for people; codes and what they mean are in English, as in the report.
 
     Raises
     ------
@@ -51,7 +56,7 @@ def build_hl7(run: Run, catalogue: Catalogue, study: ReportedStudy, addressing: 
     """
     order = composite(derived_uid("hl7 order", study.study_instance_uid, run.model.label), APPLICATION)
     segments = [
-        _header(run, addressing),
+        _header(run, addressing, words),
         segment(
             "SFT",
             {1: composite(MANUFACTURER), 2: escaped(run.software_version), 3: "EchoWorker", 4: run.model.digest[:12]},
@@ -59,8 +64,8 @@ def build_hl7(run: Run, catalogue: Catalogue, study: ReportedStudy, addressing: 
         _patient(study, addressing),
         segment("ORC", {1: "RE", 2: escaped(study.placer_order_number), 3: order}),
         _order(run, study, order),
-        *_notes(remarks_on(run, catalogue)),
-        *_observations(run, catalogue, study),
+        *_notes(remarks_on(run, catalogue, words)),
+        *_observations(run, findings_of(run, catalogue, words), study),
     ]
     return joined(segments)
 
@@ -71,7 +76,7 @@ def control_id(run: Run) -> str:
     return base64.b32encode(digest).decode()[:20]
 
 
-def _header(run: Run, addressing: Addressing) -> str:
+def _header(run: Run, addressing: Addressing, words: Words) -> str:
     return message_header(
         {
             3: APPLICATION,
@@ -84,6 +89,7 @@ def _header(run: Run, addressing: Addressing) -> str:
             11: "T" if run.model.label in _TRAINING else "P",
             12: VERSION,
             18: CHARACTER_SET,
+            19: "" if words.language is ENGLISH.language else composite(words.language, "", "ISO639"),
         }
     )
 
@@ -132,7 +138,7 @@ def _order(run: Run, study: ReportedStudy, order: str) -> str:
     )
 
 
-def _observations(run: Run, catalogue: Catalogue, study: ReportedStudy) -> Iterator[str]:
+def _observations(run: Run, findings: Sequence[Finding], study: ReportedStudy) -> Iterator[str]:
     number = 0
     always = {
         14: _study_time(study),
@@ -145,7 +151,7 @@ def _observations(run: Run, catalogue: Catalogue, study: ReportedStudy) -> Itera
         number += 1
         return segment("OBX", {1: str(number), 11: PRELIMINARY, **always, **fields})
 
-    for group, finding in enumerate(findings_of(run, catalogue), start=1):
+    for group, finding in enumerate(findings, start=1):
         same = {4: str(group), 17: composite("", finding.method)}
         yield observation({**same, 3: _question(finding.concept, finding), **_answer(finding)})
         if finding.answer is not None:  # else it is the content of the OBX itself

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from pydicom.dataset import Dataset
 
 from config.catalogue import Catalogue
+from config.languages import Language
 from config.messages import MessageKind, MessageSettings
 from config.peers import TLSSettings
 from db.runs import Run
@@ -15,16 +16,25 @@ from dicom_node.messages.folder import put_into_folder
 from dicom_node.messages.hl7 import Addressing, build_hl7, control_id
 from dicom_node.messages.mllp import send_mllp
 from dicom_node.messages.study import reported_study
+from dicom_node.report.words import Words, words_of
 from dicom_node.tls import client_context
 from dicom_node.web_server import read_bearer_token
 
 SUFFIXES = {MessageKind.FHIR: "json", MessageKind.HL7: "hl7"}
 
 
-def send_result(receiver: MessageSettings, tls: TLSSettings, run: Run, catalogue: Catalogue, report: Dataset) -> str:
+def send_result(
+    receiver: MessageSettings,
+    tls: TLSSettings,
+    run: Run,
+    catalogue: Catalogue,
+    report: Dataset,
+    language: Language = Language.ENGLISH,
+) -> str:
     """Build the message of a run and send it; what the receiver said when it took it.
 
-    `report` is the header of the run's Structured Report, whose patient and study the message is about.
+    `report` is the header of the run's Structured Report, whose patient and study the message is about; `language` is
+    that of its sentences, which the message says again.
 
     Raises
     ------
@@ -37,7 +47,7 @@ def send_result(receiver: MessageSettings, tls: TLSSettings, run: Run, catalogue
     ConfigurationError
         A certificate, key or token cannot be used.
     """
-    content = _message(receiver, run, catalogue, report)
+    content = _message(receiver, run, catalogue, report, words_of(language, catalogue))
     if receiver.folder:
         name = f"{run.study_instance_uid}_{run.revision}_{run.run_uid}.{SUFFIXES[receiver.kind]}"
         return put_into_folder(content, Path(receiver.folder), name)
@@ -51,14 +61,14 @@ def send_result(receiver: MessageSettings, tls: TLSSettings, run: Run, catalogue
     return send_mllp(content, control_id(run), host=address.hostname or "", port=address.port or 0, tls=context)
 
 
-def _message(receiver: MessageSettings, run: Run, catalogue: Catalogue, report: Dataset) -> bytes:
+def _message(receiver: MessageSettings, run: Run, catalogue: Catalogue, report: Dataset, words: Words) -> bytes:
     study = reported_study(report)
     if receiver.kind is MessageKind.FHIR:
-        return build_fhir(run, catalogue, study, patient_id_systems=receiver.patient_id_systems)
+        return build_fhir(run, catalogue, study, words, patient_id_systems=receiver.patient_id_systems)
     addressing = Addressing(
         sending_facility=receiver.sending_facility,
         receiving_application=receiver.receiving_application,
         receiving_facility=receiver.receiving_facility,
         assigning_authority=receiver.assigning_authority,
     )
-    return build_hl7(run, catalogue, study, addressing)
+    return build_hl7(run, catalogue, study, addressing, words)

@@ -40,6 +40,8 @@ class HeatMapFrames:
     """Of its frames that are shown, in their order, counted from 1."""
     said: str
     """The answer that it is of, in words."""
+    is_in_english: bool = False
+    """What is burned in is, whatever the language of the report: its letters could not be drawn."""
 
 
 def build_heat_map(run: Run, evidence: Sequence[Dataset], shown: HeatMapFrames, words: Words = ENGLISH) -> Dataset:
@@ -56,7 +58,8 @@ def build_heat_map(run: Run, evidence: Sequence[Dataset], shown: HeatMapFrames, 
     made.BodyPartExamined = "HEART"
     made.PatientOrientation = ""
     made.ImageComments = shown.said
-    made.DerivationDescription = words.say("picture.looked")
+    notes = [words.say("picture.looked"), *([words.say("picture.in_english")] if shown.is_in_english else [])]
+    made.DerivationDescription = words.clauses(notes)
     made.SourceImageSequence = [_source(run, evidence, shown)]
     _pace(made, shown.times_ms)
     make_all_text_writable(made)

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
+from config.languages import Language
 from config.logs import configure_logs
 from config.settings import load_settings
 from config.steps import Step
 from db.queries import StudyDetail
 from db.studies import requeue
+from dicom_node.report.words import words_of
 from tests.support.clips import SMALL, as_study_of_its_own
 from tests.support.message_servers import HTTPAnswer, acknowledge, fhir_server, mllp_server
 from tests.support.servers import StoreSCP
@@ -119,9 +121,10 @@ def test_each_receiver_is_sent_the_same_message_until_it_has_taken_it_and_not_ag
     assert not [secret for secret in ("Zwiebelfisch", "Zara", "PHI") if secret in said]
 
 
-def test_a_message_is_on_the_patient_and_the_report_that_the_pacs_has(
+def test_a_message_is_on_the_patient_and_the_report_that_the_pacs_has_and_in_its_language(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clip: Path, outbox: Path, storescp: StoreSCP
 ) -> None:
+    monkeypatch.setenv("ECHOWORKER_REPORT__LANGUAGE", "de")
     receivers = (FOLDER.format(kind=kind, folder=outbox, label="UNTRAINED") for kind in ("fhir", "hl7"))
     pipeline = pipeline_with(tmp_path, monkeypatch, PACS.format(port=storescp.port), *receivers)
     study = ready(pipeline, clip)
@@ -132,7 +135,7 @@ def test_a_message_is_on_the_patient_and_the_report_that_the_pacs_has(
     for content in written.values():
         text = content.decode()
         assert all(value in text for value in (str(report.SOPInstanceUID), study, NUMBER, ACCESSION))
-        assert "NOT FOR CLINICAL USE" in text
+        assert words_of(Language.GERMAN).say("limits.UNTRAINED") in text
 
 
 def test_a_receiver_that_does_not_take_results_of_such_a_model_gets_nothing(

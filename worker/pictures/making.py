@@ -73,6 +73,7 @@ class Pictures:
             sop_instance_uid=self.heat.sop_instance_uid,
             frame_numbers=self.heat.frame_numbers,
             said=legend_of(self.run, self._result, self._task, self.heat, self._words).answer,
+            is_in_english=drawing.language is not self._words.language,
         )
         made = build_heat_map(self.run, self.evidence, shown, self._words)
         return made, file_of(made, heat_map.TRANSFER_SYNTAX)
