@@ -91,7 +91,9 @@ def open_library(settings: Settings, registry: Database, *, embedder: str) -> Li
 
     def wanted() -> Mapping[str, WantedStudy]:
         with registry.read() as session:
-            studies = list(searchable_studies(session, **kind))
+            studies = list(
+                searchable_studies(session, embedder=embedder, preprocessing_profile=settings.pixels.profile)
+            )
         return {study.study_instance_uid: _wanted(settings.spool_dir, study) for study in studies}
 
     root = settings.data_dir / "cache" / "retrieval" / embedder[:16] / settings.pixels.profile

@@ -50,7 +50,7 @@ class OpenClipTextReader:
     def knows_nothing_of(self, text: str) -> bool:
         """See `TextReader`: no token is left of the text."""
         tokens, nothing = self._towers.tokenize([text, ""])
-        return tokens.equal(nothing)
+        return bool(tokens.equal(nothing))
 
     def doubt(self, text: str) -> str | None:
         """See `TextReader`: no token is left of the text, or it fills the context, so that its end may be cut off."""

@@ -86,9 +86,12 @@ class TextLikeness:
         return Likened(likenesses=found, doubts=doubts)
 
     def _study(self, study_id: int, pack: RetrievalPack) -> SearchableStudy:
-        kind = {"embedder": pack.embedder, "preprocessing_profile": self._settings.pixels.profile}
+        profile = self._settings.pixels.profile
         with self._registry.read() as session:
-            study = next(searchable_studies(session, study_id=study_id, **kind), None)
+            found = searchable_studies(
+                session, embedder=pack.embedder, preprocessing_profile=profile, study_id=study_id
+            )
+            study = next(found, None)
         if study is None:
             raise SearchError("no embeddings of the study by the model for retrieval are kept")
         return study
