@@ -41,7 +41,7 @@ class RescoringDuty:
                 self._rescorer.work()
         except SQLAlchemyError as error:
             emit(Event.REGISTRY_AWAY, error=place_of(error))
-        except (EchoWorkerError, OSError) as error:
+        except Exception as error:  # noqa: BLE001  whatever it is: the batch waits as it is, and says why
             reason = str(error) if isinstance(error, EchoWorkerError) else place_of(error)
             emit(Event.DUTY_FAILS, step="rescore", reason=reason)
 
