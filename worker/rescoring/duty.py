@@ -47,8 +47,7 @@ class RescoringDuty:
 
     def _begin(self) -> int | None:
         configured = self._context.settings.rescore
-        limits = {"at_most": configured.studies, "canary": configured.canary}
-        begun = self._begin_with("", Wanted(kind=BatchKind.RESCORE, **limits))
+        begun = self._begin_with("", Wanted(at_most=configured.studies, canary=configured.canary))
         if begun is None and configured.shadow_pack:
             pack = named_folder(self._context.settings, configured.shadow_pack).absolute()
             begun = self._begin_with(str(pack), Wanted(kind=BatchKind.SHADOW, at_most=configured.studies))
