@@ -54,7 +54,7 @@ class Outlook:
     """Of how many the model, the catalogue, the calibration or the view gate is another; one may be in several."""
 
 
-def studies_to_answer(target: Target, wanted: Wanted) -> Select[tuple[int, int]]:
+def studies_to_answer(target: Target, wanted: Wanted) -> Select[int, int]:
     """`id` of each study and the `run_id` that is current: of those that are at rest, the newest first."""
     query = (
         select(Study.id, CurrentRun.run_id)

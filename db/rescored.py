@@ -58,9 +58,7 @@ def append_runs_beside(session: Session, runs: Sequence[tuple[int, Run]], units:
     if not runs:
         return []
     columns = [run_columns(run, study_id=study_id) for study_id, run in runs]
-    made = session.connection().execute(
-        insert(RunRow.__table__).returning(RunRow.__table__.c.id, sort_by_parameter_order=True), columns
-    )
+    made = session.connection().execute(insert(RunRow).returning(RunRow.id, sort_by_parameter_order=True), columns)
     ids = list(made.scalars())
     rows = [
         {"run_id": run_id, **result_columns(result, units)}
@@ -70,7 +68,7 @@ def append_runs_beside(session: Session, runs: Sequence[tuple[int, Run]], units:
     if session.get_bind().dialect.name == "postgresql":
         _copy(session, rows)
     elif rows:
-        session.connection().execute(insert(ResultRow.__table__), rows)
+        session.connection().execute(insert(ResultRow), rows)
     return ids
 
 

@@ -64,7 +64,7 @@ def create_batch(session: Session, target: Target, wanted: Wanted, *, started_by
         every = session.scalars(select(RescoredStudy.study_id).where(of_batch)).all()
         if len(every) > wanted.canary:
             sample = random.sample(every, wanted.canary)
-            mark = update(RescoredStudy.__table__).where(
+            mark = update(RescoredStudy).where(
                 RescoredStudy.rescoring_id == batch.id, RescoredStudy.study_id == bindparam("of_study")
             )
             session.connection().execute(mark.values(is_canary=True), [{"of_study": number} for number in sample])
@@ -120,7 +120,7 @@ def record_outcomes(session: Session, held: BatchClaim, outcomes: Sequence[dict[
     """Write what became of studies: columns of `RescoredStudy` by name, with `study_id`; all with the same columns."""
     if not outcomes:
         return
-    of_study = update(RescoredStudy.__table__).where(
+    of_study = update(RescoredStudy).where(
         RescoredStudy.rescoring_id == held.batch_id, RescoredStudy.study_id == bindparam("of_study")
     )
     # The names in the rows say which columns are set.

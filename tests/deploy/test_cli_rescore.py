@@ -77,6 +77,7 @@ def test_a_batch_is_left_paused_resumed_and_discarded(archive: ScoredArchive) ->
 
 
 def test_a_shadow_is_shown_as_a_table_of_agreement(archive: ScoredArchive) -> None:
+    archive.use_model(digest="5" * 64)
     batch_id = archive.begin(kind=BatchKind.SHADOW)
     archive.work(batch_id)
     shown = rescore(archive, "show", "1")

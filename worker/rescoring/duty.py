@@ -41,14 +41,13 @@ class RescoringDuty:
                 self._rescorer.work()
         except SQLAlchemyError as error:
             emit(Event.REGISTRY_AWAY, error=place_of(error))
-        except (EchoWorkerError, OSError) as error:
+        except Exception as error:  # noqa: BLE001  whatever it is: the batch waits as it is, and says why
             reason = str(error) if isinstance(error, EchoWorkerError) else place_of(error)
             emit(Event.DUTY_FAILS, step="rescore", reason=reason)
 
     def _begin(self) -> int | None:
         configured = self._context.settings.rescore
-        limits = {"at_most": configured.studies, "canary": configured.canary}
-        begun = self._begin_with("", Wanted(kind=BatchKind.RESCORE, **limits))
+        begun = self._begin_with("", Wanted(at_most=configured.studies, canary=configured.canary))
         if begun is None and configured.shadow_pack:
             pack = named_folder(self._context.settings, configured.shadow_pack).absolute()
             begun = self._begin_with(str(pack), Wanted(kind=BatchKind.SHADOW, at_most=configured.studies))

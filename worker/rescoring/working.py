@@ -12,8 +12,10 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from config.errors import EchoWorkerError, LeaseLostError
-from config.logs import Event, emit
+from config.logs import Event, emit, place_of
 from db.outdated import fresh_studies_wait, reports_wait
 from db.rescored import has_due, pairs_of
 from db.rescorings import BatchClaim, claim_batch, hold_batch, move_batch, release_batch, renew_batch
@@ -72,8 +74,10 @@ class Rescorer:
                 return self._work(held)
         except LeaseLostError:
             return Stopped.NOBODY_TO_WORK_ON
-        except EchoWorkerError as error:
-            self._note(held, str(error))
+        except SQLAlchemyError:
+            raise
+        except Exception as error:
+            self._note(held, str(error) if isinstance(error, EchoWorkerError) else place_of(error))
             raise
         finally:
             with self.context.database.write() as session:

@@ -13,6 +13,7 @@ from db.schema import RunRow
 from db.schema_rescoring import Rescoring
 from db.states import BatchKind, BatchState, RescoredState, StudyState
 from tests.support.scored_archive import ScoredArchive, Thresholds
+from worker.rescoring import answering
 from worker.rescoring.target import target_of
 from worker.rescoring.working import Stopped
 
@@ -105,6 +106,26 @@ def test_who_stops_or_is_killed_leaves_what_is_done_and_the_next_goes_on_from_th
         session.execute(update(Rescoring).values(lease_expires_at=now - timedelta(seconds=1)))
     assert archive.work(batch_id) is Stopped.WAITS
     assert [len(archive.runs(uid)) for uid in studies] == [2] * 4
+
+
+def test_a_portion_is_written_whole_or_not_at_all(archive: ScoredArchive, monkeypatch: pytest.MonkeyPatch) -> None:
+    studies = [archive.add(clips=1) for _ in range(3)]
+    archive.use_model(calibration=CALIBRATED)
+    batch_id = archive.begin()
+    assert batch_id is not None
+    with monkeypatch.context() as killed:
+        killed.setattr(answering, "record_outcomes", _dies)
+        with pytest.raises(ZeroDivisionError):
+            archive.work(batch_id)
+    assert [len(archive.runs(uid)) for uid in studies] == [1] * 3
+    assert "ZeroDivisionError" in str(archive.batch(batch_id).reason)
+    assert archive.work(batch_id) is Stopped.WAITS
+    assert [len(archive.runs(uid)) for uid in studies] == [2] * 3
+    assert archive.batch(batch_id).reason is None
+
+
+def _dies(*_: object) -> None:
+    raise ZeroDivisionError
 
 
 def test_fresh_studies_go_first_and_a_pause_holds(archive: ScoredArchive) -> None:
