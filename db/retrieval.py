@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.orm import Session, aliased
 
 from db.portions import in_portions
-from db.schema import Clip, CurrentRun, PatientIdentity, Study, StudyEmbeddings
+from db.schema import CurrentRun, PatientIdentity, Study
+from db.schema_pictures import Clip, StudyEmbeddings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The registry's tables of studies and of what is made of them; those of our peers are in `db.schema_peers`.
+"""The registry's tables of studies and of what is said of them; `db.all_tables` names where the others are.
 
 Alembic makes them (db/migrations); a test holds the two equal. PHI lives in `patient_identities` alone. Times are aware
 and UTC. UIDs are unique keys, so that concurrent receivers cannot make two rows of one object.
@@ -27,7 +27,7 @@ class Study(Base):
     reason: Mapped[str | None]
     """Why it was skipped, failed or waits; free of PHI."""
     failed_step: Mapped[str | None] = mapped_column(String(16))
-    created_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(index=True)
     last_instance_at: Mapped[datetime]
     quiet_at: Mapped[datetime | None]
     """While RECEIVING: when the study becomes READY unless something arrives."""
@@ -64,6 +64,8 @@ class PatientIdentity(Base):
 
     study: Mapped[Study] = relationship(back_populates="identity")
 
+    __table_args__ = ({"info": {"phi": True}},)
+
 
 class Instance(Base):
     """One received instance, and the file of the spool that holds it."""
@@ -96,52 +98,6 @@ class Instance(Base):
     __table_args__ = (UniqueConstraint("study_id", "sop_instance_uid"),)
 
 
-class Clip(Base):
-    """What `prepare` made of an instance in one revision, and what `score` saw in it; or why it is left out.
-
-    Facts of the picture are NULL where the machine gave none, and in rows from before they were kept.
-    """
-
-    __tablename__ = "clips"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
-    revision: Mapped[int]
-    sop_instance_uid: Mapped[str] = mapped_column(UID)
-    tensor_path: Mapped[str | None]
-    """Relative to the spool: uint8 [T,224,224,3] as .npy; None when `prepare` skipped it."""
-    frame_numbers: Mapped[list[Any]]
-    preprocessing_profile: Mapped[str | None] = mapped_column(String(64))
-    notes: Mapped[list[Any]]
-    skip_reason: Mapped[str | None]
-    """Why it is left out of the scoring: by `prepare`, or, where there is a tensor, by the view gate of `score`."""
-    skip_reason_terms: Mapped[dict[str, Any] | None] = mapped_column(JSON_OR_NULL)
-    """What `prepare` made its reason of (config.reasons), so that a report may say it in another language."""
-    frame_times_ms: Mapped[list[Any] | None] = mapped_column(JSON_OR_NULL)
-    """When each of `frame_numbers` was taken, in milliseconds from the first frame of the instance."""
-    time_origin: Mapped[str | None] = mapped_column(String(64))
-    """What of the header these times come from."""
-    heart_rate: Mapped[float | None]
-    """Beats a minute."""
-    region: Mapped[dict[str, Any] | None] = mapped_column(JSON_OR_NULL)
-    """{"left", "top", "right", "bottom"} in pixels, the last two exclusive: what the frames were cut from."""
-    region_origin: Mapped[str | None] = mapped_column(String(16))
-    """Who said so: `machine`, `motion` or `picture`."""
-    pixel_spacing_mm: Mapped[list[Any] | None] = mapped_column(JSON_OR_NULL)
-    """[vertical, horizontal]."""
-    contents: Mapped[list[Any] | None] = mapped_column(JSON_OR_NULL)
-    """What the picture is made of, as tissue or colour Doppler; in alphabetical order."""
-    view: Mapped[str | None] = mapped_column(String(32))
-    """The id of the view that the last scoring saw; NULL: not judged."""
-    view_score: Mapped[float | None]
-    view_margin: Mapped[float | None]
-    """See `db.runs.ViewCall`."""
-    view_note: Mapped[str | None]
-    """Why the view was not judged, or is in doubt."""
-
-    __table_args__ = (UniqueConstraint("study_id", "revision", "sop_instance_uid"),)
-
-
 class RunRow(Base):
     """One scoring run, append-only, with its provenance."""
 
@@ -159,7 +115,7 @@ class RunRow(Base):
     catalogue_digest: Mapped[str] = mapped_column(String(64))
     software_version: Mapped[str] = mapped_column(String(32))
     preprocessing_profile: Mapped[str] = mapped_column(String(64))
-    finished_at: Mapped[datetime]
+    finished_at: Mapped[datetime] = mapped_column(index=True)
     clips: Mapped[list[Any]]
     """[{"sop_instance_uid": ..., "frame_numbers": [...], "view": {...} or null}]: the evidence of the run."""
     left_out: Mapped[list[Any] | None] = mapped_column(JSON_OR_NULL)
@@ -176,7 +132,7 @@ class CurrentRun(Base):
     __tablename__ = "current_runs"
 
     study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True)
-    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
 
 
 class ResultRow(Base):
@@ -206,26 +162,6 @@ class ResultRow(Base):
     """[{"sop_instance_uid", "value", "outcome", "spread", "agreement"}]: what each clip says by itself."""
 
     __table_args__ = (UniqueConstraint("run_id", "task_id"),)
-
-
-class StudyEmbeddings(Base):
-    """The frame embeddings of one revision of a study, in a file of the spool (worker.embeddings)."""
-
-    __tablename__ = "study_embeddings"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
-    revision: Mapped[int]
-    embedder: Mapped[str] = mapped_column(String(64), index=True)
-    """SHA-256 of what decides the numbers: image tower and its configuration."""
-    preprocessing_profile: Mapped[str] = mapped_column(String(64))
-    path: Mapped[str]
-    """Relative to the spool."""
-    clips: Mapped[int]
-    frames: Mapped[int]
-    created_at: Mapped[datetime]
-
-    __table_args__ = (UniqueConstraint("study_id", "revision", "embedder"),)
 
 
 class Report(Base):
@@ -289,7 +225,7 @@ class JournalEntry(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
     revision: Mapped[int]
-    at: Mapped[datetime]
+    at: Mapped[datetime] = mapped_column(index=True)
     step: Mapped[str | None] = mapped_column(String(16))
     state_before: Mapped[str | None] = mapped_column(String(16))
     state_after: Mapped[str] = mapped_column(String(16))

@@ -6,15 +6,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import JSON, Column, DateTime, MetaData, String, create_engine, inspect, text
 
+from db.all_tables import METADATA
 from db.migrating import alembic_config
-from db.schema import Study
 from db.session import Database
 
 
 def test_the_migrated_schema_is_the_schema_of_the_models(registry: Database, registry_url: str) -> None:
     with create_engine(registry_url).connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, Study.metadata) == []
+        assert compare_metadata(context, METADATA) == []
 
 
 def test_upgrading_twice_changes_nothing(registry: Database) -> None:
@@ -61,5 +61,5 @@ def test_downgrading_leaves_no_table_of_ours(registry: Database, registry_url: s
 
 def test_phi_is_in_one_table_alone() -> None:
     phi = {"patient_id", "patient_name", "birth_date", "accession_number", "study_date"}
-    tables = {table.name for table in Study.metadata.tables.values() if phi & set(table.columns.keys())}
+    tables = {table.name for table in METADATA.tables.values() if phi & set(table.columns.keys())}
     assert tables == {"patient_identities"}
