@@ -38,7 +38,8 @@ class ReceivedReport(Base):
 
 
 class ReceivedReportKey(Base):
-    """Something that a report may be matched by, as a digest: a study that has the same is looked at. No PHI."""
+    """Something that a report may be matched by, as a digest: a study that has the same is looked at. Guard it as PHI:
+    who has a Patient ID, or tries all, finds its digest."""
 
     __tablename__ = "received_report_keys"
 
@@ -46,6 +47,8 @@ class ReceivedReportKey(Base):
         ForeignKey("received_reports.id", ondelete="CASCADE"), primary_key=True
     )
     key: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)
+
+    __table_args__ = ({"info": {"phi": True}},)
 
 
 class DueCheck(Base):

@@ -8,7 +8,7 @@ from rich.markup import escape
 from config.errors import EchoWorkerError
 from deploy.cli_shared import console, open_registry, require_installation, start
 
-database_commands = typer.Typer(help="The registry's schema.", no_args_is_help=True)
+database_commands = typer.Typer(help="The registry: its schema, and who may read it.", no_args_is_help=True)
 
 AtMost = Annotated[int, typer.Option("--limit", min=1, help="At most so many.")]
 
@@ -68,3 +68,14 @@ def database_upgrade() -> None:
     registry = Database(start("db").database_url)
     registry.upgrade()
     console.print(f"registry schema: {registry.schema_revisions()[0]}")
+
+
+@database_commands.command("read-only-role")
+def database_read_only_role(
+    role: Annotated[str, typer.Option("--name", help="Of the role.")] = "echoworker_read",
+    schema: Annotated[str, typer.Option("--schema", help="Where the tables are.")] = "public",
+) -> None:
+    """Print the SQL that makes a PostgreSQL role for dashboards: it reads views and tables without PHI alone."""
+    from db.read_only_role import read_only_role_sql  # noqa: PLC0415
+
+    typer.echo(read_only_role_sql(role, schema), nl=False)
