@@ -20,23 +20,33 @@ class Study(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     study_instance_uid: Mapped[str] = mapped_column(UID, unique=True)
+    """As the images have it (0020,000D)."""
     revision: Mapped[int] = mapped_column(default=1)
     """Counts from 1; a late instance makes the next."""
     state: Mapped[str] = mapped_column(String(16))
+    """As `db.states.StudyState` has it."""
     state_since: Mapped[datetime]
+    """When it came to this state, or was tried again in it."""
     reason: Mapped[str | None]
     """Why it was skipped, failed or waits; free of PHI."""
     failed_step: Mapped[str | None] = mapped_column(String(16))
+    """The step that made it FAILED; `requeue` begins there."""
     created_at: Mapped[datetime] = mapped_column(index=True)
+    """When its first instance came."""
     last_instance_at: Mapped[datetime]
+    """When its last instance came."""
     quiet_at: Mapped[datetime | None]
     """While RECEIVING: when the study becomes READY unless something arrives."""
     attempts: Mapped[int] = mapped_column(default=0)
     """Attempts of the step that is due, the running one included."""
     next_attempt_at: Mapped[datetime | None]
+    """When the step that is due is tried again; NULL: at once."""
     lease_token: Mapped[str | None] = mapped_column(String(36))
+    """Whoever has it may end the step: set when a worker takes the study."""
     lease_owner: Mapped[str | None] = mapped_column(String(128))
+    """Which worker has it."""
     lease_expires_at: Mapped[datetime | None]
+    """When another worker may take it, unless the lease is renewed."""
     announced_at: Mapped[datetime | None]
     """When the step that is due was last put on the broker."""
 
@@ -57,10 +67,15 @@ class PatientIdentity(Base):
 
     study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True)
     patient_id: Mapped[str | None] = mapped_column(String(64), index=True)
+    """Patient ID (0010,0020), as the images have it."""
     patient_name: Mapped[str | None] = mapped_column(String(324))
+    """Patient's Name (0010,0010)."""
     birth_date: Mapped[str | None] = mapped_column(String(8))
+    """Patient's Birth Date (0010,0030), YYYYMMDD."""
     accession_number: Mapped[str | None] = mapped_column(String(64), index=True)
+    """Accession Number (0008,0050)."""
     study_date: Mapped[str | None] = mapped_column(String(8))
+    """Study Date (0008,0020), YYYYMMDD."""
 
     study: Mapped[Study] = relationship(back_populates="identity")
 
@@ -77,15 +92,23 @@ class Instance(Base):
     sop_instance_uid: Mapped[str] = mapped_column(UID, index=True)
     """Unique in the world, says the standard; a PACS that splits or merges studies sends it again in another one."""
     sop_class_uid: Mapped[str] = mapped_column(UID)
+    """What kind of object it is (0008,0016)."""
     series_instance_uid: Mapped[str] = mapped_column(UID)
+    """Its series (0020,000E)."""
     transfer_syntax_uid: Mapped[str] = mapped_column(UID)
+    """How its file is encoded (0002,0010)."""
     modality: Mapped[str | None] = mapped_column(String(16))
+    """As its header has it (0008,0060)."""
     spool_path: Mapped[str]
     """Relative to the spool."""
     sha256: Mapped[str] = mapped_column(String(64))
+    """Of its file."""
     size_bytes: Mapped[int]
+    """Of its file."""
     received_at: Mapped[datetime]
+    """When its file was durable."""
     calling_ae_title: Mapped[str | None] = mapped_column(String(16))
+    """Who sent it; NULL where it came without an association."""
     revision: Mapped[int]
     """The revision of the study that it arrived in."""
     action: Mapped[str] = mapped_column(String(8), server_default="score")
@@ -105,23 +128,36 @@ class RunRow(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     run_uid: Mapped[str] = mapped_column(String(36), unique=True)
+    """A UUID; the UIDs of what is made of the run derive from it."""
     study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
     revision: Mapped[int]
+    """The revision of the study that it looked at."""
     model_name: Mapped[str] = mapped_column(String(64))
+    """Of the model pack."""
     model_version: Mapped[str] = mapped_column(String(64))
+    """Of the model pack."""
     model_family: Mapped[str] = mapped_column(String(64))
+    """Runs of one family can be compared."""
     model_label: Mapped[str] = mapped_column(String(16))
+    """How far the model may be trusted (config.labels.ModelLabel)."""
     model_digest: Mapped[str] = mapped_column(String(64))
+    """SHA-256 of the model pack's files."""
     catalogue_digest: Mapped[str] = mapped_column(String(64))
+    """SHA-256 of the tasks and their prompts."""
     software_version: Mapped[str] = mapped_column(String(32))
+    """Of EchoWorker."""
     preprocessing_profile: Mapped[str] = mapped_column(String(64))
+    """How clips became tensors (docs/pixels.md)."""
     finished_at: Mapped[datetime] = mapped_column(index=True)
+    """When it ended."""
     clips: Mapped[list[Any]]
     """[{"sop_instance_uid": ..., "frame_numbers": [...], "view": {...} or null}]: the evidence of the run."""
     left_out: Mapped[list[Any] | None] = mapped_column(JSON_OR_NULL)
     """[{"sop_instance_uid": ..., "reason": ..., "view": {...} or null}]: the instances that gave no answer."""
     view_gate: Mapped[str | None] = mapped_column(String(64))
+    """How views were judged; NULL: they were not."""
     calibration_digest: Mapped[str | None] = mapped_column(String(64))
+    """Of the site's calibration that decided; NULL where there was none."""
 
     results: Mapped[list["ResultRow"]] = relationship(order_by="ResultRow.id")
 
@@ -143,18 +179,27 @@ class ResultRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
     task_id: Mapped[str] = mapped_column(String(32), index=True)
+    """The task, by its id in the catalogue."""
     verdict: Mapped[str] = mapped_column(String(16))
+    """As `db.runs.Verdict` has it."""
     value: Mapped[float | None]
+    """Of a MEASURED answer, in `unit`."""
     unit: Mapped[str | None] = mapped_column(String(16))
+    """UCUM code."""
     score: Mapped[float | None]
+    """What is compared with `threshold`; of ordered classes the place on their scale, 0 for the first."""
     threshold: Mapped[float | None]
+    """NULL where there is none."""
     outcome: Mapped[str | None] = mapped_column(String(32))
     """The id of the class; of an UNCALIBRATED answer, the one that the clips are most like."""
     spread: Mapped[float | None]
+    """Standard deviation of what each frame says alone, every clip weighing the same."""
     agreement: Mapped[float | None]
-    """See `db.runs.TaskResult`."""
+    """0 to 1: the share of the frames that alone give this answer; see `db.runs.TaskResult`."""
     method: Mapped[str | None] = mapped_column(String(32))
+    """How it was answered, as `zero-shot`."""
     reason: Mapped[str | None]
+    """Why there is no answer; or, of one that is given, what has to be known of it."""
     reason_terms: Mapped[dict[str, Any] | None] = mapped_column(JSON_OR_NULL)
     """What the reason is made of (config.reasons), so that a report may say it in another language; NULL where it is a
     text alone."""
@@ -175,10 +220,15 @@ class Report(Base):
     kind: Mapped[str] = mapped_column(String(16), server_default="sr")
     """As `config.report_objects.ReportObject` has it."""
     sop_instance_uid: Mapped[str] = mapped_column(UID, unique=True)
+    """Of the object, derived from study, revision and run."""
     sop_class_uid: Mapped[str] = mapped_column(UID)
+    """What kind of object it is."""
     spool_path: Mapped[str]
+    """Relative to the spool."""
     sha256: Mapped[str] = mapped_column(String(64))
+    """Of its file."""
     created_at: Mapped[datetime]
+    """When it was built."""
     language: Mapped[str] = mapped_column(String(8), server_default="en")
     """Of its sentences: a report that is lost is built again in the language that it had."""
 
@@ -195,17 +245,23 @@ class Delivery(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     report_id: Mapped[int] = mapped_column(ForeignKey("reports.id", ondelete="CASCADE"))
     destination: Mapped[str] = mapped_column(String(32))
+    """By its name in the settings."""
     state: Mapped[str] = mapped_column(String(16))
+    """DUE, SENT (accepted, storage commitment awaited), DELIVERED, DEAD (refused for good) or CANCELLED."""
     attempts: Mapped[int] = mapped_column(default=0)
     """How often the destination has answered to it."""
     last_attempt_at: Mapped[datetime | None]
+    """When it was last sent."""
     next_attempt_at: Mapped[datetime | None]
     """When it is sent again, or, while SENT, its commitment is asked for again; NULL: at once."""
     last_answer: Mapped[str | None]
+    """What the destination said last, in our words."""
     delivered_at: Mapped[datetime | None]
+    """When the destination had it."""
     transaction_uid: Mapped[str | None] = mapped_column(UID, index=True)
     """Of the last request for storage commitment."""
     commitment_asked_at: Mapped[datetime | None]
+    """When that was."""
     sent_as: Mapped[str | None] = mapped_column(UID)
     """The SOP Instance UID that it has there, where it went as Comprehensive SR; NULL: its own."""
 
@@ -225,11 +281,20 @@ class JournalEntry(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
     revision: Mapped[int]
+    """Of the study, then."""
     at: Mapped[datetime] = mapped_column(index=True)
+    """When it happened."""
     step: Mapped[str | None] = mapped_column(String(16))
+    """The step that ended or failed; NULL where nothing was worked on."""
     state_before: Mapped[str | None] = mapped_column(String(16))
+    """NULL of the first."""
     state_after: Mapped[str] = mapped_column(String(16))
+    """The same as before where an attempt failed."""
     attempt: Mapped[int | None]
+    """Of the step, counted from 1."""
     duration_ms: Mapped[int | None]
+    """How long the attempt took; of deliveries, from the report on."""
     host: Mapped[str] = mapped_column(String(128))
+    """The machine that did it."""
     reason: Mapped[str | None]
+    """Why it failed, was skipped or was set back; free of PHI."""

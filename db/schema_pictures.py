@@ -20,12 +20,17 @@ class Clip(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
     revision: Mapped[int]
+    """Of the study."""
     sop_instance_uid: Mapped[str] = mapped_column(UID)
+    """The instance."""
     tensor_path: Mapped[str | None]
     """Relative to the spool: uint8 [T,224,224,3] as .npy; None when `prepare` skipped it."""
     frame_numbers: Mapped[list[Any]]
+    """The frames that were sampled, counted from 1."""
     preprocessing_profile: Mapped[str | None] = mapped_column(String(64))
+    """How the frames became a tensor (docs/pixels.md)."""
     notes: Mapped[list[Any]]
+    """What was odd about it, in English sentences."""
     skip_reason: Mapped[str | None]
     """Why it is left out of the scoring: by `prepare`, or, where there is a tensor, by the view gate of `score`."""
     skip_reason_terms: Mapped[dict[str, Any] | None] = mapped_column(JSON_OR_NULL)
@@ -47,8 +52,9 @@ class Clip(Base):
     view: Mapped[str | None] = mapped_column(String(32))
     """The id of the view that the last scoring saw; NULL: not judged."""
     view_score: Mapped[float | None]
+    """Of that view; see `db.runs.ViewCall`."""
     view_margin: Mapped[float | None]
-    """See `db.runs.ViewCall`."""
+    """By how much it beats the nearest view of the other kind, heart or not."""
     view_note: Mapped[str | None]
     """Why the view was not judged, or is in doubt."""
 
@@ -63,13 +69,18 @@ class StudyEmbeddings(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
     revision: Mapped[int]
+    """Of the study."""
     embedder: Mapped[str] = mapped_column(String(64), index=True)
     """SHA-256 of what decides the numbers: image tower and its configuration."""
     preprocessing_profile: Mapped[str] = mapped_column(String(64))
+    """How clips became tensors: embeddings can be compared where this and `embedder` are the same."""
     path: Mapped[str]
     """Relative to the spool."""
     clips: Mapped[int]
+    """How many are in the file."""
     frames: Mapped[int]
+    """How many are in the file, of all clips."""
     created_at: Mapped[datetime]
+    """When they were made."""
 
     __table_args__ = (UniqueConstraint("study_id", "revision", "embedder"),)

@@ -79,3 +79,11 @@ def database_read_only_role(
     from db.read_only_role import read_only_role_sql  # noqa: PLC0415
 
     typer.echo(read_only_role_sql(role, schema), nl=False)
+
+
+@database_commands.command("docs")
+def database_docs() -> None:
+    """Print what the registry holds, view by view and table by table, as Markdown."""
+    from db.reference import database_reference  # noqa: PLC0415
+
+    typer.echo(database_reference(), nl=False)
