@@ -24,6 +24,7 @@ from config.errors import ConfigurationError
 from config.languages import Language
 from config.messages import MessageSettings
 from config.peers import AETitle, PeerSettings, Port, Role, TLSSettings, UnknownPeers
+from config.privacy import PrivacySettings
 from config.rules import RuleSettings, check_rules
 from config.setting_mistakes import PREFIX, described, require_known_variables
 
@@ -186,6 +187,7 @@ class Settings(BaseSettings):
     report: ReportSettings
     consistency: ConsistencySettings
     keep: KeepSettings
+    privacy: PrivacySettings
     pipeline: PipelineSettings
     tls: TLSSettings
     audit: AuditSettings

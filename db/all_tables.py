@@ -4,6 +4,7 @@ from sqlalchemy import MetaData
 
 import db.schema
 import db.schema_consistency
+import db.schema_identities
 import db.schema_peers
 import db.schema_pictures  # noqa: F401  as the others: a table that is not imported is in nobody's metadata
 from db.base import Base

@@ -111,8 +111,8 @@ def _type(column: Column[object]) -> str:
         case DateTime():
             return "time"
         case decorated:
-            implemented = getattr(decorated, "impl_instance", None) or decorated.dialect_impl  # a TypeDecorator
-            return "time" if isinstance(implemented, DateTime) else str(decorated)
+            implemented = getattr(decorated, "impl_instance", None)  # a type of ours, around one of these
+            return "time" if isinstance(implemented, DateTime) else "text"
 
 
 def _key(column: Column[object]) -> str:

@@ -1,8 +1,7 @@
 """The registry's tables of studies and of what is said of them; `db.all_tables` names where the others are.
 
-Alembic makes them (db/migrations); a test holds the two equal. PHI lives in `patient_identities` alone. Times are aware
-and UTC. UIDs are unique keys, so that concurrent receivers cannot make two rows of one object.
-"""
+Alembic makes them (db/migrations); a test holds the two equal. PHI: `patient_identities` alone. Times are aware and
+UTC. UIDs are unique keys: concurrent receivers cannot make two rows of one object."""
 
 from datetime import datetime
 from typing import Any
@@ -11,6 +10,7 @@ from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from db.base import JSON_OR_NULL, UID, Base
+from db.identities import IdentityField, IdentityText
 
 
 class Study(Base):
@@ -66,15 +66,15 @@ class PatientIdentity(Base):
     __tablename__ = "patient_identities"
 
     study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True)
-    patient_id: Mapped[str | None] = mapped_column(String(64), index=True)
+    patient_id: Mapped[str | None] = mapped_column(IdentityText(IdentityField.PATIENT_ID), index=True)
     """Patient ID (0010,0020), as the images have it."""
-    patient_name: Mapped[str | None] = mapped_column(String(324))
+    patient_name: Mapped[str | None] = mapped_column(IdentityText(IdentityField.PATIENT_NAME))
     """Patient's Name (0010,0010)."""
-    birth_date: Mapped[str | None] = mapped_column(String(8))
+    birth_date: Mapped[str | None] = mapped_column(IdentityText(IdentityField.BIRTH_DATE))
     """Patient's Birth Date (0010,0030), YYYYMMDD."""
-    accession_number: Mapped[str | None] = mapped_column(String(64), index=True)
+    accession_number: Mapped[str | None] = mapped_column(IdentityText(IdentityField.ACCESSION_NUMBER), index=True)
     """Accession Number (0008,0050)."""
-    study_date: Mapped[str | None] = mapped_column(String(8))
+    study_date: Mapped[str | None] = mapped_column(IdentityText(IdentityField.STUDY_DATE))
     """Study Date (0008,0020), YYYYMMDD."""
 
     study: Mapped[Study] = relationship(back_populates="identity")

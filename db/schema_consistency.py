@@ -7,6 +7,7 @@ from sqlalchemy import ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import JSON_OR_NULL, Base
+from db.identities import ReportKeyText
 
 
 class ReceivedReport(Base):
@@ -51,7 +52,7 @@ class ReceivedReportKey(Base):
         ForeignKey("received_reports.id", ondelete="CASCADE"), primary_key=True
     )
     """The report."""
-    key: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)
+    key: Mapped[str] = mapped_column(ReportKeyText, primary_key=True, index=True)
     """SHA-256 of a UID, an accession number or a Patient ID, with what it is."""
 
     __table_args__ = ({"info": {"phi": True}},)

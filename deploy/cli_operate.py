@@ -1,5 +1,6 @@
 """`echoworker doctor`, `callers`, `quarantine`, `db`: the commands for who keeps the installation going."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -65,7 +66,7 @@ def database_upgrade() -> None:
     """Bring the registry's schema to what this version needs."""
     from db.session import Database  # noqa: PLC0415
 
-    registry = Database(start("db").database_url)
+    registry = Database.of(start("db"))
     registry.upgrade()
     console.print(f"registry schema: {registry.schema_revisions()[0]}")
 
@@ -87,3 +88,21 @@ def database_docs() -> None:
     from db.reference import database_reference  # noqa: PLC0415
 
     typer.echo(database_reference(), nl=False)
+
+
+@database_commands.command("identities")
+def database_identities(
+    former_key_file: Annotated[
+        Path | None, typer.Option("--former-key-file", help="The key that they are encrypted by now, if another.")
+    ] = None,
+) -> None:
+    """Convert the patient identities that are there to what [privacy] says; stop everything else first."""
+    from db.converting import convert_identities  # noqa: PLC0415
+
+    settings = start("db")
+    open_registry(settings)
+    before, count = convert_identities(settings, former_key_file)
+    now = settings.privacy.patient_identities.value
+    console.print(
+        f"identities of {count} studies: {before} -> {now}" if before else f"identities are kept {now} already"
+    )

@@ -74,7 +74,7 @@ def node(
     os.nice(NICENESS_OF_INTAKE)
     spool = Spool(settings.spool_dir)
     spool.create()
-    Intake(settings, spool, Database(settings.database_url), create_celery_app(settings)).run(stop)
+    Intake(settings, spool, Database.of(settings), create_celery_app(settings)).run(stop)
 
 
 def _receive_reports(settings: Settings, stop: threading.Event) -> None:

@@ -108,7 +108,7 @@ def run_all(settings: Settings, stop: threading.Event) -> None:
     load_catalogue(settings.catalogue_path)
     if (folder := chosen_folder(settings, PackUse.SCORING)) is not None:
         look_into_pack(folder)
-    registry = Database(settings.database_url)
+    registry = Database.of(settings)
     commands = WORKERS | (FORWARDING if settings.peers_in(Role.FORWARD) else {})
     with held_alone(settings.data_dir), _Tree(settings, stop) as tree:
         if tree.upgraded(registry):

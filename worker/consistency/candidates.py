@@ -6,7 +6,8 @@ from pydicom.dataset import Dataset
 from sqlalchemy.orm import Session
 
 from config.errors import UnreadableInstanceError
-from db.report_matching import KeyKind, KnownStudy, first_spool_path, matching_key, studies_that_may_match
+from db.identities import PSEUDONYM, IdentityField, KeyKind, keeper_of
+from db.report_matching import KnownStudy, first_spool_path, matching_key, studies_that_may_match
 from dicom_node.header import read_attributes
 from dicom_node.spool import Spool
 from worker.consistency.identifiers import ReportIdentifiers
@@ -14,6 +15,8 @@ from worker.consistency.matching import Candidate
 from worker.consistency.sr_tree import items_of, text_of
 
 _KEYWORDS = (
+    "PatientID",
+    "AccessionNumber",
     "StudyDate",
     "StudyTime",
     "TimezoneOffsetFromUTC",
@@ -47,10 +50,11 @@ def candidates_for(
         accession_numbers=numbers,
         patient_ids={patient.value for patient in identifiers.patient_ids},
     )
+    as_kept = {keeper_of(session).stands_for(IdentityField.ACCESSION_NUMBER, number) for number in numbers}
     candidates = []
     for study in found:
         day = _time(study.study_date, "", None)
-        is_named = study.study_instance_uid in identifiers.study_instance_uids or study.accession_number in numbers
+        is_named = study.study_instance_uid in identifiers.study_instance_uids or study.accession_number in as_kept
         may_be_near = identifiers.observed_at is not None and (
             day is None or abs(identifiers.observed_at - day) <= window + timedelta(days=2)
         )
@@ -68,14 +72,15 @@ def _header(session: Session, spool: Spool, study: KnownStudy) -> Dataset:
 
 
 def _candidate(study: KnownStudy, header: Dataset, day: datetime | None) -> Candidate:
+    is_plain = PSEUDONYM not in study.patient_id + study.accession_number
     began_at = _time(text_of(header, "StudyDate"), text_of(header, "StudyTime"), _zone(header))
     issuers = items_of(header, "IssuerOfAccessionNumberSequence")
     named = [text_of(issuers[0], each) for each in ("LocalNamespaceEntityID", "UniversalEntityID")] if issuers else []
     return Candidate(
         study_instance_uid=study.study_instance_uid,
-        accession_number=study.accession_number,
+        accession_number=study.accession_number if is_plain else text_of(header, "AccessionNumber"),
         accession_issuer=next((name for name in named if name), ""),
-        patient_id=study.patient_id,
+        patient_id=study.patient_id if is_plain else text_of(header, "PatientID"),
         patient_issuer=text_of(header, "IssuerOfPatientID"),
         began_at=began_at or (day + _NOON if day is not None else None),
     )
