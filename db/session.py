@@ -67,8 +67,9 @@ class Database:
     def write(self) -> Iterator[Session]:
         """One transaction that may change rows: committed at the end of the block, or rolled back."""
         with Session(self._engine, expire_on_commit=False) as session, session.begin():
-            self._require_identities(session, may_begin=True)
+            settled = self._identities_are_settled(session, may_begin=True)
             yield session
+        self._identities_are_as_settings_say = settled
 
     @contextmanager
     def converting(self) -> Iterator[Session]:
@@ -81,13 +82,23 @@ class Database:
         """One transaction that only reads and holds no lock that a writer waits for."""
         reading = self._engine.execution_options(echoworker_read_only=True)
         with Session(reading, expire_on_commit=False) as session:
-            self._require_identities(session, may_begin=False)
+            self._identities_are_as_settings_say = self._identities_are_settled(session, may_begin=False)
             yield session
 
-    def _require_identities(self, session: Session, *, may_begin: bool) -> None:
+    def require_identities(self) -> None:
+        """For whoever starts to work: see at once whether identities are kept as the settings say.
+
+        Raises
+        ------
+        IdentitiesError
+            They are kept otherwise. Every transaction says so, too.
+        """
+        with self.read():
+            return
+
+    def _identities_are_settled(self, session: Session, *, may_begin: bool) -> bool:
         """Once a process: the identities that are there are kept as the settings say, or nothing is read or written."""
-        if not self._identities_are_as_settings_say:
-            self._identities_are_as_settings_say = require_keeping(session, self._identities, may_begin=may_begin)
+        return self._identities_are_as_settings_say or require_keeping(session, self._identities, may_begin=may_begin)
 
     def leave_no_trace(self) -> None:
         """Rewrite what held identities: neither database forgets at once what a row said before.

@@ -100,7 +100,9 @@ def worker(
     if unknown := sorted(set(chosen) - set(QUEUES)):
         raise ConfigurationError(f"--queues: no queue {', '.join(unknown)}; there are {', '.join(QUEUES)}")
     settings = start(f"worker-{chosen[0]}")
-    open_registry(settings).close()
+    registry = open_registry(settings)
+    registry.require_identities()
+    registry.close()
     end_with_parent()
     celery = create_worker_app(settings)
     running = celery.Worker(

@@ -1,12 +1,14 @@
 """The studies of the registry that a report may be of, with what their images say of whose they are."""
 
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 from pydicom.dataset import Dataset
 from sqlalchemy.orm import Session
 
 from config.errors import UnreadableInstanceError
-from db.identities import PSEUDONYM, IdentityField, KeyKind, keeper_of
+from db.identities import IdentityField, IdentityKeeper, KeyKind, keeper_of
 from db.report_matching import KnownStudy, first_spool_path, matching_key, studies_that_may_match
 from dicom_node.header import read_attributes
 from dicom_node.spool import Spool
@@ -15,8 +17,6 @@ from worker.consistency.matching import Candidate
 from worker.consistency.sr_tree import items_of, text_of
 
 _KEYWORDS = (
-    "PatientID",
-    "AccessionNumber",
     "StudyDate",
     "StudyTime",
     "TimezoneOffsetFromUTC",
@@ -43,24 +43,35 @@ def candidates_for(
 
     Who gave out their numbers and when they began stands in their files: these are read of all that could be the one.
     """
-    numbers = {number.value.strip() for number in identifiers.accession_numbers}
+    keeper = keeper_of(session)
+    numbers = _as_kept(keeper, IdentityField.ACCESSION_NUMBER, {each.value for each in identifiers.accession_numbers})
+    patients = _as_kept(keeper, IdentityField.PATIENT_ID, {each.value for each in identifiers.patient_ids})
     found = studies_that_may_match(
         session,
         study_instance_uids=identifiers.study_instance_uids,
-        accession_numbers=numbers,
-        patient_ids={patient.value for patient in identifiers.patient_ids},
+        accession_numbers=numbers.values(),
+        patient_ids=patients.values(),
     )
-    as_kept = {keeper_of(session).stands_for(IdentityField.ACCESSION_NUMBER, number) for number in numbers}
     candidates = []
     for study in found:
         day = _time(study.study_date, "", None)
-        is_named = study.study_instance_uid in identifiers.study_instance_uids or study.accession_number in as_kept
+        is_named = study.study_instance_uid in identifiers.study_instance_uids or study.accession_number in numbers
         may_be_near = identifiers.observed_at is not None and (
             day is None or abs(identifiers.observed_at - day) <= window + timedelta(days=2)
         )
         header = _header(session, spool, study) if is_named or may_be_near else Dataset()
-        candidates.append(_candidate(study, header, day))
+        # In the report's own words, where the registry has pseudonyms.
+        accession_number = numbers.get(study.accession_number, study.accession_number)
+        patient_id = patients.get(study.patient_id, study.patient_id)
+        named = replace(study, accession_number=accession_number, patient_id=patient_id)
+        candidates.append(_candidate(named, header, day))
     return candidates, {study.study_instance_uid: study.id for study in found}
+
+
+def _as_kept(keeper: IdentityKeeper, field: IdentityField, said: Collection[str]) -> dict[str, str]:
+    """What the report says, by what the registry has for it."""
+    kept = {keeper.stands_for(field, value): value.strip() for value in said}
+    return {has: value for has, value in kept.items() if has is not None}
 
 
 def _header(session: Session, spool: Spool, study: KnownStudy) -> Dataset:
@@ -72,15 +83,14 @@ def _header(session: Session, spool: Spool, study: KnownStudy) -> Dataset:
 
 
 def _candidate(study: KnownStudy, header: Dataset, day: datetime | None) -> Candidate:
-    is_plain = PSEUDONYM not in study.patient_id + study.accession_number
     began_at = _time(text_of(header, "StudyDate"), text_of(header, "StudyTime"), _zone(header))
     issuers = items_of(header, "IssuerOfAccessionNumberSequence")
     named = [text_of(issuers[0], each) for each in ("LocalNamespaceEntityID", "UniversalEntityID")] if issuers else []
     return Candidate(
         study_instance_uid=study.study_instance_uid,
-        accession_number=study.accession_number if is_plain else text_of(header, "AccessionNumber"),
+        accession_number=study.accession_number,
         accession_issuer=next((name for name in named if name), ""),
-        patient_id=study.patient_id if is_plain else text_of(header, "PatientID"),
+        patient_id=study.patient_id,
         patient_issuer=text_of(header, "IssuerOfPatientID"),
         began_at=began_at or (day + _NOON if day is not None else None),
     )
