@@ -96,6 +96,10 @@ class StudyNotFoundError(RegistryError):
     """No study is registered under the Study Instance UID that was given."""
 
 
+class IdentitiesError(RegistryError):
+    """Identities are kept in the registry otherwise than the settings say: nothing was read, and nothing written."""
+
+
 class LeaseLostError(RegistryError):
     """The step finished, but its lease had passed to somebody else: what it made was discarded."""
 

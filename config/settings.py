@@ -24,6 +24,7 @@ from config.errors import ConfigurationError
 from config.messages import MessageSettings
 from config.monitoring import AlertSettings, MonitoringSettings
 from config.peers import AETitle, PeerSettings, Port, Role, TLSSettings, UnknownPeers
+from config.privacy import PrivacySettings
 from config.report import ReportSettings
 from config.rescoring import RescoreSettings
 from config.rules import RuleSettings, check_rules
@@ -182,6 +183,7 @@ class Settings(BaseSettings):
     consistency: ConsistencySettings
     keep: KeepSettings
     rescore: RescoreSettings
+    privacy: PrivacySettings
     pipeline: PipelineSettings
     tls: TLSSettings
     audit: AuditSettings

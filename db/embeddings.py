@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, Row, delete, func, select
 from sqlalchemy.orm import Session
 
 from db.portions import in_portions
-from db.schema import Study, StudyEmbeddings
+from db.schema import Study
+from db.schema_pictures import StudyEmbeddings
 
 
 @dataclass(frozen=True, kw_only=True)

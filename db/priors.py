@@ -1,14 +1,14 @@
 """What earlier studies of the same patient gave: for the page that a reader gets, and to be compared with this one."""
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import combinations
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session, aliased
 
+from db.identities import family_names
 from db.rescored import has_counted
 from db.run_rows import run_of
 from db.runs import ModelIdentity, Run, Verdict
@@ -42,14 +42,14 @@ def earlier_values(
     earlier = _earlier_runs(session, study_id=study_id, model=model, until=until)
     if earlier is None:
         return []
+    days, of_earlier = earlier
     rows = session.execute(
-        select(PatientIdentity.study_date, ResultRow.value)
-        .join(RunRow, RunRow.study_id == PatientIdentity.study_id)
+        select(RunRow.study_id, ResultRow.value)
         .join(ResultRow, ResultRow.run_id == RunRow.id)
-        .where(earlier, ResultRow.task_id == task_id, ResultRow.verdict == Verdict.MEASURED)
-        .order_by(PatientIdentity.study_date, PatientIdentity.study_id)
+        .where(of_earlier, ResultRow.task_id == task_id, ResultRow.verdict == Verdict.MEASURED)
     )
-    return [EarlierValue(study_date=day, value=value) for day, value in rows if day and value is not None]
+    found = sorted((days[study], study, value) for study, value in rows if value is not None)
+    return [EarlierValue(study_date=day, value=value) for day, _, value in found]
 
 
 def last_run_before(session: Session, *, study_id: int, model: ModelIdentity, until: datetime) -> Run | None:
@@ -57,32 +57,37 @@ def last_run_before(session: Session, *, study_id: int, model: ModelIdentity, un
     earlier = _earlier_runs(session, study_id=study_id, model=model, until=until)
     if earlier is None:
         return None
-    last = session.execute(
-        select(RunRow, Study.study_instance_uid)
-        .join(PatientIdentity, PatientIdentity.study_id == RunRow.study_id)
-        .join(Study, Study.id == RunRow.study_id)
-        .where(earlier)
-        .order_by(PatientIdentity.study_date.desc(), PatientIdentity.study_id.desc())
-        .limit(1)
-    ).one_or_none()
+    days, of_earlier = earlier
+    runs = session.execute(
+        select(RunRow, Study.study_instance_uid).join(Study, Study.id == RunRow.study_id).where(of_earlier)
+    ).all()
+    last = max(runs, key=lambda row: (days[row[0].study_id], row[0].study_id), default=None)
     return None if last is None else run_of(*last)
 
 
 def _earlier_runs(
     session: Session, *, study_id: int, model: ModelIdentity, until: datetime
-) -> ColumnElement[bool] | None:
-    """Which rows of patients and their runs are of earlier studies of the same patient; None where that is unsure."""
+) -> tuple[dict[int, str], ColumnElement[bool]] | None:
+    """The dates of earlier studies of the same patient, and which runs are of these; None where that is unsure.
+
+    Dates are compared here, and not in the database, which may hold them encrypted.
+    """
     mine = session.get(PatientIdentity, study_id)
     if mine is None or not mine.study_date:
         return None
     patient, birth_date = (mine.patient_id or "").strip(), (mine.birth_date or "").strip()
     if not patient or not birth_date:
         return None
-    same_id = func.trim(PatientIdentity.patient_id) == patient
+    same_id = PatientIdentity.patient_id == patient
     known = select(PatientIdentity).join(Study).where(same_id, Study.created_at <= until).limit(PLACEHOLDER_STUDIES + 1)
     identities = [mine, *session.scalars(known.where(PatientIdentity.study_id != study_id))]
     if len(identities) > PLACEHOLDER_STUDIES or _are_of_several(identities):
         return None
+    days = {
+        identity.study_id: identity.study_date
+        for identity in identities[1:]
+        if identity.birth_date == birth_date and identity.study_date and identity.study_date < mine.study_date
+    }
     run, later = RunRow, aliased(RunRow)
     superseded = (
         select(later.id)
@@ -96,12 +101,8 @@ def _earlier_runs(
         )
         .exists()
     )
-    return and_(
-        same_id,
-        func.trim(PatientIdentity.birth_date) == birth_date,
-        PatientIdentity.study_id != study_id,
-        PatientIdentity.study_date < mine.study_date,
-        PatientIdentity.study_id.in_([identity.study_id for identity in identities]),
+    return days, and_(
+        run.study_id.in_(list(days)),
         run.model_family == model.family,
         run.model_label == model.label,
         run.finished_at <= until,
@@ -113,17 +114,8 @@ def _earlier_runs(
 def _are_of_several(identities: Sequence[PatientIdentity]) -> bool:
     """Whether two of them contradict each other in birth date or family name; what is not said contradicts nothing."""
     births = {(identity.birth_date or "").strip() for identity in identities} - {""}
-    families = {_families(identity.patient_name or "") for identity in identities}
+    families = {family_names(identity.patient_name or "") for identity in identities}
     return len(births) > 1 or any(not _agree(one, other) for one, other in combinations(families, 2))
-
-
-def _families(name: str) -> tuple[str, ...]:
-    """The family name in each component group of a PN (PS3.5 section 6.2.1), without case, accents and punctuation."""
-    return tuple(_bare(group.split("^")[0]) for group in name.split("="))
-
-
-def _bare(name: str) -> str:
-    return "".join(letter for letter in unicodedata.normalize("NFKD", name.casefold()) if letter.isalnum())
 
 
 def _agree(one: Sequence[str], other: Sequence[str]) -> bool:

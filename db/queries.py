@@ -16,8 +16,9 @@ from db.received import ACCEPTED
 from db.reports import current_reports
 from db.results import current_run
 from db.runs import Run
-from db.schema import Clip, Instance, JournalEntry, Report, Study
+from db.schema import Instance, JournalEntry, Report, Study
 from db.schema_peers import Caller
+from db.schema_pictures import Clip
 from db.states import LEASED_STEPS, StudyState
 
 _KINDS = [kind.value for kind in ReportObject]

@@ -1,27 +1,18 @@
 """Studies that a received report may be of, and reports that a new study may be the one of."""
 
-import hashlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from sqlalchemy import ColumnElement, Row, Select, or_, select
 from sqlalchemy.orm import Session
 
+from db.identities import PSEUDONYM, KeyKind, digest_of
 from db.portions import in_portions
 from db.schema import Instance, PatientIdentity, Study
 from db.schema_consistency import ReceivedReport, ReceivedReportKey
 
 MOST_STUDIES = 200
 """A Patient ID with more studies than this is that of a phantom, of tests, or of the unknown: of these the latest."""
-
-
-class KeyKind(StrEnum):
-    """By what a report may be matched."""
-
-    STUDY = "study"
-    ACCESSION_NUMBER = "accession number"
-    PATIENT = "patient"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +30,7 @@ class KnownStudy:
         """What reports may name it by."""
         said = (
             (KeyKind.STUDY, self.study_instance_uid),
+            (KeyKind.ANY, self.study_instance_uid),
             (KeyKind.ACCESSION_NUMBER, self.accession_number),
             (KeyKind.PATIENT, self.patient_id),
         )
@@ -47,7 +39,7 @@ class KnownStudy:
 
 def matching_key(kind: KeyKind, value: str) -> str:
     """What stands for a UID or a number in the registry, where only its equal has to be found."""
-    return hashlib.sha256(f"{kind}\0{value.strip()}".encode()).hexdigest()
+    return value.strip() if value.startswith(PSEUDONYM) else f"{kind}:{digest_of(kind, value)}"
 
 
 def studies_that_may_match(

@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 from config.reasons import reason_of, terms_of
 from db.run_rows import row_of, run_of
 from db.runs import JudgedClip, Run
-from db.schema import Clip, CurrentRun, RunRow
+from db.schema import CurrentRun, RunRow
+from db.schema_pictures import Clip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.orm import Session, aliased
 
 from db.portions import in_portions
-from db.schema import Clip, CurrentRun, PatientIdentity, Study, StudyEmbeddings
+from db.schema import CurrentRun, PatientIdentity, Study
+from db.schema_pictures import Clip, StudyEmbeddings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +109,7 @@ def patients_of(session: Session, *, embedder: str, preprocessing_profile: str) 
     Two studies are of one patient here when their patient IDs (0010,0020) are equal but for outer spaces. Whoever
     issued the ID is not kept: where several issuers send to one node, equal IDs may be different people.
     """
-    patient_id = func.trim(PatientIdentity.patient_id)
+    patient_id = PatientIdentity.patient_id
     rows = session.execute(
         select(
             Study.study_instance_uid,
@@ -117,7 +118,7 @@ def patients_of(session: Session, *, embedder: str, preprocessing_profile: str) 
         )
         .join(StudyEmbeddings, Study.id == StudyEmbeddings.study_id)
         .join(PatientIdentity, PatientIdentity.study_id == Study.id)
-        .where(*_newest(embedder, preprocessing_profile), patient_id != "")
+        .where(*_newest(embedder, preprocessing_profile), patient_id.is_not(None))
     )
     return {uid: PatientOfStudy(patient=patient, studies=count) for uid, patient, count in rows}
 

@@ -1,8 +1,7 @@
-"""The registry's tables of studies and of what is made of them; those of our peers are in `db.schema_peers`.
+"""The registry's tables of studies and of what is said of them; `db.all_tables` names where the others are.
 
-Alembic makes them (db/migrations); a test holds the two equal. PHI lives in `patient_identities` alone. Times are aware
-and UTC. UIDs are unique keys, so that concurrent receivers cannot make two rows of one object.
-"""
+Alembic makes them (db/migrations); a test holds the two equal. PHI: `patient_identities` alone. Times are aware and
+UTC. UIDs are unique keys: concurrent receivers cannot make two rows of one object."""
 
 from datetime import datetime
 from typing import Any
@@ -11,6 +10,7 @@ from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from db.base import JSON_OR_NULL, UID, Base
+from db.identities import IdentityField, IdentityText
 
 
 class Study(Base):
@@ -20,23 +20,33 @@ class Study(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     study_instance_uid: Mapped[str] = mapped_column(UID, unique=True)
+    """As the images have it (0020,000D)."""
     revision: Mapped[int] = mapped_column(default=1)
     """Counts from 1; a late instance makes the next."""
     state: Mapped[str] = mapped_column(String(16))
+    """As `db.states.StudyState` has it."""
     state_since: Mapped[datetime]
+    """When it came to this state, or was tried again in it."""
     reason: Mapped[str | None]
     """Why it was skipped, failed or waits; free of PHI."""
     failed_step: Mapped[str | None] = mapped_column(String(16))
-    created_at: Mapped[datetime]
+    """The step that made it FAILED; `requeue` begins there."""
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    """When its first instance came."""
     last_instance_at: Mapped[datetime]
+    """When its last instance came."""
     quiet_at: Mapped[datetime | None]
     """While RECEIVING: when the study becomes READY unless something arrives."""
     attempts: Mapped[int] = mapped_column(default=0)
     """Attempts of the step that is due, the running one included."""
     next_attempt_at: Mapped[datetime | None]
+    """When the step that is due is tried again; NULL: at once."""
     lease_token: Mapped[str | None] = mapped_column(String(36))
+    """Whoever has it may end the step: set when a worker takes the study."""
     lease_owner: Mapped[str | None] = mapped_column(String(128))
+    """Which worker has it."""
     lease_expires_at: Mapped[datetime | None]
+    """When another worker may take it, unless the lease is renewed."""
     announced_at: Mapped[datetime | None]
     """When the step that is due was last put on the broker."""
 
@@ -56,13 +66,20 @@ class PatientIdentity(Base):
     __tablename__ = "patient_identities"
 
     study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True)
-    patient_id: Mapped[str | None] = mapped_column(String(64), index=True)
-    patient_name: Mapped[str | None] = mapped_column(String(324))
-    birth_date: Mapped[str | None] = mapped_column(String(8))
-    accession_number: Mapped[str | None] = mapped_column(String(64), index=True)
-    study_date: Mapped[str | None] = mapped_column(String(8))
+    patient_id: Mapped[str | None] = mapped_column(IdentityText(IdentityField.PATIENT_ID), index=True)
+    """Patient ID (0010,0020), as the images have it."""
+    patient_name: Mapped[str | None] = mapped_column(IdentityText(IdentityField.PATIENT_NAME))
+    """Patient's Name (0010,0010)."""
+    birth_date: Mapped[str | None] = mapped_column(IdentityText(IdentityField.BIRTH_DATE))
+    """Patient's Birth Date (0010,0030), YYYYMMDD."""
+    accession_number: Mapped[str | None] = mapped_column(IdentityText(IdentityField.ACCESSION_NUMBER), index=True)
+    """Accession Number (0008,0050)."""
+    study_date: Mapped[str | None] = mapped_column(IdentityText(IdentityField.STUDY_DATE))
+    """Study Date (0008,0020), YYYYMMDD."""
 
     study: Mapped[Study] = relationship(back_populates="identity")
+
+    __table_args__ = ({"info": {"phi": True}},)
 
 
 class Instance(Base):
@@ -75,15 +92,23 @@ class Instance(Base):
     sop_instance_uid: Mapped[str] = mapped_column(UID, index=True)
     """Unique in the world, says the standard; a PACS that splits or merges studies sends it again in another one."""
     sop_class_uid: Mapped[str] = mapped_column(UID)
+    """What kind of object it is (0008,0016)."""
     series_instance_uid: Mapped[str] = mapped_column(UID)
+    """Its series (0020,000E)."""
     transfer_syntax_uid: Mapped[str] = mapped_column(UID)
+    """How its file is encoded (0002,0010)."""
     modality: Mapped[str | None] = mapped_column(String(16))
+    """As its header has it (0008,0060)."""
     spool_path: Mapped[str]
     """Relative to the spool."""
     sha256: Mapped[str] = mapped_column(String(64))
+    """Of its file."""
     size_bytes: Mapped[int]
+    """Of its file."""
     received_at: Mapped[datetime]
+    """When its file was durable."""
     calling_ae_title: Mapped[str | None] = mapped_column(String(16))
+    """Who sent it; NULL where it came without an association."""
     revision: Mapped[int]
     """The revision of the study that it arrived in."""
     action: Mapped[str] = mapped_column(String(8), server_default="score")
@@ -96,52 +121,6 @@ class Instance(Base):
     __table_args__ = (UniqueConstraint("study_id", "sop_instance_uid"),)
 
 
-class Clip(Base):
-    """What `prepare` made of an instance in one revision, and what `score` saw in it; or why it is left out.
-
-    Facts of the picture are NULL where the machine gave none, and in rows from before they were kept.
-    """
-
-    __tablename__ = "clips"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
-    revision: Mapped[int]
-    sop_instance_uid: Mapped[str] = mapped_column(UID)
-    tensor_path: Mapped[str | None]
-    """Relative to the spool: uint8 [T,224,224,3] as .npy; None when `prepare` skipped it."""
-    frame_numbers: Mapped[list[Any]]
-    preprocessing_profile: Mapped[str | None] = mapped_column(String(64))
-    notes: Mapped[list[Any]]
-    skip_reason: Mapped[str | None]
-    """Why it is left out of the scoring: by `prepare`, or, where there is a tensor, by the view gate of `score`."""
-    skip_reason_terms: Mapped[dict[str, Any] | None] = mapped_column(JSON_OR_NULL)
-    """What `prepare` made its reason of (config.reasons), so that a report may say it in another language."""
-    frame_times_ms: Mapped[list[Any] | None] = mapped_column(JSON_OR_NULL)
-    """When each of `frame_numbers` was taken, in milliseconds from the first frame of the instance."""
-    time_origin: Mapped[str | None] = mapped_column(String(64))
-    """What of the header these times come from."""
-    heart_rate: Mapped[float | None]
-    """Beats a minute."""
-    region: Mapped[dict[str, Any] | None] = mapped_column(JSON_OR_NULL)
-    """{"left", "top", "right", "bottom"} in pixels, the last two exclusive: what the frames were cut from."""
-    region_origin: Mapped[str | None] = mapped_column(String(16))
-    """Who said so: `machine`, `motion` or `picture`."""
-    pixel_spacing_mm: Mapped[list[Any] | None] = mapped_column(JSON_OR_NULL)
-    """[vertical, horizontal]."""
-    contents: Mapped[list[Any] | None] = mapped_column(JSON_OR_NULL)
-    """What the picture is made of, as tissue or colour Doppler; in alphabetical order."""
-    view: Mapped[str | None] = mapped_column(String(32))
-    """The id of the view that the last scoring saw; NULL: not judged."""
-    view_score: Mapped[float | None]
-    view_margin: Mapped[float | None]
-    """See `db.runs.ViewCall`."""
-    view_note: Mapped[str | None]
-    """Why the view was not judged, or is in doubt."""
-
-    __table_args__ = (UniqueConstraint("study_id", "revision", "sop_instance_uid"),)
-
-
 class RunRow(Base):
     """One scoring run, append-only, with its provenance."""
 
@@ -149,24 +128,38 @@ class RunRow(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     run_uid: Mapped[str] = mapped_column(String(36), unique=True)
+    """A UUID; the UIDs of what is made of the run derive from it."""
     study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
     revision: Mapped[int]
+    """The revision of the study that it looked at."""
     model_name: Mapped[str] = mapped_column(String(64))
+    """Of the model pack."""
     model_version: Mapped[str] = mapped_column(String(64))
+    """Of the model pack."""
     model_family: Mapped[str] = mapped_column(String(64))
+    """Runs of one family can be compared."""
     model_label: Mapped[str] = mapped_column(String(16))
+    """How far the model may be trusted (config.labels.ModelLabel)."""
     model_digest: Mapped[str] = mapped_column(String(64))
+    """SHA-256 of the model pack's files."""
     catalogue_digest: Mapped[str] = mapped_column(String(64))
+    """SHA-256 of the tasks and their prompts."""
     software_version: Mapped[str] = mapped_column(String(32))
+    """Of EchoWorker."""
     preprocessing_profile: Mapped[str] = mapped_column(String(64))
-    finished_at: Mapped[datetime]
+    """How clips became tensors (docs/pixels.md)."""
+    finished_at: Mapped[datetime] = mapped_column(index=True)
+    """When it ended."""
     clips: Mapped[list[Any]]
     """[{"sop_instance_uid": ..., "frame_numbers": [...], "view": {...} or null}]: the evidence of the run."""
     left_out: Mapped[list[Any] | None] = mapped_column(JSON_OR_NULL)
     """[{"sop_instance_uid": ..., "reason": ..., "view": {...} or null}]: the instances that gave no answer."""
     view_gate: Mapped[str | None] = mapped_column(String(64))
+    """How views were judged; NULL: they were not."""
     calibration_digest: Mapped[str | None] = mapped_column(String(64))
+    """Of the site's calibration that decided; NULL where there was none."""
     repeats: Mapped[str | None] = mapped_column(String(36))
+    """The `run_uid` of the run whose results these are once more, for another report; NULL of a run that scored."""
 
     results: Mapped[list["ResultRow"]] = relationship(order_by="ResultRow.id")
 
@@ -177,7 +170,7 @@ class CurrentRun(Base):
     __tablename__ = "current_runs"
 
     study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True)
-    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
 
 
 class ResultRow(Base):
@@ -188,18 +181,27 @@ class ResultRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
     task_id: Mapped[str] = mapped_column(String(32), index=True)
+    """The task, by its id in the catalogue."""
     verdict: Mapped[str] = mapped_column(String(16))
+    """As `db.runs.Verdict` has it."""
     value: Mapped[float | None]
+    """Of a MEASURED answer, in `unit`."""
     unit: Mapped[str | None] = mapped_column(String(16))
+    """UCUM code."""
     score: Mapped[float | None]
+    """What is compared with `threshold`; of ordered classes the place on their scale, 0 for the first."""
     threshold: Mapped[float | None]
+    """NULL where there is none."""
     outcome: Mapped[str | None] = mapped_column(String(32))
     """The id of the class; of an UNCALIBRATED answer, the one that the clips are most like."""
     spread: Mapped[float | None]
+    """Standard deviation of what each frame says alone, every clip weighing the same."""
     agreement: Mapped[float | None]
-    """See `db.runs.TaskResult`."""
+    """0 to 1: the share of the frames that alone give this answer; see `db.runs.TaskResult`."""
     method: Mapped[str | None] = mapped_column(String(32))
+    """How it was answered, as `zero-shot`."""
     reason: Mapped[str | None]
+    """Why there is no answer; or, of one that is given, what has to be known of it."""
     reason_terms: Mapped[dict[str, Any] | None] = mapped_column(JSON_OR_NULL)
     """What the reason is made of (config.reasons), so that a report may say it in another language; NULL where it is a
     text alone."""
@@ -207,26 +209,6 @@ class ResultRow(Base):
     """[{"sop_instance_uid", "value", "outcome", "spread", "agreement"}]: what each clip says by itself."""
 
     __table_args__ = (UniqueConstraint("run_id", "task_id"),)
-
-
-class StudyEmbeddings(Base):
-    """The frame embeddings of one revision of a study, in a file of the spool (worker.embeddings)."""
-
-    __tablename__ = "study_embeddings"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
-    revision: Mapped[int]
-    embedder: Mapped[str] = mapped_column(String(64), index=True)
-    """SHA-256 of what decides the numbers: image tower and its configuration."""
-    preprocessing_profile: Mapped[str] = mapped_column(String(64))
-    path: Mapped[str]
-    """Relative to the spool."""
-    clips: Mapped[int]
-    frames: Mapped[int]
-    created_at: Mapped[datetime]
-
-    __table_args__ = (UniqueConstraint("study_id", "revision", "embedder"),)
 
 
 class Report(Base):
@@ -240,10 +222,15 @@ class Report(Base):
     kind: Mapped[str] = mapped_column(String(16), server_default="sr")
     """As `config.report_objects.ReportObject` has it."""
     sop_instance_uid: Mapped[str] = mapped_column(UID, unique=True)
+    """Of the object, derived from study, revision and run."""
     sop_class_uid: Mapped[str] = mapped_column(UID)
+    """What kind of object it is."""
     spool_path: Mapped[str]
+    """Relative to the spool."""
     sha256: Mapped[str] = mapped_column(String(64))
+    """Of its file."""
     created_at: Mapped[datetime]
+    """When it was built."""
     language: Mapped[str] = mapped_column(String(8), server_default="en")
     """Of its sentences: a report that is lost is built again in the language that it had."""
 
@@ -260,17 +247,23 @@ class Delivery(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     report_id: Mapped[int] = mapped_column(ForeignKey("reports.id", ondelete="CASCADE"))
     destination: Mapped[str] = mapped_column(String(32))
+    """By its name in the settings."""
     state: Mapped[str] = mapped_column(String(16))
+    """DUE, SENT (accepted, storage commitment awaited), DELIVERED, DEAD (refused for good) or CANCELLED."""
     attempts: Mapped[int] = mapped_column(default=0)
     """How often the destination has answered to it."""
     last_attempt_at: Mapped[datetime | None]
+    """When it was last sent."""
     next_attempt_at: Mapped[datetime | None]
     """When it is sent again, or, while SENT, its commitment is asked for again; NULL: at once."""
     last_answer: Mapped[str | None]
+    """What the destination said last, in our words."""
     delivered_at: Mapped[datetime | None]
+    """When the destination had it."""
     transaction_uid: Mapped[str | None] = mapped_column(UID, index=True)
     """Of the last request for storage commitment."""
     commitment_asked_at: Mapped[datetime | None]
+    """When that was."""
     sent_as: Mapped[str | None] = mapped_column(UID)
     """The SOP Instance UID that it has there, where it went as Comprehensive SR; NULL: its own."""
 
@@ -290,11 +283,20 @@ class JournalEntry(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
     revision: Mapped[int]
-    at: Mapped[datetime]
+    """Of the study, then."""
+    at: Mapped[datetime] = mapped_column(index=True)
+    """When it happened."""
     step: Mapped[str | None] = mapped_column(String(16))
+    """The step that ended or failed; NULL where nothing was worked on."""
     state_before: Mapped[str | None] = mapped_column(String(16))
+    """NULL of the first."""
     state_after: Mapped[str] = mapped_column(String(16))
+    """The same as before where an attempt failed."""
     attempt: Mapped[int | None]
+    """Of the step, counted from 1."""
     duration_ms: Mapped[int | None]
+    """How long the attempt took; of deliveries, from the report on."""
     host: Mapped[str] = mapped_column(String(128))
+    """The machine that did it."""
     reason: Mapped[str | None]
+    """Why it failed, was skipped or was set back; free of PHI."""

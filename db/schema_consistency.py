@@ -7,6 +7,7 @@ from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import JSON_OR_NULL, Base
+from db.identities import ReportKeyText
 
 
 class ReceivedReport(Base):
@@ -21,31 +22,40 @@ class ReceivedReport(Base):
     via: Mapped[str] = mapped_column(String(16))
     """hl7, folder or command."""
     received_at: Mapped[datetime]
+    """When it came."""
     spool_path: Mapped[str]
     """Where its bytes lie."""
     place: Mapped[int] = mapped_column(default=0)
     """Which of the reports in these bytes it is, counted from 0."""
     status: Mapped[str] = mapped_column(String(16))
-    """As its sender has it: preliminary, final, corrected, cancelled or unsaid (worker.consistency.hl7_reports)."""
+    """As its sender has it: preliminary, final, corrected, cancelled or unsaid (worker.consistency.hl7_reports). One
+    that is cancelled does not count."""
     order_key: Mapped[str | None] = mapped_column(String(64), index=True)
     """A digest of the order that it answers: a later report of the same takes its place."""
     superseded_by: Mapped[int | None] = mapped_column(ForeignKey("received_reports.id", ondelete="SET NULL"))
-    """The later report that took its place."""
+    """The later report of the same order that counts in its place."""
     study_id: Mapped[int | None] = mapped_column(ForeignKey("studies.id", ondelete="SET NULL"), index=True)
     """NULL: not matched, so far."""
     matched_by: Mapped[str | None] = mapped_column(String(32))
+    """What it has in common with the study, as `accession number`."""
     why_unmatched: Mapped[str | None]
+    """Why no study is its own, so far."""
 
 
 class ReceivedReportKey(Base):
-    """Something that a report may be matched by, as a digest: a study that has the same is looked at. No PHI."""
+    """Something that a report may be matched by, as a digest: a study that has the same is looked at. Guard it as PHI:
+    who has a Patient ID, or tries all, finds its digest."""
 
     __tablename__ = "received_report_keys"
 
     received_report_id: Mapped[int] = mapped_column(
         ForeignKey("received_reports.id", ondelete="CASCADE"), primary_key=True
     )
-    key: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)
+    """The report."""
+    key: Mapped[str] = mapped_column(ReportKeyText, primary_key=True, index=True)
+    """SHA-256 of a UID, an accession number or a Patient ID, with what it is."""
+
+    __table_args__ = ({"info": {"phi": True}},)
 
 
 class DueCheck(Base):
@@ -54,7 +64,9 @@ class DueCheck(Base):
     __tablename__ = "due_checks"
 
     study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True)
+    """The study."""
     due_at: Mapped[datetime] = mapped_column(index=True)
+    """From when on it may be checked."""
 
 
 class ConsistencyCheck(Base):
@@ -63,9 +75,12 @@ class ConsistencyCheck(Base):
     __tablename__ = "consistency_checks"
 
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    """The run."""
     study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
     checked_at: Mapped[datetime]
+    """When it was last compared."""
     rules_version: Mapped[str] = mapped_column(String(32))
+    """Of the rules that compared."""
     reports: Mapped[list[Any]]
     """The ids of those that said something about the images: SOP Instance UIDs, or `received_reports.report_id`."""
     notes: Mapped[list[Any]]
@@ -103,12 +118,19 @@ class DiscordanceRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    """The run that was compared."""
     found_at: Mapped[datetime]
+    """When a check first found it, of this run."""
     rule: Mapped[str] = mapped_column(String(48))
+    """The id of the rule that found it."""
     rules_version: Mapped[str] = mapped_column(String(32))
+    """Of the rules that compared."""
     field: Mapped[str] = mapped_column(String(32), index=True)
+    """What it is about: the id of a task, or of what only reports name."""
     severity: Mapped[str] = mapped_column(String(8))
+    """MAJOR: it may change what is done for the patient; or MINOR."""
     confidence: Mapped[float | None]
+    """0 to 1; NULL between reports."""
     report_id: Mapped[str] = mapped_column(String(64))
     """The first side's: a SOP Instance UID, or `received_reports.report_id`."""
     sides: Mapped[list[Any]]
@@ -118,7 +140,10 @@ class DiscordanceRow(Base):
     superseded_at: Mapped[datetime | None]
     """When a later check of the study did not find it any more, or found it again for a later run."""
     reviewed_at: Mapped[datetime | None]
+    """When somebody last said what they think of it."""
     reviewed_by: Mapped[str | None] = mapped_column(String(64))
+    """Who did."""
     review_reason: Mapped[str | None]
+    """What they said; free of PHI."""
 
     __table_args__ = (UniqueConstraint("run_id", "rule", "field", "report_id"),)

@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from config.errors import ConfigurationError, RegistryError
+from config.settings import Settings
+from db.identities import IdentityKeeper, set_keeper
+from db.identity_keeping import require_keeping
 
 _PATIENCE = {
     "connect_timeout": 5,
@@ -23,8 +26,8 @@ _PATIENCE = {
 class Database:
     """The registry, opened once a process; `read` and `write` give short transactions."""
 
-    def __init__(self, url: str) -> None:
-        """Open lazily: nothing connects before the first transaction.
+    def __init__(self, url: str, identities: IdentityKeeper | None = None) -> None:
+        """Open lazily: nothing connects before the first transaction. Without a keeper, identities are plain.
 
         Raises
         ------
@@ -33,6 +36,21 @@ class Database:
         """
         self.url = url
         self._engine = _create_engine(url)
+        self._identities = identities or IdentityKeeper()
+        self._identities_are_as_settings_say = False
+        set_keeper(self._engine.dialect, self._identities)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The registry of an installation.
+
+        Raises
+        ------
+        ConfigurationError
+            As above, or the key of patient identities cannot be read.
+        """
+        privacy = settings.privacy
+        return cls(settings.database_url, IdentityKeeper(privacy.patient_identities, privacy.secret()))
 
     @property
     def is_there(self) -> bool:
@@ -49,6 +67,14 @@ class Database:
     def write(self) -> Iterator[Session]:
         """One transaction that may change rows: committed at the end of the block, or rolled back."""
         with Session(self._engine, expire_on_commit=False) as session, session.begin():
+            settled = self._identities_are_settled(session, may_begin=True)
+            yield session
+        self._identities_are_as_settings_say = settled
+
+    @contextmanager
+    def converting(self) -> Iterator[Session]:
+        """As `write`, however identities are kept: for what changes that."""
+        with Session(self._engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager
@@ -56,7 +82,42 @@ class Database:
         """One transaction that only reads and holds no lock that a writer waits for."""
         reading = self._engine.execution_options(echoworker_read_only=True)
         with Session(reading, expire_on_commit=False) as session:
+            self._identities_are_as_settings_say = self._identities_are_settled(session, may_begin=False)
             yield session
+
+    def require_identities(self) -> None:
+        """For whoever starts to work: see at once whether identities are kept as the settings say.
+
+        Raises
+        ------
+        IdentitiesError
+            They are kept otherwise. Every transaction says so, too.
+        """
+        with self.read():
+            return
+
+    def _identities_are_settled(self, session: Session, *, may_begin: bool) -> bool:
+        """Once a process: the identities that are there are kept as the settings say, or nothing is read or written."""
+        return self._identities_are_as_settings_say or require_keeping(session, self._identities, may_begin=may_begin)
+
+    def leave_no_trace(self) -> None:
+        """Rewrite what held identities: neither database forgets at once what a row said before.
+
+        Nothing else may be using the registry.
+        """
+        raw: Any = self._engine.raw_connection()
+        connection = raw.driver_connection
+        try:
+            if self._engine.dialect.name == "sqlite":
+                connection.execute("VACUUM")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            else:
+                connection.autocommit = True
+                connection.execute("VACUUM FULL patient_identities")
+                connection.execute("VACUUM FULL received_report_keys")
+        finally:
+            raw.invalidate()
+            raw.close()
 
     def upgrade(self, revision: str = "head") -> None:
         """Bring the schema to the newest migration; does nothing when it is there.

@@ -68,7 +68,7 @@ def fetch(
     window = TimeWindow.parse(between) if between else None
     chosen = archive_named(settings, archive)
     peer = called_peer(settings, chosen)
-    registry = Database(settings.database_url)
+    registry = Database.of(settings)
     # Those that are here do not count when studies are fetched, and how many these are is known only afterwards.
     limit = at_most if dry_run or priors_of else None
     studies = wanted_studies(peer, wanted, registry, limit=limit)

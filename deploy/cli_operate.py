@@ -1,5 +1,6 @@
 """`echoworker doctor`, `callers`, `quarantine`, `db`: the commands for who keeps the installation going."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,7 +9,7 @@ from rich.markup import escape
 from config.errors import EchoWorkerError
 from deploy.cli_shared import console, open_registry, require_installation, start
 
-database_commands = typer.Typer(help="The registry's schema.", no_args_is_help=True)
+database_commands = typer.Typer(help="The registry: its schema, and who may read it.", no_args_is_help=True)
 
 AtMost = Annotated[int, typer.Option("--limit", min=1, help="At most so many.")]
 
@@ -65,6 +66,43 @@ def database_upgrade() -> None:
     """Bring the registry's schema to what this version needs."""
     from db.session import Database  # noqa: PLC0415
 
-    registry = Database(start("db").database_url)
+    registry = Database.of(start("db"))
     registry.upgrade()
     console.print(f"registry schema: {registry.schema_revisions()[0]}")
+
+
+@database_commands.command("read-only-role")
+def database_read_only_role(
+    role: Annotated[str, typer.Option("--name", help="Of the role.")] = "echoworker_read",
+    schema: Annotated[str, typer.Option("--schema", help="Where the tables are.")] = "public",
+) -> None:
+    """Print the SQL that makes a PostgreSQL role for dashboards: it reads views and tables without PHI alone."""
+    from db.read_only_role import read_only_role_sql  # noqa: PLC0415
+
+    typer.echo(read_only_role_sql(role, schema), nl=False)
+
+
+@database_commands.command("docs")
+def database_docs() -> None:
+    """Print what the registry holds, view by view and table by table, as Markdown."""
+    from db.reference import database_reference  # noqa: PLC0415
+
+    typer.echo(database_reference(), nl=False)
+
+
+@database_commands.command("identities")
+def database_identities(
+    former_key_file: Annotated[
+        Path | None, typer.Option("--former-key-file", help="The key that they are encrypted by now, if another.")
+    ] = None,
+) -> None:
+    """Convert the patient identities that are there to what [privacy] says; stop everything else first."""
+    from db.converting import convert_identities  # noqa: PLC0415
+
+    settings = start("db")
+    open_registry(settings)
+    before, count = convert_identities(settings, former_key_file)
+    now = settings.privacy.patient_identities.value
+    console.print(
+        f"identities of {count} studies: {before} -> {now}" if before else f"identities are kept {now} already"
+    )

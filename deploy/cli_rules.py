@@ -69,7 +69,7 @@ def apply_rules(
     from dicom_node.routing import decision_for  # noqa: PLC0415
 
     settings = start("rules")
-    registry = Database(settings.database_url)
+    registry = Database.of(settings)
     for uid in uids:
         with registry.read() as session:
             instances = instances_of(session, uid)
@@ -97,7 +97,7 @@ def forwards(
     from db.session import Database  # noqa: PLC0415
 
     settings = start("rules")
-    registry = Database(settings.database_url)
+    registry = Database.of(settings)
     if again:
         if again not in {peer.name for peer in settings.peers_in(Role.FORWARD)}:
             raise ConfigurationError(f'--again {again}: no peer of this name has the role "{Role.FORWARD}"')

@@ -83,7 +83,7 @@ def node(
     os.nice(NICENESS_OF_INTAKE)
     spool = Spool(settings.spool_dir)
     spool.create()
-    Intake(settings, spool, Database(settings.database_url), create_celery_app(settings)).run(stop)
+    Intake(settings, spool, Database.of(settings), create_celery_app(settings)).run(stop)
 
 
 def _receive_reports(settings: Settings, stop: threading.Event) -> None:
@@ -105,7 +105,7 @@ def _watch(settings: Settings, stop: threading.Event) -> None:
         server.start()
         emit(Event.MONITORING_LISTENING, host=settings.monitoring.host, port=server.port)
     if settings.alerts:
-        Alerts(settings, Database(settings.database_url)).run(stop)
+        Alerts(settings, Database.of(settings)).run(stop)
     stop.wait()
     if server is not None:
         server.stop()
@@ -127,7 +127,9 @@ def worker(
     if chosen == [RESCORE_QUEUE]:
         os.nice(NICENESS_OF_RESCORING)
     settings = start(f"worker-{chosen[0]}")
-    open_registry(settings).close()
+    registry = open_registry(settings)
+    registry.require_identities()
+    registry.close()
     end_with_parent()
     celery = create_worker_app(settings)
     running = celery.Worker(

@@ -64,7 +64,7 @@ def open_registry(settings: Settings) -> "Database":
     """
     from db.session import Database  # noqa: PLC0415  commands load what they need: --help is quick
 
-    registry = Database(settings.database_url)
+    registry = Database.of(settings)
     if not registry.is_there:
         raise _no_installation(settings)
     at, needed = registry.schema_revisions()

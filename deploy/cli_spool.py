@@ -43,7 +43,7 @@ def rebuild() -> None:
 
     settings = start("spool")
     require_installation(settings)
-    registry = Database(settings.database_url)
+    registry = Database.of(settings)
     if not registry.is_there or registry.schema_revisions()[0] is None:
         registry.upgrade()
     spool = _spool(settings)

@@ -174,7 +174,7 @@ def _send(made: Sequence[tuple[Path, StudyTruth]], settings: Settings, console: 
 
 def _wait(settings: Settings, studies: Sequence[str], console: Console, stop: threading.Event) -> dict[str, StudyState]:
     """Follow the studies until each has ended."""
-    registry = Database(settings.database_url)
+    registry = Database.of(settings)
     deadline = time.monotonic() + STUDY_TIMEOUT_S
     columns = (SpinnerColumn(), TextColumn("study {task.description}"), TextColumn("[bold]{task.fields[state]}"))
     states: dict[str, StudyState] = {}
@@ -207,7 +207,7 @@ def _show(settings: Settings, studies: Sequence[StudyTruth], pacs: DemoPacs, con
     uids = [truth.study_instance_uid for truth in studies]
     received = list(_received(pacs))
     reports = {str(instance.StudyInstanceUID): (path, instance) for path, instance in received if _is_report(instance)}
-    with Database(settings.database_url).read() as session:
+    with Database.of(settings).read() as session:
         details = {uid: study_detail(session, uid) for uid in uids}
         shown = uids[SHOWN]
         console.rule(f"All about study {SHOWN + 1}")

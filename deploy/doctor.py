@@ -129,7 +129,7 @@ def _registering(settings: Settings) -> str:
 def _work(settings: Settings) -> str:
     """No process says that it is alive; what is left lying says that one is not."""
     patience_s = settings.pipeline.wake_again_after_s
-    registry = Database(settings.database_url)
+    registry = Database.of(settings)
     try:
         if not registry.is_there:
             return "nothing waits"

@@ -15,7 +15,7 @@ def deliveries(settings: Settings) -> str:
     """What waits and why; no process says that it is alive, so what is left lying says that one is not."""
     now = datetime.now(UTC)
     try:
-        registry = Database(settings.database_url)
+        registry = Database.of(settings)
         if not registry.is_there:
             return "nothing waits"
         with registry.read() as session:

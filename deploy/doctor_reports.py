@@ -69,7 +69,7 @@ def _require_registered(settings: Settings) -> None:
 
 
 def _unmatched(settings: Settings) -> int:
-    registry = Database(settings.database_url)
+    registry = Database.of(settings)
     try:
         if not registry.is_there:
             return 0

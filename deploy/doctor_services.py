@@ -11,7 +11,7 @@ from deploy.findings import FaultError
 
 def registry(settings: Settings) -> str:
     """The registry answers and has this version's schema."""
-    there = Database(settings.database_url)
+    there = Database.of(settings)
     if not there.is_there:
         raise FaultError("there is none: echoworker up makes one, and so does echoworker db upgrade")
     try:

@@ -10,6 +10,7 @@ from rich.text import Text
 from config.errors import ConfigurationError, QueryError, RegistryError
 from config.peers import PeerSettings, Role
 from config.settings import Settings
+from db.identities import PSEUDONYM
 from db.queries import count_instances
 from db.session import Database
 from db.studies import identity_of
@@ -102,6 +103,11 @@ def wanted_studies(archive: Peer, wanted: Wanted, registry: Database, *, limit: 
 def _known(registry: Database, study_instance_uid: str) -> KnownStudy:
     with registry.read() as session:
         identity = identity_of(session, study_instance_uid)
+    if identity.patient_id is not None and identity.patient_id.startswith(PSEUDONYM):
+        raise RegistryError(
+            f"study {study_instance_uid}: the registry has a pseudonym of its patient ([privacy]), by which no archive "
+            "can be asked"
+        )
     if not identity.patient_id:
         raise RegistryError(f"study {study_instance_uid} names no patient ID: its priors cannot be found")
     return KnownStudy(

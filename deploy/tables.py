@@ -17,8 +17,9 @@ from config.rules import Action
 from config.settings import Settings
 from db.queries import StudyDetail, StudySummary
 from db.runs import Run, TaskResult, Verdict
-from db.schema import Clip, Report
+from db.schema import Report
 from db.schema_peers import Caller
+from db.schema_pictures import Clip
 from db.states import DeliveryState
 from dicom_node.quarantine import Quarantined
 from dicom_node.report.answers import confidence, in_reading_order, most_like, outcome_name

@@ -107,15 +107,18 @@ def run_all(settings: Settings, stop: threading.Event) -> None:
         The data folder, the task catalogue or the database's URL is wrong, or the node cannot listen.
     ModelPackError
         The model pack that was chosen is none, or lacks something.
+    IdentitiesError
+        The registry keeps patient identities otherwise than the settings say.
     """
     load_catalogue(settings.catalogue_path)
     if (folder := chosen_folder(settings, PackUse.SCORING)) is not None:
         look_into_pack(folder)
-    registry = Database(settings.database_url)
+    registry = Database.of(settings)
     commands = WORKERS | (FORWARDING if settings.peers_in(Role.FORWARD) else {})
     commands |= RESCORING if settings.rescore.enabled else {}
     with held_alone(settings.data_dir), _Tree(settings, stop) as tree:
         if tree.upgraded(registry):
+            registry.require_identities()
             tree.start([Child(name, command) for name, command in commands.items()])
         tree.look_after()
 

@@ -41,7 +41,7 @@ class WorkerContext:
         """
         self.settings = settings
         self.broker = broker
-        self.database = Database(settings.database_url)
+        self.database = Database.of(settings)
         self.spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
         self.catalogue: Catalogue = load_catalogue(settings.catalogue_path)
         self.consistency = configured(settings.consistency) if settings.consistency.enabled else None

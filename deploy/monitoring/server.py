@@ -36,7 +36,7 @@ class MonitoringServer:
             The address cannot be listened on.
         """
         kept_s = settings.monitoring.answers_kept_s
-        metrics = Kept(Metrics(settings, Database(settings.database_url)).text, for_s=kept_s)
+        metrics = Kept(Metrics(settings, Database.of(settings)).text, for_s=kept_s)
         ready = Kept(lambda: readiness(look(settings)), for_s=kept_s)
         pages: dict[str, Callable[[], Page]] = {
             "/metrics": lambda: (HTTPStatus.OK, CONTENT_TYPE_PLAIN_0_0_4, metrics.get()),

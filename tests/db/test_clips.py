@@ -12,7 +12,7 @@ from config.reasons import Named, Reason, ReasonKind
 from db.migrating import alembic_config
 from db.results import PreparedClip, append_run, current_run, prepared_clips, record_views, replace_clips
 from db.runs import ClipEvidence, JudgedClip, LeftOutClip, ModelIdentity, Run, TaskResult, Verdict, ViewCall
-from db.schema import Clip
+from db.schema_pictures import Clip
 from db.session import Database
 
 PREPARED = PreparedClip(

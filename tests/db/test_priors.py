@@ -1,14 +1,17 @@
 """Earlier measurements of a patient: whose, of which models, and the same answer whenever it is asked."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
 from config.catalogue import load_catalogue
+from config.privacy import IdentityMode
+from db.identities import IdentityKeeper
 from db.priors import PLACEHOLDER_STUDIES, EarlierValue, earlier_values, last_run_before
 from db.received import Identity, ReceivedInstance
 from db.results import append_run
@@ -19,8 +22,31 @@ from db.studies import register_instance
 from tests.support.results import run_of
 
 CATALOGUE = load_catalogue()
+KEY = bytes(range(32))
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 Scored = Callable[..., int]
+
+
+@pytest.fixture(
+    params=[
+        ("sqlite", IdentityMode.PLAIN),
+        ("postgresql", IdentityMode.PLAIN),
+        ("sqlite", IdentityMode.ENCRYPTED),
+        ("sqlite", IdentityMode.PSEUDONYMISED),
+        ("postgresql", IdentityMode.ENCRYPTED),
+    ],
+    ids="-".join,
+)
+def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """However identities are kept, earlier studies of a patient are found."""
+    kind, mode = request.param
+    url = f"sqlite:///{tmp_path}/registry.sqlite3"
+    if kind == "postgresql":
+        url = request.getfixturevalue("postgresql_server").create_database(f"priors_{uuid.uuid4().hex}")
+    database = Database(url, IdentityKeeper(mode, KEY))
+    database.upgrade()
+    yield database
+    database.close()
 
 
 def scored(

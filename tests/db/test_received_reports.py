@@ -8,6 +8,7 @@ from sqlalchemy import delete
 
 from config.errors import RegistryError
 from config.settings import PipelineSettings, load_settings
+from db.identities import KeyKind
 from db.received_reports import (
     BY_HAND,
     Matching,
@@ -21,7 +22,7 @@ from db.received_reports import (
     put_check_off,
     received_reports_of,
 )
-from db.report_matching import KeyKind, matching_key, reports_to_match, studies_after, studies_that_may_match
+from db.report_matching import matching_key, reports_to_match, studies_after, studies_that_may_match
 from db.schema import Study
 from db.session import Database
 from tests.support.reported import instance_of, reported

@@ -19,7 +19,8 @@ from config.errors import EchoWorkerError
 from config.settings import load_settings
 from config.steps import Step
 from db.embeddings import StoredEmbeddings, record_embeddings
-from db.schema import PatientIdentity, Study, StudyEmbeddings
+from db.schema import PatientIdentity, Study
+from db.schema_pictures import StudyEmbeddings
 from db.session import Database
 from deploy.cli import app
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own

@@ -12,7 +12,7 @@ from config.errors import RegistryError
 from config.settings import load_settings
 from db.queries import StudyDetail
 from db.runs import Verdict
-from db.schema import Clip
+from db.schema_pictures import Clip
 from db.studies import requeue
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
 from tests.worker.pipeline import Pipeline

@@ -1,12 +1,15 @@
 """The studies of the registry that a report may be of, with what their images say of whose they are."""
 
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 
 from pydicom.dataset import Dataset
 from sqlalchemy.orm import Session
 
 from config.errors import UnreadableInstanceError
-from db.report_matching import KeyKind, KnownStudy, first_spool_path, matching_key, studies_that_may_match
+from db.identities import IdentityField, IdentityKeeper, KeyKind, keeper_of
+from db.report_matching import KnownStudy, first_spool_path, matching_key, studies_that_may_match
 from dicom_node.header import read_attributes
 from dicom_node.spool import Spool
 from dicom_node.time_zones import zone_named
@@ -42,12 +45,14 @@ def candidates_for(
 
     Who gave out their numbers and when they began stands in their files: these are read of all that could be the one.
     """
-    numbers = {number.value.strip() for number in identifiers.accession_numbers}
+    keeper = keeper_of(session)
+    numbers = _as_kept(keeper, IdentityField.ACCESSION_NUMBER, {each.value for each in identifiers.accession_numbers})
+    patients = _as_kept(keeper, IdentityField.PATIENT_ID, {each.value for each in identifiers.patient_ids})
     found = studies_that_may_match(
         session,
         study_instance_uids=identifiers.study_instance_uids,
-        accession_numbers=numbers,
-        patient_ids={patient.value for patient in identifiers.patient_ids},
+        accession_numbers=numbers.values(),
+        patient_ids=patients.values(),
     )
     candidates = []
     for study in found:
@@ -57,8 +62,18 @@ def candidates_for(
             day is None or abs(identifiers.observed_at - day) <= window + timedelta(days=2)
         )
         header = _header(session, spool, study) if is_named or may_be_near else Dataset()
-        candidates.append(_candidate(study, header, day))
+        # In the report's own words, where the registry has pseudonyms.
+        accession_number = numbers.get(study.accession_number, study.accession_number)
+        patient_id = patients.get(study.patient_id, study.patient_id)
+        named = replace(study, accession_number=accession_number, patient_id=patient_id)
+        candidates.append(_candidate(named, header, day))
     return candidates, {study.study_instance_uid: study.id for study in found}
+
+
+def _as_kept(keeper: IdentityKeeper, field: IdentityField, said: Collection[str]) -> dict[str, str]:
+    """What the report says, by what the registry has for it."""
+    kept = {keeper.stands_for(field, value): value.strip() for value in said}
+    return {has: value for has, value in kept.items() if has is not None}
 
 
 def _header(session: Session, spool: Spool, study: KnownStudy) -> Dataset:

@@ -17,6 +17,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    # Deliveries first: while a schema is changed, SQLite deletes nothing along.
+    op.execute("DELETE FROM deliveries WHERE report_id IN (SELECT id FROM reports WHERE kind <> 'sr')")
     op.execute("DELETE FROM reports WHERE kind <> 'sr'")
     with op.batch_alter_table("reports") as reports:
         reports.drop_constraint("uq_reports_run_id", type_="unique")

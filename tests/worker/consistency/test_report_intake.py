@@ -1,5 +1,6 @@
 """Each report is registered once and finds its study, whichever of the two comes first; later ones take its place."""
 
+import base64
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,9 +23,12 @@ from worker.consistency.report_intake import ReportIntake
 OTHER = "1.2.826.0.1.3680043.8.498.77.2"
 
 
-@pytest.fixture
-def hospital(tmp_path: Path) -> Hospital:
-    return Hospital(load_settings(data_dir=tmp_path / "data"))
+@pytest.fixture(params=["plain", "encrypted", "pseudonymised"])
+def hospital(tmp_path: Path, request: pytest.FixtureRequest) -> Hospital:
+    """However the registry keeps whose study it is, the right reports find the right studies."""
+    key = "" if request.param == "plain" else base64.b64encode(bytes(32)).decode()
+    privacy = {"patient_identities": request.param, "key": key, "key_file": ""}
+    return Hospital(load_settings(data_dir=tmp_path / "data", privacy=privacy))
 
 
 @pytest.fixture
