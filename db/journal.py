@@ -6,7 +6,8 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from config.steps import Step
-from db.schema import JournalEntry, Study
+from db.schema import Study
+from db.schema_pipeline import JournalEntry
 
 
 def record_transition(
@@ -19,8 +20,9 @@ def record_transition(
     attempt: int | None = None,
     duration_ms: int | None = None,
     reason: str | None = None,
+    traceback: str | None = None,
 ) -> None:
-    """Write down where the study is now, what took it there, and why; `reason` is free of PHI."""
+    """Write down where the study is now, what took it there, and why; `reason` and `traceback` are free of PHI."""
     session.add(
         JournalEntry(
             study_id=study.id,
@@ -33,5 +35,6 @@ def record_transition(
             duration_ms=duration_ms,
             host=socket.gethostname(),
             reason=reason,
+            traceback=traceback,
         )
     )

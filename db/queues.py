@@ -147,6 +147,16 @@ def queues_of(session: Session, purpose: Purpose) -> dict[str, PeerQueue]:
     return {row.peer: row for row in session.scalars(select(PeerQueue).where(PeerQueue.purpose == purpose))}
 
 
+def queues_held_by(session: Session, owner: str) -> list[QueueClaim]:
+    """The queues that a worker works on; locked until the end of the transaction."""
+    mine = select(PeerQueue).where(PeerQueue.lease_owner == owner).order_by(PeerQueue.peer).with_for_update()
+    return [
+        QueueClaim(peer=row.peer, purpose=Purpose(row.purpose), token=row.lease_token)
+        for row in session.scalars(mine)
+        if row.lease_token is not None
+    ]
+
+
 def _may_be_asked(now: datetime) -> ColumnElement[bool]:
     return and_(
         or_(PeerQueue.lease_expires_at.is_(None), PeerQueue.lease_expires_at < now),

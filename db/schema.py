@@ -1,4 +1,5 @@
-"""The registry's tables of studies and of what is made of them; those of our peers are in `db.schema_peers`.
+"""The registry's tables of studies and of what is made of them; those of our peers are in `db.schema_peers`, and what
+happens on the way through the pipeline in `db.schema_pipeline`.
 
 Alembic makes them (db/migrations); a test holds the two equal. PHI lives in `patient_identities` alone. Times are aware
 and UTC. UIDs are unique keys, so that concurrent receivers cannot make two rows of one object.
@@ -37,6 +38,8 @@ class Study(Base):
     lease_token: Mapped[str | None] = mapped_column(String(36))
     lease_owner: Mapped[str | None] = mapped_column(String(128))
     lease_expires_at: Mapped[datetime | None]
+    claimed_at: Mapped[datetime | None]
+    """When the lease was taken: the start of the running attempt."""
     announced_at: Mapped[datetime | None]
     """When the step that is due was last put on the broker."""
 
@@ -279,21 +282,3 @@ class Delivery(Base):
         UniqueConstraint("report_id", "destination"),
         Index("ix_deliveries_state_destination_next_attempt_at", "state", "destination", "next_attempt_at"),
     )
-
-
-class JournalEntry(Base):
-    """What happened to a study, append-only: each transition and each failed attempt."""
-
-    __tablename__ = "journal"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
-    revision: Mapped[int]
-    at: Mapped[datetime]
-    step: Mapped[str | None] = mapped_column(String(16))
-    state_before: Mapped[str | None] = mapped_column(String(16))
-    state_after: Mapped[str] = mapped_column(String(16))
-    attempt: Mapped[int | None]
-    duration_ms: Mapped[int | None]
-    host: Mapped[str] = mapped_column(String(128))
-    reason: Mapped[str | None]

@@ -262,6 +262,6 @@ def _move(session: Session, study: Study, state: StudyState, *, now: datetime, r
     study.attempts = 0
     study.next_attempt_at = None
     study.lease_token = study.lease_owner = None
-    study.lease_expires_at = None
+    study.lease_expires_at = study.claimed_at = None
     study.announced_at = None
     record_transition(session, study, before=before, at=now, reason=reason)

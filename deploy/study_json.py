@@ -40,6 +40,7 @@ def study_facts(detail: StudyDetail, catalogue: Catalogue | None) -> dict[str, A
                 "duration_ms": entry.duration_ms,
                 "host": entry.host,
                 "reason": entry.reason,
+                "traceback": entry.traceback,
             }
             for entry in detail.journal
         ],

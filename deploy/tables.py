@@ -128,6 +128,8 @@ def study_view(detail: StudyDetail, catalogue: Catalogue | None, *, width: int) 
     parts += [_clips_table(detail, catalogue, width)]
     parts += [_deliveries_table(made) for made in detail.objects]
     parts.append(_journal_table(detail, width))
+    for entry in [entry for entry in detail.journal if entry.traceback][-1:]:
+        parts.append(Text(f"Traceback of {entry.step}, attempt {entry.attempt}\n{entry.traceback}", style="dim"))
     return Group(*parts)
 
 

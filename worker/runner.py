@@ -20,7 +20,7 @@ from config.errors import (
     SpoolAwayError,
     SpoolFullError,
 )
-from config.logs import Event, emit, place_of
+from config.logs import Event, emit, frames_of, place_of
 from config.steps import Step
 from db.announcing import announce_due_deliveries, announce_due_steps
 from db.leases import Claim, Fault, claim, completing, fail_attempt, renew
@@ -139,7 +139,7 @@ def _complete(context: WorkerContext, held: Claim, outcome: Outcome) -> None:
     ):
         outcome.record(session, study)
     outcome.afterwards()
-    emit(Event.STEP_FINISHED, **_facts(held), state=study.state, duration_ms=_since(held, now))
+    emit(Event.STEP_FINISHED, **_facts(held), state=study.state, duration_ms=held.duration_ms(now))
 
 
 def _cause(context: WorkerContext, error: Exception) -> Exception:
@@ -165,12 +165,17 @@ def _fail(context: WorkerContext, held: Claim, error: Exception) -> None:
     reason = str(error) if isinstance(error, EchoWorkerError) else place_of(error)
     fault, now = _fault_of(error), datetime.now(UTC)
     with context.database.write() as session:
-        state = fail_attempt(session, held, reason=reason, fault=fault, now=now, pipeline=context.settings.pipeline)
-    emit(Event.STEP_FAILED, **_facts(held), reason=reason, state=state or "passed on", duration_ms=_since(held, now))
-
-
-def _since(held: Claim, now: datetime) -> int:
-    return round((now - held.claimed_at).total_seconds() * 1000)
+        state = fail_attempt(
+            session,
+            held,
+            reason=reason,
+            fault=fault,
+            now=now,
+            pipeline=context.settings.pipeline,
+            traceback=frames_of(error),
+        )
+    duration_ms = held.duration_ms(now)
+    emit(Event.STEP_FAILED, **_facts(held), reason=reason, state=state or "passed on", duration_ms=duration_ms)
 
 
 class _Facts(TypedDict):

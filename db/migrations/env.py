@@ -3,7 +3,8 @@
 from alembic import context
 
 import db.schema_consistency
-import db.schema_peers  # noqa: F401  likewise
+import db.schema_peers
+import db.schema_pipeline  # noqa: F401  likewise
 from db.schema import Study
 
 context.configure(
