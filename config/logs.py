@@ -74,6 +74,8 @@ class Event(StrEnum):
     FORWARDS_CANCELLED = "forwards given up"
     PROCESS_STARTED = "process started"
     PROCESS_ENDED = "process ended unexpectedly, starting again"
+    QUEUE_PAUSED = "queue paused: nothing of it begins until somebody resumes it"
+    QUEUE_RESUMED = "queue resumed"
     WORKER_DIED = "worker died: what it held is tried again"
     SHUTTING_DOWN = "shutting down"
     REPORT_RECEIVED = "report received: it waits in the inbox"
@@ -114,6 +116,7 @@ _WARNINGS = {
     Event.AUDIT_LINE_DAMAGED,
     Event.PROCESS_ENDED,
     Event.WORKER_DIED,
+    Event.QUEUE_PAUSED,
     Event.REPORT_REFUSED,
     Event.REPORT_NOT_READ,
 }

@@ -14,7 +14,7 @@ from config.settings import PipelineSettings
 from config.steps import Purpose
 from db.inserting import insert_if_new
 from db.queues import QueueClaim, ask_at_once, hold_queue, queues_of, take_queue_announcements
-from db.schema import Instance
+from db.schema import Instance, Study
 from db.schema_peers import Forward
 from db.states import DeliveryState
 
@@ -54,12 +54,13 @@ def add_forwards(session: Session, *, study_id: int, sop_instance_uid: str, peer
 
 
 def due_forwards(session: Session, peer: str, *, now: datetime, limit: int) -> list[DueForward]:
-    """What the peer is to get now: what failed least often first, so that no instance holds up the others."""
+    """What the peer is to get now: STAT first, then what failed least often, so that none holds up the others."""
     rows = session.execute(
         select(Forward.id, Instance.sop_instance_uid, Instance.spool_path, Instance.calling_ae_title)
         .join(Instance, Instance.id == Forward.instance_id)
+        .join(Instance.study)
         .where(Forward.peer == peer, _due(now))
-        .order_by(Forward.attempts, Forward.id)
+        .order_by(Study.lane, Forward.attempts, Forward.id)
         .limit(limit)
     )
     return [

@@ -16,8 +16,9 @@ from sqlalchemy.orm import Session
 
 from config.errors import LeaseLostError
 from config.settings import PipelineSettings
-from config.steps import Step
+from config.steps import Lane, Step
 from db.journal import record_transition
+from db.pauses import is_paused
 from db.schema import Study
 from db.states import LEASED_STEPS, STEP_DUE_IN, TRANSITIONS, Back, StudyState, state_after
 
@@ -45,6 +46,7 @@ class Claim:
     """Counts from 1."""
     token: str
     claimed_at: datetime
+    lane: Lane
 
     def duration_ms(self, now: datetime) -> int:
         """Since it was claimed; 0 where a clock was set back meanwhile."""
@@ -172,7 +174,7 @@ def take_announcements(
     stale = now - timedelta(seconds=wake_again_after_s)
     unannounced = or_(Study.announced_at.is_(None), Study.announced_at < stale, Study.lease_expires_at < now)
     waiting = or_(*(is_due(step, now) for step in LEASED_STEPS))
-    query = select(Study).where(waiting, unannounced).order_by(Study.id).with_for_update(skip_locked=True)
+    query = select(Study).where(waiting, unannounced).order_by(Study.lane, Study.id).with_for_update(skip_locked=True)
     if study_id is not None:
         query = query.where(Study.id == study_id)
     announced = []
@@ -191,9 +193,10 @@ def forget_announcements(session: Session, study_ids: Sequence[int]) -> None:
 
 
 def is_due(step: Step, now: datetime) -> ColumnElement[bool]:
-    """That a study waited for this leased step at that time, with nobody at work on it."""
+    """That a study waited for this leased step at that time, with nobody at work on it, and that it is not paused."""
     return and_(
         Study.state == TRANSITIONS[step].before,
+        ~is_paused(step),
         or_(Study.lease_expires_at.is_(None), Study.lease_expires_at < now),
         or_(Study.next_attempt_at.is_(None), Study.next_attempt_at <= now),
     )
@@ -225,6 +228,7 @@ def _claim_of(study: Study, step: Step) -> Claim:
         attempt=study.attempts,
         token=study.lease_token or "",
         claimed_at=study.claimed_at or study.state_since,
+        lane=Lane(study.lane),
     )
 
 

@@ -17,6 +17,7 @@ from config.errors import LeaseLostError
 from config.settings import PipelineSettings
 from config.steps import Purpose
 from db.inserting import insert_if_new
+from db.pauses import peer_is_paused
 from db.schema_peers import PeerQueue
 
 
@@ -159,6 +160,7 @@ def queues_held_by(session: Session, owner: str) -> list[QueueClaim]:
 
 def _may_be_asked(now: datetime) -> ColumnElement[bool]:
     return and_(
+        ~peer_is_paused(),
         or_(PeerQueue.lease_expires_at.is_(None), PeerQueue.lease_expires_at < now),
         or_(PeerQueue.next_attempt_at.is_(None), PeerQueue.next_attempt_at <= now),
     )

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from config.steps import Lane
 from db.base import JSON_OR_NULL, UID, Base
 
 
@@ -42,6 +43,8 @@ class Study(Base):
     """When the lease was taken: the start of the running attempt."""
     announced_at: Mapped[datetime | None]
     """When the step that is due was last put on the broker."""
+    lane: Mapped[int] = mapped_column(default=Lane.ROUTINE, server_default=str(Lane.ROUTINE.value))
+    """As `config.steps.Lane` has it: of the studies that wait for a step, the lowest goes first."""
 
     identity: Mapped["PatientIdentity | None"] = relationship(back_populates="study")
     instances: Mapped[list["Instance"]] = relationship(back_populates="study", order_by="Instance.id")
@@ -49,6 +52,7 @@ class Study(Base):
     __table_args__ = (
         Index("ix_studies_state_quiet_at", "state", "quiet_at"),
         Index("ix_studies_state_next_attempt_at", "state", "next_attempt_at"),
+        Index("ix_studies_state_lane_state_since", "state", "lane", "state_since"),
         Index("ix_studies_last_instance_at", "last_instance_at"),
     )
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
@@ -26,3 +26,34 @@ class JournalEntry(Base):
     reason: Mapped[str | None]
     traceback: Mapped[str | None]
     """Of a failed attempt: files, lines and functions alone, no values and no text of errors."""
+
+
+class QueuePause(Base):
+    """A pause of a queue: who ordered it, why, and who ended it. A row for each, kept for good."""
+
+    __tablename__ = "queue_pauses"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    queue: Mapped[str] = mapped_column(String(16))
+    """As `config.steps.QUEUES` has it."""
+    peer: Mapped[str] = mapped_column(String(32))
+    """Of deliver and forward, the one peer that is not sent anything; empty: all of the queue."""
+    paused_at: Mapped[datetime]
+    paused_by: Mapped[str] = mapped_column(String(128))
+    reason: Mapped[str]
+    """As a person gave it."""
+    resumed_at: Mapped[datetime | None]
+    """NULL: it goes on."""
+    resumed_by: Mapped[str | None] = mapped_column(String(128))
+
+    __table_args__ = (
+        # One at a time: two who pause a queue at once do not both have to resume it.
+        Index(
+            "uq_queue_pauses_open",
+            "queue",
+            "peer",
+            unique=True,
+            sqlite_where=text("resumed_at IS NULL"),
+            postgresql_where=text("resumed_at IS NULL"),
+        ),
+    )

@@ -62,6 +62,7 @@ def register_instance(session: Session, instance: ReceivedInstance, quiet_period
     }
     if not insert_if_new(session, Instance, row):
         return Registration.KNOWN
+    study.lane = min(study.lane, instance.decision.lane)
     if instance.decision.forward_to:
         peers = instance.decision.forward_to
         add_forwards(session, study_id=study.id, sop_instance_uid=instance.sop_instance_uid, peers=peers)
@@ -231,6 +232,7 @@ def _study_of(session: Session, instance: ReceivedInstance, quiet_period: timede
             "study_instance_uid": instance.study_instance_uid,
             "revision": 1,
             "attempts": 0,
+            "lane": instance.decision.lane,
             "state": StudyState.RECEIVING,
             "state_since": instance.received_at,
             "created_at": instance.received_at,

@@ -24,6 +24,7 @@ from deploy.cli_fetch import fetch
 from deploy.cli_operate import callers, database_commands, doctor, quarantine
 from deploy.cli_packs import packs_commands
 from deploy.cli_phantom import phantom
+from deploy.cli_queues import queues_commands
 from deploy.cli_reports import reports_commands
 from deploy.cli_retrieval import rank, same_patient, search, similar
 from deploy.cli_rules import rules_commands
@@ -55,6 +56,7 @@ app.add_typer(packs_commands, name="packs", rich_help_panel="Model")
 app.add_typer(tasks_commands, name="tasks", rich_help_panel="Model")
 app.add_typer(calibrate_commands, name="calibrate", rich_help_panel="Model")
 app.add_typer(probe_commands, name="probe", rich_help_panel="Model")
+app.add_typer(queues_commands, name="queues", rich_help_panel="Operate")
 app.add_typer(deliveries_commands, name="deliveries", rich_help_panel="Operate")
 app.add_typer(reports_commands, name="reports", rich_help_panel="Work with studies")
 app.add_typer(discordances_commands, name="discordances", rich_help_panel="Work with studies")

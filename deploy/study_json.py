@@ -5,6 +5,7 @@ from typing import Any
 
 from config.catalogue import Catalogue
 from config.clinical_tasks import ClassTask, RegressionTask
+from config.steps import Lane
 from db.queries import StudyDetail
 from db.runs import Run, TaskResult
 from db.schema import Report
@@ -24,6 +25,7 @@ def study_facts(detail: StudyDetail, catalogue: Catalogue | None) -> dict[str, A
         "state": study.state,
         "state_since": study.state_since.isoformat(),
         "revision": study.revision,
+        "lane": Lane(study.lane).name,
         "reason": detail.reason,
         "instances": _instances(detail),
         "run": None if detail.run is None else _run(detail.run, catalogue),

@@ -15,6 +15,7 @@ from config.labels import ModelLabel
 from config.report_objects import ReportObject
 from config.rules import Action
 from config.settings import Settings
+from config.steps import Lane
 from db.queries import StudyDetail, StudySummary
 from db.runs import Run, TaskResult, Verdict
 from db.schema import Clip, Report
@@ -120,6 +121,8 @@ def study_view(detail: StudyDetail, catalogue: Catalogue | None, *, width: int) 
     study = detail.study
     head = Text.assemble(("Study ", "bold"), study.study_instance_uid, f"  revision {study.revision}  ")
     head.append_text(_state(study.state))
+    if study.lane == Lane.STAT:
+        head.append("  STAT", style="bold red")
     if detail.reason:
         head.append(f"  {detail.reason}")
     parts: list[RenderableType] = [head]

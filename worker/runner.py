@@ -21,10 +21,10 @@ from config.errors import (
     SpoolFullError,
 )
 from config.logs import Event, emit, frames_of, place_of
-from config.steps import Step
+from config.steps import Lane, Step
 from db.announcing import announce_due_deliveries, announce_due_steps
-from db.leases import Claim, Fault, claim, completing, fail_attempt, renew
-from db.taking_along import claim_next
+from db.leases import Claim, Fault, completing, fail_attempt, renew
+from db.taking_along import claim_most_urgent, claim_next
 from worker.context import WorkerContext
 from worker.keeping import lease_kept
 from worker.steps.outcome import Attempt, Further, Outcome
@@ -43,20 +43,28 @@ def run_step(context: WorkerContext, step: Step, study_id: int, work: StepFuncti
 
 
 def run_step_together(context: WorkerContext, step: Step, study_id: int, work: TogetherFunction) -> None:
-    """The same of a step that takes further studies along: each is claimed, and ends, by itself."""
+    """The same of a step that takes further studies along: each is claimed, and ends, by itself.
+
+    What waits in a lane ahead of this study's goes first (db.taking_along), however the messages lie in the broker.
+    """
+    first_ones: list[int] = []
     try:
-        for claimed in _run_if_due(context, step, study_id, work):
-            announce_due_steps(context.database, context.broker, context.settings, study_id=claimed)
-        if step is Step.REPORT:
-            announce_due_deliveries(context.database, context.broker, context.settings)
+        while study_id not in first_ones:
+            number, held = _claim(context, step, study_id, first_ones)
+            first_ones.append(number)
+            for claimed in _run_if_due(context, step, number, held, work):
+                announce_due_steps(context.database, context.broker, context.settings, study_id=claimed)
+            if step is Step.REPORT:
+                announce_due_deliveries(context.database, context.broker, context.settings)
     except SQLAlchemyError as error:
         # What was not written down did not happen: the lease runs out, and the reaper has the step run again.
         emit(Event.REGISTRY_AWAY, step=step, study_id=study_id, error=place_of(error))
 
 
-def _run_if_due(context: WorkerContext, step: Step, study_id: int, work: TogetherFunction) -> list[int]:
+def _run_if_due(
+    context: WorkerContext, step: Step, study_id: int, held: Claim | None, work: TogetherFunction
+) -> list[int]:
     """The studies that were claimed; or the one that was not due."""
-    held = _claim(context, step, study_id)
     if held is None:
         emit(Event.STEP_NOT_DUE, step=step, study_id=study_id)
         return [study_id]
@@ -68,7 +76,8 @@ def _run_if_due(context: WorkerContext, step: Step, study_id: int, work: Togethe
         if held.attempt > 1:  # it may be what the worker died of: alone this time
             return None
         try:
-            claimed = _claim_next(context, step, [each.study_id for each in claims])
+            # A STAT study waits for no batch to be filled by others.
+            claimed = _claim_next(context, step, [each.study_id for each in claims], held.lane)
         except SQLAlchemyError as error:
             # Those that are claimed already need no company. Of one whose claim was not confirmed the lease runs out.
             emit(Event.REGISTRY_AWAY, step=step, error=place_of(error))
@@ -106,19 +115,20 @@ def _settle(context: WorkerContext, held: Claim, outcome: Outcome | Exception) -
         _fail(context, held, _cause(context, outcome))
 
 
-def _claim(context: WorkerContext, step: Step, study_id: int) -> Claim | None:
+def _claim(context: WorkerContext, step: Step, study_id: int, but_for: list[int]) -> tuple[int, Claim | None]:
     with context.database.write() as session:
-        return claim(
+        return claim_most_urgent(
             session,
             study_id,
             step,
+            but_for=but_for,
             owner=f"{socket.gethostname()}:{os.getpid()}",
             now=datetime.now(UTC),
             pipeline=context.settings.pipeline,
         )
 
 
-def _claim_next(context: WorkerContext, step: Step, but_for: list[int]) -> Claim | None:
+def _claim_next(context: WorkerContext, step: Step, but_for: list[int], lane: Lane) -> Claim | None:
     with context.database.write() as session:
         return claim_next(
             session,
@@ -127,6 +137,7 @@ def _claim_next(context: WorkerContext, step: Step, but_for: list[int]) -> Claim
             owner=f"{socket.gethostname()}:{os.getpid()}",
             now=datetime.now(UTC),
             pipeline=context.settings.pipeline,
+            lane=lane,
         )
 
 
