@@ -14,6 +14,7 @@
     ├── RegistryError
     │   ├── StudyNotFoundError      no study under this UID
     │   └── LeaseLostError          another worker, or a late instance, took the study over
+    ├── TimeLimitError              a step took longer than its soft limit: it hangs
     ├── ClipError                   this instance gives no clip: the reason is for people to read
     ├── ModelPackError              the model pack is missing, incomplete or does not fit its manifest
     ├── CalibrationError            labelled cases are wrong, or too few to choose a threshold or train on
@@ -97,6 +98,10 @@ class StudyNotFoundError(RegistryError):
 
 class LeaseLostError(RegistryError):
     """The step finished, but its lease had passed to somebody else: what it made was discarded."""
+
+
+class TimeLimitError(EchoWorkerError):
+    """A step was broken off at its soft time limit; it is tried again, as what it hung on may pass."""
 
 
 class ClipError(EchoWorkerError):

@@ -74,6 +74,7 @@ class Event(StrEnum):
     FORWARDS_CANCELLED = "forwards given up"
     PROCESS_STARTED = "process started"
     PROCESS_ENDED = "process ended unexpectedly, starting again"
+    WORK_HANDED_BACK = "worker stopped before its work was done: others may take it"
     QUEUE_PAUSED = "queue paused: nothing of it begins until somebody resumes it"
     QUEUE_RESUMED = "queue resumed"
     WORKER_DIED = "worker died: what it held is tried again"

@@ -26,6 +26,7 @@ from config.messages import MessageSettings
 from config.peers import AETitle, PeerSettings, Port, Role, TLSSettings, UnknownPeers
 from config.rules import RuleSettings, check_rules
 from config.setting_mistakes import PREFIX, described, require_known_variables
+from config.time_limits import TimeLimitSettings
 
 DEFAULTS = Path(__file__).with_name("defaults.toml")
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
@@ -187,6 +188,7 @@ class Settings(BaseSettings):
     consistency: ConsistencySettings
     keep: KeepSettings
     pipeline: PipelineSettings
+    time_limits: TimeLimitSettings
     tls: TLSSettings
     audit: AuditSettings
     callers: CallersSettings

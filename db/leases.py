@@ -153,6 +153,17 @@ def fail_attempt(
     return StudyState(study.state)
 
 
+def hand_back(session: Session, held: Claim, *, reason: str, now: datetime) -> None:
+    """Let go of a claim that was given up for no fault of the study: another worker may take it at once."""
+    study = _held(session, held)
+    if study is not None:
+        study.attempts -= 1
+        study.reason = reason
+        study.next_attempt_at = study.announced_at = None
+        _release(study)
+        _note(session, study, held, before=study.state, now=now)
+
+
 def hold(session: Session, held: Claim) -> Study:
     """The study of a claim, locked until the end of the transaction.
 

@@ -13,7 +13,7 @@ from config.settings import PipelineSettings
 from config.steps import Purpose
 from db.delivering import Answered, record_answer
 from db.forwards import due_forwards, record_forward
-from db.leases import Claim, Fault, fail_attempt, held_by
+from db.leases import Claim, Fault, fail_attempt, hand_back, held_by
 from db.queues import QueueClaim, Trouble, queues_held_by, release_queue
 from db.schema import Delivery
 from db.schema_peers import DeliveryAnswer
@@ -55,6 +55,17 @@ def worker_died(session: Session, end: WorkerEnd, *, now: datetime, pipeline: Pi
         fail_attempt(
             session, held, reason=reason, fault=Fault.PASSING, now=now, pipeline=pipeline, traceback=end.traceback
         )
+    return Held(studies=studies, queues=queues)
+
+
+def worker_stopped(session: Session, owner: str, *, now: datetime, pipeline: PipelineSettings) -> Held:
+    """Give back what a worker held that was asked to stop and did not finish: no attempt is used up."""
+    queues = queues_held_by(session, owner)
+    for queue in queues:
+        release_queue(session, queue, trouble=None, now=now, pipeline=pipeline)
+    studies = held_by(session, owner)
+    for held in studies:
+        hand_back(session, held, reason=f"{held.step}: handed back, as its worker was stopped", now=now)
     return Held(studies=studies, queues=queues)
 
 

@@ -22,6 +22,8 @@ class Child:
     command: tuple[str, ...]
     on_death: Callable[[int, int], bool] | None = None
     """Called with its process id and return code once it has ended unasked; True: what it was at work on ended it."""
+    on_stop: Callable[[int], None] | None = None
+    """Called with its process id once it was stopped."""
     process: subprocess.Popen[bytes] = field(init=False)
     started_at: float = field(init=False)
     starts: int = 0
@@ -72,9 +74,11 @@ class Child:
             self.process.terminate()
 
     def wait_stopped(self, *, within_s: float) -> None:
-        """Wait until it has ended, and end it when it does not: its lease runs out and its step is taken up again."""
+        """Wait until it has ended, and end it when it does not."""
         try:
             self.process.wait(within_s)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        if self.on_stop is not None:
+            self.on_stop(self.process.pid)

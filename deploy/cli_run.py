@@ -118,6 +118,7 @@ def _work(chosen: list[str]) -> NoReturn:
 
     from deploy.deaths import write_crashes  # noqa: PLC0415
     from worker.app import create_worker_app  # noqa: PLC0415
+    from worker.watch import Watch  # noqa: PLC0415
 
     # Celery warns of root because of pickled messages; ours are JSON.
     warnings.filterwarnings("ignore", category=SecurityWarning)
@@ -125,7 +126,7 @@ def _work(chosen: list[str]) -> NoReturn:
     open_registry(settings).close()
     end_with_parent()
     crashes = write_crashes(settings)
-    celery = create_worker_app(settings)
+    celery = create_worker_app(settings, Watch(crashes))
     running = celery.Worker(
         queues=chosen,
         # Threads, so that a peer that hangs does not hold up the others; the registry lets one at a time send to each.

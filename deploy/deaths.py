@@ -19,8 +19,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from config.logs import Event, emit, place_of
 from config.settings import Settings
 from db.session import Database
-from db.worker_ends import WorkerEnd, worker_died
+from db.worker_ends import WorkerEnd, worker_died, worker_stopped
 
+_TOOK_TOO_LONG = "Timeout ("
+"""How faulthandler begins what it writes when the time is up (worker.watch)."""
 LONGEST_TRACEBACK = 16_000
 """Characters that the journal keeps: many threads of deep libraries write more."""
 
@@ -45,7 +47,8 @@ def note_death(settings: Settings, pid: int, return_code: int) -> bool:
     """
     path = _crash_file(settings, pid)
     traceback = _read(path)
-    end = WorkerEnd(owner=f"{socket.gethostname()}:{pid}", reason=_reason(return_code), traceback=traceback or None)
+    reason = _reason(return_code, traceback)
+    end = WorkerEnd(owner=_owner(pid), reason=reason, traceback=traceback or None)
     registry = Database(settings.database_url)
     try:
         with registry.write() as session:
@@ -71,6 +74,30 @@ def note_death(settings: Settings, pid: int, return_code: int) -> bool:
     return bool(traceback or held.studies or held.queues)
 
 
+def give_back(settings: Settings, pid: int) -> None:
+    """Let others take at once what a worker of this host held that was stopped.
+
+    Where the registry is away its leases run out.
+    """
+    registry = Database(settings.database_url)
+    try:
+        with registry.write() as session:
+            held = worker_stopped(session, _owner(pid), now=datetime.now(UTC), pipeline=settings.pipeline)
+    except SQLAlchemyError as error:
+        emit(Event.REGISTRY_AWAY, error=place_of(error))
+        return
+    finally:
+        registry.close()
+    _crash_file(settings, pid).unlink(missing_ok=True)
+    if count := len(held.studies) + len(held.queues):
+        emit(Event.WORK_HANDED_BACK, pid=pid, count=count)
+
+
+def _owner(pid: int) -> str:
+    """As its leases name a worker of this host (worker.runner, worker.peer_queues)."""
+    return f"{socket.gethostname()}:{pid}"
+
+
 def _crash_file(settings: Settings, pid: int) -> Path:
     return settings.data_dir / "crashes" / f"{socket.gethostname()}-{pid}.txt"
 
@@ -82,7 +109,9 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _reason(return_code: int) -> str:
+def _reason(return_code: int, traceback: str) -> str:
+    if traceback.startswith(_TOOK_TOO_LONG):
+        return "took longer than its hard time limit ([time_limits]): its worker was ended"
     if return_code >= 0:
         return f"its worker ended with status {return_code}"
     try:

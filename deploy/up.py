@@ -15,7 +15,7 @@ from config.steps import FORWARD_QUEUE, MAINTENANCE_QUEUE, Step
 from db.session import Database
 from deploy.children import Child
 from deploy.data_folder import held_alone
-from deploy.deaths import note_death
+from deploy.deaths import give_back, note_death
 from worker.packs.active import PackUse, chosen_folder
 from worker.packs.folder import look_into_pack
 
@@ -33,8 +33,6 @@ FORWARDING: dict[str, tuple[str, ...]] = {"worker-forward": (*_WORK, FORWARD_QUE
 """Only where there is a peer to forward to."""
 
 LOOK_EVERY_S = 2.0
-STEP_MAY_TAKE_S = 60.0
-"""How long a worker may go on with the step that it is in when the system stops."""
 
 
 def run_all(settings: Settings, stop: threading.Event) -> None:
@@ -56,8 +54,7 @@ def run_all(settings: Settings, stop: threading.Event) -> None:
     commands = WORKERS | (FORWARDING if settings.peers_in(Role.FORWARD) else {})
     with held_alone(settings.data_dir), _Tree(settings, stop) as tree:
         if tree.upgraded(registry):
-            on_death = partial(note_death, settings)
-            tree.start([Child(name, command, on_death) for name, command in commands.items()])
+            tree.start([_worker(settings, name, command) for name, command in commands.items()])
         tree.look_after()
 
 
@@ -79,15 +76,20 @@ def run_worker(settings: Settings, queues: Sequence[str], stop: threading.Event)
     Who works cannot say what it died of; this process, which does nothing else, can.
     """
     command = (*_WORK, ",".join(queues))
-    child = Child(f"worker-{queues[0]}", command, partial(note_death, settings))
+    child = _worker(settings, f"worker-{queues[0]}", command)
     child.start()
     while not stop.wait(LOOK_EVERY_S):
         if child.gave_up_at_once:
             return child.process.returncode  # it has said why
         child.look_after()
+    child.ask_to_stop()
     emit(Event.SHUTTING_DOWN)
-    _stop([child], within_s=STEP_MAY_TAKE_S)
+    child.wait_stopped(within_s=settings.time_limits.stop_s)
     return 0
+
+
+def _worker(settings: Settings, name: str, command: tuple[str, ...]) -> Child:
+    return Child(name, command, on_death=partial(note_death, settings), on_stop=partial(give_back, settings))
 
 
 class _Tree:
@@ -114,7 +116,7 @@ class _Tree:
         """Stop the receivers first: they refuse new associations while the others take what came in."""
         emit(Event.SHUTTING_DOWN)
         _stop(self._receivers, within_s=self._settings.node.drain_timeout_s + 10)
-        _stop(self._others, within_s=STEP_MAY_TAKE_S)
+        _stop(self._others, within_s=self._settings.time_limits.stop_s)
 
     def start(self, children: Sequence[Child]) -> None:
         """Add processes."""

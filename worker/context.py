@@ -19,6 +19,7 @@ from db.session import Database
 from dicom_node.spool import Spool
 from worker.consistency.configured import configured
 from worker.packs.active import ChosenPack, PackUse
+from worker.watch import Watch
 
 if TYPE_CHECKING:
     from worker.pixels.profiles import Profile
@@ -30,7 +31,7 @@ Destination = PeerSettings | DicomWebSettings | MessageSettings
 class WorkerContext:
     """One process's handles on the installation."""
 
-    def __init__(self, settings: Settings, broker: Celery) -> None:
+    def __init__(self, settings: Settings, broker: Celery, watch: Watch | None = None) -> None:
         """Check the catalogue and the consistency rules at once: a mistake in them stops the start, not a study.
 
         Raises
@@ -40,6 +41,7 @@ class WorkerContext:
         """
         self.settings = settings
         self.broker = broker
+        self.watch = watch or Watch()
         self.database = Database(settings.database_url)
         self.spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
         self.catalogue: Catalogue = load_catalogue(settings.catalogue_path)

@@ -26,7 +26,10 @@ def work_on_queue(
     if held is None:
         return
     try:
-        with lease_kept(context, lambda session, now: renew_queue(session, held, now=now, lease_s=pipeline.lease_s)):
+        with (
+            lease_kept(context, lambda session, now: renew_queue(session, held, now=now, lease_s=pipeline.lease_s)),
+            context.watch.limited(purpose, hard_s=context.settings.time_limits.sending_s),
+        ):
             trouble = _done(send, held)
         with context.database.write() as session:
             release_queue(session, held, trouble=trouble, now=datetime.now(UTC), pipeline=pipeline)

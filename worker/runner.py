@@ -92,7 +92,11 @@ def _run_if_due(
         return any(renewed)
 
     try:
-        with lease_kept(context, renew_all):
+        limit = context.settings.time_limits.of(step)
+        with (
+            lease_kept(context, renew_all),
+            context.watch.limited(step, hard_s=limit.hard_s, soft_s=limit.soft_s),
+        ):
             attempts = work(context, held, further)
     except Exception as error:  # noqa: BLE001  whatever it is, each study has its failed attempt and the worker goes on
         attempts = [(each, error) for each in claims]
