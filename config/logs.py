@@ -74,6 +74,9 @@ class Event(StrEnum):
     FORWARDS_CANCELLED = "forwards given up"
     PROCESS_STARTED = "process started"
     PROCESS_ENDED = "process ended unexpectedly, starting again"
+    DEVICE_FAILS = "GPU failed its check: the next one is tried"
+    DEVICE_SET_ASIDE = "GPU set aside: it has failed its check too often, and is used no more"
+    ON_CPU_INSTEAD = "no GPU is fit to be used: the model runs on the CPU, slowly"
     WORK_HANDED_BACK = "worker stopped before its work was done: others may take it"
     QUEUE_PAUSED = "queue paused: nothing of it begins until somebody resumes it"
     QUEUE_RESUMED = "queue resumed"
@@ -117,6 +120,9 @@ _WARNINGS = {
     Event.AUDIT_LINE_DAMAGED,
     Event.PROCESS_ENDED,
     Event.WORKER_DIED,
+    Event.DEVICE_FAILS,
+    Event.DEVICE_SET_ASIDE,
+    Event.ON_CPU_INSTEAD,
     Event.QUEUE_PAUSED,
     Event.REPORT_REFUSED,
     Event.REPORT_NOT_READ,

@@ -86,6 +86,7 @@ class ModelSettings(_Section):
     calibration: str
     device: Literal["auto", "cpu", "cuda"]
     precision: Literal["auto", "float32", "bfloat16"]
+    maximum_device_failures: int = Field(ge=1)
 
 
 class PixelSettings(_Section):

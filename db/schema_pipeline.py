@@ -57,3 +57,20 @@ class QueuePause(Base):
             postgresql_where=text("resumed_at IS NULL"),
         ),
     )
+
+
+class DeviceHealth(Base):
+    """A GPU that has failed its check: how often in a row, and whether it is used no more."""
+
+    __tablename__ = "device_health"
+
+    host: Mapped[str] = mapped_column(String(128), primary_key=True)
+    device: Mapped[str] = mapped_column(String(16), primary_key=True)
+    """As torch names it there: `cuda:0`."""
+    failures: Mapped[int]
+    """Checks in a row that it has failed; 0 again after one that it passes."""
+    failed_at: Mapped[datetime | None]
+    reason: Mapped[str | None]
+    """Of the last failure."""
+    set_aside_at: Mapped[datetime | None]
+    """Since when no worker uses it, until somebody says that it is mended."""

@@ -22,7 +22,7 @@ from db.states import STEP_DUE_IN, StudyState
 from deploy.doctor_deliveries import deliveries
 from deploy.doctor_messages import can_be_reached, takes_connections
 from deploy.doctor_packs import has_scoring_pack, packs_that_lie_there, retrieval_pack, scoring_pack
-from deploy.doctor_queues import paused_queues
+from deploy.doctor_queues import gpus, paused_queues
 from deploy.doctor_reports import received_reports
 from deploy.findings import Check, Doubt, FaultError, Finding, Level
 from dicom_node.calling import Peer, called_peer, echo
@@ -48,6 +48,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("node", _node),
         ("registering", _registering),
         ("queues", paused_queues),
+        ("GPUs", gpus),
         ("work", _work),
         ("deliveries", deliveries),
         ("reports", received_reports),

@@ -18,6 +18,7 @@ from config.settings import Settings
 from db.session import Database
 from dicom_node.spool import Spool
 from worker.consistency.configured import configured
+from worker.devices import usable_device
 from worker.packs.active import ChosenPack, PackUse
 from worker.watch import Watch
 
@@ -62,14 +63,23 @@ class WorkerContext:
         ------
         ModelPackError
             The pack that scores cannot be loaded. The one before is not used in its place: somebody wanted another.
+        DeviceError
+            No device is fit to be used.
         """
-        from worker.loading import load_scorer  # noqa: PLC0415  torch costs a second and 300 MB
+        from worker.echoclip.device_check import gpus, why_unfit  # noqa: PLC0415  torch costs a second and 300 MB
+        from worker.loading import load_scorer  # noqa: PLC0415  likewise
 
         chosen = (self._scoring.folder(), self._chosen_for_retrieval())
         if self._scorer is None or self._scorer[0] != chosen:
             self._scorer = None  # there may be no room for two
-            self._scorer = (chosen, load_scorer(self.settings, self.catalogue))
+            device = usable_device(self.settings, self.database, there=gpus(), check=why_unfit)
+            self._scorer = (chosen, load_scorer(self.settings, self.catalogue, device=device))
         return self._scorer[1]
+
+    def device_failed(self) -> None:
+        """The model is loaded anew for the next study, onto a device that passes its check, by a process of its own."""
+        self._scorer = None
+        self.watch.end_after_this()
 
     def _chosen_for_retrieval(self) -> Path | str | None:
         """The folder; or why there is none, which stops no scoring: once that is mended, it is another choice."""

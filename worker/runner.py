@@ -13,6 +13,8 @@ from sqlalchemy.orm import Session
 from config.errors import (
     ClipError,
     ConfigurationError,
+    DeviceError,
+    DeviceFaultError,
     EchoWorkerError,
     LeaseLostError,
     ModelPackError,
@@ -117,6 +119,8 @@ def _settle(context: WorkerContext, held: Claim, outcome: Outcome | Exception) -
         emit(Event.LEASE_LOST, **_facts(held))
     else:
         _fail(context, held, _cause(context, outcome))
+        if isinstance(outcome, DeviceError):
+            context.device_failed()
 
 
 def _claim(context: WorkerContext, step: Step, study_id: int, but_for: list[int]) -> tuple[int, Claim | None]:
@@ -166,11 +170,16 @@ def _cause(context: WorkerContext, error: Exception) -> Exception:
     return error
 
 
+_SURROUNDINGS = (SpoolFullError, SpoolAwayError, ModelPackError, ConfigurationError, DeviceError)
+
+
 def _fault_of(error: Exception) -> Fault:
     if isinstance(error, (ClipError, ReportError)):
         return Fault.LASTING
+    if isinstance(error, DeviceFaultError):  # the study may be what it failed on
+        return Fault.PASSING
     out_of_something = isinstance(error, OSError) and error.errno in OUT_OF_SOMETHING
-    if out_of_something or isinstance(error, (SpoolFullError, SpoolAwayError, ModelPackError, ConfigurationError)):
+    if out_of_something or isinstance(error, _SURROUNDINGS):
         return Fault.SURROUNDINGS
     return Fault.PASSING
 

@@ -1,14 +1,16 @@
 """`echoworker queues` as an administrator meets it."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from config.settings import load_settings
+from db.devices import note_failed
 from deploy.cli import app
-from deploy.doctor_queues import paused_queues
+from deploy.doctor_queues import gpus, paused_queues
 from deploy.findings import Doubt
 from tests.support.clips import SMALL, as_study_of_its_own
 from tests.worker.pipeline import Pipeline, ready
@@ -49,3 +51,14 @@ def test_a_queue_is_paused_shown_so_by_whom_and_why_and_resumed(pipeline: Pipeli
 def test_a_reason_has_to_be_given(pipeline: Pipeline) -> None:
     assert CliRunner().invoke(app, ["queues", "pause", "score"]).exit_code != 0
     assert "no queue was ever paused" in said("queues", "history")
+
+
+def test_a_gpu_that_is_set_aside_is_shown_and_used_again_by_command(pipeline: Pipeline) -> None:
+    assert "no GPU has failed" in said("devices")
+    with pipeline.context.database.write() as session:
+        note_failed(session, "gpu1", "cuda:0", reason="CUDA error: ECC", now=datetime.now(UTC), at_most=1)
+    assert "CUDA error: ECC" in said("devices")
+    with pytest.raises(Doubt, match="cuda:0 of gpu1 is set aside after 1 failed checks: CUDA error: ECC: once it is"):
+        gpus(load_settings())
+    assert "is checked and used" in said("devices", "use-again", "cuda:0", "--host", "gpu1")
+    assert gpus(load_settings()) == "none has failed its last check"

@@ -1,4 +1,4 @@
-"""What a failed attempt died of, since when the running one runs, how urgent a study is, and who paused a queue."""
+"""Tracebacks of failed attempts, since when one runs, how urgent a study is; paused queues, GPUs set aside."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -34,10 +34,21 @@ def upgrade() -> None:
         sqlite_where=sa.text("resumed_at IS NULL"),
         postgresql_where=sa.text("resumed_at IS NULL"),
     )
+    op.create_table(
+        "device_health",
+        sa.Column("host", sa.String(length=128), nullable=False),
+        sa.Column("device", sa.String(length=16), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("failed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.Column("set_aside_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("host", "device", name=op.f("pk_device_health")),
+    )
     op.execute("UPDATE studies SET claimed_at = state_since WHERE lease_token IS NOT NULL")
 
 
 def downgrade() -> None:
+    op.drop_table("device_health")
     op.drop_table("queue_pauses")
     op.drop_index("ix_studies_state_lane_state_since", table_name="studies")
     op.drop_column("studies", "lane")
