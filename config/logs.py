@@ -77,6 +77,7 @@ class Event(StrEnum):
     DEVICE_FAILS = "GPU failed its check: the next one is tried"
     DEVICE_SET_ASIDE = "GPU set aside: it has failed its check too often, and is used no more"
     ON_CPU_INSTEAD = "no GPU is fit to be used: the model runs on the CPU, slowly"
+    CLOCK_WENT_BACK = "times found further ahead than they can be: a clock was set back, and they are too"
     WORK_HANDED_BACK = "worker stopped before its work was done: others may take it"
     QUEUE_PAUSED = "queue paused: nothing of it begins until somebody resumes it"
     QUEUE_RESUMED = "queue resumed"
@@ -120,6 +121,7 @@ _WARNINGS = {
     Event.AUDIT_LINE_DAMAGED,
     Event.PROCESS_ENDED,
     Event.WORKER_DIED,
+    Event.CLOCK_WENT_BACK,
     Event.DEVICE_FAILS,
     Event.DEVICE_SET_ASIDE,
     Event.ON_CPU_INSTEAD,
