@@ -17,6 +17,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from config.brokers import BrokerSettings
 from config.catalogue import BUNDLED_CATALOGUE
 from config.consistency import ConsistencySettings
 from config.dicomweb import DicomWebSettings
@@ -67,12 +68,6 @@ class StudySettings(_Section):
 
 class DatabaseSettings(_Section):
     """Where the registry is."""
-
-    url: str
-
-
-class BrokerSettings(_Section):
-    """What carries the wake-ups."""
 
     url: str
 

@@ -123,7 +123,7 @@ def _registry(settings: Settings) -> str:
 
 
 def _broker(settings: Settings) -> str:
-    if settings.broker.url.startswith("filesystem:"):
+    if settings.broker.is_filesystem:
         return f"files under {settings.broker_dir}"
     try:
         with create_celery_app(settings).connection_for_write() as connection:

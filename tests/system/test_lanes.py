@@ -1,5 +1,6 @@
 """A STAT study overtakes what waits, whichever broker carries the messages."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from config.steps import Step
 from db.announcing import announce_due_steps
 from tests.support.clips import SMALL, as_study_of_its_own
 from tests.support.scripted_steps import scripted_worker
+from tests.support.secure_redis import secure_redis
 from tests.support.waiting import wait_until
 from tests.worker.pipeline import Pipeline, ready
 
@@ -16,8 +18,7 @@ pytestmark = pytest.mark.system
 
 SITE = """\
 data_dir = "{data}"
-[broker]
-url = "{broker}"
+{broker}
 [[rules]]
 name = "emergency"
 station_name = ["ED*"]
@@ -34,15 +35,21 @@ def prepare(context, held):
 """
 
 
-@pytest.mark.parametrize("broker", ["filesystem", "redis"])
+@pytest.fixture(params=["filesystem", "redis over TLS"])
+def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "filesystem":
+        yield ""
+        return
+    (tmp_path / "redis").mkdir()
+    with secure_redis(tmp_path / "redis") as server:
+        yield server.settings()
+
+
 def test_a_stat_study_that_comes_last_is_worked_on_first(
-    broker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    broker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = "filesystem://"
-    if broker == "redis":
-        url = request.getfixturevalue("redis_server").url(database=9)
     site = tmp_path / "site.toml"
-    site.write_text(SITE.format(data=tmp_path / "data", broker=url))
+    site.write_text(SITE.format(data=tmp_path / "data", broker=broker))
     monkeypatch.setenv("ECHOWORKER_CONFIG", str(site))
     pipeline = Pipeline.create(load_settings())
     context = pipeline.context
