@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from config.steps import Step
 from db.schema import Study
 from db.schema_pipeline import JournalEntry
+from db.states import ALLOWED, StudyState
 
 
 def record_transition(
@@ -22,7 +23,15 @@ def record_transition(
     reason: str | None = None,
     traceback: str | None = None,
 ) -> None:
-    """Write down where the study is now, what took it there, and why; `reason` and `traceback` are free of PHI."""
+    """Write down where the study is now, what took it there, and why; `reason` and `traceback` are free of PHI.
+
+    Raises
+    ------
+    ValueError
+        It may not come there from `before` (db.states): what moved it is wrong, and its transaction comes to nothing.
+    """
+    if StudyState(study.state) not in ALLOWED[None if before is None else StudyState(before)]:
+        raise ValueError(f"study {study.study_instance_uid} cannot go from {before} to {study.state}")
     session.add(
         JournalEntry(
             study_id=study.id,
