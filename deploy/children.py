@@ -23,7 +23,7 @@ class Child:
     on_death: Callable[[int, int], bool] | None = None
     """Called with its process id and return code once it has ended unasked; True: what it was at work on ended it."""
     on_stop: Callable[[int], None] | None = None
-    """Called with its process id once it was stopped."""
+    """Called with its process id where it did not stop when it was asked to, and was ended."""
     process: subprocess.Popen[bytes] = field(init=False)
     started_at: float = field(init=False)
     starts: int = 0
@@ -80,5 +80,5 @@ class Child:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        if self.on_stop is not None:
-            self.on_stop(self.process.pid)
+            if self.on_stop is not None:
+                self.on_stop(self.process.pid)

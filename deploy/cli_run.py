@@ -109,7 +109,9 @@ def worker(
     end_with_parent()
     from deploy.up import run_worker  # noqa: PLC0415
 
-    sys.exit(run_worker(start(f"worker-{chosen[0]}"), chosen, stop))
+    settings = start(f"worker-{chosen[0]}")
+    open_registry(settings).close()  # what is wrong is said once, before a process is started over and over
+    sys.exit(run_worker(settings, chosen, stop))
 
 
 def _work(chosen: list[str]) -> NoReturn:

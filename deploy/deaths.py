@@ -50,6 +50,8 @@ def note_death(settings: Settings, pid: int, return_code: int) -> bool:
     reason = _reason(return_code, traceback)
     end = WorkerEnd(owner=_owner(pid), reason=reason, traceback=traceback or None)
     registry = Database(settings.database_url)
+    if not registry.is_there:
+        return bool(traceback)
     try:
         with registry.write() as session:
             held = worker_died(session, end, now=datetime.now(UTC), pipeline=settings.pipeline)

@@ -9,7 +9,7 @@ from celery import Celery
 
 from config.catalogue import Catalogue, load_catalogue
 from config.dicomweb import DicomWebSettings
-from config.errors import ModelPackError
+from config.errors import DeviceError, ModelPackError
 from config.labels import ModelLabel
 from config.messages import MessageSettings
 from config.peers import PeerSettings, Role
@@ -51,6 +51,7 @@ class WorkerContext:
         self.software_version = version("echoworker")
         self._scoring = ChosenPack(settings, PackUse.SCORING)
         self._retrieval = ChosenPack(settings, PackUse.RETRIEVAL)
+        self._device_failed = False
         self._scorer: tuple[tuple[Path | None, Path | str | None], Scorer] | None = None
 
     @property
@@ -69,6 +70,8 @@ class WorkerContext:
         from worker.echoclip.device_check import gpus, why_unfit  # noqa: PLC0415  torch costs a second and 300 MB
         from worker.loading import load_scorer  # noqa: PLC0415  likewise
 
+        if self._device_failed:
+            raise DeviceError("the GPU failed under this worker: the next one checks it")
         chosen = (self._scoring.folder(), self._chosen_for_retrieval())
         if self._scorer is None or self._scorer[0] != chosen:
             self._scorer = None  # there may be no room for two
@@ -77,8 +80,8 @@ class WorkerContext:
         return self._scorer[1]
 
     def device_failed(self) -> None:
-        """The model is loaded anew for the next study, onto a device that passes its check, by a process of its own."""
-        self._scorer = None
+        """No device can be judged any more in this process: it ends, and the next one loads the model anew."""
+        self._device_failed = True
         self.watch.end_after_this()
 
     def _chosen_for_retrieval(self) -> Path | str | None:

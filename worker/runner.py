@@ -25,7 +25,7 @@ from config.errors import (
 from config.logs import Event, emit, frames_of, place_of
 from config.steps import Lane, Step
 from db.announcing import announce_due_deliveries, announce_due_steps
-from db.leases import Claim, Fault, completing, fail_attempt, renew
+from db.leases import Claim, Fault, completing, fail_attempt, forget_announcements, renew
 from db.taking_along import claim_most_urgent, claim_next
 from worker.context import WorkerContext
 from worker.keeping import lease_kept
@@ -52,6 +52,9 @@ def run_step_together(context: WorkerContext, step: Step, study_id: int, work: T
     first_ones: list[int] = []
     try:
         while study_id not in first_ones:
+            if context.watch.is_ending:  # Celery's loop takes one more message before it looks whether it is to stop
+                _leave_to_others(context, study_id)
+                return
             number, held = _claim(context, step, study_id, first_ones)
             first_ones.append(number)
             for claimed in _run_if_due(context, step, number, held, work):
@@ -61,6 +64,12 @@ def run_step_together(context: WorkerContext, step: Step, study_id: int, work: T
     except SQLAlchemyError as error:
         # What was not written down did not happen: the lease runs out, and the reaper has the step run again.
         emit(Event.REGISTRY_AWAY, step=step, study_id=study_id, error=place_of(error))
+
+
+def _leave_to_others(context: WorkerContext, study_id: int) -> None:
+    """The message that named this study is used up: it is announced anew."""
+    with context.database.write() as session:
+        forget_announcements(session, [study_id])
 
 
 def _run_if_due(
@@ -75,7 +84,8 @@ def _run_if_due(
     lease_s = context.settings.pipeline.lease_s
 
     def further() -> Claim | None:
-        if held.attempt > 1:  # it may be what the worker died of: alone this time
+        # It may be what the worker died of: alone this time.
+        if held.attempt > 1 or context.watch.is_ending:
             return None
         try:
             # A STAT study waits for no batch to be filled by others.

@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from celery.worker import state
+
 from config.errors import TimeLimitError
 
 
@@ -55,6 +57,12 @@ class Watch:
         if self._tracebacks is not None:
             os.kill(os.getpid(), signal.SIGTERM)
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether this process was asked to stop: it begins nothing more."""
+        # Celery's own: None or False, or the exit status, which may be 0.
+        return any(asked is not None and asked is not False for asked in (state.should_stop, state.should_terminate))
+
     def _arm(self, key: object, hard_s: float) -> None:
         with self._lock:
             self._ends[key] = time.monotonic() + hard_s
@@ -67,7 +75,7 @@ class Watch:
 
     def _set_alarm(self) -> None:
         """The process has one alarm: it is that of what is to end first."""
-        if not self._ends:
+        if not self._ends or self._tracebacks is None:
             faulthandler.cancel_dump_traceback_later()
             return
         left_s = max(min(self._ends.values()) - time.monotonic(), 0.001)

@@ -5,12 +5,12 @@ from sqlalchemy import select
 from config.settings import PipelineSettings
 from config.steps import Purpose, Step
 from db.delivering import offer, take_delivery_announcements
-from db.leases import claim
+from db.leases import claim, take_announcements
 from db.queries import study_detail
 from db.queues import claim_queue, queues_of
 from db.schema import Delivery
 from db.session import Database
-from db.worker_ends import WorkerEnd, worker_died
+from db.worker_ends import WorkerEnd, worker_died, worker_stopped
 from tests.support.reported import instance_of, reported
 
 END = WorkerEnd(owner="here:7", reason="its worker was killed by SIGSEGV", traceback="  scored.c:1")
@@ -87,3 +87,25 @@ def test_the_peer_that_a_dead_worker_sent_to_is_left_alone_and_its_object_was_se
         assert (queue.lease_owner, queue.last_answer) == (None, END.reason)
         assert queue.next_attempt_at is not None
         assert queue.next_attempt_at > now
+
+
+def test_what_a_stopped_worker_held_is_due_at_once_and_has_used_up_nothing(
+    registry: Database, ready_study: int, pipeline: PipelineSettings, now: datetime
+) -> None:
+    reported(registry, pipeline, instance_of("1.2.7", sop="1.2.7.1", at=now), to=["PACS"], now=now)
+    with registry.write() as session:
+        take_delivery_announcements(session, now=now, wake_again_after_s=300)
+        take_announcements(session, now=now, wake_again_after_s=300)
+    with registry.write() as session:
+        assert claim_queue(session, "PACS", Purpose.DELIVER, owner="here:7", now=now, lease_s=60)
+        assert claim(session, ready_study, Step.PREPARE, owner="here:7", now=now, pipeline=pipeline)
+    with registry.write() as session:
+        held = worker_stopped(session, "here:7", now=now, pipeline=pipeline)
+        assert (len(held.studies), len(held.queues)) == (1, 1)
+        assert take_announcements(session, now=now, wake_again_after_s=300) == [(ready_study, Step.PREPARE)]
+        assert take_delivery_announcements(session, now=now, wake_again_after_s=300) == ["PACS"]
+        again = claim(session, ready_study, Step.PREPARE, owner="here:8", now=now, pipeline=pipeline)
+    assert again is not None
+    assert again.attempt == 1
+    with registry.read() as session:
+        assert queues_of(session, Purpose.DELIVER)["PACS"].attempts == 0

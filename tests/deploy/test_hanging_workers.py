@@ -111,6 +111,8 @@ def test_a_stopped_worker_finishes_what_it_can_and_begins_nothing_more(
     next_one = study_that(pipeline, tmp_path, "does well")
     with scripted_worker(tmp_path, tmp_path / "site.toml", STEPS, {Step.PREPARE: "prepare"}) as worker:
         wait_until((tmp_path / "scripts" / "begun").exists, 60, "the step to begin")
+        waiting = list((tmp_path / "data" / "broker" / "messages").iterdir())
+        assert len(waiting) == 1, "a worker holds the message that it works on, and no other"
         worker.send_signal(signal.SIGTERM)
         wait_until(lambda: "shutting down" in (tmp_path / "worker.log").read_text(), 60, "it to notice")
         (tmp_path / "scripts" / "go on").touch()
@@ -118,3 +120,5 @@ def test_a_stopped_worker_finishes_what_it_can_and_begins_nothing_more(
     assert pipeline.detail(finishes).study.state == "PREPARED"
     detail = pipeline.detail(next_one)
     assert (detail.study.state, detail.study.attempts) == ("READY", 0)
+    messages = list((tmp_path / "data" / "broker" / "messages").iterdir())
+    assert messages or detail.study.announced_at is None, "its message is there, or another one is sent"

@@ -1,5 +1,7 @@
 """Workers that a study takes down: what becomes of it, and of them."""
 
+import signal
+import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from config.steps import Step
 from db.leases import Fault, claim, fail_attempt
 from db.queries import StudyDetail
 from deploy.cli import app
+from deploy.deaths import note_death
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
 from tests.support.scripted_steps import scripted_worker
 from tests.support.waiting import wait_until
@@ -26,15 +29,13 @@ lease_s = 600
 wake_again_after_s = 600
 """
 POISON = """
-import ctypes, os, signal
+import ctypes
 from datetime import UTC, datetime
 from pathlib import Path
 from worker.steps.outcome import Outcome
 
 def prepare(context, held):
     how = (Path(__file__).parent / held.study_instance_uid).read_text()
-    if how == "killed":
-        os.kill(os.getpid(), signal.SIGKILL)
     if how == "segfault":
         ctypes.string_at(0)
     if how == "raises":
@@ -58,7 +59,7 @@ def test_a_study_that_takes_its_worker_down_each_time_is_set_aside_with_what_it_
     """Nobody waits for a lease here: it is ten minutes, and so is the patience with a lost message."""
     (tmp_path / "scripts").mkdir()
     studies = {}
-    for how, file in {"killed": SMALL, "segfault": LARGE, "raises": SMALL, "well": LARGE}.items():
+    for how, file in {"segfault": LARGE, "raises": SMALL, "well": LARGE}.items():
         studies[how] = ready(pipeline, as_study_of_its_own(file, tmp_path / how))
         (tmp_path / "scripts" / studies[how]).write_text(how)
 
@@ -70,14 +71,10 @@ def test_a_study_that_takes_its_worker_down_each_time_is_set_aside_with_what_it_
     with scripted_worker(tmp_path, tmp_path / "site.toml", POISON, {Step.PREPARE: "prepare"}):
         found = wait_until(at_rest, 120, f"all studies to be set aside or done; see {tmp_path}/worker.log")
     assert {how: detail.study.state for how, detail in found.items()} == {
-        "killed": "FAILED",
         "segfault": "FAILED",
         "raises": "FAILED",
         "well": "PREPARED",
     }
-    assert found["killed"].reason == (
-        "prepare: its worker was killed by SIGKILL, as the system does where memory runs out"
-    )
     assert found["segfault"].reason == "prepare: its worker was killed by SIGSEGV"
     for how, detail in found.items():
         attempts = [entry for entry in detail.journal if entry.step == Step.PREPARE]
@@ -87,6 +84,25 @@ def test_a_study_that_takes_its_worker_down_each_time_is_set_aside_with_what_it_
         assert ("scripted.py" in kept) == (how in ("segfault", "raises")), kept
         assert "Doe" not in kept
     assert list((tmp_path / "data" / "crashes").iterdir()) == [], "what the journal has needs no file"
+
+
+@pytest.mark.parametrize(
+    ("return_code", "said"),
+    [
+        (-signal.SIGKILL, "its worker was killed by SIGKILL, as the system does where memory runs out"),
+        (-signal.SIGABRT, "its worker was killed by SIGABRT"),
+        (3, "its worker ended with status 3"),
+    ],
+)
+def test_the_journal_says_how_a_worker_ended(pipeline: Pipeline, tmp_path: Path, return_code: int, said: str) -> None:
+    uid, gone = ready(pipeline, as_study_of_its_own(SMALL, tmp_path)), 2**22 + 1  # no process has this number
+    now, settings = datetime.now(UTC), load_settings()
+    owner = f"{socket.gethostname()}:{gone}"
+    with pipeline.context.database.write() as session:
+        claim(session, pipeline.id_of(uid), Step.PREPARE, owner=owner, now=now, pipeline=settings.pipeline)
+    assert note_death(settings, gone, return_code)
+    assert pipeline.detail(uid).study.reason == f"prepare: {said}"
+    assert not note_death(settings, gone, return_code), "it holds nothing any more"
 
 
 def test_all_that_failed_at_a_step_is_requeued_by_one_command(pipeline: Pipeline, tmp_path: Path) -> None:
