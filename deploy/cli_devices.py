@@ -8,7 +8,6 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.cli_shared import console, open_registry, start
-from deploy.tables import time_text, whole_column
 
 devices_commands = typer.Typer(
     help="GPUs that have failed their check, and using one again that is mended.", invoke_without_command=True
@@ -21,6 +20,7 @@ def devices(context: typer.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     from db.devices import failing_devices  # noqa: PLC0415  commands load what they need: --help is quick
+    from deploy.tables import time_text, whole_column  # noqa: PLC0415
 
     with open_registry(start("devices")).read() as session:
         found = failing_devices(session)
