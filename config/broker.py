@@ -5,12 +5,14 @@ something waits for. Losing one, or getting it twice, changes nothing, because t
 (db.leases, db.queues).
 """
 
+import ssl
 from pathlib import Path
 
 from celery import Celery
 from kombu.exceptions import KombuError, OperationalError
 
 from config import filesystem_broker
+from config.brokers import BrokerSettings
 from config.logs import Event, emit
 from config.settings import Settings
 from config.steps import (
@@ -39,10 +41,12 @@ def create_celery_app(settings: Settings) -> Celery:
     app = Celery("echoworker")
     app.conf.update(
         # Kombu warns of a URL without a host, also where a host means nothing.
-        broker_url="filesystem://localhost" if _is_filesystem(settings) else settings.broker.url,
+        broker_url=_url(settings),
+        broker_use_ssl=_tls(settings.broker),
         broker_transport_options=_transport_options(settings),
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,  # a broker may be away for a weekend
+        broker_heartbeat=0,  # a worker that is at a step for minutes answers none (amqp)
         task_routes={task_name(step): {"queue": step.value} for step in Step}
         | {RESCORE_TASK: {"queue": RESCORE_QUEUE}}
         | {task: {"queue": MAINTENANCE_QUEUE} for task in (REAP_TASK, SWEEP_TASK, RECEIVED_REPORTS_TASK, DRIFT_TASK)}
@@ -112,8 +116,28 @@ def _rescoring(settings: Settings) -> dict[str, dict[str, object]]:
     return {"rescore": {"task": RESCORE_TASK, "schedule": every_s, "options": {"expires": every_s}}}
 
 
+def _url(settings: Settings) -> str:
+    broker = settings.broker
+    if broker.is_filesystem:
+        return "filesystem://localhost"
+    password = Path(broker.password_file).read_text(encoding="utf-8").strip() if broker.password_file else ""
+    return broker.url_with_password(password)
+
+
+def _tls(broker: BrokerSettings) -> dict[str, object] | None:
+    """As the client of this broker names it; the host in the URL has to be a name of the broker's certificate."""
+    if not broker.is_secure:
+        return None
+    trusted = broker.trusted or ssl.get_default_verify_paths().cafile
+    files = {"ca_certs": trusted, "certfile": broker.certificate or None, "keyfile": broker.private_key or None}
+    if broker.url.startswith("rediss:"):
+        checked = {"cert_reqs": ssl.CERT_REQUIRED, "check_hostname": True}
+        return {f"ssl_{name}": value for name, value in {**files, **checked}.items()}
+    return {**files, "cert_reqs": ssl.CERT_REQUIRED, "server_hostname": None}  # None: the host of the URL
+
+
 def _transport_options(settings: Settings) -> dict[str, object]:
-    if not _is_filesystem(settings):
+    if not settings.broker.is_filesystem:
         return {"socket_connect_timeout": 5, "socket_timeout": 15, "max_retries": 1}
     filesystem_broker.install()
     messages = _made(settings.broker_dir / "messages")
@@ -124,10 +148,6 @@ def _transport_options(settings: Settings) -> dict[str, object]:
         "processed_folder": str(_made(settings.broker_dir / "taken")),
         "polling_interval": 0.2,
     }
-
-
-def _is_filesystem(settings: Settings) -> bool:
-    return settings.broker.url.startswith("filesystem:")
 
 
 def _made(folder: Path) -> Path:

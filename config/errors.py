@@ -14,8 +14,11 @@
     ├── RegistryError
     │   ├── StudyNotFoundError      no study under this UID
     │   └── LeaseLostError          another worker, or a late instance, took the study over
+    ├── TimeLimitError              a step took longer than its soft limit: it hangs
     ├── ClipError                   this instance gives no clip: the reason is for people to read
     ├── ModelPackError              the model pack is missing, incomplete or does not fit its manifest
+    ├── DeviceError                 the GPU has no memory for a single picture, or none of them is fit to be used
+    │   └── DeviceFaultError        it failed while it computed: it, or what it was given, is at fault
     ├── CalibrationError            labelled cases are wrong, or too few to choose a threshold or train on
     ├── ReportError                 the results cannot be put into a Structured Report
     ├── DeliveryError               the destination did not accept the object: it will be tried again
@@ -104,6 +107,10 @@ class LeaseLostError(RegistryError):
     """The step finished, but its lease had passed to somebody else: what it made was discarded."""
 
 
+class TimeLimitError(EchoWorkerError):
+    """A step was broken off at its soft time limit; it is tried again, as what it hung on may pass."""
+
+
 class ClipError(EchoWorkerError):
     """An instance gives no clip to score; the message is the reason that report and dashboard show."""
 
@@ -115,6 +122,14 @@ class ClipError(EchoWorkerError):
 
 class ModelPackError(EchoWorkerError):
     """A model pack cannot be loaded; the message names the file or field at fault."""
+
+
+class DeviceError(EchoWorkerError):
+    """What the model runs on cannot be used, or has no memory left; no study is to blame, and each waits."""
+
+
+class DeviceFaultError(DeviceError):
+    """A GPU failed while it computed; whether it or the study is at fault, the check of the device tells."""
 
 
 class CalibrationError(EchoWorkerError):

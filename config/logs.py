@@ -6,6 +6,7 @@ is a field. The loggers of the DICOM libraries, which print data set values, are
 
 import logging
 import sys
+import traceback
 import warnings
 from contextlib import suppress
 from enum import StrEnum
@@ -73,6 +74,14 @@ class Event(StrEnum):
     FORWARDS_CANCELLED = "forwards given up"
     PROCESS_STARTED = "process started"
     PROCESS_ENDED = "process ended unexpectedly, starting again"
+    DEVICE_FAILS = "GPU failed its check: the next one is tried"
+    DEVICE_SET_ASIDE = "GPU set aside: it has failed its check too often, and is used no more"
+    ON_CPU_INSTEAD = "no GPU is fit to be used: the model runs on the CPU, slowly"
+    CLOCK_WENT_BACK = "times found further ahead than they can be: a clock was set back, and they are too"
+    WORK_HANDED_BACK = "worker stopped before its work was done: others may take it"
+    QUEUE_PAUSED = "queue paused: nothing of it begins until somebody resumes it"
+    QUEUE_RESUMED = "queue resumed"
+    WORKER_DIED = "worker died: what it held is tried again"
     SHUTTING_DOWN = "shutting down"
     REPORT_RECEIVED = "report received: it waits in the inbox"
     REPORT_REFUSED = "report refused"
@@ -120,6 +129,12 @@ _WARNINGS = {
     Event.AUDIT_MESSAGE_LOST,
     Event.AUDIT_LINE_DAMAGED,
     Event.PROCESS_ENDED,
+    Event.WORKER_DIED,
+    Event.CLOCK_WENT_BACK,
+    Event.DEVICE_FAILS,
+    Event.DEVICE_SET_ASIDE,
+    Event.ON_CPU_INSTEAD,
+    Event.QUEUE_PAUSED,
     Event.REPORT_REFUSED,
     Event.REPORT_NOT_READ,
     Event.STUDIES_MISSING,
@@ -225,3 +240,16 @@ def place_of(error: BaseException) -> str:
     frame = trace.tb_frame
     module = frame.f_globals.get("__name__")
     return f"{type(error).__name__} in {module}.{frame.f_code.co_name}:{trace.tb_lineno}"
+
+
+def frames_of(error: BaseException) -> str:
+    """Where an error came from, and those that it came of: types, files, lines and functions; no text, no values."""
+    parts, seen = [], set[int]()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        walked = traceback.walk_tb(link.__traceback__)
+        frames = [f"  {frame.f_code.co_filename}:{line} in {frame.f_code.co_name}" for frame, line in walked]
+        parts.append("\n".join([f"{type(link).__name__}, most recent call last", *frames]))
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+    return "\nwhich came of\n".join(parts)

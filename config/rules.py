@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from config.peers import AETitle, PeerSettings, Role
+from config.steps import Lane
 
 
 class Action(StrEnum):
@@ -45,6 +46,8 @@ class Decision:
     action: Action = Action.SCORE
     forward_to: tuple[str, ...] = ()
     """Names of peers."""
+    lane: Lane = Lane.ROUTINE
+    """Of the study: one instance that is STAT makes it so."""
 
 
 NO_RULE = Decision()
@@ -98,6 +101,13 @@ class RuleSettings(BaseModel):
     action: Action = Action.SCORE
     forward_to: tuple[str, ...] = ()
     """Names of peers with the role forward."""
+    priority: Literal["stat", "routine"] = "routine"
+    """Of the whole study: `stat` goes ahead of all that wait, in every step."""
+
+    @property
+    def lane(self) -> Lane:
+        """The lane of that priority."""
+        return Lane[self.priority.upper()]
 
     def conditions(self) -> dict[str, tuple[str, ...]]:
         """The conditions that the rule names, with their alternatives, in the order in which they are looked at."""
@@ -113,7 +123,7 @@ def decide(rules: Iterable[RuleSettings], facts: InstanceFacts) -> Decision:
     for rule in rules:
         if rule.first_unmet(facts) is None:
             onward = tuple(peer for peer in rule.forward_to if peer not in facts.peers)
-            return Decision(rule=rule.name, action=rule.action, forward_to=onward)
+            return Decision(rule=rule.name, action=rule.action, forward_to=onward, lane=rule.lane)
     return NO_RULE
 
 

@@ -17,6 +17,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from config.brokers import BrokerSettings
 from config.catalogue import BUNDLED_CATALOGUE
 from config.consistency import ConsistencySettings
 from config.dicomweb import DicomWebSettings
@@ -29,6 +30,7 @@ from config.report import ReportSettings
 from config.rescoring import RescoreSettings
 from config.rules import RuleSettings, check_rules
 from config.setting_mistakes import PREFIX, described, require_known_variables
+from config.time_limits import TimeLimitSettings
 
 DEFAULTS = Path(__file__).with_name("defaults.toml")
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
@@ -73,12 +75,6 @@ class DatabaseSettings(_Section):
     url: str
 
 
-class BrokerSettings(_Section):
-    """What carries the wake-ups."""
-
-    url: str
-
-
 class ModelSettings(_Section):
     """Which model reads the clips, and on what."""
 
@@ -88,6 +84,7 @@ class ModelSettings(_Section):
     calibration: str
     device: Literal["auto", "cpu", "cuda"]
     precision: Literal["auto", "float32", "bfloat16"]
+    maximum_device_failures: int = Field(ge=1)
 
 
 class PixelSettings(_Section):
@@ -185,6 +182,7 @@ class Settings(BaseSettings):
     rescore: RescoreSettings
     privacy: PrivacySettings
     pipeline: PipelineSettings
+    time_limits: TimeLimitSettings
     tls: TLSSettings
     audit: AuditSettings
     callers: CallersSettings

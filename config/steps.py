@@ -1,6 +1,6 @@
 """The steps of the pipeline and the names of its tasks and queues, for those who need no broker to speak of them."""
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 
 class Step(StrEnum):
@@ -19,6 +19,13 @@ class Purpose(StrEnum):
     """Received instances, as the rules say."""
     DELIVER = "deliver"
     """What was made of a run."""
+
+
+class Lane(IntEnum):
+    """How urgent a study is: of those that wait for a step, the ones of the lowest lane go first."""
+
+    STAT = 0
+    ROUTINE = 1
 
 
 REAP_TASK = "echoworker.reap"

@@ -11,6 +11,7 @@ from config.errors import RegistryError
 from config.steps import Purpose, Step
 from db.deliveries import OWED, lock_deliveries, of_current_runs, start_anew
 from db.journal import record_transition
+from db.pauses import open_pauses, said_of
 from db.queues import ask_at_once, queues_of
 from db.schema import Delivery, Report, Study
 from db.schema_peers import DeliveryAnswer, PeerQueue
@@ -128,12 +129,15 @@ def resend_deliveries(session: Session, delivery_ids: Collection[int], *, now: d
 def why_it_waits(session: Session, study_ids: Sequence[int]) -> dict[int, str]:
     """What each of these studies waits for, as far as it is owed anything: free of PHI."""
     queues = queues_of(session, Purpose.DELIVER)
+    paused = {pause.peer: pause for pause in open_pauses(session) if pause.queue == Step.DELIVER}
     owed = of_current_runs(Report.study_id, Delivery).where(
         Report.study_id.in_(list(study_ids)), Delivery.state.in_(OWED)
     )
     waits: dict[int, dict[str, None]] = {}
     for study_id, delivery in session.execute(owed.order_by(Delivery.destination, Delivery.id)):
-        waits.setdefault(study_id, {})[_why(delivery, queues.get(delivery.destination))] = None
+        pause = paused.get("") or paused.get(delivery.destination)
+        said = f"{delivery.destination}: paused {said_of(pause)}" if pause else ""
+        waits.setdefault(study_id, {})[said or _why(delivery, queues.get(delivery.destination))] = None
     return {study_id: "; ".join(reasons) for study_id, reasons in waits.items()}
 
 

@@ -163,11 +163,12 @@ def settle(session: Session, study: Study, *, now: datetime) -> None:
     session.flush()
     deliveries = deliveries_of(session, study.id)
     if dead := [d for d in deliveries if d.state == DeliveryState.DEAD]:
-        _end(session, study, StudyState.FAILED, now=now, reason="; ".join(_why_dead(d) for d in dead))
+        reason = "; ".join(_why_dead(d) for d in dead)
+        _end(session, study, StudyState.FAILED, now=now, attempt=max(d.attempts for d in dead), reason=reason)
     elif any(d.state in OWED for d in deliveries):
         study.reason = None
     elif any(d.state == DeliveryState.DELIVERED for d in deliveries):
-        _end(session, study, StudyState.DELIVERED, now=now)
+        _end(session, study, StudyState.DELIVERED, now=now, attempt=max(d.attempts for d in deliveries))
     else:
         of_current_run = select(RunRow.model_label).join(CurrentRun, CurrentRun.run_id == RunRow.id)
         label = session.scalar(of_current_run.where(CurrentRun.study_id == study.id))
@@ -187,12 +188,22 @@ def _why_dead(delivery: Delivery) -> str:
     )
 
 
-def _end(session: Session, study: Study, state: StudyState, *, now: datetime, reason: str | None = None) -> None:
+def _end(
+    session: Session, study: Study, state: StudyState, *, now: datetime, attempt: int, reason: str | None = None
+) -> None:
     before, took = study.state, now - study.state_since
     study.state, study.state_since, study.reason = state, now, reason
     study.failed_step = Step.DELIVER if state is StudyState.FAILED else None
-    duration_ms = round(took.total_seconds() * 1000)
-    record_transition(session, study, before=before, at=now, step=Step.DELIVER, duration_ms=duration_ms, reason=reason)
+    record_transition(
+        session,
+        study,
+        before=before,
+        at=now,
+        step=Step.DELIVER,
+        attempt=attempt,
+        duration_ms=max(round(took.total_seconds() * 1000), 0),
+        reason=reason,
+    )
 
 
 def _cancel(delivery: Delivery, reason: str) -> None:

@@ -14,6 +14,7 @@ from config.report_objects import ReportObject
 from config.settings import PipelineSettings
 from config.steps import Purpose, Step
 from db.deliveries import OWED, bury, lock_deliveries, note_answer, of_current_runs, refuse, settle
+from db.pauses import sending_is_paused
 from db.queues import QueueClaim, hold_queue, take_queue_announcements
 from db.reports import NO_ANSWER
 from db.run_rows import run_of
@@ -76,15 +77,22 @@ _IN_VAIN = (Answered.REFUSED, Answered.NO_ANSWER, Answered.NOT_SENT)
 def due_deliveries(session: Session, destination: str, *, now: datetime, limit: int) -> list[DueDelivery]:
     """What is to be sent to a destination now, or asked of it.
 
-    First what failed least often and was tried longest ago, so that no object holds up the others; of one run, the
-    Structured Report last: what it refers to goes ahead of it.
+    First what is STAT; then what failed least often and was tried longest ago, so that no object holds up the others;
+    of one run, the Structured Report last: what it refers to goes ahead of it.
     """
     report_last = case((Report.kind == ReportObject.SR, 1), else_=0)
     rows = session.execute(
         _owed(Delivery, Report, Study, RunRow.model_label)
         .join(RunRow, RunRow.id == Report.run_id)
         .where(Delivery.destination == destination, _is_due(now))
-        .order_by(Delivery.attempts, Delivery.last_attempt_at.nulls_first(), Report.run_id, report_last, Delivery.id)
+        .order_by(
+            Study.lane,
+            Delivery.attempts,
+            Delivery.last_attempt_at.nulls_first(),
+            Report.run_id,
+            report_last,
+            Delivery.id,
+        )
         .limit(limit)
     )
     return [
@@ -120,7 +128,7 @@ def owed_run(session: Session, item: DueDelivery) -> Run | None:
 
 
 def offer(session: Session, held: QueueClaim, delivery_id: int, *, now: datetime) -> bool:
-    """Note that an object goes to its destination now; False where it is not to, overtaken since it was due.
+    """Note that an object goes to its destination now; False where it is not to, overtaken since it was due, or paused.
 
     From here on the destination may have it, whatever becomes of its answer (`db.reports.delivered_predecessor`).
 
@@ -131,6 +139,8 @@ def offer(session: Session, held: QueueClaim, delivery_id: int, *, now: datetime
     """
     hold_queue(session, held)
     ((_, (delivery,)),) = lock_deliveries(session, [delivery_id])
+    if sending_is_paused(session, Purpose.DELIVER, held.peer):
+        return False
     still_due = _owed(Delivery.id).where(Delivery.id == delivery_id, Delivery.state == DeliveryState.DUE)
     if session.scalar(still_due) is None:
         return False

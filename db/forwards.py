@@ -55,13 +55,13 @@ def add_forwards(session: Session, *, study_id: int, sop_instance_uid: str, peer
 
 
 def due_forwards(session: Session, peer: str, *, now: datetime, limit: int) -> list[DueForward]:
-    """What the peer is to get now: what failed least often first, so that no instance holds up the others."""
+    """What the peer is to get now: STAT first, then what failed least often, so that none holds up the others."""
     rows = session.execute(
         select(Forward.id, Study.study_instance_uid, Instance)
         .join(Instance, Instance.id == Forward.instance_id)
-        .join(Study, Study.id == Instance.study_id)
+        .join(Instance.study)
         .where(Forward.peer == peer, _due(now))
-        .order_by(Forward.attempts, Forward.id)
+        .order_by(Study.lane, Forward.attempts, Forward.id)
         .limit(limit)
     )
     return [

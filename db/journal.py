@@ -6,7 +6,9 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from config.steps import Step
-from db.schema import JournalEntry, Study
+from db.schema import Study
+from db.schema_pipeline import JournalEntry
+from db.states import ALLOWED, StudyState
 
 
 def record_transition(
@@ -19,8 +21,17 @@ def record_transition(
     attempt: int | None = None,
     duration_ms: int | None = None,
     reason: str | None = None,
+    traceback: str | None = None,
 ) -> None:
-    """Write down where the study is now, what took it there, and why; `reason` is free of PHI."""
+    """Write down where the study is now, what took it there, and why; `reason` and `traceback` are free of PHI.
+
+    Raises
+    ------
+    ValueError
+        It may not come there from `before` (db.states): what moved it is wrong, and its transaction comes to nothing.
+    """
+    if StudyState(study.state) not in ALLOWED[None if before is None else StudyState(before)]:
+        raise ValueError(f"study {study.study_instance_uid} cannot go from {before} to {study.state}")
     session.add(
         JournalEntry(
             study_id=study.id,
@@ -33,5 +44,6 @@ def record_transition(
             duration_ms=duration_ms,
             host=socket.gethostname(),
             reason=reason,
+            traceback=traceback,
         )
     )

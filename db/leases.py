@@ -7,7 +7,7 @@ writes what the step made: so a step that ran twice, or whose study was re-opene
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
@@ -16,8 +16,9 @@ from sqlalchemy.orm import Session
 
 from config.errors import LeaseLostError
 from config.settings import PipelineSettings
-from config.steps import Step
+from config.steps import Lane, Step
 from db.journal import record_transition
+from db.pauses import is_paused
 from db.schema import Study
 from db.states import LEASED_STEPS, STEP_DUE_IN, TRANSITIONS, Back, StudyState, state_after
 
@@ -45,6 +46,11 @@ class Claim:
     """Counts from 1."""
     token: str
     claimed_at: datetime
+    lane: Lane
+
+    def duration_ms(self, now: datetime) -> int:
+        """Since it was claimed; 0 where a clock was set back meanwhile."""
+        return max(round((now - self.claimed_at).total_seconds() * 1000), 0)
 
 
 def claim(
@@ -58,23 +64,17 @@ def claim(
     study = session.scalar(select(Study).where(Study.id == study_id, is_due(step, now)).with_for_update())
     if study is None:
         return None
+    _note_lost(session, study, step, now=now)
     if study.attempts >= pipeline.maximum_attempts:
         reason = f"{step}: the worker stopped without a word in {study.attempts} attempts"
-        _fail(session, study, step, reason=reason, now=now)
+        _fail(session, study, replace(_claim_of(study, step), claimed_at=now), reason=reason, now=now)
         return None
     study.attempts += 1
     study.lease_token = str(uuid.uuid4())
     study.lease_owner = owner
+    study.claimed_at = now
     study.lease_expires_at = now + timedelta(seconds=pipeline.lease_s)
-    return Claim(
-        study_id=study.id,
-        study_instance_uid=study.study_instance_uid,
-        revision=study.revision,
-        step=step,
-        attempt=study.attempts,
-        token=study.lease_token,
-        claimed_at=now,
-    )
+    return _claim_of(study, step)
 
 
 def renew(session: Session, held: Claim, *, now: datetime, lease_s: float) -> bool:
@@ -121,18 +121,25 @@ def completing(
 
 
 def fail_attempt(
-    session: Session, held: Claim, *, reason: str, fault: Fault, now: datetime, pipeline: PipelineSettings
+    session: Session,
+    held: Claim,
+    *,
+    reason: str,
+    fault: Fault,
+    now: datetime,
+    pipeline: PipelineSettings,
+    traceback: str | None = None,
 ) -> StudyState | None:
     """Note that an attempt failed: tried again later, or FAILED when it was the last or can never succeed.
 
-    The state afterwards; None when the claim had passed to somebody else. `reason` is free of PHI.
+    The state afterwards; None when the claim had passed to somebody else. `reason` and `traceback` are free of PHI.
     """
     study = _held(session, held)
     if study is None:
         return None
     used_up = fault is Fault.PASSING and held.attempt >= pipeline.maximum_attempts
     if fault is Fault.LASTING or used_up:
-        _fail(session, study, held.step, reason=reason, now=now, held=held)
+        _fail(session, study, held, reason=reason, now=now, traceback=traceback)
         return StudyState.FAILED
     wait_s = pipeline.back_off_s(held.attempt)
     if fault is Fault.SURROUNDINGS:
@@ -142,8 +149,19 @@ def fail_attempt(
     study.next_attempt_at = now + timedelta(seconds=wait_s)
     study.announced_at = None
     _release(study)
-    _note(session, study, held, before=study.state, now=now)
+    _note(session, study, held, before=study.state, now=now, traceback=traceback)
     return StudyState(study.state)
+
+
+def hand_back(session: Session, held: Claim, *, reason: str, now: datetime) -> None:
+    """Let go of a claim that was given up for no fault of the study: another worker may take it at once."""
+    study = _held(session, held)
+    if study is not None:
+        study.attempts -= 1
+        study.reason = reason
+        study.next_attempt_at = study.announced_at = None
+        _release(study)
+        _note(session, study, held, before=study.state, now=now)
 
 
 def hold(session: Session, held: Claim) -> Study:
@@ -167,14 +185,16 @@ def take_announcements(
     stale = now - timedelta(seconds=wake_again_after_s)
     unannounced = or_(Study.announced_at.is_(None), Study.announced_at < stale, Study.lease_expires_at < now)
     waiting = or_(*(is_due(step, now) for step in LEASED_STEPS))
-    query = select(Study).where(waiting, unannounced).order_by(Study.id).with_for_update(skip_locked=True)
+    query = select(Study).where(waiting, unannounced).order_by(Study.lane, Study.id).with_for_update(skip_locked=True)
     if study_id is not None:
         query = query.where(Study.id == study_id)
     announced = []
     for study in session.scalars(query):
+        step = STEP_DUE_IN[StudyState(study.state)]
+        _note_lost(session, study, step, now=now)
         study.announced_at = now
         _release(study)
-        announced.append((study.id, STEP_DUE_IN[StudyState(study.state)]))
+        announced.append((study.id, step))
     return announced
 
 
@@ -184,9 +204,10 @@ def forget_announcements(session: Session, study_ids: Sequence[int]) -> None:
 
 
 def is_due(step: Step, now: datetime) -> ColumnElement[bool]:
-    """That a study waited for this leased step at that time, with nobody at work on it."""
+    """That a study waited for this leased step at that time, with nobody at work on it, and that it is not paused."""
     return and_(
         Study.state == TRANSITIONS[step].before,
+        ~is_paused(step),
         or_(Study.lease_expires_at.is_(None), Study.lease_expires_at < now),
         or_(Study.next_attempt_at.is_(None), Study.next_attempt_at <= now),
     )
@@ -198,27 +219,54 @@ def _held(session: Session, held: Claim) -> Study | None:
     )
 
 
-def _fail(session: Session, study: Study, step: Step, *, reason: str, now: datetime, held: Claim | None = None) -> None:
-    before = study.state
-    study.state = StudyState.FAILED
-    study.state_since = now
-    study.failed_step = step
-    study.reason = reason
-    study.next_attempt_at = None
-    _release(study)
-    record_transition(
-        session,
-        study,
-        before=before,
-        at=now,
+def held_by(session: Session, owner: str) -> list[Claim]:
+    """What a worker holds; locked until the end of the transaction."""
+    # In the order of their UIDs, as every transaction locks studies: none waits for another in a circle.
+    mine = select(Study).where(Study.lease_owner == owner).order_by(Study.study_instance_uid).with_for_update()
+    return [
+        _claim_of(study, step)
+        for study in session.scalars(mine)
+        if (step := STEP_DUE_IN.get(StudyState(study.state))) is not None
+    ]
+
+
+def _claim_of(study: Study, step: Step) -> Claim:
+    return Claim(
+        study_id=study.id,
+        study_instance_uid=study.study_instance_uid,
+        revision=study.revision,
         step=step,
         attempt=study.attempts,
-        duration_ms=_duration_ms(held, now) if held else None,
-        reason=reason,
+        token=study.lease_token or "",
+        claimed_at=study.claimed_at or study.state_since,
+        lane=Lane(study.lane),
     )
 
 
-def _note(session: Session, study: Study, held: Claim, *, before: str, now: datetime) -> None:
+def _note_lost(session: Session, study: Study, step: Step, *, now: datetime) -> None:
+    """An attempt whose lease ran out has its row in the journal too; nobody is left to write it."""
+    if study.lease_token is None:
+        return
+    study.reason = "the lease ran out: the worker stopped without a word"
+    _note(session, study, _claim_of(study, step), before=study.state, now=now)
+
+
+def _fail(
+    session: Session, study: Study, held: Claim, *, reason: str, now: datetime, traceback: str | None = None
+) -> None:
+    before = study.state
+    study.state = StudyState.FAILED
+    study.state_since = now
+    study.failed_step = held.step
+    study.reason = reason
+    study.next_attempt_at = None
+    _release(study)
+    _note(session, study, held, before=before, now=now, traceback=traceback)
+
+
+def _note(
+    session: Session, study: Study, held: Claim, *, before: str, now: datetime, traceback: str | None = None
+) -> None:
     record_transition(
         session,
         study,
@@ -226,15 +274,12 @@ def _note(session: Session, study: Study, held: Claim, *, before: str, now: date
         at=now,
         step=held.step,
         attempt=held.attempt,
-        duration_ms=_duration_ms(held, now),
+        duration_ms=held.duration_ms(now),
         reason=study.reason,
+        traceback=traceback,
     )
 
 
 def _release(study: Study) -> None:
     study.lease_token = study.lease_owner = None
-    study.lease_expires_at = None
-
-
-def _duration_ms(held: Claim, now: datetime) -> int:
-    return round((now - held.claimed_at).total_seconds() * 1000)
+    study.lease_expires_at = study.claimed_at = None

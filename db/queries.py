@@ -10,15 +10,17 @@ from sqlalchemy.orm import Session, selectinload
 from config.errors import StudyNotFoundError
 from config.report_objects import ReportObject
 from config.rules import Action
+from config.steps import Step
 from db.dead_letters import why_it_waits
 from db.leases import is_due
 from db.received import ACCEPTED
 from db.reports import current_reports
 from db.results import current_run
 from db.runs import Run
-from db.schema import Instance, JournalEntry, Report, Study
+from db.schema import Instance, Report, Study
 from db.schema_peers import Caller
 from db.schema_pictures import Clip
+from db.schema_pipeline import JournalEntry
 from db.states import LEASED_STEPS, StudyState
 
 _KINDS = [kind.value for kind in ReportObject]
@@ -102,6 +104,12 @@ def study_detail(session: Session, study_instance_uid: str) -> StudyDetail:
         objects=objects,
         journal=list(session.scalars(journal)),
     )
+
+
+def failed_at(session: Session, step: Step) -> list[str]:
+    """The Study Instance UIDs of the studies that failed at this step, the longest ago first."""
+    failed = select(Study.study_instance_uid).where(Study.state == StudyState.FAILED, Study.failed_step == step)
+    return list(session.scalars(failed.order_by(Study.state_since, Study.id)))
 
 
 def count_by_state(session: Session) -> dict[str, int]:

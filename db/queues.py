@@ -17,6 +17,7 @@ from config.errors import LeaseLostError
 from config.settings import PipelineSettings
 from config.steps import Purpose
 from db.inserting import insert_if_new
+from db.pauses import peer_is_paused
 from db.schema_peers import PeerQueue
 
 
@@ -147,8 +148,19 @@ def queues_of(session: Session, purpose: Purpose) -> dict[str, PeerQueue]:
     return {row.peer: row for row in session.scalars(select(PeerQueue).where(PeerQueue.purpose == purpose))}
 
 
+def queues_held_by(session: Session, owner: str) -> list[QueueClaim]:
+    """The queues that a worker works on; locked until the end of the transaction."""
+    mine = select(PeerQueue).where(PeerQueue.lease_owner == owner).order_by(PeerQueue.peer).with_for_update()
+    return [
+        QueueClaim(peer=row.peer, purpose=Purpose(row.purpose), token=row.lease_token)
+        for row in session.scalars(mine)
+        if row.lease_token is not None
+    ]
+
+
 def _may_be_asked(now: datetime) -> ColumnElement[bool]:
     return and_(
+        ~peer_is_paused(),
         or_(PeerQueue.lease_expires_at.is_(None), PeerQueue.lease_expires_at < now),
         or_(PeerQueue.next_attempt_at.is_(None), PeerQueue.next_attempt_at <= now),
     )

@@ -44,9 +44,14 @@ def apply_decisions(
         No study has this UID.
     """
     # The study first, as registration does: the two wait for each other, and not in a circle.
-    state = session.scalar(select(Study.state).where(Study.study_instance_uid == study_instance_uid).with_for_update())
+    study = session.scalar(select(Study).where(Study.study_instance_uid == study_instance_uid).with_for_update())
     others_to_score = False
-    for instance in instances_of(session, study_instance_uid):
+    instances = instances_of(session, study_instance_uid)
+    if study is not None and decisions:
+        lane = min(decision.lane for decision in decisions.values())
+        is_of_all = all(instance.sop_instance_uid in decisions for instance in instances)
+        study.lane = lane if is_of_all else min(lane, study.lane)
+    for instance in instances:
         decision = decisions.get(instance.sop_instance_uid)
         if decision is None:
             continue
@@ -59,7 +64,7 @@ def apply_decisions(
             peers=decision.forward_to,
         )
         _forward_only_to(session, instance.id, decision.forward_to)
-    if others_to_score and state != StudyState.RECEIVING:
+    if others_to_score and study is not None and study.state != StudyState.RECEIVING:
         requeue(session, study_instance_uid, now=now, step=Step.PREPARE)
         return True
     return False

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from config.steps import Lane
 from db.base import JSON_OR_NULL, UID, Base
 from db.identities import IdentityField, IdentityText
 
@@ -47,8 +48,12 @@ class Study(Base):
     """Which worker has it."""
     lease_expires_at: Mapped[datetime | None]
     """When another worker may take it, unless the lease is renewed."""
+    claimed_at: Mapped[datetime | None]
+    """When the lease was taken: the start of the running attempt."""
     announced_at: Mapped[datetime | None]
     """When the step that is due was last put on the broker."""
+    lane: Mapped[int] = mapped_column(default=Lane.ROUTINE, server_default=str(Lane.ROUTINE.value))
+    """As `config.steps.Lane` has it: of the studies that wait for a step, the lowest goes first."""
 
     identity: Mapped["PatientIdentity | None"] = relationship(back_populates="study")
     instances: Mapped[list["Instance"]] = relationship(back_populates="study", order_by="Instance.id")
@@ -56,6 +61,7 @@ class Study(Base):
     __table_args__ = (
         Index("ix_studies_state_quiet_at", "state", "quiet_at"),
         Index("ix_studies_state_next_attempt_at", "state", "next_attempt_at"),
+        Index("ix_studies_state_lane_state_since", "state", "lane", "state_since"),
         Index("ix_studies_last_instance_at", "last_instance_at"),
     )
 
@@ -273,30 +279,3 @@ class Delivery(Base):
         UniqueConstraint("report_id", "destination"),
         Index("ix_deliveries_state_destination_next_attempt_at", "state", "destination", "next_attempt_at"),
     )
-
-
-class JournalEntry(Base):
-    """What happened to a study, append-only: each transition and each failed attempt."""
-
-    __tablename__ = "journal"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
-    revision: Mapped[int]
-    """Of the study, then."""
-    at: Mapped[datetime] = mapped_column(index=True)
-    """When it happened."""
-    step: Mapped[str | None] = mapped_column(String(16))
-    """The step that ended or failed; NULL where nothing was worked on."""
-    state_before: Mapped[str | None] = mapped_column(String(16))
-    """NULL of the first."""
-    state_after: Mapped[str] = mapped_column(String(16))
-    """The same as before where an attempt failed."""
-    attempt: Mapped[int | None]
-    """Of the step, counted from 1."""
-    duration_ms: Mapped[int | None]
-    """How long the attempt took; of deliveries, from the report on."""
-    host: Mapped[str] = mapped_column(String(128))
-    """The machine that did it."""
-    reason: Mapped[str | None]
-    """Why it failed, was skipped or was set back; free of PHI."""

@@ -121,6 +121,26 @@ STEP_DUE_IN: dict[StudyState, Step] = {transition.before: step for step, transit
 """The step that a study in this state waits for; other states wait for nothing, or for an instance."""
 
 
+_OF_STEPS: dict[StudyState, frozenset[StudyState]] = {
+    # The state itself: an attempt that failed, or had nothing to do.
+    step.before: frozenset(
+        {step.before, step.after, StudyState.FAILED} | ({StudyState.SKIPPED} if step.may_skip else set())
+    )
+    for step in TRANSITIONS.values()
+}
+ALLOWED: dict[StudyState | None, frozenset[StudyState]] = {
+    None: frozenset({StudyState.RECEIVING}),
+    StudyState.RECEIVING: frozenset({StudyState.READY}),
+} | {
+    # A late instance, and requeueing or resending by hand, are possible from wherever a study is.
+    state: frozenset({StudyState.RECEIVING, *STEP_DUE_IN}) | _OF_STEPS.get(state, frozenset())
+    for state in StudyState
+    if state is not StudyState.RECEIVING
+}
+"""What may follow a state; None: a study that is new. Whoever moves a study writes it into the journal, which looks
+here (db.journal)."""
+
+
 def state_after(step: Step, *, skipped: bool = False) -> StudyState:
     """The state that a step ends in.
 

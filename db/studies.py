@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import Enum, auto
+from typing import TypedDict
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -63,6 +64,7 @@ def register_instance(session: Session, instance: ReceivedInstance, quiet_period
     }
     if not insert_if_new(session, Instance, row):
         return Registration.KNOWN
+    study.lane = min(study.lane, instance.decision.lane)
     if instance.decision.forward_to:
         peers = instance.decision.forward_to
         add_forwards(session, study_id=study.id, sop_instance_uid=instance.sop_instance_uid, peers=peers)
@@ -249,6 +251,7 @@ def _study_of(session: Session, instance: ReceivedInstance, quiet_period: timede
             "study_instance_uid": instance.study_instance_uid,
             "revision": 1,
             "attempts": 0,
+            "lane": instance.decision.lane,
             "state": StudyState.RECEIVING,
             "state_since": instance.received_at,
             "created_at": instance.received_at,
@@ -271,8 +274,12 @@ def _reopen(session: Session, study: Study, now: datetime) -> None:
 
 
 def move_study(session: Session, study: Study, state: StudyState, *, now: datetime, reason: str | None = None) -> None:
-    """Set a study to a state as if it had just come there: no lease, no attempts, nothing announced."""
+    """Set a study to a state as if it had just come there: no lease, no attempts, nothing announced.
+
+    An attempt that was running is over with it; what it makes is discarded.
+    """
     before = study.state
+    running = _running_attempt(study, now)
     study.state = state
     study.state_since = now
     study.reason = None
@@ -280,6 +287,20 @@ def move_study(session: Session, study: Study, state: StudyState, *, now: dateti
     study.attempts = 0
     study.next_attempt_at = None
     study.lease_token = study.lease_owner = None
-    study.lease_expires_at = None
+    study.lease_expires_at = study.claimed_at = None
     study.announced_at = None
-    record_transition(session, study, before=before, at=now, reason=reason)
+    record_transition(session, study, before=before, at=now, reason=reason, **running)
+
+
+class _Attempt(TypedDict, total=False):
+    step: Step
+    attempt: int
+    duration_ms: int
+
+
+def _running_attempt(study: Study, now: datetime) -> _Attempt:
+    step = STEP_DUE_IN.get(StudyState(study.state))
+    if study.lease_token is None or study.claimed_at is None or step is None:
+        return {}
+    took_ms = round((now - study.claimed_at).total_seconds() * 1000)
+    return {"step": step, "attempt": study.attempts, "duration_ms": max(took_ms, 0)}

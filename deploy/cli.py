@@ -18,6 +18,7 @@ from deploy.cli_check import check
 from deploy.cli_clip import clip
 from deploy.cli_conformance import conformance
 from deploy.cli_deliveries import deliveries_commands
+from deploy.cli_devices import devices_commands
 from deploy.cli_discordances import discordances_commands
 from deploy.cli_drift import drift
 from deploy.cli_explain import explain
@@ -25,6 +26,7 @@ from deploy.cli_fetch import fetch
 from deploy.cli_operate import callers, database_commands, doctor, quarantine
 from deploy.cli_packs import packs_commands
 from deploy.cli_phantom import phantom
+from deploy.cli_queues import queues_commands
 from deploy.cli_reconcile import reconcile
 from deploy.cli_reports import reports_commands
 from deploy.cli_rescore import rescore_commands
@@ -58,6 +60,8 @@ app.add_typer(packs_commands, name="packs", rich_help_panel="Model")
 app.add_typer(tasks_commands, name="tasks", rich_help_panel="Model")
 app.add_typer(calibrate_commands, name="calibrate", rich_help_panel="Model")
 app.add_typer(probe_commands, name="probe", rich_help_panel="Model")
+app.add_typer(queues_commands, name="queues", rich_help_panel="Operate")
+app.add_typer(devices_commands, name="devices", rich_help_panel="Operate")
 app.add_typer(deliveries_commands, name="deliveries", rich_help_panel="Operate")
 app.add_typer(reports_commands, name="reports", rich_help_panel="Work with studies")
 app.add_typer(rescore_commands, name="rescore", rich_help_panel="Model")

@@ -13,6 +13,7 @@ from config.errors import ConfigurationError, EchoWorkerError
 from config.peers import Role
 from config.rules import FREE_TEXT, Decision, InstanceFacts, RuleSettings, decide
 from config.settings import Settings
+from config.steps import Lane
 from deploy.cli_shared import console, start
 
 rules_commands = typer.Typer(
@@ -27,7 +28,7 @@ def list_rules() -> None:
     table = Table("", "Rule", "When", "Does")
     for number, rule in enumerate(settings.rules, 1):
         conditions = [f"{name}: {' | '.join(wanted)}" for name, wanted in rule.conditions().items()]
-        does = Decision(action=rule.action, forward_to=rule.forward_to)
+        does = Decision(action=rule.action, forward_to=rule.forward_to, lane=rule.lane)
         table.add_row(str(number), Text(rule.name), Text("\n".join(conditions) or "always"), Text(_does(does)))
     table.add_row("", Text("(no rule fits)", style="dim"), "", _does(Decision()))
     console.print(table)
@@ -145,4 +146,4 @@ def _why_not(rule: RuleSettings, condition: str, facts: InstanceFacts) -> str:
 
 def _does(decision: Decision) -> str:
     forward = f"forward to {', '.join(decision.forward_to)}" if decision.forward_to else "forward nowhere"
-    return f"{decision.action}, {forward}"
+    return f"{decision.action}, {forward}{', STAT' if decision.lane is Lane.STAT else ''}"

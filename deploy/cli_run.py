@@ -6,7 +6,7 @@ import threading
 import warnings
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -111,19 +111,44 @@ def _watch(settings: Settings, stop: threading.Event) -> None:
         server.stop()
 
 
+class WorkerPart(StrEnum):
+    """The processes of a worker."""
+
+    ALL = "all"
+    WORK = "work"
+
+
 def worker(
     queues: Annotated[str, typer.Option(help=f"Comma-separated, of: {', '.join(QUEUES)}.")] = ",".join(QUEUES),
+    part: Annotated[
+        WorkerPart, typer.Option(help="Only the process that works, without the one that looks after it.")
+    ] = WorkerPart.ALL,
 ) -> None:
-    """Run one worker process. Start several to work in parallel; the registry keeps them apart."""
-    from celery.exceptions import SecurityWarning  # noqa: PLC0415
-
-    from worker.app import create_worker_app  # noqa: PLC0415
-
-    # Celery warns of root because of pickled messages; ours are JSON.
-    warnings.filterwarnings("ignore", category=SecurityWarning)
+    """Run one worker. Start several to work in parallel; the registry keeps them apart."""
     chosen = [queue.strip() for queue in queues.split(",")]
     if unknown := sorted(set(chosen) - set(QUEUES)):
         raise ConfigurationError(f"--queues: no queue {', '.join(unknown)}; there are {', '.join(QUEUES)}")
+    if part is WorkerPart.WORK:
+        _work(chosen)
+    stop = stop_on_signals()
+    end_with_parent()
+    from deploy.up import run_worker  # noqa: PLC0415
+
+    settings = start(f"worker-{chosen[0]}")
+    open_registry(settings).close()  # what is wrong is said once, before a process is started over and over
+    sys.exit(run_worker(settings, chosen, stop))
+
+
+def _work(chosen: list[str]) -> NoReturn:
+    """Be the process that works on these queues."""
+    from celery.exceptions import SecurityWarning  # noqa: PLC0415
+
+    from deploy.deaths import write_crashes  # noqa: PLC0415
+    from worker.app import create_worker_app  # noqa: PLC0415
+    from worker.watch import Watch  # noqa: PLC0415
+
+    # Celery warns of root because of pickled messages; ours are JSON.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     if chosen == [RESCORE_QUEUE]:
         os.nice(NICENESS_OF_RESCORING)
     settings = start(f"worker-{chosen[0]}")
@@ -131,7 +156,8 @@ def worker(
     registry.require_identities()
     registry.close()
     end_with_parent()
-    celery = create_worker_app(settings)
+    crashes = write_crashes(settings)
+    celery = create_worker_app(settings, Watch(crashes))
     running = celery.Worker(
         queues=chosen,
         # Threads, so that a peer that hangs does not hold up the others; the registry lets one at a time send to each.
@@ -145,6 +171,7 @@ def worker(
         without_heartbeat=True,
     )
     running.start()
+    Path(crashes.name).unlink(missing_ok=True)
     sys.exit(running.exitcode)
 
 

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from config.errors import ConfigurationError, EchoWorkerError
 from config.peers import AETitle
+from config.settings import Settings
 from config.steps import Step
 from db.states import StudyState
 from deploy.cli_shared import StudyUID, console, open_registry, start
@@ -89,7 +90,7 @@ def study(
 
 
 def requeue(
-    uid: StudyUID,
+    uid: Annotated[str, typer.Argument(metavar="UID", help="Study Instance UID.", show_default=False)] = "",
     step: Annotated[
         Step | None,
         typer.Option(
@@ -97,11 +98,19 @@ def requeue(
             "Where the prepared frames are gone and no embeddings are kept, prepare comes before score."
         ),
     ] = None,
+    failed: Annotated[
+        Step | None, typer.Option("--failed", metavar="STEP", help="In place of a UID: all that failed at this step.")
+    ] = None,
 ) -> None:
     """Give a study that failed, was skipped or waits another chance, with fresh attempts."""
     from db.studies import requeue as requeue_study  # noqa: PLC0415
 
+    if bool(uid) == (failed is not None):
+        raise ConfigurationError("name one study by its UID, or all that failed at a step with --failed")
     settings = start("requeue")
+    if failed is not None:
+        _requeue_failed(settings, failed, step)
+        return
     with open_registry(settings).write() as session:
         due = requeue_study(session, uid, now=datetime.now(UTC), step=step)
     why = " before score, since the prepared frames are removed once they are scored and reported"
@@ -110,6 +119,25 @@ def requeue(
         f"study {uid}: {due} is due{first}; the reaper announces it within {settings.pipeline.reap_every_s:g} s",
         soft_wrap=True,
     )
+
+
+def _requeue_failed(settings: Settings, failed: Step, step: Step | None) -> None:
+    from db.queries import failed_at  # noqa: PLC0415
+    from db.studies import requeue as requeue_study  # noqa: PLC0415
+
+    registry, refused = open_registry(settings), 0
+    with registry.read() as session:
+        found = failed_at(session, failed)
+    for each in found:  # in a transaction of its own: one that cannot be requeued holds up no other
+        try:
+            with registry.write() as session:
+                requeue_study(session, each, now=datetime.now(UTC), step=step)
+        except EchoWorkerError as error:
+            refused += 1
+            console.print(str(error), style="red", highlight=False, soft_wrap=True, markup=False)
+    console.print(f"{len(found) - refused} of {len(found)} studies that failed at {failed} are requeued")
+    if refused:
+        raise EchoWorkerError(f"{refused} of {len(found)} studies were not requeued")
 
 
 def close(uid: StudyUID) -> None:

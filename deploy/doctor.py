@@ -20,6 +20,7 @@ from db.states import STEP_DUE_IN, StudyState
 from deploy.doctor_deliveries import deliveries
 from deploy.doctor_messages import can_be_reached, takes_connections
 from deploy.doctor_packs import has_scoring_pack, packs_that_lie_there, retrieval_pack, scoring_pack
+from deploy.doctor_queues import gpus, paused_queues
 from deploy.doctor_reports import received_reports
 from deploy.doctor_services import broker, registry
 from deploy.findings import Check, Doubt, FaultError, Finding, found_by
@@ -45,6 +46,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("installed packs", packs_that_lie_there),
         ("node", _node),
         ("registering", _registering),
+        ("queues", paused_queues),
+        ("GPUs", gpus),
         ("work", _work),
         ("deliveries", deliveries),
         ("reports", received_reports),

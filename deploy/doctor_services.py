@@ -29,7 +29,7 @@ def registry(settings: Settings) -> str:
 
 def broker(settings: Settings) -> str:
     """The broker takes connections."""
-    if settings.broker.url.startswith("filesystem:"):
+    if settings.broker.is_filesystem:
         return f"files under {settings.broker_dir}"
     try:
         with create_celery_app(settings).connection_for_write() as connection:

@@ -7,6 +7,7 @@ from typing import Any
 
 from config.catalogue import Catalogue
 from config.clinical_tasks import ClassTask, RegressionTask
+from config.steps import Lane
 from db.discordance_review import ListedDiscordance
 from db.queries import StudyDetail
 from db.runs import Run, TaskResult
@@ -29,6 +30,7 @@ def study_facts(
         "state": study.state,
         "state_since": study.state_since.isoformat(),
         "revision": study.revision,
+        "lane": Lane(study.lane).name,
         "reason": detail.reason,
         "instances": _instances(detail),
         "run": None if detail.run is None else _run(detail.run, catalogue),
@@ -46,6 +48,7 @@ def study_facts(
                 "duration_ms": entry.duration_ms,
                 "host": entry.host,
                 "reason": entry.reason,
+                "traceback": entry.traceback,
             }
             for entry in detail.journal
         ],

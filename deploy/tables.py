@@ -15,6 +15,7 @@ from config.labels import ModelLabel
 from config.report_objects import ReportObject
 from config.rules import Action
 from config.settings import Settings
+from config.steps import Lane
 from db.queries import StudyDetail, StudySummary
 from db.runs import Run, TaskResult, Verdict
 from db.schema import Report
@@ -121,6 +122,8 @@ def study_view(detail: StudyDetail, catalogue: Catalogue | None, *, width: int) 
     study = detail.study
     head = Text.assemble(("Study ", "bold"), study.study_instance_uid, f"  revision {study.revision}  ")
     head.append_text(_state(study.state))
+    if study.lane == Lane.STAT:
+        head.append("  STAT", style="bold red")
     if detail.reason:
         head.append(f"  {detail.reason}")
     parts: list[RenderableType] = [head]
@@ -129,6 +132,8 @@ def study_view(detail: StudyDetail, catalogue: Catalogue | None, *, width: int) 
     parts += [_clips_table(detail, catalogue, width)]
     parts += [_deliveries_table(made) for made in detail.objects]
     parts.append(_journal_table(detail, width))
+    for entry in [entry for entry in detail.journal if entry.traceback][-1:]:
+        parts.append(Text(f"Traceback of {entry.step}, attempt {entry.attempt}\n{entry.traceback}", style="dim"))
     return Group(*parts)
 
 

@@ -1,13 +1,10 @@
 """The embedded default: node, workers and beat as one process tree, started and stopped together."""
 
-import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from functools import partial
 
 from config.catalogue import load_catalogue
 from config.errors import ConfigurationError, RegistryError
@@ -16,84 +13,29 @@ from config.peers import Role
 from config.settings import Settings
 from config.steps import FORWARD_QUEUE, MAINTENANCE_QUEUE, RESCORE_QUEUE, Step
 from db.session import Database
+from deploy.children import Child
 from deploy.data_folder import held_alone
-from deploy.stopping import PARENT_VARIABLE
+from deploy.deaths import give_back, note_death
 from worker.packs.active import PackUse, chosen_folder
 from worker.packs.folder import look_into_pack
 
+_WORK = ("worker", "--part", "work", "--queues")
 WORKERS: dict[str, tuple[str, ...]] = {
-    "worker-prepare": ("worker", "--queues", f"{Step.PREPARE},{Step.REPORT}"),
-    "worker-score": ("worker", "--queues", Step.SCORE),
-    "worker-deliver": ("worker", "--queues", Step.DELIVER),
-    "worker-maintenance": ("worker", "--queues", MAINTENANCE_QUEUE),
+    "worker-prepare": (*_WORK, f"{Step.PREPARE},{Step.REPORT}"),
+    "worker-score": (*_WORK, Step.SCORE),
+    "worker-deliver": (*_WORK, Step.DELIVER),
+    "worker-maintenance": (*_WORK, MAINTENANCE_QUEUE),
     "beat": ("beat",),
 }
 """What works on studies. A PACS that hangs holds up deliveries alone, and nothing holds up the reaper."""
 
-FORWARDING: dict[str, tuple[str, ...]] = {"worker-forward": ("worker", "--queues", FORWARD_QUEUE)}
+FORWARDING: dict[str, tuple[str, ...]] = {"worker-forward": (*_WORK, FORWARD_QUEUE)}
 """Only where there is a peer to forward to."""
 
-RESCORING: dict[str, tuple[str, ...]] = {"worker-rescore": ("worker", "--queues", RESCORE_QUEUE)}
+RESCORING: dict[str, tuple[str, ...]] = {"worker-rescore": (*_WORK, RESCORE_QUEUE)}
 """Only where results are answered anew by themselves."""
 
 LOOK_EVERY_S = 2.0
-SETTLED_AFTER_S = 15.0
-"""A process that ends within this time of its start was not able to work."""
-STEP_MAY_TAKE_S = 60.0
-"""How long a worker may go on with the step that it is in when the system stops."""
-
-
-@dataclass
-class Child:
-    """One process of the tree."""
-
-    name: str
-    command: tuple[str, ...]
-    process: subprocess.Popen[bytes] = field(init=False)
-    started_at: float = field(init=False)
-    starts: int = 0
-
-    def start(self) -> None:
-        """Start it; its standard error is ours, where it logs."""
-        self.started_at = time.monotonic()
-        self.starts += 1
-        environment = {**os.environ, PARENT_VARIABLE: str(os.getpid()), "PYTHONSAFEPATH": "1"}
-        self.process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "deploy.cli", *self.command],
-            env=environment,
-            stdout=subprocess.DEVNULL,  # Celery prints there how it shuts down
-            start_new_session=True,  # Ctrl-C reaches all that a terminal runs: this one is stopped by us, in its turn
-        )
-        emit(Event.PROCESS_STARTED, process_name=self.name, pid=self.process.pid)
-
-    @property
-    def ended(self) -> bool:
-        """Whether it runs no more."""
-        return self.process.poll() is not None
-
-    @property
-    def gave_up_at_once(self) -> bool:
-        """Whether it ended soon after the first start, and by itself: a negative return code is a signal."""
-        soon = time.monotonic() - self.started_at < SETTLED_AFTER_S
-        return self.ended and self.process.returncode > 0 and soon and self.starts == 1
-
-    @property
-    def start_again_at(self) -> float:
-        """Not at once after it has just been started: what stops it is likely to stop it again."""
-        return self.started_at + SETTLED_AFTER_S
-
-    def ask_to_stop(self) -> None:
-        """Ask it to finish what it does and end."""
-        if not self.ended:
-            self.process.terminate()
-
-    def wait_stopped(self, *, within_s: float) -> None:
-        """Wait until it has ended, and end it when it does not: its lease runs out and its step is taken up again."""
-        try:
-            self.process.wait(within_s)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
 
 
 def run_all(settings: Settings, stop: threading.Event) -> None:
@@ -119,7 +61,7 @@ def run_all(settings: Settings, stop: threading.Event) -> None:
     with held_alone(settings.data_dir), _Tree(settings, stop) as tree:
         if tree.upgraded(registry):
             registry.require_identities()
-            tree.start([Child(name, command) for name, command in commands.items()])
+            tree.start([_worker(settings, name, command) for name, command in commands.items()])
         tree.look_after()
 
 
@@ -133,6 +75,28 @@ def run_node(settings: Settings, stop: threading.Event) -> None:
     """
     with held_alone(settings.data_dir), _Tree(settings, stop) as tree:
         tree.look_after()
+
+
+def run_worker(settings: Settings, queues: Sequence[str], stop: threading.Event) -> int:
+    """Run one worker process for these queues until `stop` is set; when it dies, another. The exit status.
+
+    Who works cannot say what it died of; this process, which does nothing else, can.
+    """
+    command = (*_WORK, ",".join(queues))
+    child = _worker(settings, f"worker-{queues[0]}", command)
+    child.start()
+    while not stop.wait(LOOK_EVERY_S):
+        if child.gave_up_at_once:
+            return child.process.returncode  # it has said why
+        child.look_after()
+    child.ask_to_stop()
+    emit(Event.SHUTTING_DOWN)
+    child.wait_stopped(within_s=settings.time_limits.stop_s)
+    return 0
+
+
+def _worker(settings: Settings, name: str, command: tuple[str, ...]) -> Child:
+    return Child(name, command, on_death=partial(note_death, settings), on_stop=partial(give_back, settings))
 
 
 class _Tree:
@@ -161,7 +125,7 @@ class _Tree:
         """Stop the receivers first: they refuse new associations while the others take what came in."""
         emit(Event.SHUTTING_DOWN)
         _stop(self._receivers, within_s=self._settings.node.drain_timeout_s + 10)
-        _stop(self._others, within_s=STEP_MAY_TAKE_S)
+        _stop(self._others, within_s=self._settings.time_limits.stop_s)
 
     def start(self, children: Sequence[Child]) -> None:
         """Add processes."""
@@ -194,9 +158,7 @@ class _Tree:
         if any(receiver.gave_up_at_once for receiver in self._receivers):
             raise ConfigurationError("the node could not start; its own message is above")
         for child in [*self._receivers, *self._others]:
-            if child.ended and time.monotonic() > child.start_again_at:
-                emit(Event.PROCESS_ENDED, process_name=child.name, count=child.process.returncode)
-                child.start()
+            child.look_after()
 
 
 def _require_free_ports(settings: Settings) -> None:

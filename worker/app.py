@@ -6,10 +6,11 @@ from config.broker import create_celery_app
 from config.settings import Settings
 from worker.context import WorkerContext
 from worker.tasks import register_tasks
+from worker.watch import Watch
 
 
-def create_worker_app(settings: Settings) -> Celery:
-    """The app with all tasks; the model is loaded when the first study is scored.
+def create_worker_app(settings: Settings, watch: Watch) -> Celery:
+    """The app with all tasks, which keep to their time; the model is loaded when the first study is scored.
 
     Raises
     ------
@@ -17,5 +18,5 @@ def create_worker_app(settings: Settings) -> Celery:
         The task catalogue or the database URL is wrong.
     """
     app = create_celery_app(settings)
-    register_tasks(app, WorkerContext(settings, app))
+    register_tasks(app, WorkerContext(settings, app, watch))
     return app

@@ -9,7 +9,7 @@ from celery import Celery
 
 from config.catalogue import Catalogue, load_catalogue
 from config.dicomweb import DicomWebSettings
-from config.errors import ModelPackError
+from config.errors import DeviceError, ModelPackError
 from config.labels import ModelLabel
 from config.messages import MessageSettings
 from config.peers import PeerSettings, Role
@@ -19,7 +19,9 @@ from db.session import Database
 from dicom_node.spool import Spool
 from worker.consistency.configured import configured
 from worker.consistency.fitting import Fitting
+from worker.devices import usable_device
 from worker.packs.active import ChosenPack, PackUse
+from worker.watch import Watch
 
 if TYPE_CHECKING:
     from worker.pixels.profiles import Profile
@@ -31,7 +33,7 @@ Destination = PeerSettings | DicomWebSettings | MessageSettings
 class WorkerContext:
     """One process's handles on the installation."""
 
-    def __init__(self, settings: Settings, broker: Celery) -> None:
+    def __init__(self, settings: Settings, broker: Celery, watch: Watch | None = None) -> None:
         """Check the catalogue and the consistency rules at once: a mistake in them stops the start, not a study.
 
         Raises
@@ -41,6 +43,7 @@ class WorkerContext:
         """
         self.settings = settings
         self.broker = broker
+        self.watch = watch or Watch()
         self.database = Database.of(settings)
         self.spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
         self.catalogue: Catalogue = load_catalogue(settings.catalogue_path)
@@ -51,6 +54,7 @@ class WorkerContext:
         self.software_version = version("echoworker")
         self._scoring = ChosenPack(settings, PackUse.SCORING)
         self._retrieval = ChosenPack(settings, PackUse.RETRIEVAL)
+        self._device_failed = False
         self._scorer: tuple[tuple[Path | None, Path | str | None], Scorer] | None = None
 
     @property
@@ -63,14 +67,25 @@ class WorkerContext:
         ------
         ModelPackError
             The pack that scores cannot be loaded. The one before is not used in its place: somebody wanted another.
+        DeviceError
+            No device is fit to be used.
         """
-        from worker.loading import load_scorer  # noqa: PLC0415  torch costs a second and 300 MB
+        from worker.echoclip.device_check import gpus, why_unfit  # noqa: PLC0415  torch costs a second and 300 MB
+        from worker.loading import load_scorer  # noqa: PLC0415  likewise
 
+        if self._device_failed:
+            raise DeviceError("the GPU failed under this worker: the next one checks it")
         chosen = (self._scoring.folder(), self._chosen_for_retrieval())
         if self._scorer is None or self._scorer[0] != chosen:
             self._scorer = None  # there may be no room for two
-            self._scorer = (chosen, load_scorer(self.settings, self.catalogue))
+            device = usable_device(self.settings, self.database, there=gpus(), check=why_unfit)
+            self._scorer = (chosen, load_scorer(self.settings, self.catalogue, device=device))
         return self._scorer[1]
+
+    def device_failed(self) -> None:
+        """No device can be judged any more in this process: it ends, and the next one loads the model anew."""
+        self._device_failed = True
+        self.watch.end_after_this()
 
     def _chosen_for_retrieval(self) -> Path | str | None:
         """The folder; or why there is none, which stops no scoring: once that is mended, it is another choice."""

@@ -15,24 +15,27 @@ from worker.study_scoring import Scorer
 from worker.views import view_gate
 
 
-def load_scorer(settings: Settings, catalogue: Catalogue) -> Scorer:
+def load_scorer(settings: Settings, catalogue: Catalogue, *, device: str = "") -> Scorer:
     """The model that scores, with its view gate; and beside it the one for retrieval, where that is another.
 
-    Where the one for retrieval cannot be loaded, an event says so, and studies are scored without it.
+    Where the one for retrieval cannot be loaded, an event says so, and studies are scored without it. `device`: as
+    `Surroundings` have it.
 
     Raises
     ------
     ConfigurationError, ModelPackError
         As `load_model`.
     """
-    model = load_model(settings, catalogue)
-    retrieval = _retrieval_model_beside(model, settings, catalogue)
+    model = load_model_of(scoring_folder(settings), settings, catalogue, device=device)
+    retrieval = _retrieval_model_beside(model, settings, catalogue, device)
     return Scorer(model=model, gate=view_gate(settings.gate, model), retrieval=retrieval)
 
 
-def _retrieval_model_beside(model: StudyModel, settings: Settings, catalogue: Catalogue) -> StudyModel | None:
+def _retrieval_model_beside(
+    model: StudyModel, settings: Settings, catalogue: Catalogue, device: str
+) -> StudyModel | None:
     try:
-        retrieval = load_retrieval_model(settings, catalogue)
+        retrieval = load_retrieval_model(settings, catalogue, device=device)
     except EchoWorkerError as error:
         emit(Event.SEARCH_WITHOUT_MODEL, reason=str(error))
         return None
@@ -55,7 +58,7 @@ def load_model(settings: Settings, catalogue: Catalogue) -> StudyModel:
     return load_model_of(scoring_folder(settings), settings, catalogue)
 
 
-def load_retrieval_model(settings: Settings, catalogue: Catalogue) -> StudyModel | None:
+def load_retrieval_model(settings: Settings, catalogue: Catalogue, *, device: str = "") -> StudyModel | None:
     """The model whose embeddings are kept for search; None where no other than the scoring one was chosen.
 
     Raises
@@ -64,10 +67,10 @@ def load_retrieval_model(settings: Settings, catalogue: Catalogue) -> StudyModel
         As `load_model`.
     """
     folder = chosen_folder(settings, PackUse.RETRIEVAL)
-    return None if folder is None else load_model_of(folder, settings, catalogue)
+    return None if folder is None else load_model_of(folder, settings, catalogue, device=device)
 
 
-def load_model_of(folder: Path, settings: Settings, catalogue: Catalogue) -> StudyModel:
+def load_model_of(folder: Path, settings: Settings, catalogue: Catalogue, *, device: str = "") -> StudyModel:
     """The model of the pack in this folder, whatever its kind; it takes what `prepare` makes.
 
     Raises
@@ -75,7 +78,8 @@ def load_model_of(folder: Path, settings: Settings, catalogue: Catalogue) -> Stu
     ConfigurationError, ModelPackError
         As `load_model`.
     """
-    surroundings = Surroundings(settings=settings, catalogue=catalogue, cache=settings.data_dir / "cache")
+    cache = settings.data_dir / "cache"
+    surroundings = Surroundings(settings=settings, catalogue=catalogue, cache=cache, device=device)
     model = kinds.load_model(load_pack(folder), surroundings)
     require_size(folder, model.image_size)
     emit(Event.MODEL_LOADED, model=model.identity.name, label=model.identity.label)

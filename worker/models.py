@@ -134,6 +134,8 @@ class Surroundings:
     catalogue: Catalogue
     cache: Path
     """A folder of its own for what it would otherwise compute at every start."""
+    device: str = ""
+    """What torch calls the device that it is to run on, as `cuda:1` or `cpu`; empty: as the settings say."""
 
 
 PackLoader = Callable[["ModelPack", Surroundings], StudyModel]

@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from config.errors import EchoWorkerError, LeaseLostError
 from config.logs import Event, emit, place_of
 from config.steps import Purpose
-from db.queues import QueueClaim, Trouble, claim_queue, release_queue, renew_queue
+from db.queues import QueueClaim, Trouble, claim_queue, forget_queue_announcements, release_queue, renew_queue
 from worker.context import WorkerContext
 from worker.keeping import lease_kept
 
@@ -22,11 +22,17 @@ def work_on_queue(
     pipeline = context.settings.pipeline
     owner = f"{socket.gethostname()}:{os.getpid()}"
     with context.database.write() as session:
+        if context.watch.is_ending:  # the message is used up: it is sent again
+            forget_queue_announcements(session, purpose, [peer])
+            return
         held = claim_queue(session, peer, purpose, owner=owner, now=datetime.now(UTC), lease_s=pipeline.lease_s)
     if held is None:
         return
     try:
-        with lease_kept(context, lambda session, now: renew_queue(session, held, now=now, lease_s=pipeline.lease_s)):
+        with (
+            lease_kept(context, lambda session, now: renew_queue(session, held, now=now, lease_s=pipeline.lease_s)),
+            context.watch.limited(purpose, hard_s=context.settings.time_limits.sending_s),
+        ):
             trouble = _done(send, held)
         with context.database.write() as session:
             release_queue(session, held, trouble=trouble, now=datetime.now(UTC), pipeline=pipeline)

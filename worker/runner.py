@@ -13,6 +13,8 @@ from sqlalchemy.orm import Session
 from config.errors import (
     ClipError,
     ConfigurationError,
+    DeviceError,
+    DeviceFaultError,
     EchoWorkerError,
     LeaseLostError,
     ModelPackError,
@@ -20,12 +22,12 @@ from config.errors import (
     SpoolAwayError,
     SpoolFullError,
 )
-from config.logs import Event, emit, place_of
-from config.steps import Step
+from config.logs import Event, emit, frames_of, place_of
+from config.steps import Lane, Step
 from db.announcing import announce_due_deliveries, announce_due_steps
-from db.leases import Claim, Fault, claim, completing, fail_attempt, renew
+from db.leases import Claim, Fault, completing, fail_attempt, forget_announcements, renew
 from db.queries import study_instance_uid_of
-from db.taking_along import claim_next
+from db.taking_along import claim_most_urgent, claim_next
 from worker.context import WorkerContext
 from worker.keeping import lease_kept
 from worker.steps.outcome import Attempt, Further, Outcome
@@ -44,20 +46,37 @@ def run_step(context: WorkerContext, step: Step, study_id: int, work: StepFuncti
 
 
 def run_step_together(context: WorkerContext, step: Step, study_id: int, work: TogetherFunction) -> None:
-    """The same of a step that takes further studies along: each is claimed, and ends, by itself."""
+    """The same of a step that takes further studies along: each is claimed, and ends, by itself.
+
+    What waits in a lane ahead of this study's goes first (db.taking_along), however the messages lie in the broker.
+    """
+    first_ones: list[int] = []
     try:
-        for claimed in _run_if_due(context, step, study_id, work):
-            announce_due_steps(context.database, context.broker, context.settings, study_id=claimed)
-        if step is Step.REPORT:
-            announce_due_deliveries(context.database, context.broker, context.settings)
+        while study_id not in first_ones:
+            if context.watch.is_ending:  # Celery's loop takes one more message before it looks whether it is to stop
+                _leave_to_others(context, study_id)
+                return
+            number, held = _claim(context, step, study_id, first_ones)
+            first_ones.append(number)
+            for claimed in _run_if_due(context, step, number, held, work):
+                announce_due_steps(context.database, context.broker, context.settings, study_id=claimed)
+            if step is Step.REPORT:
+                announce_due_deliveries(context.database, context.broker, context.settings)
     except SQLAlchemyError as error:
         # What was not written down did not happen: the lease runs out, and the reaper has the step run again.
         emit(Event.REGISTRY_AWAY, step=step, study_id=study_id, error=place_of(error))
 
 
-def _run_if_due(context: WorkerContext, step: Step, study_id: int, work: TogetherFunction) -> list[int]:
+def _leave_to_others(context: WorkerContext, study_id: int) -> None:
+    """The message that named this study is used up: it is announced anew."""
+    with context.database.write() as session:
+        forget_announcements(session, [study_id])
+
+
+def _run_if_due(
+    context: WorkerContext, step: Step, study_id: int, held: Claim | None, work: TogetherFunction
+) -> list[int]:
     """The studies that were claimed; or the one that was not due."""
-    held = _claim(context, step, study_id)
     if held is None:
         with context.database.read() as session:
             uid = study_instance_uid_of(session, study_id)
@@ -68,10 +87,12 @@ def _run_if_due(context: WorkerContext, step: Step, study_id: int, work: Togethe
     lease_s = context.settings.pipeline.lease_s
 
     def further() -> Claim | None:
-        if held.attempt > 1:  # it may be what the worker died of: alone this time
+        # It may be what the worker died of: alone this time.
+        if held.attempt > 1 or context.watch.is_ending:
             return None
         try:
-            claimed = _claim_next(context, step, [each.study_id for each in claims])
+            # A STAT study waits for no batch to be filled by others.
+            claimed = _claim_next(context, step, [each.study_id for each in claims], held.lane)
         except SQLAlchemyError as error:
             # Those that are claimed already need no company. Of one whose claim was not confirmed the lease runs out.
             emit(Event.REGISTRY_AWAY, step=step, error=place_of(error))
@@ -86,7 +107,11 @@ def _run_if_due(context: WorkerContext, step: Step, study_id: int, work: Togethe
         return any(renewed)
 
     try:
-        with lease_kept(context, renew_all):
+        limit = context.settings.time_limits.of(step)
+        with (
+            lease_kept(context, renew_all),
+            context.watch.limited(step, hard_s=limit.hard_s, soft_s=limit.soft_s),
+        ):
             attempts = work(context, held, further)
     except Exception as error:  # noqa: BLE001  whatever it is, each study has its failed attempt and the worker goes on
         attempts = [(each, error) for each in claims]
@@ -107,21 +132,24 @@ def _settle(context: WorkerContext, held: Claim, outcome: Outcome | Exception) -
         emit(Event.LEASE_LOST, **_facts(held))
     else:
         _fail(context, held, _cause(context, outcome))
+        if isinstance(outcome, DeviceError):
+            context.device_failed()
 
 
-def _claim(context: WorkerContext, step: Step, study_id: int) -> Claim | None:
+def _claim(context: WorkerContext, step: Step, study_id: int, but_for: list[int]) -> tuple[int, Claim | None]:
     with context.database.write() as session:
-        return claim(
+        return claim_most_urgent(
             session,
             study_id,
             step,
+            but_for=but_for,
             owner=f"{socket.gethostname()}:{os.getpid()}",
             now=datetime.now(UTC),
             pipeline=context.settings.pipeline,
         )
 
 
-def _claim_next(context: WorkerContext, step: Step, but_for: list[int]) -> Claim | None:
+def _claim_next(context: WorkerContext, step: Step, but_for: list[int], lane: Lane) -> Claim | None:
     with context.database.write() as session:
         return claim_next(
             session,
@@ -130,6 +158,7 @@ def _claim_next(context: WorkerContext, step: Step, but_for: list[int]) -> Claim
             owner=f"{socket.gethostname()}:{os.getpid()}",
             now=datetime.now(UTC),
             pipeline=context.settings.pipeline,
+            lane=lane,
         )
 
 
@@ -142,7 +171,7 @@ def _complete(context: WorkerContext, held: Claim, outcome: Outcome) -> None:
     ):
         outcome.record(session, study)
     outcome.afterwards()
-    emit(Event.STEP_FINISHED, **_facts(held), state=study.state, duration_ms=_since(held, now))
+    emit(Event.STEP_FINISHED, **_facts(held), state=study.state, duration_ms=held.duration_ms(now))
 
 
 def _cause(context: WorkerContext, error: Exception) -> Exception:
@@ -154,12 +183,17 @@ def _cause(context: WorkerContext, error: Exception) -> Exception:
     return error
 
 
+_SURROUNDINGS = (SpoolFullError, SpoolAwayError, ModelPackError, ConfigurationError, DeviceError)
+
+
 def fault_of(error: Exception) -> Fault:
     """Whose fault an error is, for who decides whether to try again."""
     if isinstance(error, (ClipError, ReportError)):
         return Fault.LASTING
+    if isinstance(error, DeviceFaultError):  # the study may be what it failed on
+        return Fault.PASSING
     out_of_something = isinstance(error, OSError) and error.errno in OUT_OF_SOMETHING
-    if out_of_something or isinstance(error, (SpoolFullError, SpoolAwayError, ModelPackError, ConfigurationError)):
+    if out_of_something or isinstance(error, _SURROUNDINGS):
         return Fault.SURROUNDINGS
     return Fault.PASSING
 
@@ -169,12 +203,17 @@ def _fail(context: WorkerContext, held: Claim, error: Exception) -> None:
     reason = str(error) if isinstance(error, EchoWorkerError) else place_of(error)
     fault, now = fault_of(error), datetime.now(UTC)
     with context.database.write() as session:
-        state = fail_attempt(session, held, reason=reason, fault=fault, now=now, pipeline=context.settings.pipeline)
-    emit(Event.STEP_FAILED, **_facts(held), reason=reason, state=state or "passed on", duration_ms=_since(held, now))
-
-
-def _since(held: Claim, now: datetime) -> int:
-    return round((now - held.claimed_at).total_seconds() * 1000)
+        state = fail_attempt(
+            session,
+            held,
+            reason=reason,
+            fault=fault,
+            now=now,
+            pipeline=context.settings.pipeline,
+            traceback=frames_of(error),
+        )
+    duration_ms = held.duration_ms(now)
+    emit(Event.STEP_FAILED, **_facts(held), reason=reason, state=state or "passed on", duration_ms=duration_ms)
 
 
 class _Facts(TypedDict):

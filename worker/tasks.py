@@ -1,6 +1,7 @@
 """The Celery tasks: each names its step, or what peers are sent, and the function that does it."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import cache
 from pkgutil import resolve_name
@@ -63,11 +64,13 @@ def register_tasks(app: Celery, context: WorkerContext) -> None:
 
     @app.task(name=REAP_TASK)  # type: ignore[untyped-decorator]
     def reap() -> None:
-        announce_overdue_steps(context)
+        with _limited(context, "reap"):
+            announce_overdue_steps(context)
 
     @app.task(name=SWEEP_TASK)  # type: ignore[untyped-decorator]
     def sweep() -> None:
-        sweep_former_embeddings(context, now=datetime.now(UTC))
+        with _limited(context, "sweep"):
+            sweep_former_embeddings(context, now=datetime.now(UTC))
 
     @app.task(name=RECONCILE_TASK)  # type: ignore[untyped-decorator]
     def reconcile() -> None:
@@ -88,7 +91,8 @@ def _reports_task(context: WorkerContext) -> Callable[[], None]:
         return resolve_name("worker.consistency.report_intake:ReportIntake")(context)
 
     def run() -> None:
-        intake().work_once()
+        with _limited(context, "received reports"):
+            intake().work_once()
 
     return run
 
@@ -103,6 +107,10 @@ def _rescore_task(context: WorkerContext) -> Callable[[], None]:
         duty().work_once()
 
     return run
+
+
+def _limited(context: WorkerContext, what: str) -> AbstractContextManager[None]:
+    return context.watch.limited(what, hard_s=context.settings.time_limits.maintenance_s)
 
 
 def _step_task(context: WorkerContext, step: Step) -> Callable[[int], None]:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from config.errors import ConfigurationError
 from config.rules import NO_RULE, Action, InstanceFacts, RuleSettings, decide
 from config.settings import load_settings
+from config.steps import Lane
 
 MULTI_FRAME = "1.2.840.10008.5.1.4.1.1.3.1"
 WORDS = st.sampled_from(["Stress Echo", "stress", "Rest", "", "a[b", "*"])
@@ -169,3 +170,12 @@ def test_a_mistake_in_a_rule_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path:
     with pytest.raises(ConfigurationError) as error:
         load_settings()
     assert named in str(error.value)
+
+
+def test_a_rule_says_how_urgent_a_study_is() -> None:
+    stat = RuleSettings.model_validate({"name": "emergency", "station_name": ["ED*"], "priority": "stat"})
+    facts = InstanceFacts(sop_class_uid=MULTI_FRAME, station_name="ED-2")
+    assert decide([stat], facts).lane is Lane.STAT
+    assert decide([stat], InstanceFacts(sop_class_uid=MULTI_FRAME)).lane is Lane.ROUTINE
+    with pytest.raises(ValidationError):
+        RuleSettings.model_validate({"name": "emergency", "priority": "at once"})

@@ -1,17 +1,19 @@
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
+from config.rules import Decision
 from config.settings import PipelineSettings
-from config.steps import Step
+from config.steps import Lane, Step
 from db.leases import Claim, claim, completing
 from db.received import ReceivedInstance
 from db.schema import Study
 from db.session import Database
 from db.states import Back
 from db.studies import close_quiet_studies, register_instance
-from db.taking_along import claim_next
+from db.taking_along import claim_most_urgent, claim_next
 
 QUIET = timedelta(seconds=30)
 
@@ -28,9 +30,17 @@ def waiting(registry: Database, received: Callable[..., ReceivedInstance], now: 
     return [numbers[uid] for uid in uids]
 
 
-def take_next(registry: Database, pipeline: PipelineSettings, now: datetime, *but_for: int) -> Claim | None:
+def take_next(
+    registry: Database, pipeline: PipelineSettings, now: datetime, *but_for: int, lane: Lane = Lane.ROUTINE
+) -> Claim | None:
     with registry.write() as session:
-        return claim_next(session, Step.PREPARE, but_for=but_for, owner="worker", now=now, pipeline=pipeline)
+        return claim_next(session, Step.PREPARE, but_for=but_for, owner="worker", now=now, pipeline=pipeline, lane=lane)
+
+
+def make_stat(registry: Database, *numbers: int) -> None:
+    with registry.write() as session:
+        for number in numbers:
+            session.get_one(Study, number).lane = Lane.STAT
 
 
 def test_the_study_that_has_waited_longest_is_next_and_none_twice(
@@ -78,3 +88,48 @@ def test_a_step_can_send_its_study_back_with_fresh_attempts_and_a_reason(
     with registry.read() as session:
         study = session.get_one(Study, number)
         assert (study.state, study.reason, study.attempts, study.lease_token) == ("READY", "frames are gone", 0, None)
+
+
+def test_what_is_stat_goes_before_the_study_that_the_message_named_and_each_once(
+    registry: Database, received: Callable[..., ReceivedInstance], pipeline: PipelineSettings, now: datetime
+) -> None:
+    named, later_one, urgent, first_urgent = waiting(registry, received, now, "1.2.1", "1.2.2", "1.2.4", "1.2.3")
+    make_stat(registry, urgent, first_urgent)
+    with registry.write() as session:
+        session.get_one(Study, first_urgent).state_since = now - timedelta(seconds=5)
+    taken: list[int] = []
+    later = now + timedelta(seconds=10)
+    while named not in taken:
+        with registry.write() as session:
+            number, held = claim_most_urgent(
+                session, named, Step.PREPARE, but_for=taken, owner="w", now=later, pipeline=pipeline
+            )
+        assert held is not None
+        assert held.study_id == number
+        taken.append(number)
+    assert taken == [first_urgent, urgent, named]
+    assert later_one not in taken
+
+
+def test_a_stat_study_takes_only_stat_ones_along_and_a_routine_one_takes_them_first(
+    registry: Database, received: Callable[..., ReceivedInstance], pipeline: PipelineSettings, now: datetime
+) -> None:
+    routine, urgent, another = waiting(registry, received, now, "1.2.1", "1.2.2", "1.2.3")
+    make_stat(registry, urgent, another)
+    later = now + timedelta(seconds=10)
+    assert [held and held.study_id for held in [take_next(registry, pipeline, later)]] == [urgent]
+    taken = [take_next(registry, pipeline, later, lane=Lane.STAT) for _ in range(2)]
+    assert [held and held.study_id for held in taken] == [another, None]
+    held = take_next(registry, pipeline, later)
+    assert held is not None
+    assert held.study_id == routine
+
+
+def test_one_instance_that_is_stat_makes_its_study_so_and_for_good(
+    registry: Database, received: Callable[..., ReceivedInstance], now: datetime
+) -> None:
+    for lane in (Lane.ROUTINE, Lane.STAT, Lane.ROUTINE):
+        with registry.write() as session:
+            register_instance(session, replace(received(), decision=Decision(lane=lane)), QUIET)
+    with registry.read() as session:
+        assert session.scalars(select(Study.lane)).one() == Lane.STAT

@@ -39,6 +39,7 @@ sop_class = ["UltrasoundMultiFrameImageStorage"]
 peer = ["VIVID"]
 series_description = ["*stress*"]
 action = "store"
+priority = "stat"
 forward_to = ["VIVID", "LAB"]
 """
 

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 import structlog
+from celery.worker import state
 from sqlalchemy import text, update
 from sqlalchemy.orm import Session
 
 from config.errors import ClipError, DeliveryError, SpoolFullError
 from config.logs import configure_logs
 from config.settings import load_settings
-from config.steps import Step
+from config.steps import Lane, Step
 from db.leases import Claim, claim
 from db.schema import Study
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
@@ -85,6 +86,30 @@ def test_a_message_that_comes_twice_runs_the_step_once(pipeline: Pipeline, study
     run(pipeline, study, work)
     run(pipeline, study, work)
     assert runs == [1]
+
+
+def test_what_is_stat_goes_first_and_a_worker_that_is_asked_to_stop_leaves_the_rest_to_others(
+    pipeline: Pipeline, study: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stat = pipeline.receive(as_study_of_its_own(LARGE, tmp_path / "stat"))
+    pipeline.fall_quiet()
+    with pipeline.context.database.write() as session:
+        session.execute(update(Study).values(announced_at=datetime.now(UTC)))
+        session.execute(update(Study).where(Study.study_instance_uid == stat).values(lane=Lane.STAT))
+    done: list[str] = []
+
+    def work(_: WorkerContext, held: Claim) -> Outcome:
+        done.append(held.study_instance_uid)
+        monkeypatch.setattr(state, "should_stop", 0)  # as Celery does it on SIGTERM
+        return noting("")
+
+    run(pipeline, study, work)
+    assert done == [stat]
+    left = pipeline.detail(study).study
+    assert (left.state, left.attempts, left.announced_at) == ("READY", 0, None), "to be announced at once"
+    monkeypatch.setattr(state, "should_stop", None)
+    run(pipeline, study, work)
+    assert done == [stat, study]
 
 
 def test_the_next_step_is_announced_when_one_ends(pipeline: Pipeline, study: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from config.errors import ConfigurationError
+from config.errors import DeviceError, DeviceFaultError
 
 
 class Batches:
@@ -22,8 +22,10 @@ class Batches:
 
         Raises
         ------
-        ConfigurationError
+        DeviceError
             The memory does not take one row.
+        DeviceFaultError
+            The GPU failed.
         """
         done: list[Tensor] = []
         first, total = 0, sum(len(part) for part in parts)
@@ -39,7 +41,7 @@ class Batches:
 
     def _halve(self, tried: int) -> None:
         if tried == 1:
-            raise ConfigurationError(
+            raise DeviceError(
                 "the model runs out of memory on a single picture or text: give this machine more, run fewer workers "
                 "on it, or set model.device or model.precision to what needs less"
             )
@@ -64,9 +66,21 @@ def _unless_out_of_memory(work: Callable[[Tensor], Tensor], batch: Tensor) -> Te
     except RuntimeError as error:
         if is_out_of_memory(error):
             return None
+        if is_device_fault(error):
+            # Its text names addresses and kernels; the first line says what happened.
+            raise DeviceFaultError(f"the GPU failed: {str(error).strip().partition(chr(10))[0]}") from error
         raise
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether it is torch's lack of memory: a class of its own for GPUs, and words for the CPU's allocator."""
     return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def is_device_fault(error: RuntimeError) -> bool:
+    """Whether the GPU itself failed, or a library on it: an illegal access, a lost device, a hardware error.
+
+    Of libraries torch says so in words (ATen's CUDA_CHECK of cuDNN and cuBLAS).
+    """
+    words = ("CUDA error", "cuDNN error", "CUBLAS_STATUS", "CUDNN_STATUS", "CUDA driver error")
+    return isinstance(error, torch.AcceleratorError) or any(word in str(error) for word in words)

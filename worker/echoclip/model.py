@@ -224,7 +224,8 @@ def load(pack: ModelPack, surroundings: Surroundings) -> EchoClipModel:
         A calibration is not valid; or `cuda` was asked for and there is none.
     """
     settings = surroundings.settings
-    towers = Towers(pack, device=settings.model.device, precision=settings.model.precision)
+    device = surroundings.device or settings.model.device
+    towers = Towers(pack, device=device, precision=settings.model.precision)
     return model_of(pack, towers, surroundings)
 
 

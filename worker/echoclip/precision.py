@@ -10,7 +10,8 @@ from torch.nn.functional import linear
 
 from config.errors import ConfigurationError
 
-Device = Literal["auto", "cpu", "cuda"]
+Device = Literal["auto", "cpu", "cuda"] | str
+"""Of strings any that torch knows, as `cuda:1`: one that was chosen among several."""
 Precision = Literal["auto", "float32", "bfloat16"]
 
 ROUNDS = 6
@@ -19,13 +20,15 @@ ENOUGH_FASTER = 1.2
 
 
 def chosen_device(wanted: Device) -> torch.device:
-    """The GPU where there is one, unless the CPU is asked for.
+    """The GPU where there is one, unless the CPU, or one of several GPUs, is asked for.
 
     Raises
     ------
     ConfigurationError
         `cuda` was asked for and there is none.
     """
+    if wanted.startswith("cuda:"):
+        return torch.device(wanted)
     available = torch.cuda.is_available()
     if wanted == "cuda" and not available:
         raise ConfigurationError(

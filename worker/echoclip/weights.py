@@ -15,7 +15,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from config.errors import ModelPackError
+from config.errors import DeviceError, ModelPackError
+from worker.echoclip.batches import is_device_fault, is_out_of_memory
 from worker.echoclip.torchvision_compat import make_torchvision_importable
 from worker.packs.folder import ModelPack
 from worker.packs.manifest import CONFIGURATION, WEIGHTS
@@ -38,12 +39,16 @@ def load_model(pack: ModelPack, *, device: torch.device, precision: torch.dtype)
     ------
     ModelPackError
         The weights do not fit the configuration: each tensor must be there, with its shape, and no other.
+    DeviceError
+        The device has no memory for it, or fails.
     """
     try:
         return _loaded(pack, device, precision)
     except (SafetensorError, RuntimeError, ValueError, TypeError, KeyError, AssertionError) as error:
-        if isinstance(error, torch.OutOfMemoryError):
-            raise
+        if isinstance(error, RuntimeError) and is_out_of_memory(error):
+            raise DeviceError(f"no memory to load model pack {pack.folder} on {device}: free some of it") from error
+        if isinstance(error, RuntimeError) and is_device_fault(error):
+            raise DeviceError(f"model pack {pack.folder} cannot be loaded: {device} failed") from error
         raise _does_not_fit(pack, str(error).strip().partition("\n")[0]) from error
 
 

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
+from config.errors import TimeLimitError
 from db.leases import Claim
 from db.schema import Study
 from db.states import Back
@@ -20,9 +21,17 @@ Made = TypeVar("Made")
 
 
 def attempted(work: Callable[[], Made]) -> Made | Exception:
-    """What this makes; or why it fails, for `Attempt`: the studies beside it go on."""
+    """What this makes; or why it fails, for `Attempt`: the studies beside it go on.
+
+    Raises
+    ------
+    TimeLimitError
+        The time of the whole step is up.
+    """
     try:
         return work()
+    except TimeLimitError:
+        raise
     except Exception as error:  # noqa: BLE001  whatever it is: it is the runner that says what becomes of it
         return error
 

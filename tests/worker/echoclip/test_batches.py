@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from config.errors import ConfigurationError
+from config.errors import DeviceError
 from worker.echoclip.batches import Batches, is_out_of_memory
 
 
@@ -58,7 +58,7 @@ def test_a_batch_that_was_not_full_halves_from_what_it_was() -> None:
 
 def test_a_single_row_that_does_not_fit_is_a_clear_error() -> None:
     model = Memory(room=0)
-    with pytest.raises(ConfigurationError, match="out of memory on a single picture or text: give this machine more"):
+    with pytest.raises(DeviceError, match="out of memory on a single picture or text: give this machine more"):
         Batches(4).run(model, parts(4))
     assert model.tried == [4, 2, 1]
 

@@ -1,0 +1,106 @@
+"""How the queues are doing, for people: what waits, what runs, since when, and who has paused what."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy.orm import Session
+
+from config.steps import PEER_QUEUES, Lane, Purpose, Step
+from db.deliveries import of_current_runs
+from db.pauses import open_pauses
+from db.queues import queues_of
+from db.schema import Delivery, Instance, Report, Study
+from db.schema_peers import Forward, PeerQueue
+from db.schema_pipeline import QueuePause
+from db.states import LEASED_STEPS, TRANSITIONS, DeliveryState
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueSummary:
+    """How one queue is doing. Of steps, studies are counted; of deliver and forward, objects, and peers sent to."""
+
+    queue: str
+    waiting: int
+    """Due now, with nobody at work on them."""
+    stat: int
+    """Of those, in the lane ahead of the others."""
+    later: int
+    """To be tried again once a pause is over."""
+    running: int
+    oldest: datetime | None
+    """Since when the one that has waited longest waits."""
+    pauses: tuple[QueuePause, ...]
+
+
+def queue_summaries(session: Session, *, now: datetime) -> list[QueueSummary]:
+    """Every queue that work goes through, in the order of the pipeline."""
+    pauses: dict[str, list[QueuePause]] = {}
+    for pause in open_pauses(session):
+        pauses.setdefault(pause.queue, []).append(pause)
+    steps = [_of_step(session, step, pauses.get(step, []), now) for step in LEASED_STEPS]
+    peers = [_of_peers(session, purpose, pauses.get(PEER_QUEUES[purpose], []), now) for purpose in _DUE]
+    return [*steps, *peers]
+
+
+def _of_step(session: Session, step: Step, pauses: list[QueuePause], now: datetime) -> QueueSummary:
+    running = and_(Study.lease_expires_at.is_not(None), Study.lease_expires_at >= now)
+    later = and_(~running, Study.next_attempt_at.is_not(None), Study.next_attempt_at > now)
+    waiting = and_(
+        or_(Study.lease_expires_at.is_(None), Study.lease_expires_at < now),
+        or_(Study.next_attempt_at.is_(None), Study.next_attempt_at <= now),
+    )
+    row = session.execute(
+        select(
+            func.count(case((waiting, 1))),
+            func.count(case((and_(waiting, Study.lane == Lane.STAT), 1))),
+            func.count(case((later, 1))),
+            func.count(case((running, 1))),
+            func.min(case((waiting, Study.state_since))),
+        ).where(Study.state == TRANSITIONS[step].before)
+    ).one()
+    count, stat, tried_later, at_work, oldest = row
+    return QueueSummary(
+        queue=step,
+        waiting=count,
+        stat=stat,
+        later=tried_later,
+        running=at_work,
+        oldest=oldest,
+        pauses=tuple(pauses),
+    )
+
+
+_DELIVERIES = of_current_runs().join(Study, Study.id == Report.study_id).where(Delivery.state == DeliveryState.DUE)
+_FORWARDS = select().select_from(Forward).join(Instance).join(Instance.study).where(Forward.state == DeliveryState.DUE)
+_DUE = {
+    Purpose.DELIVER: (_DELIVERIES, Delivery.next_attempt_at, Report.created_at),
+    Purpose.FORWARD: (_FORWARDS, Forward.next_attempt_at, Instance.received_at),
+}
+"""For each purpose: what is due, when it is tried again, and since when it waits."""
+
+
+def _of_peers(session: Session, purpose: Purpose, pauses: list[QueuePause], now: datetime) -> QueueSummary:
+    due, again_at, since = _DUE[purpose]
+    waiting = or_(again_at.is_(None), again_at <= now)
+    counts = due.with_only_columns(
+        func.count(case((waiting, 1))),
+        func.count(case((and_(waiting, Study.lane == Lane.STAT), 1))),
+        func.count(case((~waiting, 1))),
+        func.min(case((waiting, since))),
+        maintain_column_froms=True,
+    )
+    count, stat, tried_later, oldest = session.execute(counts).one()
+    return QueueSummary(
+        queue=PEER_QUEUES[purpose],
+        waiting=count,
+        stat=stat,
+        later=tried_later,
+        running=sum(_is_worked_on(row, now) for row in queues_of(session, purpose).values()),
+        oldest=oldest,
+        pauses=tuple(pauses),
+    )
+
+
+def _is_worked_on(row: PeerQueue, now: datetime) -> bool:
+    return row.lease_expires_at is not None and row.lease_expires_at >= now

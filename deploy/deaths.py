@@ -1,0 +1,124 @@
+"""Why a worker process died, and what becomes of what it was at work on.
+
+A worker is one process, and a step may take it down: by a fault in a decoder or in CUDA (a signal), or by using up the
+memory (SIGKILL). Whoever started the worker sees how it ended. What it was doing stands in a file that Python's
+faulthandler writes in the moment of a fault: files, lines and functions of every thread, no values.
+"""
+
+import faulthandler
+import os
+import resource
+import signal
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from config.logs import Event, emit, place_of
+from config.settings import Settings
+from db.session import Database
+from db.worker_ends import WorkerEnd, worker_died, worker_stopped
+
+_TOOK_TOO_LONG = "Timeout ("
+"""How faulthandler begins what it writes when the time is up (worker.watch)."""
+LONGEST_TRACEBACK = 16_000
+"""Characters that the journal keeps: many threads of deep libraries write more."""
+
+
+def write_crashes(settings: Settings) -> TextIO:
+    """In a worker process: from here on a fault leaves a traceback behind; the file that it goes to.
+
+    No core is dumped: it would hold pictures and names.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    path = _crash_file(settings, os.getpid())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.open("w", encoding="utf-8")
+    faulthandler.enable(file)
+    return file
+
+
+def note_death(settings: Settings, pid: int, return_code: int) -> bool:
+    """Count what a dead worker of this host held as failed attempts; whether it was at work on anything.
+
+    Where the registry is away its leases run out, as those of a host that is gone.
+    """
+    path = _crash_file(settings, pid)
+    traceback = _read(path)
+    reason = _reason(return_code, traceback)
+    end = WorkerEnd(owner=_owner(pid), reason=reason, traceback=traceback or None)
+    registry = Database(settings.database_url)
+    if not registry.is_there:
+        return bool(traceback)
+    try:
+        with registry.write() as session:
+            held = worker_died(session, end, now=datetime.now(UTC), pipeline=settings.pipeline)
+    except SQLAlchemyError as error:
+        emit(Event.REGISTRY_AWAY, error=place_of(error))
+        return bool(traceback)
+    finally:
+        registry.close()
+    for claim in held.studies:
+        emit(
+            Event.WORKER_DIED,
+            pid=pid,
+            reason=end.reason,
+            study_instance_uid=claim.study_instance_uid,
+            step=claim.step,
+            attempt=claim.attempt,
+        )
+    for queue in held.queues:
+        emit(Event.WORKER_DIED, pid=pid, reason=end.reason, destination=queue.peer)
+    if held.studies or not traceback:
+        path.unlink(missing_ok=True)  # the journal has it; else it stays, for whoever looks for the cause
+    return bool(traceback or held.studies or held.queues)
+
+
+def give_back(settings: Settings, pid: int) -> None:
+    """Let others take at once what a worker of this host held that was stopped.
+
+    Where the registry is away its leases run out.
+    """
+    registry = Database(settings.database_url)
+    try:
+        with registry.write() as session:
+            held = worker_stopped(session, _owner(pid), now=datetime.now(UTC), pipeline=settings.pipeline)
+    except SQLAlchemyError as error:
+        emit(Event.REGISTRY_AWAY, error=place_of(error))
+        return
+    finally:
+        registry.close()
+    _crash_file(settings, pid).unlink(missing_ok=True)
+    if count := len(held.studies) + len(held.queues):
+        emit(Event.WORK_HANDED_BACK, pid=pid, count=count)
+
+
+def _owner(pid: int) -> str:
+    """As its leases name a worker of this host (worker.runner, worker.peer_queues)."""
+    return f"{socket.gethostname()}:{pid}"
+
+
+def _crash_file(settings: Settings, pid: int) -> Path:
+    return settings.data_dir / "crashes" / f"{socket.gethostname()}-{pid}.txt"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")[:LONGEST_TRACEBACK]
+    except OSError:
+        return ""
+
+
+def _reason(return_code: int, traceback: str) -> str:
+    if traceback.startswith(_TOOK_TOO_LONG):
+        return "took longer than its hard time limit ([time_limits]): its worker was ended"
+    if return_code >= 0:
+        return f"its worker ended with status {return_code}"
+    try:
+        name = signal.Signals(-return_code).name
+    except ValueError:
+        name = f"signal {-return_code}"
+    why = ", as the system does where memory runs out" if -return_code == signal.SIGKILL else ""
+    return f"its worker was killed by {name}{why}"
