@@ -99,7 +99,8 @@ def files_to_read(session: Session, target: Target, wanted: Wanted) -> Iterator[
         .outerjoin(Instance, of_clip)
         .where(~_has_kept(target))
     )
-    yield from session.execute(query).tuples()
+    for study_id, path in session.execute(query):
+        yield study_id, path
 
 
 def is_at_rest() -> ColumnElement[bool]:

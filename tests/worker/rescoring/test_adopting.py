@@ -48,7 +48,8 @@ def test_the_report_on_a_batch_says_how_many_answers_change_and_from_what_to_wha
     assert report["answers_changed"] == report["values_changed"] == 3
 
 
-def test_what_is_adopted_is_current_and_no_report_goes_out_by_default(archive: ScoredArchive) -> None:
+def test_what_is_adopted_is_current_and_no_report_goes_out_by_default(archive_on_either: ScoredArchive) -> None:
+    archive = archive_on_either
     uid, skipped = archive.add(), archive.add(state=StudyState.SKIPPED)
     batch_id = answered(archive)
     assert adopt(archive, batch_id) is Stopped.OVER

@@ -68,7 +68,8 @@ def test_what_one_batch_has_is_in_no_second_one_unless_it_is_discarded(archive: 
     assert archive.begin() is not None
 
 
-def test_the_canary_comes_first_and_the_others_only_when_somebody_says_so(archive: ScoredArchive) -> None:
+def test_the_canary_comes_first_and_the_others_only_when_somebody_says_so(archive_on_either: ScoredArchive) -> None:
+    archive = archive_on_either
     studies = [archive.add(clips=1) for _ in range(5)]
     archive.use_model(calibration=CALIBRATED)
     batch_id = archive.begin(canary=2)
