@@ -50,9 +50,8 @@ def note_conditions(
     *,
     now: datetime,
     again_after: timedelta,
-    unknown: Iterable[AlertCause] = (),
 ) -> None:
-    """What is wrong now, as far as a receiver wants to know; of `unknown` causes nothing can be said at this moment."""
+    """What is wrong now, as far as a receiver wants to know."""
     known: Mapping[tuple[str, str], AlertRow] = {
         (row.cause, row.subject): row
         for row in session.scalars(select(AlertRow).where(AlertRow.receiver == receiver).with_for_update())
@@ -61,15 +60,15 @@ def note_conditions(
     for (cause, subject), condition in sorted(wrong.items()):
         row = known.get((cause, subject))
         if row is None:
-            key = {"receiver": receiver, "cause": cause, "subject": subject}
+            named = {"receiver": receiver, "cause": cause, "subject": subject}
             times = {"since": now, "tell_at": now + condition.told_after}
-            insert_if_new(session, AlertRow, {**key, **times, "said": condition.said, "attempts": 0})
+            insert_if_new(session, AlertRow, {**named, **times, "said": condition.said, "attempts": 0})
             continue
         row.said = condition.said
         if row.ended_at is not None:  # wrong again, before anybody heard that it was right
             row.ended_at, row.attempts, row.tell_at = None, 0, now + again_after
     for key, row in known.items():
-        if key in wrong or row.cause in unknown or row.ended_at is not None:
+        if key in wrong or row.ended_at is not None:
             continue
         if row.told_at is None:
             session.delete(row)

@@ -94,12 +94,12 @@ def _waiting_since(session: Session, now: datetime) -> dict[str, datetime]:
     for state, oldest in session.execute(in_a_state.group_by(Study.state)):
         since[before[StudyState(state)]] = oldest
     quiet = (Study.state == StudyState.RECEIVING) & (Study.quiet_at <= now)
-    if (oldest := session.scalar(select(func.min(Study.quiet_at)).where(quiet))) is not None:
-        since[CLOSE] = oldest
+    to_be_closed = session.scalar(select(func.min(Study.quiet_at)).where(quiet))
     # A report without a destination waits for nobody.
     due = select(func.min(Report.created_at)).join(Delivery).where(Delivery.state == DeliveryState.DUE)
-    if (oldest := session.scalar(due)) is not None:
-        since[Step.DELIVER] = oldest
+    for step, first in ((CLOSE, to_be_closed), (Step.DELIVER, session.scalar(due))):
+        if first is not None:
+            since[step] = first
     return since
 
 

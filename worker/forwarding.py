@@ -112,5 +112,7 @@ def _record(context: WorkerContext, held: QueueClaim, item: DueForward, answer: 
 def _cancel(context: WorkerContext, peer: str, reason: str, item: DueForward | None = None) -> None:
     with context.database.write() as session:
         count = cancel_forwards(session, peer, reason=reason, forward_ids=[item.forward_id] if item else None)
-    of_study = EventFields(study_instance_uid=item.study_instance_uid) if item else EventFields()
-    emit(Event.FORWARDS_CANCELLED, **of_study, destination=peer, reason=reason, count=count)
+    said = EventFields(destination=peer, reason=reason, count=count)
+    if item is not None:
+        said["study_instance_uid"] = item.study_instance_uid
+    emit(Event.FORWARDS_CANCELLED, **said)

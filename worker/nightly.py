@@ -11,7 +11,7 @@ from db.nightly import begin_nightly, nightly_done
 from worker.context import WorkerContext
 
 
-def once_a_day(context: WorkerContext, duty: str, at: str, work: Callable[[], None], *, now: datetime) -> None:
+def once_a_day(context: WorkerContext, duty: str, at: str, work: Callable[[], object], *, now: datetime) -> None:
     """Do it if its time of today (by this machine's clock) has come and nobody has done it, or is at it."""
     scheduled = datetime.combine(now.astimezone().date(), time.fromisoformat(at)).astimezone()
     try:

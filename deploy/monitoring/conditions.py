@@ -16,6 +16,7 @@ from db.schema import Study
 from db.states import DeliveryState, StudyState
 from db.tallies import BEAT
 from deploy.doctor_services import broker
+from deploy.monitoring.known import known_peers
 from deploy.monitoring.working_time import WorkingTime
 from dicom_node.expiry import expiry_of
 from dicom_node.spool import Spool
@@ -104,7 +105,7 @@ def _failed(session: Session) -> Iterator[Condition]:
 
 
 def _circuits(settings: Settings, figures: Figures) -> Iterator[Condition]:
-    known = {each.name for each in (*settings.peers, *settings.dicomweb, *settings.messages)}
+    known = known_peers(settings)
     for (purpose, peer), until in sorted(figures.pauses.items()):
         if until is not None and peer in known:
             does = "nothing is delivered to" if purpose is Purpose.DELIVER else "nothing is forwarded to"

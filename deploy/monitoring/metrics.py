@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client import Counter as Counted
@@ -23,10 +24,12 @@ from db.figures import CLOSE, Figures, read_figures
 from db.journal_tail import JournalTail
 from db.session import Database
 from db.states import LEASED_STEPS, DeliveryState, StudyState
+from deploy.monitoring.known import known_peers
 from dicom_node.quarantine import count_quarantined
 from dicom_node.reception.reporting import associations_of_receivers
 from dicom_node.spool import Spool
 
+Labels = TypeVar("Labels", bound=tuple[str, ...])
 FORMER = "former"
 """Stands for all destinations and peers that are configured no more."""
 BUCKETS_S = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 43200)
@@ -145,8 +148,7 @@ class Metrics(Collector):
             yield _info("echoworker_model", "The model that scored last.", vars(figures.model))
 
     def _of_peers(self, figures: Figures) -> Iterator[Metric]:
-        settings = self._settings
-        known = {each.name for each in (*settings.peers, *settings.dicomweb, *settings.messages)}
+        known = known_peers(self._settings)
         deliveries = _by_known(figures.deliveries, known)
         labels = ["destination", "state"]
         yield _gauge("echoworker_deliveries", "Objects for destinations, by state.", labels, deliveries)
@@ -175,7 +177,7 @@ def _one(name: str, said: str, value: float) -> GaugeMetricFamily:
     return GaugeMetricFamily(name, said, value=value)
 
 
-def _gauge(name: str, said: str, labels: list[str], values: Mapping[tuple[str, ...], float]) -> GaugeMetricFamily:
+def _gauge(name: str, said: str, labels: list[str], values: Mapping[Labels, float]) -> GaugeMetricFamily:
     family = GaugeMetricFamily(name, said, labels=labels)
     for key, value in sorted(values.items()):
         family.add_metric(key, value)

@@ -162,15 +162,15 @@ class Reception:
         status = status_of(error)
         reason = _reason(error)
         instance = self._announced.sop_instance_uid
-        of_study = EventFields(study_instance_uid=self.header.study_instance_uid) if self.header else EventFields()
-        emit(
-            Event.INSTANCE_REFUSED,
-            **of_study,
+        said = EventFields(
             status=f"0x{status:04X}",
             reason=reason,
             calling_ae_title=self._announced.calling_ae_title,
             sop_instance_uid=instance if is_valid_uid(instance) else "invalid",
         )
+        if self.header is not None:
+            said["study_instance_uid"] = self.header.study_instance_uid
+        emit(Event.INSTANCE_REFUSED, **said)
         self._on_ended(self.header, status)
         if self._file is None:
             return status, reason

@@ -53,6 +53,6 @@ def test_a_node_says_when_it_is_ready_and_counts_who_calls(tmp_path: Path) -> No
         wait_until(counts_a_call, 60, "a call to be counted")
     finally:
         node.terminate()
-        code = node.wait(60)
+        code = node.wait(120)
     assert code == 0, installation.log.read_text()[-2000:]
     assert status_and_text(f"{url}/health")[0] == 0, "it ends with its node"

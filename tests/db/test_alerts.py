@@ -1,0 +1,78 @@
+"""Who is to be told of what, as the registry keeps it."""
+
+from datetime import datetime, timedelta
+
+from config.monitoring import AlertCause
+from db.alerts import (
+    Condition,
+    alert_not_told,
+    alert_told,
+    forget_other_receivers,
+    note_conditions,
+    open_alerts,
+    take_alerts,
+)
+from db.session import Database
+
+HOUR = timedelta(hours=1)
+DEAD = Condition(cause=AlertCause.DEAD_LETTER, subject="PACS", said="3 objects")
+
+
+def noted(registry: Database, *conditions: Condition, now: datetime) -> None:
+    with registry.write() as session:
+        note_conditions(session, "on call", conditions, now=now, again_after=HOUR)
+
+
+def taken(registry: Database, now: datetime, *, heard: bool | None) -> list[tuple[str, bool]]:
+    """What is to be told; whether it is, or, of a process that dies over it, None."""
+    with registry.write() as session:
+        alerts = take_alerts(session, "on call", now=now)
+    for alert in alerts:
+        with registry.write() as session:
+            if heard:
+                alert_told(session, alert, now=now, again_after=HOUR)
+            elif heard is False:
+                alert_not_told(session, alert, now=now)
+    return [(alert.subject, alert.is_resolved) for alert in alerts]
+
+
+def test_two_processes_tell_it_once_and_what_one_leaves_undone_the_other_does(
+    registry: Database, now: datetime
+) -> None:
+    noted(registry, DEAD, now=now)
+    noted(registry, DEAD, now=now)
+    assert taken(registry, now, heard=None) == [("PACS", False)]
+    assert taken(registry, now, heard=True) == []
+    assert taken(registry, now + timedelta(minutes=3), heard=False) == [("PACS", False)]
+    assert taken(registry, now + timedelta(minutes=3), heard=True) == []
+    assert taken(registry, now + timedelta(minutes=4), heard=True) == [("PACS", False)]
+
+
+def test_what_nobody_heard_of_is_forgotten_and_what_somebody_did_is_resolved(registry: Database, now: datetime) -> None:
+    slow = Condition(cause=AlertCause.CIRCUIT_OPEN, subject="VNA", said="away", told_after=HOUR)
+    noted(registry, DEAD, slow, now=now)
+    assert taken(registry, now, heard=True) == [("PACS", False)]
+    noted(registry, now=now + HOUR / 2)
+    assert taken(registry, now + HOUR / 2, heard=True) == [("PACS", True)]
+    with registry.read() as session:
+        assert open_alerts(session) == []
+    assert taken(registry, now + 3 * HOUR, heard=True) == []
+
+
+def test_what_is_wrong_again_while_it_is_said_to_be_right_is_said_at_once(registry: Database, now: datetime) -> None:
+    noted(registry, DEAD, now=now)
+    taken(registry, now, heard=True)
+    noted(registry, now=now + HOUR / 4)
+    with registry.write() as session:
+        (resolved,) = take_alerts(session, "on call", now=now + HOUR / 4)
+    noted(registry, DEAD, now=now + HOUR / 4)
+    with registry.write() as session:
+        alert_told(session, resolved, now=now + HOUR / 4, again_after=HOUR)
+    assert taken(registry, now + HOUR / 4, heard=True) == [("PACS", False)]
+
+
+def test_a_receiver_that_is_configured_no_more_is_told_nothing_more(registry: Database, now: datetime) -> None:
+    noted(registry, DEAD, now=now)
+    with registry.write() as session:
+        forget_other_receivers(session, ["somebody else"])
+    assert taken(registry, now, heard=True) == []
