@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from db.schema import JournalEntry
+from db.schema_pipeline import JournalEntry
 from db.states import StudyState
 
 LATE = 1000

@@ -8,7 +8,8 @@ from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from config.steps import Step
-from db.schema import Clip, CurrentRun, Instance, RunRow, Study, StudyEmbeddings
+from db.schema import CurrentRun, Instance, RunRow, Study
+from db.schema_pictures import Clip, StudyEmbeddings
 from db.schema_rescoring import RescoredStudy, Rescoring
 from db.states import BatchKind, BatchState, RescoredState, StudyState
 
@@ -99,8 +100,7 @@ def files_to_read(session: Session, target: Target, wanted: Wanted) -> Iterator[
         .outerjoin(Instance, of_clip)
         .where(~_has_kept(target))
     )
-    for study_id, path in session.execute(query):
-        yield study_id, path
+    yield from session.execute(query).tuples()
 
 
 def is_at_rest() -> ColumnElement[bool]:

@@ -82,9 +82,11 @@ def column_meanings(model: type[Base]) -> dict[str, str]:
     assert isinstance(written, ast.ClassDef)  # noqa: S101  the source of a class is one
     said = {}
     for statement, after in zip(written.body, written.body[1:], strict=False):
-        is_column = isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
-        if is_column and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
-            said[statement.target.id] = inspect.cleandoc(str(after.value.value))
+        match statement, after:
+            case ast.AnnAssign(target=ast.Name(id=column)), ast.Expr(value=ast.Constant(value=meaning)):
+                said[column] = inspect.cleandoc(str(meaning))
+            case _:
+                pass
     return said
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
-from dicom_node.archive.fetching import TimeWindow
+from config.time_window import TimeWindow
 
 LONGEST = timedelta(days=60)
 """Older beginnings count as this old: more is not needed to say that it was long."""
