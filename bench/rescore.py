@@ -34,7 +34,8 @@ from db.outdated import Wanted
 from db.rescored import outcomes_of
 from db.rescorings import create_batch
 from db.runs import ModelIdentity
-from db.schema import Clip, CurrentRun, ResultRow, RunRow, Study, StudyEmbeddings
+from db.schema import CurrentRun, ResultRow, RunRow, Study
+from db.schema_pictures import Clip, StudyEmbeddings
 from db.states import RescoredState, StudyState
 from worker.context import WorkerContext
 from worker.echoclip.model import EchoClipModel

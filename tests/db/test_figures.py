@@ -13,7 +13,8 @@ from db.journal_tail import Attempted, JournalTail
 from db.leases import Fault, claim, completing, fail_attempt
 from db.queues import Trouble, release_queue
 from db.received import ReceivedInstance
-from db.schema import JournalEntry, Study
+from db.schema import Study
+from db.schema_pipeline import JournalEntry
 from db.session import Database
 from db.studies import close_quiet_studies, register_instance
 from tests.support.reported import QUIET, due, must_take, reported

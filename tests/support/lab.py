@@ -12,7 +12,6 @@ from db.schema import (
     CurrentRun,
     Delivery,
     Instance,
-    JournalEntry,
     PatientIdentity,
     Report,
     ResultRow,
@@ -20,6 +19,7 @@ from db.schema import (
     Study,
 )
 from db.schema_consistency import DiscordanceRow, ReceivedReport
+from db.schema_pipeline import JournalEntry
 
 PHI = ("4711-X", "Zwölf^Ottilie", "19330224", "ACC-99", "20261031")
 """What of the patient of study 1.2.1 must be seen nowhere."""
