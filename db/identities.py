@@ -13,15 +13,18 @@ import hmac
 import re
 import secrets
 import unicodedata
-from collections.abc import Callable
 from enum import StrEnum
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Dialect, String, TypeDecorator
 from sqlalchemy.orm import Session
 
 from config.errors import IdentitiesError
 from config.privacy import IdentityMode
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 ENCRYPTED, PSEUDONYM = "e1:", "p1:"
 """What ciphertexts and pseudonyms begin with: neither is taken for a value."""
@@ -147,7 +150,7 @@ class IdentityKeeper:
         return hmac.new(self._secret, f"echoworker {purpose}".encode(), hashlib.sha512).digest()
 
     @cached_property
-    def _cipher(self) -> "Cipher":
+    def _cipher(self) -> "AESSIV":
         from cryptography.hazmat.primitives.ciphers.aead import AESSIV  # noqa: PLC0415
 
         if not self.mode.needs_key:
@@ -156,13 +159,6 @@ class IdentityKeeper:
                 "they were, or convert with echoworker db identities"
             )
         return AESSIV(self._subkey("encryption"))
-
-
-class Cipher:
-    """What is used of `cryptography`'s AESSIV."""
-
-    encrypt: Callable[[bytes, list[bytes]], bytes]
-    decrypt: Callable[[bytes, list[bytes]], bytes]
 
 
 def keeper_of(session: Session) -> IdentityKeeper:
