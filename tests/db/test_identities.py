@@ -148,7 +148,9 @@ def test_the_same_value_looks_another_in_each_column_and_by_each_key() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "key"), [("plain", KEY), ("empty", KEY), ("pseudonymised", KEY), ("encrypted", bytes(32))]
+    ("mode", "key"),
+    [("plain", KEY), ("empty", KEY), ("pseudonymised", KEY), ("encrypted", bytes(32))],
+    ids=["plain", "empty", "pseudonymised", "another-key"],
 )
 def test_with_other_settings_nothing_is_read_or_written(
     tmp_path: Path, received: Receive, mode: str, key: bytes

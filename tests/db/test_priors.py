@@ -33,7 +33,6 @@ Scored = Callable[..., int]
         ("postgresql", IdentityMode.PLAIN),
         ("sqlite", IdentityMode.ENCRYPTED),
         ("sqlite", IdentityMode.PSEUDONYMISED),
-        ("postgresql", IdentityMode.ENCRYPTED),
     ],
     ids="-".join,
 )

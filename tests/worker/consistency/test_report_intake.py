@@ -23,11 +23,16 @@ from worker.consistency.report_intake import ReportIntake
 OTHER = "1.2.826.0.1.3680043.8.498.77.2"
 
 
-@pytest.fixture(params=["plain", "encrypted", "pseudonymised"])
+however_identities_are_kept = pytest.mark.parametrize(
+    "hospital", ["plain", "encrypted", "pseudonymised"], indirect=True
+)
+
+
+@pytest.fixture
 def hospital(tmp_path: Path, request: pytest.FixtureRequest) -> Hospital:
-    """However the registry keeps whose study it is, the right reports find the right studies."""
-    key = "" if request.param == "plain" else base64.b64encode(bytes(32)).decode()
-    privacy = {"patient_identities": request.param, "key": key, "key_file": ""}
+    mode = getattr(request, "param", "plain")
+    key = "" if mode == "plain" else base64.b64encode(bytes(32)).decode()
+    privacy = {"patient_identities": mode, "key": key, "key_file": ""}
     return Hospital(load_settings(data_dir=tmp_path / "data", privacy=privacy))
 
 
@@ -63,6 +68,7 @@ def test_a_report_that_comes_after_its_study_is_matched_at_once(hospital: Hospit
     assert hospital.waiting == []
 
 
+@however_identities_are_kept
 def test_a_report_that_comes_before_its_study_waits_for_it(hospital: Hospital) -> None:
     comes(hospital, oru())
     (report,) = hospital.reports(unmatched_only=True)
@@ -83,6 +89,7 @@ def test_what_waited_is_matched_by_a_worker_that_starts_later(hospital: Hospital
     assert [report.study_instance_uid for report in hospital.reports()] == [STUDY]
 
 
+@however_identities_are_kept
 def test_a_better_match_takes_the_place_of_patient_and_time(hospital: Hospital, checked: list[int]) -> None:
     earlier = hospital.report_study(OTHER, accession=None)
     comes(hospital, oru())
@@ -93,6 +100,7 @@ def test_a_better_match_takes_the_place_of_patient_and_time(hospital: Hospital, 
     assert checked == [earlier, earlier, later]
 
 
+@however_identities_are_kept
 def test_the_study_of_another_patient_is_never_taken(hospital: Hospital) -> None:
     hospital.receive_study(patient="another")
     comes(hospital, oru())
@@ -153,6 +161,7 @@ def test_a_result_that_is_taken_back_leaves_none(hospital: Hospital, checked: li
     assert checked == [study, study]
 
 
+@however_identities_are_kept
 def test_results_of_other_orders_patients_and_services_stand_beside(hospital: Hospital) -> None:
     comes(hospital, oru())
     comes(hospital, oru(filler="FILLER-2", control_id="MSG2"))
