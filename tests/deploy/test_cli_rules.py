@@ -68,7 +68,7 @@ def test_a_dry_run_says_which_rule_fits_and_why_the_earlier_ones_do_not(
         "  2 other machines: calling_ae_title is VIVID1, not OTHER",
         "  3 [stress]: fits",
         "    not forwarded to VIVID: it comes from there",
-        "  -> store, forward to LAB",
+        "  -> store, forward to LAB, STAT",
     ]
 
 
