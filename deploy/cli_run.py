@@ -103,6 +103,8 @@ def worker(
         raise ConfigurationError(f"--queues: no queue {', '.join(unknown)}; there are {', '.join(QUEUES)}")
     if chosen == [RESCORE_QUEUE]:
         os.nice(NICENESS_OF_RESCORING)
+        # Before torch is loaded: its threads would wait for each other by spinning, on processors that others need.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     settings = start(f"worker-{chosen[0]}")
     open_registry(settings).close()
     end_with_parent()
