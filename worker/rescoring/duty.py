@@ -16,7 +16,7 @@ from worker.rescoring.target import Scorers
 from worker.rescoring.working import Rescorer, Stopped
 
 SLICE_S = 30.0
-"""Then the worker looks after its other queues, should it have any, until it is woken again; it can stop in that time."""
+"""Then the worker looks after its other queues, should it have any, until it is woken again; it can stop in time."""
 
 
 class RescoringDuty:
