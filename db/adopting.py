@@ -7,10 +7,10 @@ from sqlalchemy.orm import Session
 from config.steps import Step
 from db.deliveries import owed_deliveries
 from db.journal import record_transition
+from db.moving import move_study
 from db.results import set_current_run
 from db.schema import CurrentRun, RunRow, Study
 from db.states import TRANSITIONS, StudyState
-from db.studies import move_study
 
 _AT_REST = (StudyState.DELIVERED, StudyState.REPORTED, StudyState.SKIPPED)
 

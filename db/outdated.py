@@ -1,6 +1,6 @@
 """Which studies are to be answered anew: those whose current run another model, catalogue or calibration made."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -88,7 +88,7 @@ def outlook(session: Session, target: Target, wanted: Wanted) -> Outlook:
     )
 
 
-def files_to_read(session: Session, target: Target, wanted: Wanted) -> Iterator[tuple[int, str | None]]:
+def files_to_read(session: Session, target: Target, wanted: Wanted) -> list[tuple[int, str | None]]:
     """Of the studies that need their pixels the number of each, with the spool path of each clip, if it is known."""
     chosen = studies_to_answer(target, wanted).subquery()
     of_revision = and_(Clip.study_id == Study.id, Clip.revision == Study.revision, Clip.tensor_path.is_not(None))
@@ -100,7 +100,7 @@ def files_to_read(session: Session, target: Target, wanted: Wanted) -> Iterator[
         .outerjoin(Instance, of_clip)
         .where(~_has_kept(target))
     )
-    yield from session.execute(query).tuples()
+    return [(study_id, path) for study_id, path in session.execute(query)]
 
 
 def is_at_rest() -> ColumnElement[bool]:

@@ -102,6 +102,7 @@ class ReportLikeness(Base):
     """SHA-256 of what decides the embeddings of images and texts: only numbers of the same can be compared, and of
     one profile."""
     preprocessing_profile: Mapped[str] = mapped_column(String(64))
+    """How the clips became tensors."""
     made_from: Mapped[str] = mapped_column(String(64))
     """A digest of the embeddings and the text that it was measured on."""
     likeness: Mapped[float]

@@ -19,6 +19,7 @@ class Tally(Base):
     label: Mapped[str] = mapped_column(String(16), primary_key=True)
     """One of a few: a DICOM status, or an outcome."""
     count: Mapped[int] = mapped_column(BigInteger)
+    """How often so far."""
 
 
 class Heartbeat(Base):
@@ -27,7 +28,9 @@ class Heartbeat(Base):
     __tablename__ = "heartbeats"
 
     name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    """Of that part, as `db.tallies` names it."""
     at: Mapped[datetime]
+    """When it was last alive."""
 
 
 class AlertRow(Base):
@@ -44,6 +47,7 @@ class AlertRow(Base):
     said: Mapped[str]
     """What is wrong, and what to do; free of PHI and UIDs."""
     since: Mapped[datetime]
+    """When it was first seen to be wrong."""
     tell_at: Mapped[datetime]
     """When it is to be said, or said again."""
     told_at: Mapped[datetime | None]
@@ -64,6 +68,7 @@ class Reconciliation(Base):
     day: Mapped[date] = mapped_column(primary_key=True)
     """The Study Date."""
     looked_at: Mapped[datetime]
+    """When the archive was last asked."""
     found: Mapped[int]
     """Studies of that day that the archive has and that should be here."""
     missing: Mapped[list[Any]]
@@ -83,8 +88,11 @@ class StudyDevice(Base):
 
     study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True)
     manufacturer: Mapped[str | None] = mapped_column(String(64))
+    """(0008,0070)."""
     model: Mapped[str | None] = mapped_column(String(64))
+    """Manufacturer's Model Name (0008,1090)."""
     station: Mapped[str | None] = mapped_column(String(16))
+    """Station Name (0008,1010)."""
 
 
 class DriftRow(Base):
@@ -93,17 +101,22 @@ class DriftRow(Base):
     __tablename__ = "drift"
 
     looked_on: Mapped[date] = mapped_column(primary_key=True)
+    """The day on which they were compared."""
     grouping: Mapped[str] = mapped_column(String(16), primary_key=True)
     """`all`, `device` or `sender`."""
     name: Mapped[str] = mapped_column(String(160), primary_key=True)
     """Which device, or sender."""
     task_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    """The task, by its id in the catalogue."""
     measure: Mapped[str] = mapped_column(String(16), primary_key=True)
     """`number` (value, or score), `outcome`, or `answered` (or abstained)."""
     reference: Mapped[int]
     """Studies of the time before."""
     recent: Mapped[int]
+    """Studies of late."""
     stability_index: Mapped[float]
+    """The population stability index of the two (docs/drift.md)."""
     alarm_limit: Mapped[float]
     """Beyond this it counts as drift."""
     has_drifted: Mapped[bool]
+    """Whether it was beyond that."""

@@ -16,26 +16,37 @@ class Rescoring(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     kind: Mapped[str] = mapped_column(String(16))
-    """As `db.rescorings.Kind` has it: rescore or shadow."""
+    """As `db.states.BatchKind` has it: rescore or shadow."""
     state: Mapped[str] = mapped_column(String(16), index=True)
-    """As `db.rescorings.BatchState` has it."""
+    """As `db.states.BatchState` has it."""
     paused: Mapped[bool]
+    """Whether somebody has it stand still."""
     started_by: Mapped[str] = mapped_column(String(16))
     """beat or command."""
     created_at: Mapped[datetime]
+    """When it was begun."""
     state_since: Mapped[datetime]
+    """When it came to this state."""
     reason: Mapped[str | None]
     """Why it stands still, in our words."""
     pack: Mapped[str]
     """The folder of the pack; empty: the one that scores."""
     model_name: Mapped[str] = mapped_column(String(64))
+    """Of the model pack that answers."""
     model_version: Mapped[str] = mapped_column(String(64))
+    """Of the model pack."""
     model_label: Mapped[str] = mapped_column(String(16))
+    """How far the model may be trusted (config.labels.ModelLabel)."""
     model_digest: Mapped[str] = mapped_column(String(64))
+    """SHA-256 of the model pack's files."""
     embedder: Mapped[str] = mapped_column(String(64))
+    """SHA-256 of what decides its embeddings."""
     catalogue_digest: Mapped[str] = mapped_column(String(64))
+    """SHA-256 of the tasks and their prompts."""
     calibration_digest: Mapped[str | None] = mapped_column(String(64))
+    """Of the site's calibration that decides; NULL where there is none."""
     view_gate: Mapped[str | None] = mapped_column(String(64))
+    """How views are judged; NULL: they are not."""
     task_ids: Mapped[list[Any] | None] = mapped_column(JSON_OR_NULL)
     """Whose answers are compared, and decide; NULL: all."""
     since: Mapped[datetime | None]
@@ -43,7 +54,9 @@ class Rescoring(Base):
     report: Mapped[dict[str, Any] | None] = mapped_column(JSON_OR_NULL)
     """What changes, or how far the two models agree; made when the studies, or those of the canary, are answered."""
     lease_token: Mapped[str | None] = mapped_column(String(36))
+    """Whoever has it works on the batch."""
     lease_expires_at: Mapped[datetime | None]
+    """When somebody else may, unless the lease is renewed."""
 
 
 class RescoredStudy(Base):
@@ -54,8 +67,9 @@ class RescoredStudy(Base):
     rescoring_id: Mapped[int] = mapped_column(ForeignKey("rescorings.id", ondelete="CASCADE"), primary_key=True)
     study_id: Mapped[int] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True, index=True)
     state: Mapped[str] = mapped_column(String(16))
-    """As `db.rescorings.StudyOutcome` has it."""
+    """As `db.states.RescoredState` has it."""
     is_canary: Mapped[bool]
+    """Whether it is one of those that are answered first."""
     scored_from: Mapped[str | None] = mapped_column(String(16))
     """embeddings or pixels."""
     reason: Mapped[str | None]

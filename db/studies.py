@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import Enum, auto
-from typing import TypedDict
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -16,6 +15,7 @@ from db.embeddings import embeddings_of
 from db.forwards import add_forwards
 from db.inserting import insert_if_new
 from db.journal import record_transition
+from db.moving import move_study
 from db.queues import ask_at_once
 from db.received import Identity, ReceivedInstance
 from db.results import repeat_current_run
@@ -271,36 +271,3 @@ def _reopen(session: Session, study: Study, now: datetime) -> None:
     study.revision += 1
     move_study(session, study, StudyState.RECEIVING, now=now, reason="late instance")
     study.quiet_at = quiet_at
-
-
-def move_study(session: Session, study: Study, state: StudyState, *, now: datetime, reason: str | None = None) -> None:
-    """Set a study to a state as if it had just come there: no lease, no attempts, nothing announced.
-
-    An attempt that was running is over with it; what it makes is discarded.
-    """
-    before = study.state
-    running = _running_attempt(study, now)
-    study.state = state
-    study.state_since = now
-    study.reason = None
-    study.quiet_at = None
-    study.attempts = 0
-    study.next_attempt_at = None
-    study.lease_token = study.lease_owner = None
-    study.lease_expires_at = study.claimed_at = None
-    study.announced_at = None
-    record_transition(session, study, before=before, at=now, reason=reason, **running)
-
-
-class _Attempt(TypedDict, total=False):
-    step: Step
-    attempt: int
-    duration_ms: int
-
-
-def _running_attempt(study: Study, now: datetime) -> _Attempt:
-    step = STEP_DUE_IN.get(StudyState(study.state))
-    if study.lease_token is None or study.claimed_at is None or step is None:
-        return {}
-    took_ms = round((now - study.claimed_at).total_seconds() * 1000)
-    return {"step": step, "attempt": study.attempts, "duration_ms": max(took_ms, 0)}

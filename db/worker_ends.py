@@ -15,6 +15,7 @@ from db.delivering import Answered, record_answer
 from db.forwards import due_forwards, record_forward
 from db.leases import Claim, Fault, fail_attempt, hand_back, held_by
 from db.queues import QueueClaim, Trouble, queues_held_by, release_queue
+from db.reports import NO_ANSWER
 from db.schema import Delivery
 from db.schema_peers import DeliveryAnswer
 from db.states import DeliveryState
@@ -83,7 +84,7 @@ def _note_what_was_on_its_way(
             ~answered.exists(),
         )
         for delivery_id in session.scalars(unanswered.order_by(Delivery.last_attempt_at.desc()).limit(1)).all():
-            record_answer(session, queue, delivery_id, Answered.NO_ANSWER, answer="", now=now, pipeline=pipeline)
+            record_answer(session, queue, delivery_id, Answered.NO_ANSWER, answer=NO_ANSWER, now=now, pipeline=pipeline)
         return
     # Each answer is written down before the next instance goes: it was the first that is due.
     for item in due_forwards(session, queue.peer, now=now, limit=1):

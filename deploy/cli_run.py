@@ -151,6 +151,8 @@ def _work(chosen: list[str]) -> NoReturn:
     warnings.filterwarnings("ignore", category=SecurityWarning)
     if chosen == [RESCORE_QUEUE]:
         os.nice(NICENESS_OF_RESCORING)
+        # Before torch is loaded: its threads would wait for each other by spinning, on processors that others need.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     settings = start(f"worker-{chosen[0]}")
     registry = open_registry(settings)
     registry.require_identities()

@@ -6,7 +6,20 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import JSON, Column, DateTime, Engine, MetaData, String, create_engine, func, inspect, select, text
+from sqlalchemy import (
+    JSON,
+    Column,
+    Date,
+    DateTime,
+    Engine,
+    MetaData,
+    String,
+    create_engine,
+    func,
+    inspect,
+    select,
+    text,
+)
 
 from db.all_tables import METADATA
 from db.migrating import alembic_config
@@ -122,6 +135,8 @@ def some_value(column: Column[Any], now: datetime) -> object:
         return []
     if isinstance(column.type, DateTime):
         return now
+    if isinstance(column.type, Date):
+        return now.date()
     return "1" if isinstance(column.type, String) else 1
 
 

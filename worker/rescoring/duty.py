@@ -15,8 +15,8 @@ from worker.packs.active import named_folder
 from worker.rescoring.target import Scorers
 from worker.rescoring.working import Rescorer, Stopped
 
-SLICE_S = 60.0
-"""Then the worker looks after its other queues, should it have any, until it is woken again."""
+SLICE_S = 30.0
+"""Then the worker looks after its other queues, should it have any, until it is woken again; it can stop in time."""
 
 
 class RescoringDuty:

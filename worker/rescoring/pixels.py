@@ -41,7 +41,7 @@ def embed_from_pixels(context: WorkerContext, model: StudyModel, study: StudyCli
 def studies_without_pixels(context: WorkerContext, target: Target, wanted: Wanted) -> int:
     """How many of the studies that need their pixels have not all of them any more; no file is opened."""
     with context.database.read() as session:
-        files = list(files_to_read(session, target, wanted))
+        files = files_to_read(session, target, wanted)
     return len({study for study, path in files if path is None or not context.spool.absolute(path).is_file()})
 
 
