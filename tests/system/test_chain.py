@@ -18,6 +18,7 @@ from config.logs import Event
 from config.steps import Step
 from db.runs import Verdict
 from db.schema import Report, RunRow, Study
+from db.tallies import BEAT, heartbeats
 from dicom_node.report.checking.check import check_file
 from dicom_node.send import send_files
 from tests.support.associating import refuses_associations
@@ -67,6 +68,8 @@ def test_two_real_files_become_two_reports_in_the_pacs(
     for word in ("DELIVERED", "Left ventricular ejection fraction", "UNTRAINED", "0x0000", "score"):
         assert word in shown.stdout
     assert_can_be_followed(installation, study_of(files[0]))
+    with installation.registry.read() as session:
+        assert BEAT in heartbeats(session)
     listed = installation.command("studies", "--state", "delivered")
     assert all(study_of(file) in listed.stdout for file in files)
 
@@ -80,7 +83,8 @@ def assert_can_be_followed(installation: Installation, study_instance_uid: str) 
         (said, step) for step in ("prepare", "score", "report") for said in (Event.STEP_STARTED, Event.STEP_FINISHED)
     ]
     expected = [(Event.INSTANCE_STORED, None), (Event.STUDY_READY, None), *steps, (Event.OBJECT_SENT, "pacs")]
-    assert [each for each in way if each in expected] == expected
+    # Where the machine is slow, a lease is lost, and its step begins once more.
+    assert [each for each in dict.fromkeys(way) if each in expected] == expected
     assert len({event["process"] for event in of_study}) >= 4
     about_an_object = [event for event in events if {"sop_instance_uid", "study_id"} & event.keys()]
     assert [event for event in about_an_object if not event.get("study_instance_uid")] == []
