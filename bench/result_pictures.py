@@ -111,7 +111,7 @@ def _write(context: WorkerContext, detail: StudyDetail, out: Path) -> None:
     Image.open(BytesIO(frames[hottest])).save(out / "heat-map.jpg", quality=85)
     document = pydicom.dcmread(files[ReportObject.PDF])
     page = pypdfium2.PdfDocument(document.EncapsulatedDocument[: document.EncapsulatedDocumentLength])[0]
-    page.render(scale=PAGE_SCALE).to_pil().save(out / "page.jpg", quality=80)
+    page.render(scale=PAGE_SCALE).to_pil().save(out / "page.jpg", quality=76)
 
 
 if __name__ == "__main__":
