@@ -78,7 +78,10 @@ def convert_portion(session: Session, former: IdentityKeeper | None, keeper: Ide
         _convert_report_keys(session, former, keeper)
     rows = session.execute(_RAW, {"after": keeping.converted_up_to, "at_once": AT_ONCE}).mappings().all()
     for row in rows:
-        values = {field: former and keeper.kept(field, former.read(field, row[field])) for field in IdentityField}
+        values: dict[str, str | None] = {
+            field.value: None if former is None else keeper.kept(field, former.read(field, row[field]))
+            for field in IdentityField
+        }
         session.execute(_REPLACE, {"study_id": row["study_id"], **values})
         keeping.converted_up_to = row["study_id"]
     if rows:

@@ -82,8 +82,9 @@ def column_meanings(model: type[Base]) -> dict[str, str]:
     assert isinstance(written, ast.ClassDef)  # noqa: S101  the source of a class is one
     said = {}
     for statement, after in zip(written.body, written.body[1:], strict=False):
-        is_column = isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
-        if is_column and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+        if not (isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)):
+            continue
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             said[statement.target.id] = inspect.cleandoc(str(after.value.value))
     return said
 
