@@ -79,7 +79,7 @@ def convert_portion(session: Session, former: IdentityKeeper | None, keeper: Ide
     rows = session.execute(_RAW, {"after": keeping.converted_up_to, "at_once": AT_ONCE}).mappings().all()
     for row in rows:
         values: dict[str, str | None] = {
-            field: None if former is None else keeper.kept(field, former.read(field, row[field]))
+            field.value: None if former is None else keeper.kept(field, former.read(field, row[field]))
             for field in IdentityField
         }
         session.execute(_REPLACE, {"study_id": row["study_id"], **values})

@@ -82,11 +82,10 @@ def column_meanings(model: type[Base]) -> dict[str, str]:
     assert isinstance(written, ast.ClassDef)  # noqa: S101  the source of a class is one
     said = {}
     for statement, after in zip(written.body, written.body[1:], strict=False):
-        match statement, after:
-            case ast.AnnAssign(target=ast.Name(id=column)), ast.Expr(value=ast.Constant(value=meaning)):
-                said[column] = inspect.cleandoc(str(meaning))
-            case _:
-                pass
+        if not (isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)):
+            continue
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            said[statement.target.id] = inspect.cleandoc(str(after.value.value))
     return said
 
 
