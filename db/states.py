@@ -128,12 +128,19 @@ _OF_STEPS: dict[StudyState, frozenset[StudyState]] = {
     )
     for step in TRANSITIONS.values()
 }
+_AT_REST = {
+    # The state itself: the answers of a re-scoring have become current, and no report goes out.
+    state: frozenset({state})
+    for state in (StudyState.REPORTED, StudyState.DELIVERED, StudyState.SKIPPED)
+}
 ALLOWED: dict[StudyState | None, frozenset[StudyState]] = {
     None: frozenset({StudyState.RECEIVING}),
     StudyState.RECEIVING: frozenset({StudyState.READY}),
 } | {
     # A late instance, and requeueing or resending by hand, are possible from wherever a study is.
-    state: frozenset({StudyState.RECEIVING, *STEP_DUE_IN}) | _OF_STEPS.get(state, frozenset())
+    state: frozenset({StudyState.RECEIVING, *STEP_DUE_IN})
+    | _OF_STEPS.get(state, frozenset())
+    | _AT_REST.get(state, frozenset())
     for state in StudyState
     if state is not StudyState.RECEIVING
 }
