@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from config.errors import RegistryError, StudyNotFoundError
 from config.rules import Action
-from config.steps import Purpose, Step
+from config.steps import Lane, Purpose, Step
 from db.deliveries import deliver_again, owed_deliveries
 from db.embeddings import embeddings_of
 from db.forwards import add_forwards
@@ -195,6 +195,7 @@ def report_again(session: Session, study_id: int, *, run_uid: str, now: datetime
         return False
     repeat_current_run(session, study_id=study_id, run_uid=run_uid, at=now)
     study.failed_step = None
+    study.lane = Lane.ROUTINE  # whoever waited for it has its first report
     move_study(session, study, StudyState.SCORED, now=now, reason="its other reports say otherwise than before")
     return True
 

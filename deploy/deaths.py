@@ -16,6 +16,7 @@ from typing import TextIO
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from config.errors import EchoWorkerError
 from config.logs import Event, emit, place_of
 from config.settings import Settings
 from db.session import Database
@@ -49,13 +50,13 @@ def note_death(settings: Settings, pid: int, return_code: int) -> bool:
     traceback = _read(path)
     reason = _reason(return_code, traceback)
     end = WorkerEnd(owner=_owner(pid), reason=reason, traceback=traceback or None)
-    registry = Database(settings.database_url)
+    registry = Database.of(settings)
     if not registry.is_there:
         return bool(traceback)
     try:
         with registry.write() as session:
             held = worker_died(session, end, now=datetime.now(UTC), pipeline=settings.pipeline)
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, EchoWorkerError) as error:  # who looks after others outlives them
         emit(Event.REGISTRY_AWAY, error=place_of(error))
         return bool(traceback)
     finally:
@@ -81,11 +82,11 @@ def give_back(settings: Settings, pid: int) -> None:
 
     Where the registry is away its leases run out.
     """
-    registry = Database(settings.database_url)
+    registry = Database.of(settings)
     try:
         with registry.write() as session:
             held = worker_stopped(session, _owner(pid), now=datetime.now(UTC), pipeline=settings.pipeline)
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, EchoWorkerError) as error:  # who looks after others outlives them
         emit(Event.REGISTRY_AWAY, error=place_of(error))
         return
     finally:

@@ -29,7 +29,7 @@ def gpus(settings: Settings) -> str:
 
 
 def _asked(settings: Settings, question: Callable[[Session], list[str]]) -> list[str]:
-    registry = Database(settings.database_url)
+    registry = Database.of(settings)
     try:
         if not registry.is_there:
             return []

@@ -22,6 +22,9 @@ from celery.worker import state
 
 from config.errors import TimeLimitError
 
+SAID_AGAIN_EVERY_S = 2.0
+"""A soft limit: whoever goes on without what failed, as a report without its pictures, is told once more."""
+
 
 class Watch:
     """The limits of what is under way in this process. Without a file for tracebacks, as in tests, there are none."""
@@ -92,7 +95,7 @@ def _broken_off(what: str, soft_s: float | None) -> Iterator[None]:
         raise TimeLimitError(f"{what} took longer than {soft_s:g} s: it was broken off (time_limits.{what}.soft_s)")
 
     before = signal.signal(signal.SIGALRM, break_off)
-    signal.setitimer(signal.ITIMER_REAL, soft_s)
+    signal.setitimer(signal.ITIMER_REAL, soft_s, SAID_AGAIN_EVERY_S)
     try:
         yield
     finally:

@@ -1,5 +1,6 @@
 """Workers that a study takes down: what becomes of it, and of them."""
 
+import base64
 import signal
 import socket
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from config.steps import Step
 from db.leases import Fault, claim, fail_attempt
 from db.queries import StudyDetail
 from deploy.cli import app
-from deploy.deaths import note_death
+from deploy.deaths import give_back, note_death
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
 from tests.support.scripted_steps import scripted_worker
 from tests.support.waiting import wait_until
@@ -103,6 +104,32 @@ def test_the_journal_says_how_a_worker_ended(pipeline: Pipeline, tmp_path: Path,
     assert note_death(settings, gone, return_code)
     assert pipeline.detail(uid).study.reason == f"prepare: {said}"
     assert not note_death(settings, gone, return_code), "it holds nothing any more"
+
+
+def test_whoever_looks_after_workers_outlives_a_registry_that_keeps_identities_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ECHOWORKER_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("ECHOWORKER_PRIVACY__PATIENT_IDENTITIES", "encrypted")
+    monkeypatch.setenv("ECHOWORKER_PRIVACY__KEY", base64.b64encode(b"k" * 32).decode())
+    settings = load_settings()
+    pipeline = Pipeline.create(settings)
+    uid, gone = ready(pipeline, as_study_of_its_own(SMALL, tmp_path)), 2**22 + 1
+    with pipeline.context.database.write() as session:
+        owner = f"{socket.gethostname()}:{gone}"
+        claim(
+            session,
+            pipeline.id_of(uid),
+            Step.PREPARE,
+            owner=owner,
+            now=datetime.now(UTC),
+            pipeline=settings.pipeline,
+        )
+    monkeypatch.setenv("ECHOWORKER_PRIVACY__PATIENT_IDENTITIES", "plain")
+    assert not note_death(load_settings(), gone, -signal.SIGKILL), "settings that do not fit: nothing is written"
+    give_back(load_settings(), gone)
+    assert note_death(settings, gone, -signal.SIGKILL)
+    assert "SIGKILL" in (pipeline.detail(uid).study.reason or "")
 
 
 def test_all_that_failed_at_a_step_is_requeued_by_one_command(pipeline: Pipeline, tmp_path: Path) -> None:

@@ -70,3 +70,23 @@ def test_a_soft_limit_is_an_error_that_names_its_setting(tmp_path: Path) -> None
     )
     assert (status, traceback) == (0, "")
     assert said == "TimeLimitError score took longer than 0.2 s: it was broken off (time_limits.score.soft_s)\n"
+
+
+def test_whoever_goes_on_without_what_a_soft_limit_broke_off_is_told_once_more(tmp_path: Path) -> None:
+    status, said, traceback = run(
+        tmp_path,
+        """
+        times = 0
+        try:
+            with watch.limited("score", hard_s=600, soft_s=0.2):
+                try:
+                    threading.Event().wait()
+                except Exception:
+                    times += 1
+                threading.Event().wait()
+        except Exception:
+            times += 1
+        print(times)
+        """,
+    )
+    assert (status, said, traceback) == (0, "2\n", "")
