@@ -49,6 +49,7 @@ class Event(StrEnum):
     MODEL_LOADED = "model loaded"
     SEARCH_WITHOUT_MODEL = "the model for retrieval cannot be loaded: studies are scored, and search does not have them"
     EMBEDDINGS_REMOVED = "embeddings of a model that is not in use any more removed"
+    REMOVED_BY_AGE = "studies have lost what was kept of them for its time"
     NOT_SEARCHABLE = "study scored, but the model for retrieval failed on it: search does not have it"
     PICTURE_NOT_MADE = "picture of a result cannot be made: its report goes without"
     OBJECT_SENT = "object sent"

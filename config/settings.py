@@ -22,6 +22,7 @@ from config.catalogue import BUNDLED_CATALOGUE
 from config.consistency import ConsistencySettings
 from config.dicomweb import DicomWebSettings
 from config.errors import ConfigurationError
+from config.keep import KeepSettings
 from config.messages import MessageSettings
 from config.monitoring import AlertSettings, MonitoringSettings
 from config.peers import AETitle, PeerSettings, Port, Role, TLSSettings, UnknownPeers
@@ -105,12 +106,6 @@ class GateSettings(_Section):
     views: Literal["skip", "note", "off"]
     view_margin: float = Field(ge=0, le=2)
     """Of cosines, -1..1: by how much the nearest view that is no heart must beat the nearest that is one."""
-
-
-class KeepSettings(_Section):
-    """How long what can be made again is kept."""
-
-    embeddings_of_former_models_days: int = Field(ge=1)
 
 
 class PipelineSettings(_Section):

@@ -12,6 +12,7 @@ import db.schema_peers
 import db.schema_pictures
 import db.schema_pipeline
 import db.schema_rescoring
+import db.schema_retention
 from db.base import Base
 
 METADATA: MetaData = Base.metadata

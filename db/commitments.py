@@ -37,10 +37,14 @@ class Applied:
 
 
 def known_instances(session: Session, sop_instance_uids: Collection[str]) -> dict[str, list[KnownInstance]]:
-    """What is registered under these UIDs; under one there may be several, in studies that were split or merged."""
+    """What is registered under these UIDs; under one there may be several, in studies that were split or merged.
+
+    Without what was removed because its time was over: we do not keep it.
+    """
+    kept = select(Instance).where(Instance.removed_at.is_(None))
     found: dict[str, list[KnownInstance]] = {}
     for some in in_portions(sorted(sop_instance_uids)):
-        for row in session.scalars(select(Instance).where(Instance.sop_instance_uid.in_(some))):
+        for row in session.scalars(kept.where(Instance.sop_instance_uid.in_(some))):
             instance = KnownInstance(
                 sop_class_uid=row.sop_class_uid, spool_path=row.spool_path, size_bytes=row.size_bytes
             )

@@ -89,10 +89,14 @@ def outlook(session: Session, target: Target, wanted: Wanted) -> Outlook:
 
 
 def files_to_read(session: Session, target: Target, wanted: Wanted) -> list[tuple[int, str | None]]:
-    """Of the studies that need their pixels the number of each, with the spool path of each clip, if it is known."""
+    """Of the studies that need their pixels the number of each, with the spool path of each clip, if it is kept."""
     chosen = studies_to_answer(target, wanted).subquery()
     of_revision = and_(Clip.study_id == Study.id, Clip.revision == Study.revision, Clip.tensor_path.is_not(None))
-    of_clip = and_(Instance.study_id == Study.id, Instance.sop_instance_uid == Clip.sop_instance_uid)
+    of_clip = and_(
+        Instance.study_id == Study.id,
+        Instance.sop_instance_uid == Clip.sop_instance_uid,
+        Instance.removed_at.is_(None),
+    )
     query = (
         select(Study.id, Instance.spool_path)
         .join(chosen, chosen.c.id == Study.id)

@@ -16,6 +16,7 @@ from db.leases import is_due
 from db.received import ACCEPTED
 from db.reports import current_reports
 from db.results import current_run
+from db.retention import is_being_removed
 from db.runs import Run
 from db.schema import Instance, Report, Study
 from db.schema_peers import Caller
@@ -163,8 +164,9 @@ def rules_of(session: Session, study_id: int) -> list[str]:
 
 
 def known_sop_instance_uids(session: Session, study_instance_uid: str) -> set[str]:
-    """The instances that the registry has of a study."""
+    """The instances that the registry has of a study; what was removed and lies in the spool again is not of them."""
     rows = select(Instance.sop_instance_uid).join(Study).where(Study.study_instance_uid == study_instance_uid)
+    rows = rows.where(or_(Instance.removed_at.is_(None), is_being_removed()))
     return set(session.scalars(rows))
 
 
@@ -174,6 +176,7 @@ def latest_instance_at(session: Session) -> datetime | None:
 
 
 def instances_of(session: Session) -> Iterator[tuple[str, str]]:
-    """Spool path and SHA-256 of every instance, a few thousand at a time."""
-    rows = session.execute(select(Instance.spool_path, Instance.sha256).execution_options(yield_per=2000))
+    """Spool path and SHA-256 of every instance that was not removed, a few thousand at a time."""
+    kept = select(Instance.spool_path, Instance.sha256).where(Instance.removed_at.is_(None))
+    rows = session.execute(kept.execution_options(yield_per=2000))
     yield from ((path, sha256) for path, sha256 in rows)

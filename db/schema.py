@@ -121,6 +121,8 @@ class Instance(Base):
     """What the rules decided when it was registered (config.rules.Action): score, or store alone."""
     rule: Mapped[str | None] = mapped_column(String(32))
     """The name of the rule that decided; None when none fitted."""
+    removed_at: Mapped[datetime | None]
+    """When its file was removed because its time was over (retention); NULL: it is kept."""
 
     study: Mapped[Study] = relationship(back_populates="instances")
 

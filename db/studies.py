@@ -19,6 +19,7 @@ from db.moving import move_study
 from db.queues import ask_at_once
 from db.received import Identity, ReceivedInstance
 from db.results import repeat_current_run
+from db.retention import bring_back, require_pixels
 from db.schema import CurrentRun, Delivery, Instance, PatientIdentity, Report, RunRow, Study
 from db.states import STEP_DUE_IN, TRANSITIONS, StudyState
 
@@ -28,6 +29,8 @@ class Registration(Enum):
 
     KNOWN = auto()
     """Nothing: it was registered before."""
+    BROUGHT_BACK = auto()
+    """Its file had been removed, and is to be there again before the commit; nothing is made of the study by that."""
     ADDED = auto()
     REOPENED = auto()
     """The study had moved on; it is RECEIVING again as its next revision."""
@@ -63,7 +66,7 @@ def register_instance(session: Session, instance: ReceivedInstance, quiet_period
         "rule": instance.decision.rule,
     }
     if not insert_if_new(session, Instance, row):
-        return Registration.KNOWN
+        return Registration.BROUGHT_BACK if bring_back(session, study.id, row) else Registration.KNOWN
     study.lane = min(study.lane, instance.decision.lane)
     if instance.decision.forward_to:
         peers = instance.decision.forward_to
@@ -161,7 +164,8 @@ def requeue(
     StudyNotFoundError
         No study has this UID.
     RegistryError
-        The study is still being received, or is delivered and no step was named, or lacks what the step works on.
+        The study is still being received, or is delivered and no step was named, or lacks what the step works on,
+        as pixels that were removed.
     """
     if step in (None, Step.DELIVER):  # queues before studies, as whoever sends locks them
         ask_at_once(session, Purpose.DELIVER, _destinations_of(session, study_instance_uid))
@@ -173,6 +177,8 @@ def requeue(
     due = step or _step_to_repeat(session, study)
     if due is Step.SCORE and not (_has_prepared_frames(study) or _has_kept_embeddings(session, study)):
         due = Step.PREPARE
+    if due is Step.PREPARE:
+        require_pixels(session, study)
     if due in (Step.REPORT, Step.DELIVER) and not _has_current_results(session, study):
         raise RegistryError(f"study {study_instance_uid} has no results to report: requeue it with --step prepare")
     if due is Step.DELIVER and not deliver_again(session, study_id=study.id, what_is_there_too=step is not None):

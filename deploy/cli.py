@@ -30,6 +30,7 @@ from deploy.cli_queues import queues_commands
 from deploy.cli_reconcile import reconcile
 from deploy.cli_reports import reports_commands
 from deploy.cli_rescore import rescore_commands
+from deploy.cli_retention import retention_commands
 from deploy.cli_retrieval import rank, same_patient, search, similar
 from deploy.cli_rules import rules_commands
 from deploy.cli_run import beat, demo, node, up, worker
@@ -67,6 +68,7 @@ app.add_typer(reports_commands, name="reports", rich_help_panel="Work with studi
 app.add_typer(rescore_commands, name="rescore", rich_help_panel="Model")
 app.add_typer(discordances_commands, name="discordances", rich_help_panel="Work with studies")
 app.add_typer(database_commands, name="db", rich_help_panel="Operate")
+app.add_typer(retention_commands, name="retention", rich_help_panel="Operate")
 app.add_typer(spool_commands, name="spool", rich_help_panel="Operate")
 app.add_typer(rules_commands, name="rules", rich_help_panel="Operate")
 app.add_typer(sr_commands, name="sr", rich_help_panel="Operate")

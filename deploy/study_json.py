@@ -71,6 +71,7 @@ def _instances(detail: StudyDetail) -> list[dict[str, Any]]:
             "sop_instance_uid": instance.sop_instance_uid,
             "received_at": instance.received_at.isoformat(),
             "calling_ae_title": instance.calling_ae_title,
+            "removed_at": instance.removed_at.isoformat() if instance.removed_at else None,
             **{fact: getattr(clips.get(instance.sop_instance_uid), fact, None) for fact in CLIP_FACTS},
         }
         for instance in detail.instances

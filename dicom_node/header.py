@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -128,6 +129,25 @@ def _data_set_position(file: BinaryIO) -> int:
 def read_image_header(path: Path) -> FileDataset:
     """The data set without its pixels, as evidence for a report."""
     return dcmread(path, stop_before_pixels=True)
+
+
+def header_alone(path: Path) -> bytes:
+    """A DICOM file that holds what `read_image_header` gives of this one, as its bytes.
+
+    Raises
+    ------
+    UnreadableInstanceError
+        It is no DICOM file, or damaged.
+    """
+    with _damage_named(path), path.open("rb") as file:
+        dataset, pixels = read_until_pixels(file)
+        if pixels is not None:
+            is_implicit, _ = dataset.original_encoding
+            file.seek(0)
+            return file.read(pixels.value_at - (8 if is_implicit else 12))  # without tag, VR and length of the pixels
+        content = BytesIO()
+        read_image_header(path).save_as(content, enforce_file_format=True)
+        return content.getvalue()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -145,6 +145,10 @@ class Intake:
                 (instance, register_instance(session, instance, self._quiet_period(instance)))
                 for _, instance in readable
             ]
+            # While their studies are locked: whoever removes files by their age looks at the registry under this lock.
+            for (waiting, _), (instance, outcome) in zip(readable, outcomes, strict=True):
+                if outcome is Registration.BROUGHT_BACK:
+                    self._spool.name_again(waiting, instance.study_instance_uid, instance.sop_instance_uid)
         for waiting, _ in readable:
             waiting.unlink(missing_ok=True)
         for instance, outcome in outcomes:

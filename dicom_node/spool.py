@@ -9,6 +9,7 @@
     receivers/                what the receiving processes tell of themselves (dicom_node.reception.reporting)
     commitments/              storage commitment, asked of us and answered to us (dicom_node.commitment.files)
     tensors/, heat/, reports/ what the steps make
+    headers/<study>/<sop>.dcm of instances whose pixels were removed because their time was over
     received_reports/         reports that came by themselves (worker.consistency.kept_reports)
 
 The unregistered names are the queue between the node and the registry: when the database is away they wait on the disk.
@@ -185,6 +186,15 @@ class Spool:
         """Leave an instance that the registry cannot take out of the queue; `unregistered()` brings it no more."""
         unregistered.rename(unregistered.with_suffix(".refused"))
 
+    def name_again(self, unregistered: Path, study_instance_uid: str, sop_instance_uid: str) -> None:
+        """Give an instance that waits to be registered its final name once more, where that was removed meanwhile."""
+        final = self.instance_path(study_instance_uid, sop_instance_uid)
+        final.parent.mkdir(exist_ok=True)
+        with suppress(FileExistsError):
+            os.link(unregistered, final)
+        sync(final.parent)
+        self.header_path(final).unlink(missing_ok=True)
+
     def wait_again(self, kept: Path, header: InstanceHeader) -> None:
         """Put an instance that lies under its final name among those that wait to be registered."""
         with suppress(FileExistsError):  # it waits there already
@@ -219,6 +229,10 @@ class Spool:
         """Where an instance of these (valid) UIDs lies."""
         return self._studies / study_instance_uid / f"{sop_instance_uid}.dcm"
 
+    def header_path(self, instance: Path) -> Path:
+        """Where the header of an instance lies that lay there, and whose pixels were removed."""
+        return self.root / "headers" / instance.parent.name / instance.name
+
     def tensor_folder(self, study_instance_uid: str, revision: int) -> Path:
         """Where the prepared clips of one revision of a study lie."""
         return self.root / "tensors" / study_instance_uid / f"revision-{revision}"
@@ -236,6 +250,12 @@ class Spool:
     def relative(self, path: Path) -> str:
         """A path as the registry holds it: below the spool, so that the spool can move."""
         return str(path.relative_to(self.root))
+
+    def with_header(self, relative: str) -> Path:
+        """The file of an instance, or, where its pixels were removed, that of its header; it need not be there."""
+        file = self.absolute(relative)
+        header = self.header_path(file)
+        return header if not file.exists() and header.exists() else file
 
     def absolute(self, relative: str) -> Path:
         """The file of a path that the registry holds."""

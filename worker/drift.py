@@ -188,7 +188,7 @@ def _device(context: WorkerContext, spool_path: str) -> Sequence[str] | None:
     """Manufacturer, model and station; of a file that is gone or damaged, nothing; None where the disk does not say."""
     keywords = ("Manufacturer", "ManufacturerModelName", "StationName")
     try:
-        header = read_attributes(context.spool.absolute(spool_path), keywords)
+        header = read_attributes(context.spool.with_header(spool_path), keywords)
     except (FileNotFoundError, UnreadableInstanceError):
         return ("", "", "")
     except OSError as error:

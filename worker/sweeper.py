@@ -1,12 +1,12 @@
-"""What beat wakes once an hour: what models made that are no longer in use is removed after a while.
+"""What beat wakes once an hour: what has outlived its time is removed, of studies and of models that are out of use.
 
-It can be made again: `requeue --step prepare` embeds a study with the model of today.
+What models made can be made again: `requeue --step prepare` embeds a study with the model of today.
 """
 
 import shutil
-from contextlib import suppress
+import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -20,6 +20,7 @@ from worker.packs.active import PackUse, chosen_folder, named_folder, scoring_fo
 from worker.packs.folder import ModelPack, look_into_pack
 from worker.packs.installed import resolve_base
 from worker.packs.manifest import OPEN_CLIP
+from worker.retention import Retention, remove_file
 
 
 def sweep_former_embeddings(context: WorkerContext, *, now: datetime) -> None:
@@ -28,12 +29,37 @@ def sweep_former_embeddings(context: WorkerContext, *, now: datetime) -> None:
 
     A model that scores in another process, by other settings, has made some since then.
     """
-    try:
+
+    def sweep() -> None:
         context.require_spool()
         in_use = embedders_in_use(context.settings)
         if in_use is not None:
             before = now - timedelta(days=context.settings.keep.embeddings_of_former_models_days)
             _sweep(context, in_use, before)
+
+    _tried_again_in_an_hour(sweep)
+
+
+def sweep_outlived(context: WorkerContext, *, now: datetime) -> None:
+    """Remove what studies keep longer than `[keep]` says, within its window; what was begun is ended at any time.
+
+    It leaves off well before its time limit, and goes on an hour later.
+    """
+    retention = Retention(context.settings, context.database, context.spool)
+    leaves_off = time.monotonic() + context.settings.time_limits.maintenance_s / 2
+    is_time = context.settings.keep.open_hours.contains(now.astimezone().time())
+
+    def sweep() -> None:
+        retention.finish()
+        if is_time:
+            retention.remove(now=now, go_on=lambda: time.monotonic() < leaves_off)
+
+    _tried_again_in_an_hour(sweep)
+
+
+def _tried_again_in_an_hour(sweep: Callable[[], None]) -> None:
+    try:
+        sweep()
     except SQLAlchemyError as error:
         emit(Event.REGISTRY_AWAY, error=place_of(error))
     except (EchoWorkerError, OSError) as error:
@@ -73,16 +99,8 @@ def _sweep(context: WorkerContext, in_use: set[str], before: datetime) -> None:
             paths = made_before(session, embedder=embedder, before=before)
         # The files first: after a crash between the two, the rows still say what is to be removed.
         for path in paths:
-            _remove(context.spool.absolute(path), context.spool.root / "embeddings")
+            remove_file(context.spool.absolute(path), below=context.spool.root / "embeddings")
         with context.database.write() as session:
             forget_made_before(session, embedder=embedder, before=before)
         shutil.rmtree(context.settings.data_dir / "cache" / "retrieval" / embedder[:16], ignore_errors=True)
         emit(Event.EMBEDDINGS_REMOVED, model=embedder[:16], count=len(paths))
-
-
-def _remove(file: Path, root: Path) -> None:
-    """A file, and the folders below the root that it leaves empty."""
-    file.unlink(missing_ok=True)
-    with suppress(OSError):  # another file is in it
-        for folder in file.relative_to(root).parents[:-1]:
-            (root / folder).rmdir()

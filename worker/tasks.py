@@ -24,7 +24,7 @@ from config.steps import (
 from worker.context import WorkerContext
 from worker.reaper import announce_overdue_steps
 from worker.runner import run_step, run_step_together
-from worker.sweeper import sweep_former_embeddings
+from worker.sweeper import sweep_former_embeddings, sweep_outlived
 
 STEPS: dict[Step, str] = {
     Step.PREPARE: "worker.steps.prepare:prepare_study",
@@ -71,6 +71,7 @@ def register_tasks(app: Celery, context: WorkerContext) -> None:
     def sweep() -> None:
         with _limited(context, "sweep"):
             sweep_former_embeddings(context, now=datetime.now(UTC))
+            sweep_outlived(context, now=datetime.now(UTC))
 
     @app.task(name=RECONCILE_TASK)  # type: ignore[untyped-decorator]
     def reconcile() -> None:

@@ -20,6 +20,7 @@ from dicom_node.statuses import StorageStatus
 APPLICATION_ACTIVITY = Code("110100", "Application Activity")
 APPLICATION_START = Code("110120", "Application Start")
 APPLICATION_STOP = Code("110121", "Application Stop")
+INSTANCES_ACCESSED = Code("110103", "DICOM Instances Accessed")
 INSTANCES_TRANSFERRED = Code("110104", "DICOM Instances Transferred")
 QUERY = Code("110112", "Query")
 SECURITY_ALERT = Code("110113", "Security Alert")
@@ -113,6 +114,17 @@ def instances_sent(receiver: RemoteAE, instances: StudyInstances, *, failure: st
         own_role=Role.SOURCE,
         we_requested=True,
         others=(receiver.taking_part(Role.DESTINATION),),
+        objects=_study_and_patient(instances),
+    )
+
+
+def instances_removed(instances: StudyInstances) -> AuditMessage:
+    """DICOM Instances Accessed (A.5.3.6): instances of a study deleted, since their time was over."""
+    return AuditMessage(
+        event=INSTANCES_ACCESSED,
+        action=Action.DELETE,
+        own_role=None,
+        we_requested=True,
         objects=_study_and_patient(instances),
     )
 

@@ -40,6 +40,7 @@ class Action(StrEnum):
     CREATE = "C"
     READ = "R"
     EXECUTE = "E"
+    DELETE = "D"
 
 
 class Outcome(StrEnum):

@@ -90,6 +90,17 @@ class CommitmentFiles:
                 waiting.append((file.name, request))
         return waiting
 
+    def open_references(self) -> set[str]:
+        """The SOP Instance UIDs that senders have asked about, and have not been told of so far."""
+        # In the order in which a file moves on, and the answers once more: it may have been put back meanwhile.
+        asked = {reference.sop_instance_uid for _, request in self.requests() for reference in request.references}
+        for folder in (self._answers, self._sending, self._answers):
+            for file in folder.glob("*.json"):
+                answer = read_note(self._spool, file, _answer)
+                if answer is not None:
+                    asked |= {reference.sop_instance_uid for reference in answer.report.committed}
+        return asked
+
     def set_request_aside(self, name: str, error: Exception) -> None:
         """A request that cannot be judged is in nobody's way."""
         set_aside(self._spool, self._requests / name, error)

@@ -51,7 +51,13 @@ def _transport(settings: Settings) -> str:
 
 
 def _audit_trail(settings: Settings) -> str:
-    messages = (audit.APPLICATION_ACTIVITY, audit.INSTANCES_TRANSFERRED, audit.QUERY, audit.SECURITY_ALERT)
+    messages = (
+        audit.APPLICATION_ACTIVITY,
+        audit.INSTANCES_ACCESSED,
+        audit.INSTANCES_TRANSFERRED,
+        audit.QUERY,
+        audit.SECURITY_ALERT,
+    )
     sent = f"configured, to {settings.audit.syslog}" if settings.audit.syslog else "not configured"
     return document(
         "### Audit trail",
@@ -72,6 +78,11 @@ def _audit_trail(settings: Settings) -> str:
                     f"{TOLD_EVERY_S / 60:g} minutes; outcome 0: accepted, 8: refused or broken off, the description "
                     "being the status. Study Instance UID and patient ID are empty where the data set could not be "
                     "read. Also after a process was killed: a message may come twice, not never",
+                ),
+                (
+                    "DICOM Instances Accessed",
+                    "with action D: for each study whose images were deleted because their time was over "
+                    "(`[keep] pixels_days`). Also after a process was killed: a message may come twice, not never",
                 ),
                 (
                     "UserID",

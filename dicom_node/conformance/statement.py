@@ -204,7 +204,8 @@ def _as_scp() -> str:
         "### Storage behaviour",
         "Level 2 (full): every attribute, private ones included, is kept; an instance is kept byte for byte as its "
         "data set came, in the transfer syntax of its presentation context. No attribute is coerced. It is "
-        "acknowledged once it and its folder are flushed to the disk. Nothing is deleted by the software.",
+        "acknowledged once it and its folder are flushed to the disk. Nothing is deleted unless a "
+        "retention time is set (`[keep]`).",
         "An instance that comes again with the same bytes is acknowledged and kept once. So is one that "
         "comes again with the same elements in another uncompressed transfer syntax, or with sequences of another kind "
         "of length: the first is kept. Other bytes under a known SOP Instance UID, which a sender also makes by "

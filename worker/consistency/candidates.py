@@ -79,7 +79,7 @@ def _as_kept(keeper: IdentityKeeper, field: IdentityField, said: Collection[str]
 def _header(session: Session, spool: Spool, study: KnownStudy) -> Dataset:
     path = first_spool_path(session, study.id)
     try:
-        return read_attributes(spool.absolute(path), _KEYWORDS) if path is not None else Dataset()
+        return read_attributes(spool.with_header(path), _KEYWORDS) if path is not None else Dataset()
     except (UnreadableInstanceError, OSError):
         return Dataset()
 

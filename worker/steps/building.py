@@ -96,7 +96,7 @@ class Building:
         return self._built(ReportObject.PDF, *self._pictures.page(report, has_heat_map=has_heat_map))
 
     def header(self, sop_instance_uid: str, spool_path: str) -> FileDataset:
-        """The header of a file of the spool.
+        """The header of a file of the spool, or what was kept of one whose pixels were removed.
 
         Raises
         ------
@@ -104,7 +104,7 @@ class Building:
             It is lost.
         """
         try:
-            return read_image_header(self.context.spool.absolute(spool_path))
+            return read_image_header(self.context.spool.with_header(spool_path))
         except FileNotFoundError as error:
             raise ReportError(
                 f"instance {sop_instance_uid} is missing from the spool ({spool_path}): put its file back, then requeue"

@@ -1,15 +1,20 @@
 """Where the model that embeds is another, the pixels are read once more, and nothing else of the study changes."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from config.steps import Step
 from db.embeddings import embeddings_of_many
+from db.outdated import Wanted
+from db.retention import begin_removing_pixels
 from db.states import RescoredState, StudyState
 from tests.support.clips import SMALL
 from tests.support.scored_archive import ScoredArchive
 from tests.worker.pipeline import Pipeline, ready
+from worker.rescoring.pixels import studies_without_pixels
+from worker.rescoring.target import target_of
 from worker.rescoring.working import Stopped
 
 
@@ -54,3 +59,13 @@ def test_pixels_that_are_gone_are_no_loss_where_the_embedder_is_the_same(archive
     assert batch_id is not None
     archive.work(batch_id)
     assert archive.outcomes(batch_id)[study].scored_from == "embeddings"
+
+
+def test_pixels_that_were_removed_are_counted_as_gone(archive: ScoredArchive, study: str) -> None:
+    archive.use_model(digest="1" * 64, embedder="f" * 64)
+    context, wanted = archive.context, Wanted()
+    target = target_of(context.scorer, context.catalogue, "")
+    assert studies_without_pixels(context, target, wanted) == 0
+    with context.database.write() as session:
+        begin_removing_pixels(session, archive.id_of(study), now=datetime.now(UTC))
+    assert studies_without_pixels(context, target, wanted) == 1, "its file is there yet, and is to go"
