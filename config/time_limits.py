@@ -39,6 +39,11 @@ class TimeLimitSettings(BaseModel):
     stop_s: Seconds
     """How long a worker that is asked to stop may go on with what it is at."""
 
+    @property
+    def rescore_s(self) -> float:
+        """Hard: of one wake-up of re-scoring, which reads pixels and answers, as those two steps do."""
+        return self.prepare.hard_s + self.score.hard_s
+
     def of(self, step: Step) -> StepLimit:
         """The limit of a step that is done under a lease on its study."""
         limits = {Step.PREPARE: self.prepare, Step.SCORE: self.score, Step.REPORT: self.report}

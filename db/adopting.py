@@ -18,7 +18,9 @@ _AT_REST = (StudyState.DELIVERED, StudyState.REPORTED, StudyState.SKIPPED)
 def why_not_adopted(session: Session, study: Study, *, before_run_id: int | None) -> str | None:
     """Why a (locked) study keeps the results that it has; None where nothing is in the way."""
     current = session.get(CurrentRun, study.id)
-    if current is None or current.run_id != before_run_id:
+    # A run that only repeats that one, for the sake of another report, has the same results.
+    before = None if before_run_id is None else session.get(RunRow, before_run_id)
+    if current is None or before is None or _scored_as(session.get_one(RunRow, current.run_id)) != _scored_as(before):
         return "it has other results by now than those that the new ones were compared with"
     if session.get_one(RunRow, current.run_id).revision != study.revision:
         return "something arrived since"
@@ -27,6 +29,10 @@ def why_not_adopted(session: Session, study: Study, *, before_run_id: int | None
     if study.state == StudyState.REPORTED and owed_deliveries(session, study_id=study.id):
         return "its report is on its way: adopt the batch again once it is delivered"
     return None
+
+
+def _scored_as(run: RunRow) -> str:
+    return run.repeats or run.run_uid
 
 
 def adopt_run(session: Session, study: Study, run_id: int, *, report_again: bool, now: datetime) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from config.settings import Settings
 from db.schema import Delivery, Study
 from db.schema_peers import Forward, PeerQueue
+from db.schema_rescoring import Rescoring
 from db.states import STEP_DUE_IN, DeliveryState, StudyState
 
 TOLERANCE_S = 60.0
@@ -40,6 +41,7 @@ def _statements(settings: Settings, now: datetime) -> Iterator[Update]:
     yield _limit(Study.next_attempt_at, pause_s, now, is_due)
     yield _limit(Study.announced_at, 0, now, is_due)
     yield _limit(PeerQueue.lease_expires_at, pipeline.lease_s, now)
+    yield _limit(Rescoring.lease_expires_at, pipeline.lease_s, now)
     yield _limit(PeerQueue.next_attempt_at, pause_s, now)
     yield _limit(PeerQueue.announced_at, 0, now)
     owed = Delivery.state.in_([DeliveryState.DUE, DeliveryState.SENT])

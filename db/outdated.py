@@ -1,6 +1,5 @@
 """Which studies are to be answered anew: those whose current run another model, catalogue or calibration made."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,10 +7,11 @@ from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from config.steps import Step
+from db.pauses import is_paused
 from db.schema import CurrentRun, Instance, RunRow, Study
 from db.schema_pictures import Clip, StudyEmbeddings
 from db.schema_rescoring import RescoredStudy, Rescoring
-from db.states import BatchKind, BatchState, RescoredState, StudyState
+from db.states import TRANSITIONS, BatchKind, BatchState, RescoredState, StudyState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,8 @@ class Wanted:
     """The newest; 0: all."""
     try_again: bool = False
     """Those as well that another batch could not answer."""
+    failed_before: datetime | None = None
+    """Of those that failed only the ones of batches begun before then; None: all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +71,11 @@ def studies_to_answer(target: Target, wanted: Wanted) -> Select[int, int]:
     if wanted.since is not None:
         query = query.where(Study.last_instance_at >= wanted.since)
     return query.limit(wanted.at_most) if wanted.at_most else query
+
+
+def is_any_outdated(session: Session, target: Target, wanted: Wanted) -> bool:
+    """Whether there is anything to answer."""
+    return session.execute(studies_to_answer(target, wanted).limit(1)).first() is not None
 
 
 def outlook(session: Session, target: Target, wanted: Wanted) -> Outlook:
@@ -114,19 +121,27 @@ def is_at_rest() -> ColumnElement[bool]:
     return or_(done, failed_at_peers)
 
 
+def rests(session: Session, study_id: int) -> bool:
+    """Whether nothing is to be made of this study."""
+    return session.scalar(select(Study.id).where(Study.id == study_id, is_at_rest())) is not None
+
+
 def fresh_studies_wait(session: Session, *, now: datetime) -> bool:
     """Whether a study is being prepared or scored, or waits for it: re-scoring lets it go first."""
-    return _any_waits(session, (StudyState.READY, StudyState.PREPARED), now)
+    return any(_any_waits(session, step, now) for step in (Step.PREPARE, Step.SCORE))
 
 
 def reports_wait(session: Session, *, now: datetime) -> bool:
     """Whether a study waits for its report, or that is being made."""
-    return _any_waits(session, (StudyState.SCORED,), now)
+    return _any_waits(session, Step.REPORT, now)
 
 
-def _any_waits(session: Session, states: Sequence[StudyState], now: datetime) -> bool:
+def _any_waits(session: Session, step: Step, now: datetime) -> bool:
+    """In a queue that is paused only what runs still: what waits there waits for a person."""
     is_due = or_(Study.next_attempt_at.is_(None), Study.next_attempt_at <= now)
-    return session.scalar(select(Study.id).where(Study.state.in_(states), is_due).limit(1)) is not None
+    goes_on = or_(~is_paused(step), Study.lease_expires_at > now)
+    waits = select(Study.id).where(Study.state == TRANSITIONS[step].before, is_due, goes_on)
+    return session.scalar(waits.limit(1)) is not None
 
 
 def _has_kept(target: Target) -> ColumnElement[bool]:
@@ -157,12 +172,16 @@ def _is_answered(target: Target, wanted: Wanted) -> ColumnElement[bool]:
         Rescoring.calibration_digest.is_not_distinct_from(target.calibration_digest),
         Rescoring.view_gate.is_not_distinct_from(target.view_gate),
     )
-    of_no_use = [RescoredState.FAILED, RescoredState.PASSED_OVER]
+    of_no_use = [RescoredState.PASSED_OVER]
     if wanted.try_again:
         of_no_use.append(RescoredState.CANNOT)
+    failed = RescoredStudy.state == RescoredState.FAILED
+    if wanted.failed_before is not None:
+        failed &= Rescoring.created_at < wanted.failed_before
     return exists().where(
         same,
         RescoredStudy.study_id == Study.id,
         RescoredStudy.before_run_id == CurrentRun.run_id,
         RescoredStudy.state.not_in(of_no_use),
+        ~failed,
     )

@@ -11,20 +11,26 @@ from sqlalchemy import ColumnElement, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from config.errors import RegistryError
-from config.steps import PEER_QUEUES, Purpose, Step
+from config.steps import PEER_QUEUES, RESCORE_QUEUE, Purpose, Step
 from db.inserting import insert_if_new
 from db.schema import Study
 from db.schema_peers import PeerQueue
 from db.schema_pipeline import QueuePause
 from db.states import LEASED_STEPS, TRANSITIONS
 
-PAUSABLE = (*LEASED_STEPS, *PEER_QUEUES.values())
+PAUSABLE = (*LEASED_STEPS, *PEER_QUEUES.values(), RESCORE_QUEUE)
 """The queues that can be paused: not that of maintenance, whose reaper gives lost work back."""
 
 
 def is_paused(step: Step) -> ColumnElement[bool]:
     """That the queue of this leased step is paused."""
     return exists().where(QueuePause.queue == step.value, QueuePause.resumed_at.is_(None))
+
+
+def rescoring_is_paused(session: Session) -> bool:
+    """Whether nobody is to work on any batch of re-scoring."""
+    paused = exists().where(QueuePause.queue == RESCORE_QUEUE, QueuePause.resumed_at.is_(None))
+    return bool(session.scalar(select(paused)))
 
 
 def peer_is_paused() -> ColumnElement[bool]:
@@ -76,6 +82,8 @@ def resume_queue(session: Session, queue: str, *, peer: str = "", by: str, now: 
         for study in session.scalars(in_order.with_for_update(skip_locked=True)):
             study.announced_at = None
         return
+    if queue == RESCORE_QUEUE:  # beat wakes it
+        return
     chosen = PeerQueue.purpose == queue
     session.execute(
         update(PeerQueue).where(chosen & (PeerQueue.peer == peer) if peer else chosen).values(announced_at=None)
@@ -101,7 +109,7 @@ def said_of(pause: QueuePause) -> str:
 def _require(queue: str, peer: str) -> None:
     if queue not in PAUSABLE:
         raise RegistryError(f"no queue {queue} can be paused: there are {', '.join(PAUSABLE)}")
-    if peer and queue in LEASED_STEPS:
+    if peer and queue not in PEER_QUEUES.values():
         raise RegistryError(f"{queue} has no queue for each peer: those of {', '.join(PEER_QUEUES.values())} have")
 
 

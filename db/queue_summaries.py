@@ -6,19 +6,25 @@ from datetime import datetime
 from sqlalchemy import and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
-from config.steps import PEER_QUEUES, Lane, Purpose, Step
+from config.steps import PEER_QUEUES, RESCORE_QUEUE, Lane, Purpose, Step
 from db.deliveries import of_current_runs
 from db.pauses import open_pauses
 from db.queues import queues_of
+from db.rescorings import WORKED_ON
 from db.schema import Delivery, Instance, Report, Study
 from db.schema_peers import Forward, PeerQueue
 from db.schema_pipeline import QueuePause
+from db.schema_rescoring import Rescoring
 from db.states import LEASED_STEPS, TRANSITIONS, DeliveryState
 
 
 @dataclass(frozen=True, kw_only=True)
 class QueueSummary:
-    """How one queue is doing. Of steps, studies are counted; of deliver and forward, objects, and peers sent to."""
+    """How one queue is doing.
+
+    Of steps, studies are counted; of deliver and forward, objects, and peers sent to; of rescore, batches. The last is
+    left out while there is nothing to say of it.
+    """
 
     queue: str
     waiting: int
@@ -40,7 +46,26 @@ def queue_summaries(session: Session, *, now: datetime) -> list[QueueSummary]:
         pauses.setdefault(pause.queue, []).append(pause)
     steps = [_of_step(session, step, pauses.get(step, []), now) for step in LEASED_STEPS]
     peers = [_of_peers(session, purpose, pauses.get(PEER_QUEUES[purpose], []), now) for purpose in _DUE]
-    return [*steps, *peers]
+    rescoring = _of_rescoring(session, pauses.get(RESCORE_QUEUE, []), now)
+    return [*steps, *peers, *([rescoring] if rescoring.pauses or rescoring.waiting or rescoring.running else [])]
+
+
+def _of_rescoring(session: Session, pauses: list[QueuePause], now: datetime) -> QueueSummary:
+    rows = session.execute(
+        select(Rescoring.state_since, Rescoring.lease_expires_at).where(
+            Rescoring.state.in_(WORKED_ON), Rescoring.paused.is_(False)
+        )
+    ).all()
+    waiting = [row.state_since for row in rows if row.lease_expires_at is None or row.lease_expires_at < now]
+    return QueueSummary(
+        queue=RESCORE_QUEUE,
+        waiting=len(waiting),
+        stat=0,
+        later=0,
+        running=len(rows) - len(waiting),
+        oldest=min(waiting, default=None),
+        pauses=tuple(pauses),
+    )
 
 
 def _of_step(session: Session, step: Step, pauses: list[QueuePause], now: datetime) -> QueueSummary:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, exists, or_, select
+from sqlalchemy import and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from config.report_objects import ReportObject
@@ -47,6 +47,19 @@ def current_reports(session: Session, *, study_id: int) -> list[Report]:
 def current_report(session: Session, *, study_id: int) -> Report | None:
     """The Structured Report of the study's current run."""
     return next((r for r in current_reports(session, study_id=study_id) if r.kind == ReportObject.SR), None)
+
+
+def last_report(session: Session, *, study_id: int) -> Report | None:
+    """The newest Structured Report of the study, of whichever run: a re-scoring's new answers may have none."""
+    of_study = select(Report).where(Report.study_id == study_id, Report.kind == ReportObject.SR)
+    return session.scalar(of_study.order_by(Report.id.desc()).limit(1))
+
+
+def reported_runs(session: Session, study_ids: Collection[int]) -> dict[int, int]:
+    """By study the run of its newest Structured Report; studies without one are left out."""
+    built = select(func.max(Report.id)).where(Report.study_id.in_(study_ids), Report.kind == ReportObject.SR)
+    newest = select(Report.study_id, Report.run_id).where(Report.id.in_(built.group_by(Report.study_id)))
+    return {study_id: run_id for study_id, run_id in session.execute(newest)}  # noqa: C416  as outcomes_of
 
 
 def delivered_predecessor(

@@ -180,6 +180,13 @@ def reasons_of(session: Session, batch_id: int, *, limit: int = 5) -> list[tuple
     return [(state, reason or "", number) for state, reason, number in rows]
 
 
+def counts_since(session: Session, run: Run) -> datetime:
+    """When a run became its study's current one: as it ended, or when it was adopted. It never changes after that."""
+    of_run = select(func.max(RescoredStudy.adopted_at)).join(RunRow, RunRow.id == RescoredStudy.run_id)
+    adopted_at = session.scalar(of_run.where(RunRow.run_uid == run.run_uid))
+    return run.finished_at if adopted_at is None else max(run.finished_at, adopted_at)
+
+
 def has_counted(run: Any, until: datetime) -> ColumnElement[bool]:
     """That a run, `RunRow` or an alias of it, was its study's current one by then, and not only beside it."""
     beside = or_(RescoredStudy.adopted_at.is_(None), RescoredStudy.adopted_at > until)

@@ -18,13 +18,15 @@ from sqlalchemy import bindparam, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from config.errors import LeaseLostError, RegistryError
-from db.outdated import Target, Wanted, studies_to_answer
+from db.outdated import Target, Wanted, is_any_outdated, studies_to_answer
 from db.schema_rescoring import RescoredStudy, Rescoring
 from db.states import BatchKind, BatchState, RescoredState
 
 WORKED_ON = (BatchState.SAMPLING, BatchState.RUNNING, BatchState.ADOPTING)
 """Somebody, or the next window, goes on with these; the others wait for a person, or are over."""
 OVER = (BatchState.ADOPTED, BatchState.DISCARDED)
+
+NOT_COME_BACK = "whoever read its pixels did not come back: it may be what that worker ended of"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,7 @@ def create_batch(session: Session, target: Target, wanted: Wanted, *, started_by
 
     `wanted.canary` of them, chosen at random, come first.
     """
-    if session.execute(studies_to_answer(target, wanted).limit(1)).first() is None:
+    if not is_any_outdated(session, target, wanted):
         return None
     batch = Rescoring(
         kind=wanted.kind,
@@ -81,6 +83,8 @@ def claim_batch(session: Session, *, now: datetime, lease_s: float, batch_id: in
     batch = session.scalar(query.order_by(Rescoring.id).limit(1).with_for_update(skip_locked=True))
     if batch is None:
         return None
+    lost = (RescoredStudy.rescoring_id == batch.id) & (RescoredStudy.state == RescoredState.READING)
+    session.execute(update(RescoredStudy).where(lost).values(state=RescoredState.FAILED, reason=NOT_COME_BACK))
     batch.lease_token = str(uuid.uuid4())
     batch.lease_expires_at = now + timedelta(seconds=lease_s)
     return BatchClaim(batch_id=batch.id, token=batch.lease_token)
@@ -114,6 +118,19 @@ def hold_batch(session: Session, held: BatchClaim) -> Rescoring:
     if batch is None:
         raise LeaseLostError(f"re-scoring {held.batch_id}: the lease has passed on")
     return batch
+
+
+def mark_reading(session: Session, held: BatchClaim, study_id: int, state: RescoredState) -> None:
+    """Write that a study's pixels are being read, or, by DUE, that this is over and nobody died of it.
+
+    Raises
+    ------
+    LeaseLostError
+        The claim has passed to somebody else.
+    """
+    hold_batch(session, held)
+    of_study = (RescoredStudy.rescoring_id == held.batch_id) & (RescoredStudy.study_id == study_id)
+    session.execute(update(RescoredStudy).where(of_study).values(state=state))
 
 
 def record_outcomes(session: Session, held: BatchClaim, outcomes: Sequence[dict[str, Any]]) -> None:

@@ -75,6 +75,8 @@ class RescoredState(StrEnum):
     """What became of a study in a batch."""
 
     DUE = "DUE"
+    READING = "READING"
+    """DUE, and its pixels are being read: whose reader never comes back, that FAILED."""
     SCORED = "SCORED"
     """It has a new run, which is not current."""
     CANNOT = "CANNOT"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 queues_commands = typer.Typer(
     help="What waits and runs in each queue; pausing one, and who has paused what.", invoke_without_command=True
 )
-Queue = Annotated[str, typer.Argument(metavar="QUEUE", help="prepare, score, report, deliver or forward.")]
+Queue = Annotated[str, typer.Argument(metavar="QUEUE", help="prepare, score, report, deliver, forward or rescore.")]
 Peer = Annotated[str, typer.Option("--peer", metavar="NAME", help="Of deliver and forward: this peer alone.")]
 By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who says so. By default, who is logged in here.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]

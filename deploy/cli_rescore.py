@@ -59,6 +59,7 @@ def rescore(
     from worker.rescoring.target import Scorers  # noqa: PLC0415
 
     settings = start("rescore")
+    _require_window(settings, leave=leave)
     open_registry(settings).close()
     asked = asked_tasks(load_catalogue(settings.catalogue_path), tasks) if tasks else {}
     worker = _worker(settings)
@@ -141,6 +142,7 @@ def resume(batch_id: Batch, leave: Leave = False) -> None:
     from db.rescorings import set_paused  # noqa: PLC0415
 
     settings = start("rescore")
+    _require_window(settings, leave=leave)
     with open_registry(settings).write() as session:
         set_paused(session, batch_id, paused=False)
     _go_on(_worker(settings), batch_id, leave=leave)
@@ -152,6 +154,7 @@ def continue_(batch_id: Batch, leave: Leave = False) -> None:
     from db.rescorings import go_on_after_canary  # noqa: PLC0415
 
     settings = start("rescore")
+    _require_window(settings, leave=leave)
     with open_registry(settings).write() as session:
         go_on_after_canary(session, batch_id, now=datetime.now(UTC))
     _go_on(_worker(settings), batch_id, leave=leave)
@@ -163,6 +166,7 @@ def adopt(batch_id: Batch, leave: Leave = False) -> None:
     from db.rescorings import decide_to_adopt  # noqa: PLC0415
 
     settings = start("rescore")
+    _require_window(settings, leave=leave)
     with open_registry(settings).write() as session:
         decide_to_adopt(session, batch_id, now=datetime.now(UTC))
     _go_on(_worker(settings), batch_id, leave=leave)
@@ -179,6 +183,13 @@ def discard_(
     with open_registry(start("rescore")).write() as session:
         discard(session, batch_id, now=datetime.now(UTC), reason=reason)
     _say(f"re-scoring {batch_id} is discarded")
+
+
+def _require_window(settings: "Settings", *, leave: bool) -> None:
+    if leave and not settings.rescore.enabled:
+        raise ConfigurationError(
+            "rescore --leave: no worker would go on with it, as rescore.enabled is false: set it, or leave out --leave"
+        )
 
 
 def _worker(settings: "Settings") -> "WorkerContext":

@@ -105,7 +105,8 @@ def _rescore_task(context: WorkerContext) -> Callable[[], None]:
         return resolve_name("worker.rescoring.duty:RescoringDuty")(context)
 
     def run() -> None:
-        duty().work_once()
+        with context.watch.limited("rescore", hard_s=context.settings.time_limits.rescore_s):
+            duty().work_once()
 
     return run
 

@@ -14,9 +14,11 @@ from config.privacy import IdentityMode
 from db.identities import IdentityKeeper
 from db.priors import PLACEHOLDER_STUDIES, EarlierValue, earlier_values, last_run_before
 from db.received import Identity, ReceivedInstance
+from db.rescored import append_runs_beside, counts_since
 from db.results import append_run
 from db.runs import TaskResult, Verdict
 from db.schema import Study
+from db.schema_rescoring import RescoredStudy, Rescoring
 from db.session import Database
 from db.studies import register_instance
 from tests.support.results import run_of
@@ -78,6 +80,34 @@ def asked(registry: Database, study_id: int, *, until: datetime = NOON) -> list[
     model = run_of(CATALOGUE, ()).model
     with registry.read() as session:
         return earlier_values(session, study_id=study_id, task_id="lvef", model=model, until=until)
+
+
+def test_what_was_adopted_counts_from_its_adoption_on_for_both_studies(
+    registry: Database, received: Callable[..., ReceivedInstance]
+) -> None:
+    before = scored(registry, received, study="1.2.1", on="20250601", value=52.0)
+    this = scored(registry, received, study="1.2.2", on="20260601", value=45.0)
+    anew, adopted_at = NOON + timedelta(days=1), NOON + timedelta(days=2)
+    made = [
+        replace(run_of(CATALOGUE, (TaskResult(task_id="lvef", verdict=Verdict.MEASURED, value=value),)),
+                run_uid=str(uuid.uuid4()), finished_at=anew + timedelta(minutes=late))
+        for value, late in ((60.0, 1), (44.0, 0))
+    ]  # fmt: skip
+    with registry.write() as session:
+        session.add(Rescoring(id=1, kind="rescore", state="ADOPTED", paused=False, started_by="beat", created_at=anew,
+                              state_since=anew, pack="", model_name="", model_version="", model_label="",
+                              model_digest="", embedder="", catalogue_digest=""))  # fmt: skip
+        session.flush()
+        for study_id, run in zip((before, this), made, strict=True):
+            (run_id,) = append_runs_beside(session, [(study_id, run)], {})
+            session.add(RescoredStudy(rescoring_id=1, study_id=study_id, run_id=run_id, state="ADOPTED",
+                                      is_canary=False, adopted_at=adopted_at))  # fmt: skip
+    with registry.read() as session:
+        until = counts_since(session, made[1])
+    assert until == adopted_at
+    assert [one.value for one in asked(registry, this, until=until)] == [60.0]
+    with registry.read() as session:
+        assert counts_since(session, replace(made[1], run_uid="never adopted")) == made[1].finished_at
 
 
 def test_earlier_studies_of_the_patient_come_in_the_order_of_their_dates(

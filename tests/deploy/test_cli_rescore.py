@@ -65,7 +65,16 @@ def test_a_dry_run_says_how_many_cannot_be_answered(archive: ScoredArchive) -> N
     assert "3 cannot be answered: neither embeddings of this model nor all pixels are there" in dry.output
 
 
-def test_a_batch_is_left_paused_resumed_and_discarded(archive: ScoredArchive) -> None:
+def test_nothing_is_left_to_workers_that_would_not_do_it(archive: ScoredArchive) -> None:
+    for arguments in (["--leave"], ["adopt", "1", "--leave"]):
+        refused = rescore(archive, *arguments)
+        assert isinstance(refused.exception, ConfigurationError)
+        assert "rescore.enabled is false" in str(refused.exception)
+    assert archive.last_batch() is None
+
+
+def test_a_batch_is_left_paused_resumed_and_discarded(archive: ScoredArchive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECHOWORKER_RESCORE__ENABLED", "true")
     assert "goes on in the window of the workers (01:00-05:00)" in rescore(archive, "--task", "tavr", "--leave").output
     assert "re-scoring 1 is paused" in rescore(archive, "pause", "1").output
     assert "RUNNING, paused" in rescore(archive, "status").output

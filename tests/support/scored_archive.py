@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from torch import Tensor
 
 from config.broker import create_celery_app
@@ -230,6 +230,10 @@ class ScoredArchive:
     def batch(self, batch_id: int) -> Rescoring:
         with self.context.database.read() as session:
             return session.get_one(Rescoring, batch_id)
+
+    def last_batch(self) -> int | None:
+        with self.context.database.read() as session:
+            return session.scalar(select(func.max(Rescoring.id)))
 
     def outcomes(self, batch_id: int) -> dict[str, RescoredStudy]:
         """Of each study of a batch its row, by UID."""

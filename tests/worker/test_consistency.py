@@ -3,6 +3,7 @@
 The UNTRAINED model measures something of every clip; rules of the test's own say how far off it is.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -18,6 +19,7 @@ from config.settings import load_settings
 from config.steps import Step
 from db.discordance_review import ListedDiscordance, last_check, list_discordances, review_discordance
 from db.discordances import ReviewState, Severity
+from db.results import append_run
 from db.schema_consistency import ConsistencyCheck, DiscordanceRow
 from db.studies import requeue
 from dicom_node.report.checking.check import check_file
@@ -262,6 +264,30 @@ def test_checked_again_only_once_its_report_is_built(tmp_path: Path, rules: Path
     pipeline.run(study, [Step.REPORT])
     assert check_again(pipeline.context, pipeline.id_of(study)) == 0
     assert [one.found.severity for one in listed(pipeline, study)] == [Severity.MAJOR]
+
+
+def test_after_answers_were_adopted_without_a_report_a_study_is_checked_all_the_same(
+    tmp_path: Path, rules: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = as_study_of_its_own(SMALL, tmp_path)
+    pipeline = pipeline_in(tmp_path)
+    study = ready(pipeline, clip, beside(clip, vendor_report("12.0"), tmp_path))
+    run = pipeline.run(study, TO_REPORT).run
+    assert run is not None
+    moved = [replace(one, value=one.value and one.value + 0.4) for one in run.results]
+    anew = replace(run, run_uid="of a re-scoring", results=tuple(moved))
+    with pipeline.context.database.write() as session:
+        append_run(session, study_id=pipeline.id_of(study), run=anew, units={})
+    assert check_again(pipeline.context, pipeline.id_of(study)) is not None
+    (one,) = listed(pipeline, study)
+    assert one.found.sides[1].said != "12 %"
+    assert pipeline.detail(study).study.state == "REPORTED", "our own number moved, and nothing was to go out for that"
+    # What the last report told is not found any more: now one goes out.
+    with_rules(tmp_path, monkeypatch, differs_by=100.0)
+    pipeline = Pipeline.over_again(pipeline)
+    assert check_again(pipeline.context, pipeline.id_of(study)) == 0
+    assert pipeline.detail(study).study.state == "SCORED"
+    assert check_again(pipeline.context, pipeline.id_of(study)) is None, "its report step is to come"
 
 
 def test_a_mistake_in_the_rules_stops_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

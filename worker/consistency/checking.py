@@ -17,11 +17,13 @@ from config.languages import Language
 from config.logs import Event, emit
 from db.discordance_rows import record_check, told_of
 from db.discordances import Check, Told
+from db.outdated import rests
 from db.priors import last_run_before
-from db.reports import current_report
+from db.reports import current_report, last_report
+from db.rescored import counts_since
 from db.results import current_run
 from db.runs import Run
-from db.schema import Study
+from db.schema import RunRow, Study
 from db.session import Database
 from db.studies import report_again
 from dicom_node.report.words import words_of
@@ -106,7 +108,8 @@ def compare(
 def earlier_found(database: Database, *, study_id: int, run: Run) -> Found | None:
     """What a model of the same family found in the patient's study before this one."""
     with database.read() as session:
-        before = last_run_before(session, study_id=study_id, model=run.model, until=run.finished_at)
+        until = counts_since(session, run)
+        before = last_run_before(session, study_id=study_id, model=run.model, until=until)
     if before is None:
         return None
     return Found.of(before.results, family=before.model.family, study_instance_uid=before.study_instance_uid)
@@ -117,7 +120,8 @@ def check_again(context: WorkerContext, study_id: int) -> int | None:
 
     Where that is otherwise than the study's Structured Report says, in what `consistency.report_again` asks for, the
     study is reported once more: as another object, of the same results. Else the report stays as it is: it says what
-    was known when it was built.
+    was known when it was built. Where a re-scoring's answers were adopted without a report, the last report that there
+    is counts; that our side is another number is no reason then, as nothing was to go out for that.
 
     Returns how many discordances are new; None where there was nothing to do: checks are off, or the report step is
     still to come and checks by itself.
@@ -130,11 +134,16 @@ def check_again(context: WorkerContext, study_id: int) -> int | None:
     with context.database.read() as session:
         uid = session.get_one(Study, study_id).study_instance_uid
         run = current_run(session, study_id=study_id, study_instance_uid=uid)
-        report = current_report(session, study_id=study_id)
-    if run is None or report is None or context.consistency is None:
+        mine = current_report(session, study_id=study_id)
+        report = mine or last_report(session, study_id=study_id)
+        reported_run_uid = None if report is None else session.get_one(RunRow, report.run_id).run_uid
+        is_to_be_reported = mine is None and not rests(session, study_id)
+    if run is None or is_to_be_reported or context.consistency is None:
         return None
     catalogue = catalogue_of_run(context.spool, run.catalogue_digest, context.catalogue)
-    check = check_study(context, study_id=study_id, run=run, catalogue=catalogue, language=Language(report.language))
+    # What is compared has to be in one language.
+    language = context.settings.report.language if report is None else Language(report.language)
+    check = check_study(context, study_id=study_id, run=run, catalogue=catalogue, language=language)
     if check is None:
         return None
     with context.database.write() as session:
@@ -143,7 +152,8 @@ def check_again(context: WorkerContext, study_id: int) -> int | None:
             return None
         at, wanted = datetime.now(UTC), context.settings.consistency.report_again
         new = record_check(session, study_id=study_id, run_uid=run.run_uid, check=check, at=at)
-        otherwise = is_said_otherwise(told_of(session, run.run_uid), check.told, wanted=wanted)
+        told = None if reported_run_uid is None else told_of(session, reported_run_uid)
+        otherwise = is_said_otherwise(told, check.told, wanted=wanted, of_one_run=reported_run_uid == run.run_uid)
         is_due = otherwise and report_again(session, study_id, run_uid=str(uuid.uuid4()), now=at)
     tell(uid, new)
     if is_due:

@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from config.rescoring import ReportAgainSettings
 from db.adopting import adopt_run, why_not_adopted
 from db.announcing import announce_due_steps
 from db.received_reports import require_check
+from db.reports import reported_runs
 from db.rescored import Answer, DueStudy, answers_of, due_studies
 from db.rescorings import BatchClaim, hold_batch, record_outcomes
 from db.results import record_views
@@ -38,11 +38,16 @@ def adopt_portion(context: WorkerContext, held: BatchClaim, *, limit: int) -> bo
     with context.database.write() as session:
         batch = hold_batch(session, held)
         due = due_studies(session, held.batch_id, RescoredState.SCORED, limit=limit)
-        run_ids = [run_id for study in due for run_id in (study.before_run_id, study.run_id) if run_id is not None]
-        answers = answers_of(session, run_ids)
-        configured = context.settings.rescore.report_again
+        # What the PACS has is what a change is measured against: several small ones without a report add up.
+        reported = reported_runs(session, [study.study_id for study in due])
+        before = {study.study_id: reported.get(study.study_id, study.before_run_id) for study in due}
+        run_ids = {*before.values(), *(study.run_id for study in due)} - {None}
+        answers = answers_of(session, [run_id for run_id in run_ids if run_id is not None])
         by_uid = sorted(due, key=lambda study: study.study_instance_uid)  # in which order everybody locks studies
-        outcomes = [_adopted(session, context, study, answers, configured, batch.task_ids, now=now) for study in by_uid]
+        outcomes = [
+            _adopted(session, context, study, answers, before[study.study_id], batch.task_ids, now=now)
+            for study in by_uid
+        ]
         record_outcomes(session, held, outcomes)
     if any(outcome["report_again"] for outcome in outcomes):
         announce_due_steps(context.database, context.broker, context.settings)
@@ -54,7 +59,7 @@ def _adopted(
     context: WorkerContext,
     one: DueStudy,
     answers: Mapping[int, Mapping[str, Answer]],
-    configured: ReportAgainSettings,
+    reported_run_id: int | None,
     task_ids: list[str] | None,
     *,
     now: datetime,
@@ -66,7 +71,8 @@ def _adopted(
     if row is None or why is not None:
         return outcome | {"state": RescoredState.LEFT, "reason": why}
     run = run_of(row, study.study_instance_uid)
-    before, after = answers.get(one.before_run_id or 0, {}), answers[row.id]
+    before, after = answers.get(reported_run_id or 0, {}), answers[row.id]
+    configured = context.settings.rescore.report_again
     # Of a study without a heart in any clip there is nothing to report: as in the step `score`.
     is_to_be_reported = bool(run.clips) and is_worth_a_report(before, after, configured, task_ids)
     adopt_run(session, study, row.id, report_again=is_to_be_reported, now=now)

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from config.errors import EchoWorkerError
+from sqlalchemy.exc import SQLAlchemyError
+
+from config.errors import DeviceError, DeviceFaultError, EchoWorkerError
 from config.logs import place_of
 from db.embeddings import embeddings_of_many
 from db.leases import Fault
 from db.rescored import Answer, DueStudy, answers_of, append_runs_beside, due_studies
-from db.rescorings import BatchClaim, hold_batch, record_outcomes
+from db.rescorings import BatchClaim, hold_batch, mark_reading, record_outcomes
 from db.results import sampled_clips
 from db.runs import Run
 from db.states import RescoredState
@@ -81,7 +83,7 @@ def read_portion(
 
 
 def answer_portion(
-    context: WorkerContext, scorer: Scorer, portion: Portion, go_on: GO_ON
+    context: WorkerContext, scorer: Scorer, held: BatchClaim, portion: Portion, go_on: GO_ON
 ) -> tuple[list[Answered], list[dict[str, Any]]]:
     """The new runs, and what became of the studies that have none. Of what `go_on` cut short there is neither.
 
@@ -89,6 +91,8 @@ def answer_portion(
     ------
     SpoolAwayError, SpoolFullError, ModelPackError, OSError
         What has nothing to do with any study; nothing is written.
+    DeviceError
+        The device is of no use any more in this process, whatever study it failed on; nothing is written.
     """
     without_run = [
         _no_run(study, RescoredState.PASSED_OVER, "on its way: what scores today answers it")
@@ -103,10 +107,11 @@ def answer_portion(
             continue
         if not go_on():
             continue
-        made = attempted(partial(embed_from_pixels, context, scorer.model, study))
+        made = attempted(partial(_embed_marked, context, scorer, held, study))
         if made is None:
             ready.append((study, "pixels"))
         else:
+            _raise_if_of_no_study(made)
             fault = fault_of(made)
             if fault is Fault.SURROUNDINGS:  # nothing to do with this study, as a full disk: the batch waits
                 raise made
@@ -128,8 +133,33 @@ def _scores(scorer: Scorer, studies: Sequence[StudyClips]) -> Sequence[StudyScor
     together = attempted(partial(scorer.answer_together, asked))
     if not isinstance(together, Exception):
         return together
+    _raise_if_of_no_study(together)
     # Each has a try by itself: one that is at fault fails alone.
-    return [attempted(partial(scorer.answer, clips)) for clips in asked]
+    alone = [attempted(partial(scorer.answer, clips)) for clips in asked]
+    for score in alone:
+        _raise_if_of_no_study(score)
+    return alone
+
+
+def _raise_if_of_no_study(made: object) -> None:
+    if isinstance(made, (DeviceError, SQLAlchemyError)):
+        raise made
+
+
+def _embed_marked(context: WorkerContext, scorer: Scorer, held: BatchClaim, study: StudyClips) -> None:
+    """From its pixels, and marked meanwhile: a study that takes its worker, or its GPU, down is not tried for ever."""
+    with context.database.write() as session:
+        mark_reading(session, held, study.held.study_id, RescoredState.READING)
+    try:
+        embed_from_pixels(context, scorer.model, study)
+    except DeviceFaultError:
+        raise
+    except Exception:
+        with context.database.write() as session:
+            mark_reading(session, held, study.held.study_id, RescoredState.DUE)
+        raise
+    with context.database.write() as session:
+        mark_reading(session, held, study.held.study_id, RescoredState.DUE)
 
 
 def write_portion(

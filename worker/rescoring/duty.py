@@ -1,13 +1,14 @@
 """What beat wakes every few seconds: within the window a batch is begun where results are outdated, or gone on with."""
 
 import time
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.errors import EchoWorkerError
 from config.logs import Event, emit, place_of
-from db.outdated import Wanted
+from db.outdated import Wanted, is_any_outdated
 from db.rescorings import create_batch
 from db.states import BatchKind
 from worker.context import WorkerContext
@@ -17,6 +18,9 @@ from worker.rescoring.working import Rescorer, Stopped
 
 SLICE_S = 30.0
 """Then the worker looks after its other queues, should it have any, until it is woken again; it can stop in time."""
+
+TRIED_AGAIN_AFTER = timedelta(hours=20)
+"""A study that failed: so long after its batch was begun, which is in the next night."""
 
 
 class RescoringDuty:
@@ -47,14 +51,19 @@ class RescoringDuty:
 
     def _begin(self) -> int | None:
         configured = self._context.settings.rescore
-        begun = self._begin_with("", Wanted(at_most=configured.studies, canary=configured.canary))
+        failed_before = datetime.now(UTC) - TRIED_AGAIN_AFTER
+        wanted = Wanted(at_most=configured.studies, canary=configured.canary, failed_before=failed_before)
+        begun = self._begin_with("", wanted)
         if begun is None and configured.shadow_pack:
             pack = named_folder(self._context.settings, configured.shadow_pack).absolute()
-            begun = self._begin_with(str(pack), Wanted(kind=BatchKind.SHADOW, at_most=configured.studies))
+            begun = self._begin_with(str(pack), replace(wanted, kind=BatchKind.SHADOW, canary=0))
         return begun
 
     def _begin_with(self, pack: str, wanted: Wanted) -> int | None:
         target = self._scorers.target(pack)
+        with self._context.database.read() as session:  # mostly there is nothing, and nobody is to wait for that
+            if not is_any_outdated(session, target, wanted):
+                return None
         with self._context.database.write() as session:
             batch_id = create_batch(session, target, wanted, started_by="beat", now=datetime.now(UTC))
         if batch_id is not None:

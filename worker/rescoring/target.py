@@ -5,6 +5,8 @@ from pathlib import Path
 from config.catalogue import Catalogue
 from db.outdated import Target
 from worker.context import WorkerContext
+from worker.devices import usable_device
+from worker.echoclip.device_check import gpus, why_unfit
 from worker.loading import load_model_of
 from worker.study_scoring import Scorer
 from worker.views import view_gate
@@ -45,7 +47,8 @@ class Scorers:
 
     def _loaded(self, pack: str) -> Scorer:
         settings = self._context.settings
-        model = load_model_of(Path(pack), settings, self._context.catalogue)
+        device = usable_device(settings, self._context.database, there=gpus(), check=why_unfit)
+        model = load_model_of(Path(pack), settings, self._context.catalogue, device=device)
         return Scorer(model=model, gate=view_gate(settings.gate, model))
 
 

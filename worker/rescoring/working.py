@@ -14,9 +14,10 @@ from functools import partial
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from config.errors import EchoWorkerError, LeaseLostError
+from config.errors import ConfigurationError, DeviceError, EchoWorkerError, LeaseLostError, ModelPackError
 from config.logs import Event, emit, place_of
 from db.outdated import fresh_studies_wait, reports_wait
+from db.pauses import rescoring_is_paused
 from db.rescored import has_due, pairs_of
 from db.rescorings import BatchClaim, claim_batch, hold_batch, move_batch, release_batch, renew_batch
 from db.schema_rescoring import Rescoring
@@ -43,6 +44,7 @@ class Stopped(StrEnum):
     REPORTS = "studies wait for their reports, which go first"
     ASKED_TO = "it was asked to stop, or its window closed"
     PAUSED = "it is paused"
+    QUEUE_PAUSED = "the queue rescore is paused: echoworker queues resume rescore"
     WAITS = "it waits for somebody"
     OVER = "it is over"
 
@@ -62,9 +64,12 @@ class Rescorer:
         Raises
         ------
         EchoWorkerError
-            The model cannot be loaded, or something is in the way of all studies; the batch waits as it is.
+            Something is in the way of all studies: the batch waits as it is; paused, where its model cannot be loaded.
         """
         lease_s = self.context.settings.pipeline.lease_s
+        with self.context.database.read() as session:
+            if rescoring_is_paused(session):
+                return Stopped.QUEUE_PAUSED
         with self.context.database.write() as session:
             held = claim_batch(session, now=datetime.now(UTC), lease_s=lease_s, batch_id=batch_id)
         if held is None:
@@ -75,6 +80,9 @@ class Rescorer:
         except LeaseLostError:
             return Stopped.NOBODY_TO_WORK_ON
         except SQLAlchemyError:
+            raise
+        except (ModelPackError, ConfigurationError) as error:
+            self._note(held, str(error), paused=True)  # the others are not to wait until somebody has mended this one
             raise
         except Exception as error:
             self._note(held, str(error) if isinstance(error, EchoWorkerError) else place_of(error))
@@ -102,7 +110,11 @@ class Rescorer:
                     self._move(held, BatchState.DISCARDED, reason=why)
                     return Stopped.OVER
                 keep_catalogue(self.context.spool, self.context.catalogue)
-            self._answer(held, batch, scorer)
+            try:
+                self._answer(held, batch, scorer)
+            except DeviceError:  # while it computed; that no device is fit, when the model is loaded, ends nobody
+                self.context.device_failed()
+                raise
             if not self._has_due(batch):
                 self._end_stage(held, batch)
         return stop
@@ -122,7 +134,7 @@ class Rescorer:
             written: Future[None] | None = None
             while (portion := ahead.result()).due:
                 ahead = reader.submit(read, after=portion.due[-1].study_id)
-                answered, without_run = answer_portion(self.context, scorer, portion, self._may_go_on)
+                answered, without_run = answer_portion(self.context, scorer, held, portion, self._may_go_on)
                 if written is not None:
                     written.result()
                 written = writer.submit(
@@ -139,6 +151,8 @@ class Rescorer:
         with self.context.database.read() as session:
             if fresh_studies_wait(session, now=datetime.now(UTC)):
                 return Stopped.FRESH_STUDIES
+            if rescoring_is_paused(session):
+                return Stopped.QUEUE_PAUSED
             batch = session.get(Rescoring, held.batch_id)
             return Stopped.PAUSED if batch is None or batch.paused else None
 
@@ -208,9 +222,10 @@ class Rescorer:
             f"{configured.adopt_at_most_changed:.1%}"
         )
 
-    def _note(self, held: BatchClaim, reason: str) -> None:
+    def _note(self, held: BatchClaim, reason: str, *, paused: bool = False) -> None:
         with self.context.database.write() as session:
-            hold_batch(session, held).reason = reason
+            batch = hold_batch(session, held)
+            batch.reason, batch.paused = reason, batch.paused or paused
 
     def _move(self, held: BatchClaim, state: BatchState, reason: str | None = None) -> None:
         with self.context.database.write() as session:

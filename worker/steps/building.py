@@ -17,6 +17,7 @@ from config.report_objects import ReportObject
 from db.discordances import Told
 from db.priors import earlier_values
 from db.reports import BuiltReport
+from db.rescored import counts_since
 from db.runs import Run
 from db.schema import Report, RunRow
 from dicom_node.header import read_image_header
@@ -173,7 +174,7 @@ class Building:
                     study_id=self.study_id,
                     task_id=shown_over_the_years.id,
                     model=run.model,
-                    until=run.finished_at,
+                    until=counts_since(session, run),
                 )
         return Pictures(
             run=self._dated,

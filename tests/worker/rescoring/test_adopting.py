@@ -7,8 +7,11 @@ from typing import Any
 import pydicom
 import pytest
 
+from config.report_objects import ReportObject
 from config.steps import Step
+from db.reports import BuiltReport, add_report
 from db.rescorings import decide_to_adopt
+from db.results import repeat_current_run
 from db.runs import Verdict
 from db.schema import Delivery
 from db.states import BatchState, DeliveryState, RescoredState, StudyState
@@ -115,6 +118,38 @@ def test_a_study_that_has_other_results_by_now_keeps_them(archive: ScoredArchive
     archive.set_state(on_its_way, StudyState.DELIVERED)
     adopt(archive, batch_id)
     assert archive.outcomes(batch_id)[on_its_way].state == RescoredState.ADOPTED
+
+
+def test_a_run_that_only_repeats_the_one_before_does_not_stand_in_the_way(archive: ScoredArchive) -> None:
+    uid = archive.add()
+    batch_id = answered(archive)
+    with archive.context.database.write() as session:
+        repeat_current_run(session, study_id=archive.id_of(uid), run_uid="a repeat", at=datetime.now(UTC))
+    adopt(archive, batch_id)
+    assert archive.outcomes(batch_id)[uid].state == RescoredState.ADOPTED
+
+
+@pytest.mark.parametrize(("is_reported", "state"), [(False, "DELIVERED"), (True, "SCORED")])
+def test_a_change_is_measured_against_what_was_reported_last(tmp_path: Path, is_reported: bool, state: str) -> None:
+    archive = ScoredArchive(tmp_path, rescore={"report_again": {"answers": True}})
+    uid = archive.add()
+    if is_reported:
+        report = BuiltReport(
+            kind=ReportObject.SR,
+            sop_instance_uid="1.2.3",
+            sop_class_uid="1.2",
+            spool_path="a report",
+            sha256="0" * 64,
+            created_at=datetime.now(UTC),
+        )
+        with archive.context.database.write() as session:
+            add_report(session, study_id=archive.id_of(uid), run_uid=archive.run(uid).run_uid, report=report)
+    # Other answers became current without a report; those of the batch are the same once more.
+    archive.use_model(calibration=Thresholds("d" * 64, ALWAYS.of))
+    archive.score_again(uid)
+    archive.set_state(uid, StudyState.DELIVERED)
+    adopt(archive, answered(archive))
+    assert archive.state_of(uid) == state
 
 
 def test_a_superseding_report_names_the_one_before_and_is_built_once(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select, update
 
 from config.errors import RegistryError
+from db.clocks import bring_back
 from db.outdated import Wanted, outlook
 from db.rescored import has_counted, outcomes_of
 from db.rescorings import claim_batch, decide_to_adopt, discard, go_on_after_canary, set_paused
@@ -107,6 +108,20 @@ def test_who_stops_or_is_killed_leaves_what_is_done_and_the_next_goes_on_from_th
         session.execute(update(Rescoring).values(lease_expires_at=now - timedelta(seconds=1)))
     assert archive.work(batch_id) is Stopped.WAITS
     assert [len(archive.runs(uid)) for uid in studies] == [2] * 4
+
+
+def test_a_lease_by_a_clock_that_was_ahead_runs_out_all_the_same(archive: ScoredArchive) -> None:
+    archive.add()
+    archive.use_model(calibration=CALIBRATED)
+    batch_id = archive.begin()
+    now, settings = datetime.now(UTC), archive.context.settings
+    with archive.context.database.write() as session:
+        assert claim_batch(session, now=now + timedelta(days=1), lease_s=60, batch_id=batch_id) is not None
+        assert bring_back(session, settings, now=now) == 1
+        assert bring_back(session, settings, now=now) == 0
+    later = now + timedelta(seconds=settings.pipeline.lease_s + 1)
+    with archive.context.database.write() as session:
+        assert claim_batch(session, now=later, lease_s=60, batch_id=batch_id) is not None
 
 
 def test_a_portion_is_written_whole_or_not_at_all(archive: ScoredArchive, monkeypatch: pytest.MonkeyPatch) -> None:

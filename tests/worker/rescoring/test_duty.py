@@ -1,19 +1,29 @@
 """By night, within its window, what is outdated is found and answered by itself."""
 
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from config.broker import create_celery_app
-from config.errors import ConfigurationError
+from config.errors import ClipError, ConfigurationError, DeviceError, DeviceFaultError, ModelPackError
 from config.settings import load_settings
 from config.steps import RESCORE_QUEUE, RESCORE_TASK
-from db.states import BatchKind, BatchState
+from db.outdated import fresh_studies_wait
+from db.pauses import pause_queue, resume_queue
+from db.schema import Study
+from db.schema_rescoring import RescoredStudy, Rescoring
+from db.states import BatchKind, BatchState, RescoredState, StudyState
 from tests.support.scored_archive import ScoredArchive, Thresholds
+from worker.rescoring import answering
 from worker.rescoring.duty import RescoringDuty
 from worker.rescoring.target import Scorers
+from worker.study_scoring import Scorer
+from worker.tasks import register_tasks
 
 
 def window(*, opens_in_h: int, closes_in_h: int) -> str:
@@ -72,3 +82,138 @@ def test_beat_wakes_it_on_a_queue_of_its_own_where_it_is_enabled(tmp_path: Path)
 def test_wrong_settings_are_refused_at_the_start(tmp_path: Path, wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match="setting rescore"):
         load_settings(data_dir=tmp_path, rescore=wrong)
+
+
+def test_what_failed_is_tried_again_in_the_next_night_and_not_at_every_wake_up(tmp_path: Path) -> None:
+    archive = outdated(tmp_path)
+    duty = RescoringDuty(archive.context)
+    duty.work_once()
+    with archive.context.database.write() as session:
+        session.execute(update(RescoredStudy).values(state=RescoredState.FAILED, run_id=None))
+    duty.work_once()
+    assert archive.last_batch() == 1
+    with archive.context.database.write() as session:
+        session.execute(update(Rescoring).values(created_at=datetime.now(UTC) - timedelta(hours=23)))
+    duty.work_once()
+    duty.work_once()
+    assert archive.last_batch() == 2
+
+
+def test_a_fault_of_the_gpu_ends_the_worker_and_fails_no_other_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = outdated(tmp_path)
+    archive.add()
+    archive.use_model(digest="1" * 64, embedder="f" * 64)
+    ended: list[bool] = []
+    monkeypatch.setattr(archive.context, "device_failed", lambda: ended.append(True))
+    monkeypatch.setattr(answering, "embed_from_pixels", _fails_with(DeviceFaultError("an illegal address")))
+    RescoringDuty(archive.context).work_once()
+    assert ended == [True]
+    states = sorted(row.state for row in archive.outcomes(1).values())
+    assert states == [RescoredState.DUE, RescoredState.READING]
+    # The device was checked, and is fit: it was the study. The other one is gone on with.
+    monkeypatch.setattr(answering, "embed_from_pixels", _fails_with(ClipError("gone")))
+    RescoringDuty(archive.context).work_once()
+    assert sorted(row.state for row in archive.outcomes(1).values()) == [RescoredState.CANNOT, RescoredState.FAILED]
+    assert "did not come back" in str([row.reason for row in archive.outcomes(1).values()])
+
+
+def test_no_memory_on_the_gpu_is_no_fault_of_any_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = outdated(tmp_path)
+    ended: list[bool] = []
+    monkeypatch.setattr(archive.context, "device_failed", lambda: ended.append(True))
+    monkeypatch.setattr(Scorer, "answer_together", _fails_with(DeviceError("no memory left")))
+    RescoringDuty(archive.context).work_once()
+    assert ended == [True]
+    assert [row.state for row in archive.outcomes(1).values()] == [RescoredState.DUE]
+
+
+def _fails_with(error: Exception) -> Callable[..., None]:
+    def fail(*_: object) -> None:
+        raise error
+
+    return fail
+
+
+def test_a_batch_that_cannot_be_loaded_stands_still_and_the_next_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = outdated(tmp_path)
+    first = archive.begin("/a/pack/that/is/gone")
+    with archive.context.database.write() as session:
+        session.execute(update(RescoredStudy).values(before_run_id=None))
+    second = archive.begin()
+    monkeypatch.setattr(Scorers, "_loaded", _fails_with(ModelPackError("the pack is gone")))
+    duty = RescoringDuty(archive.context)
+    duty.work_once()
+    duty.work_once()
+    assert first is not None
+    assert second is not None
+    assert (archive.batch(first).paused, archive.batch(first).reason) == (True, "the pack is gone")
+    assert archive.batch(second).state == BatchState.SCORED
+
+
+def test_a_paused_queue_holds_it_and_what_waits_in_another_paused_queue_does_not(tmp_path: Path) -> None:
+    archive = outdated(tmp_path)
+    fresh = archive.add(state=StudyState.READY)
+    duty = RescoringDuty(archive.context)
+    pauses = {"by": "a test", "reason": "a test", "now": datetime.now(UTC)}
+    with archive.context.database.write() as session:
+        pause_queue(session, "rescore", **pauses)
+        pause_queue(session, "prepare", **pauses)
+    duty.work_once()
+    assert archive.last_batch() is None
+    with archive.context.database.write() as session:
+        resume_queue(session, "rescore", by="a test", now=datetime.now(UTC))
+    duty.work_once()
+    assert archive.batch(1).state == BatchState.SCORED
+    with archive.context.database.write() as session:
+        # It runs still: only what waits is held by a pause.
+        lease = datetime.now(UTC) + timedelta(minutes=1)
+        session.execute(update(Study).where(Study.study_instance_uid == fresh).values(lease_expires_at=lease))
+    with archive.context.database.read() as session:
+        assert fresh_studies_wait(session, now=datetime.now(UTC))
+
+
+def test_a_wake_up_has_a_time_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = outdated(tmp_path)
+    limits: dict[str, float] = {}
+
+    @contextmanager
+    def limited(what: str, *, hard_s: float) -> Iterator[None]:
+        limits[what] = hard_s
+        yield
+
+    monkeypatch.setattr(archive.context.watch, "limited", limited)
+    app = create_celery_app(archive.context.settings)
+    register_tasks(app, archive.context)
+    app.tasks[RESCORE_TASK]()
+    configured = archive.context.settings.time_limits
+    assert limits == {"rescore": configured.prepare.hard_s + configured.score.hard_s}
+
+
+def test_where_nothing_is_outdated_nobody_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = outdated(tmp_path)
+    duty = RescoringDuty(archive.context)
+    duty.work_once()
+    asked: list[object] = []
+    monkeypatch.setattr("worker.rescoring.duty.create_batch", lambda *_, **__: asked.append(1))
+    duty.work_once()
+    assert asked == []
+
+
+def test_a_second_pack_goes_to_a_device_that_is_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = outdated(tmp_path)
+    devices: list[str] = []
+    monkeypatch.setattr("worker.rescoring.target.gpus", lambda: ["cuda:0", "cuda:1"])
+    monkeypatch.setattr("worker.rescoring.target.why_unfit", lambda device: "broken" if device == "cuda:0" else "")
+
+    def load(*_: object, device: str) -> object:
+        devices.append(device)
+        return archive.model().model
+
+    monkeypatch.setattr("worker.rescoring.target.load_model_of", load)
+    monkeypatch.setattr("worker.rescoring.target.view_gate", lambda *_: None)
+    Scorers(archive.context).of("/a/second/pack")
+    assert devices == ["cuda:1"]
