@@ -17,7 +17,7 @@ from db.nightly import BEGUN
 from db.queries import count_by_state, latest_instance_at
 from db.queues import queues_of
 from db.reconciliations import reconciliations
-from db.schema import Delivery, Report, RunRow, Study
+from db.schema import CurrentRun, Delivery, Report, RunRow, Study
 from db.schema_peers import Forward
 from db.states import LEASED_STEPS, TRANSITIONS, DeliveryState, StudyState
 from db.tallies import TallyKind, heartbeats, tallies
@@ -30,7 +30,7 @@ CLOSE = "close"
 
 @dataclass(frozen=True, kw_only=True)
 class LastModel:
-    """The model that scored last."""
+    """The model whose result became current last."""
 
     name: str
     version: str
@@ -123,7 +123,9 @@ def _missing_studies(session: Session, now: datetime) -> dict[str, int]:
 
 def _last_model(session: Session) -> LastModel | None:
     columns = (RunRow.model_name, RunRow.model_version, RunRow.model_label, RunRow.model_digest)
-    last = session.execute(select(*columns).order_by(RunRow.id.desc()).limit(1)).first()
+    # A shadow, and a batch of re-scoring that is not adopted, have scored too: beside what is current.
+    current = select(*columns).join(CurrentRun, CurrentRun.run_id == RunRow.id)
+    last = session.execute(current.order_by(CurrentRun.run_id.desc()).limit(1)).first()
     if last is None:
         return None
     name, version, label, digest = last

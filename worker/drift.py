@@ -27,7 +27,7 @@ from db.drift import (
     record_drift,
     studies_without_device,
     watched_answers,
-    watched_model,
+    watched_scorer,
     watched_studies,
 )
 from db.runs import Verdict
@@ -80,11 +80,11 @@ def look_for_drift(context: WorkerContext, *, now: datetime) -> list[DriftRow]:
     since = recent_since - timedelta(days=wanted.reference_days)
     _find_devices(context, since)
     with context.database.read() as session:
-        model = watched_model(session)
-        if model is None:
+        scorer = watched_scorer(session)
+        if scorer is None:
             return []
-        studies = {study.study_id: study for study in watched_studies(session, model, since=since)}
-        samples = collect(studies, watched_answers(session, model, since=since), recent_since=recent_since)
+        studies = {study.study_id: study for study in watched_studies(session, scorer, since=since)}
+        samples = collect(studies, watched_answers(session, scorer, since=since), recent_since=recent_since)
     today = now.astimezone().date()
     rows = [DriftRow(looked_on=today, **row) for row in compared(samples, wanted)]
     with context.database.write() as session:
