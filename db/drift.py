@@ -2,14 +2,18 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 
 from sqlalchemy import ColumnElement, and_, delete, func, select
 from sqlalchemy.orm import Session
 
 from config.rules import Action
 from db.schema import CurrentRun, Instance, ResultRow, RunRow, Study
-from db.schema_monitoring import DriftRow, StudyDevice
+from db.schema_monitoring import DriftRow, Heartbeat, StudyDevice
+from db.tallies import note_heartbeat
+
+LOOKED_ON = "drift looked on"
+"""Midnight, as if of UTC, of the day on which was last looked, by the clock of who looked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,13 +131,16 @@ def watched_answers(session: Session, scorer: WatchedScorer, *, since: datetime)
 
 
 def record_drift(session: Session, looked_on: date, rows: Iterable[DriftRow]) -> None:
-    """In place of what was written on the same day."""
+    """In place of what was written on the same day; also where nothing could be compared."""
     session.execute(delete(DriftRow).where(DriftRow.looked_on == looked_on))
     session.add_all(rows)
+    note_heartbeat(session, LOOKED_ON, now=datetime.combine(looked_on, time.min, UTC))
 
 
 def last_drift(session: Session) -> list[DriftRow]:
-    """What the last look found, the strongest first."""
-    last = select(func.max(DriftRow.looked_on)).scalar_subquery()
+    """What the last look found, the strongest first; nothing where it had nothing to compare."""
+    looked = session.get(Heartbeat, LOOKED_ON)
+    # Before the day was noted, a look without rows left no trace.
+    last = select(func.max(DriftRow.looked_on)).scalar_subquery() if looked is None else looked.at.date()
     rows = select(DriftRow).where(DriftRow.looked_on == last)
     return list(session.scalars(rows.order_by((DriftRow.stability_index / DriftRow.alarm_limit).desc())))

@@ -60,10 +60,20 @@ def conditions_of_registry(settings: Settings, session: Session, *, now: datetim
     for grouping, count in figures.drifted.items():
         said = f"{count} kinds of answers are distributed otherwise than before ({grouping}): echoworker drift"
         yield Condition(cause=AlertCause.DRIFT, subject=grouping, said=said)
-    for archive, count in figures.missing_studies.items():
-        if count:
-            said = f"{archive} has {count} studies of the last days that never came here: echoworker reconcile --show"
-            yield Condition(cause=AlertCause.STUDIES_MISSING, subject=archive, said=f"{said} --days 8")
+    yield from _missing(figures)
+
+
+def _missing(figures: Figures) -> Iterator[Condition]:
+    """Also where an archive could not be asked: nobody knows then what is missing."""
+    for archive in sorted(figures.missing_studies):
+        counts = (
+            (figures.missing_studies[archive], "studies of the last days that it has never came here"),
+            (figures.incomplete_studies.get(archive, 0), "came in part"),
+            (figures.archive_troubles.get(archive, 0), "days it could not be asked of, or not all be fetched"),
+        )
+        if wrong := ", ".join(f"{count} {what}" for count, what in counts if count):
+            said = f"{archive}: {wrong}: echoworker reconcile --show --days 8"
+            yield Condition(cause=AlertCause.STUDIES_MISSING, subject=archive, said=said)
 
 
 def _certificate(settings: Settings, now: datetime) -> Iterator[Condition]:

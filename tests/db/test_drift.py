@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from db.drift import watched_answers, watched_scorer, watched_studies
+from db.drift import last_drift, record_drift, watched_answers, watched_scorer, watched_studies
 from db.figures import read_figures
 from db.received import ReceivedInstance
 from db.rescored import append_runs_beside
 from db.results import append_run
 from db.runs import Run, TaskResult, Verdict
 from db.schema import Study
+from db.schema_monitoring import DriftRow
 from db.session import Database
 from db.studies import register_instance
 from tests.support.reported import QUIET, run_of
@@ -59,3 +60,19 @@ def test_another_catalogue_and_another_view_gate_begin_the_watch_anew(
         assert scorer is not None
         assert [study.study_id for study in watched_studies(session, scorer, since=since)] == [newer]
         assert [answer.study_id for answer in watched_answers(session, scorer, since=since)] == [newer]
+
+
+def test_a_look_that_has_nothing_to_compare_ends_the_drift_of_the_night_before(
+    registry: Database, now: datetime
+) -> None:
+    numbers = {"reference": 90, "recent": 30, "stability_index": 1.0, "alarm_limit": 0.25, "has_drifted": True}
+    key = {"grouping": "all", "name": "", "task_id": "lvef", "measure": "number"}
+    nights = [[DriftRow(looked_on=now.date(), **key, **numbers)], []]
+    for back, rows in enumerate(nights):
+        with registry.write() as session:
+            record_drift(session, now.date() + timedelta(days=back), rows)
+        with registry.read() as session:
+            assert len(last_drift(session)) == len(rows)
+            figures = read_figures(session, now=now)
+            assert figures.drifted == ({"all": 1} if rows else {})
+            assert figures.heartbeats == {}

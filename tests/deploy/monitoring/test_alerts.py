@@ -17,7 +17,9 @@ from config.steps import Step
 from db.alerts import open_alerts
 from db.leases import Fault, claim, fail_attempt
 from db.queues import Trouble, release_queue
+from db.reconciliations import record_reconciliation
 from db.schema import Study
+from db.schema_monitoring import Reconciliation
 from db.session import Database
 from db.tallies import BEAT, note_heartbeat
 from deploy.monitoring.alerts import Alerts
@@ -166,6 +168,26 @@ def test_a_receiver_that_is_away_is_told_later_and_holds_up_no_other(tmp_path: P
     watched.look(after=timedelta(minutes=1))
     assert on_call.statuses == [("firing", "study-failed", "prepare")]
     watched.registry.close()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"missing": ["1.2.1"]}, "1 studies of the last days"),
+        ({"incomplete": ["1.2.1", "1.2.2"]}, "2 came in part"),
+        ({"trouble": "1.2.1 did not come"}, "1 days it could not be asked of"),
+    ],
+)
+def test_what_an_archive_has_that_we_have_not_and_that_it_cannot_be_asked_is_said(
+    watched: Watched, on_call: OnCall, wrong: dict[str, Any], said: str
+) -> None:
+    row = {"missing": [], "incomplete": [], "trouble": None, "found": 3, "fetched": 0, **wrong}
+    with watched.registry.write() as session:
+        record_reconciliation(session, Reconciliation(archive="PACS", day=NOW.date(), looked_at=NOW, **row))
+    watched.look()
+    assert on_call.statuses == [("firing", "studies-missing", "PACS")]
+    assert said in on_call.heard[0]["said"]
+    assert "1.2.1" not in on_call.heard[0]["said"]
 
 
 def test_a_destination_in_trouble_is_told_of_once_that_lasts(watched: Watched, on_call: OnCall) -> None:
