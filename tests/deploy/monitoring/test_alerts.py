@@ -1,6 +1,7 @@
 """Who is told when something is wrong: a real HTTP server listens, a real command runs, and time is the test's own."""
 
 import json
+import socket
 import stat
 import threading
 from collections.abc import Iterator
@@ -209,7 +210,7 @@ def test_beat_that_stands_still_and_a_broker_that_is_away_are_told_of(watched: W
     watched.look()
     watched.now += timedelta(minutes=6)
     watched.alerts.look_once()
-    assert on_call.statuses == [("firing", "broker-away", ""), ("firing", "stands-still", "")]
+    assert on_call.statuses == [("firing", "broker-away", socket.gethostname()), ("firing", "stands-still", "")]
     assert "hunter2" not in json.dumps(on_call.heard)
 
 
