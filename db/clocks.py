@@ -13,7 +13,12 @@ from sqlalchemy import Update, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from config.settings import Settings
+from db.alerts import AGAIN_AT_LAST
+from db.drift import LOOKED_ON
+from db.received_reports import CHECKED_AGAIN_AFTER
 from db.schema import Delivery, Study
+from db.schema_consistency import DueCheck
+from db.schema_monitoring import AlertRow, Heartbeat
 from db.schema_peers import Forward, PeerQueue
 from db.schema_rescoring import Rescoring
 from db.states import STEP_DUE_IN, DeliveryState, StudyState
@@ -47,6 +52,12 @@ def _statements(settings: Settings, now: datetime) -> Iterator[Update]:
     owed = Delivery.state.in_([DeliveryState.DUE, DeliveryState.SENT])
     yield _limit(Delivery.next_attempt_at, asked_again_s, now, owed)
     yield _limit(Forward.next_attempt_at, pause_s, now, Forward.state == DeliveryState.DUE)
+    # What was done "tomorrow" would not be done tonight. The day of the last look at drift is a day, and no time.
+    yield _limit(Heartbeat.at, 0, now, Heartbeat.name != LOOKED_ON)
+    alerting = settings.monitoring.alerting
+    told_s = max(alerting.repeat_after_h * 3600, AGAIN_AT_LAST.total_seconds(), alerting.circuit_open_for_s)
+    yield _limit(AlertRow.tell_at, told_s, now)
+    yield _limit(DueCheck.due_at, CHECKED_AGAIN_AFTER.total_seconds(), now)
 
 
 def _limit(column: InstrumentedAttribute[Any], ahead_s: float, now: datetime, *of: Any) -> Update:

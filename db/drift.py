@@ -2,19 +2,33 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, and_, delete, func, select
 from sqlalchemy.orm import Session
 
 from config.rules import Action
 from db.schema import CurrentRun, Instance, ResultRow, RunRow, Study
-from db.schema_monitoring import DriftRow, StudyDevice
+from db.schema_monitoring import DriftRow, Heartbeat, StudyDevice
+from db.tallies import note_heartbeat
+
+LOOKED_ON = "drift looked on"
+"""Midnight, as if of UTC, of the day on which was last looked, by the clock of who looked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchedScorer:
+    """What answered: answers of another are others by nature."""
+
+    model_digest: str
+    calibration_digest: str | None
+    catalogue_digest: str
+    view_gate: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class WatchedStudy:
-    """A study with a current result of the model that is watched."""
+    """A study with a current result of the scorer that is watched."""
 
     study_id: int
     came_at: datetime
@@ -59,26 +73,37 @@ def note_device(session: Session, study_id: int, *, manufacturer: str, model: st
         session.merge(StudyDevice(study_id=study_id, **{key: said or None for key, said in named.items()}))
 
 
-def watched_model(session: Session) -> tuple[str, str | None] | None:
-    """Digests of the model, and of the calibration, that scored last: answers of others are others by nature."""
-    last = select(RunRow.model_digest, RunRow.calibration_digest).order_by(RunRow.id.desc()).limit(1)
-    row = session.execute(last).first()
-    return None if row is None else (row[0], row[1])
+def watched_scorer(session: Session) -> WatchedScorer | None:
+    """Whose result became current last; a shadow, and a batch that is not adopted, score beside and are not watched."""
+    columns = (RunRow.model_digest, RunRow.calibration_digest, RunRow.catalogue_digest, RunRow.view_gate)
+    current = select(*columns).join(CurrentRun, CurrentRun.run_id == RunRow.id)
+    last = session.execute(current.order_by(CurrentRun.run_id.desc()).limit(1)).first()
+    if last is None:
+        return None
+    model, calibration, catalogue, gate = last
+    return WatchedScorer(model_digest=model, calibration_digest=calibration, catalogue_digest=catalogue, view_gate=gate)
 
 
-def watched_studies(session: Session, model: tuple[str, str | None], *, since: datetime) -> list[WatchedStudy]:
-    """Those that came since then, whose current results are this model's."""
+def _is_of(scorer: WatchedScorer) -> ColumnElement[bool]:
+    return and_(
+        RunRow.model_digest == scorer.model_digest,
+        RunRow.calibration_digest.is_not_distinct_from(scorer.calibration_digest),
+        RunRow.catalogue_digest == scorer.catalogue_digest,
+        RunRow.view_gate.is_not_distinct_from(scorer.view_gate),
+    )
+
+
+def watched_studies(session: Session, scorer: WatchedScorer, *, since: datetime) -> list[WatchedStudy]:
+    """Those that came since then, whose current results are this scorer's."""
     sender = (
         select(Instance.calling_ae_title).where(Instance.study_id == Study.id).order_by(Instance.id).limit(1)
     ).scalar_subquery()
-    digest, calibration = model
     rows = (
         select(Study.id, Study.created_at, sender, StudyDevice.manufacturer, StudyDevice.model, StudyDevice.station)
         .join(CurrentRun, CurrentRun.study_id == Study.id)
         .join(RunRow, RunRow.id == CurrentRun.run_id)
         .outerjoin(StudyDevice, StudyDevice.study_id == Study.id)
-        .where(Study.created_at >= since, RunRow.model_digest == digest)
-        .where(RunRow.calibration_digest.is_not_distinct_from(calibration))
+        .where(Study.created_at >= since, _is_of(scorer))
     )
     return [
         WatchedStudy(
@@ -91,30 +116,31 @@ def watched_studies(session: Session, model: tuple[str, str | None], *, since: d
     ]
 
 
-def watched_answers(session: Session, model: tuple[str, str | None], *, since: datetime) -> Iterator[WatchedAnswer]:
+def watched_answers(session: Session, scorer: WatchedScorer, *, since: datetime) -> Iterator[WatchedAnswer]:
     """All their answers, a few thousand at a time."""
-    digest, calibration = model
     number = func.coalesce(ResultRow.value, ResultRow.score)
     rows = (
         select(Study.id, ResultRow.task_id, ResultRow.verdict, number, ResultRow.outcome)
         .join(CurrentRun, CurrentRun.study_id == Study.id)
         .join(RunRow, RunRow.id == CurrentRun.run_id)
         .join(ResultRow, ResultRow.run_id == RunRow.id)
-        .where(Study.created_at >= since, RunRow.model_digest == digest)
-        .where(RunRow.calibration_digest.is_not_distinct_from(calibration))
+        .where(Study.created_at >= since, _is_of(scorer))
     )
     for study_id, task_id, verdict, value, outcome in session.execute(rows.execution_options(yield_per=5000)):
         yield WatchedAnswer(study_id=study_id, task_id=task_id, verdict=verdict, number=value, outcome=outcome)
 
 
 def record_drift(session: Session, looked_on: date, rows: Iterable[DriftRow]) -> None:
-    """In place of what was written on the same day."""
+    """In place of what was written on the same day; also where nothing could be compared."""
     session.execute(delete(DriftRow).where(DriftRow.looked_on == looked_on))
     session.add_all(rows)
+    note_heartbeat(session, LOOKED_ON, now=datetime.combine(looked_on, time.min, UTC))
 
 
 def last_drift(session: Session) -> list[DriftRow]:
-    """What the last look found, the strongest first."""
-    last = select(func.max(DriftRow.looked_on)).scalar_subquery()
+    """What the last look found, the strongest first; nothing where it had nothing to compare."""
+    looked = session.get(Heartbeat, LOOKED_ON)
+    # Before the day was noted, a look without rows left no trace.
+    last = select(func.max(DriftRow.looked_on)).scalar_subquery() if looked is None else looked.at.date()
     rows = select(DriftRow).where(DriftRow.looked_on == last)
     return list(session.scalars(rows.order_by((DriftRow.stability_index / DriftRow.alarm_limit).desc())))

@@ -4,7 +4,7 @@ Each question is answered from an index, or from rows that still wait; none read
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,12 +12,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from config.steps import Purpose, Step
-from db.drift import last_drift
+from db.drift import LOOKED_ON, last_drift
 from db.nightly import BEGUN
 from db.queries import count_by_state, latest_instance_at
 from db.queues import queues_of
 from db.reconciliations import reconciliations
-from db.schema import Delivery, Report, RunRow, Study
+from db.schema import CurrentRun, Delivery, Report, RunRow, Study
 from db.schema_peers import Forward
 from db.states import LEASED_STEPS, TRANSITIONS, DeliveryState, StudyState
 from db.tallies import TallyKind, heartbeats, tallies
@@ -30,7 +30,7 @@ CLOSE = "close"
 
 @dataclass(frozen=True, kw_only=True)
 class LastModel:
-    """The model that scored last."""
+    """The model whose result became current last."""
 
     name: str
     version: str
@@ -61,12 +61,17 @@ class Figures:
     last_instance_at: datetime | None
     missing_studies: Mapping[str, int]
     """By archive: what it has of the last days, by Study Date, that never came here."""
+    incomplete_studies: Mapping[str, int]
+    """By archive: what of the last days it has more of than came here."""
+    archive_troubles: Mapping[str, int]
+    """By archive: of how many of the last days it could not be asked, or not all be fetched."""
     drifted: Mapping[str, int]
     """By scanner (`device`), sender, or `all`: how many kinds of answers have drifted, by the last look."""
 
 
 def read_figures(session: Session, *, now: datetime) -> Figures:
     """Ask for all of it."""
+    looks = reconciliations(session, since=(now - MISSED_FOR).date())
     return Figures(
         associations=tallies(session, TallyKind.ASSOCIATION),
         instances=tallies(session, TallyKind.INSTANCE),
@@ -79,10 +84,14 @@ def read_figures(session: Session, *, now: datetime) -> Figures:
             for purpose in Purpose
             for peer, queue in queues_of(session, purpose).items()
         },
-        heartbeats={name: at for name, at in heartbeats(session).items() if not name.endswith(BEGUN)},
+        heartbeats={
+            name: at for name, at in heartbeats(session).items() if not name.endswith(BEGUN) and name != LOOKED_ON
+        },
         model=_last_model(session),
         last_instance_at=latest_instance_at(session),
-        missing_studies=_missing_studies(session, now),
+        missing_studies=_by_archive((row.archive, len(row.missing)) for row in looks),
+        incomplete_studies=_by_archive((row.archive, len(row.incomplete)) for row in looks),
+        archive_troubles=_by_archive((row.archive, int(row.trouble is not None)) for row in looks),
         drifted=Counter(row.grouping for row in last_drift(session) if row.has_drifted),
     )
 
@@ -114,16 +123,18 @@ def _forwards(session: Session) -> dict[str, int]:
     return {peer: count for peer, count in session.execute(due)}  # noqa: C416  a result has keys()
 
 
-def _missing_studies(session: Session, now: datetime) -> dict[str, int]:
-    missing: Counter[str] = Counter()
-    for row in reconciliations(session, since=(now - MISSED_FOR).date()):
-        missing[row.archive] += len(row.missing)
-    return dict(missing)
+def _by_archive(counts: Iterable[tuple[str, int]]) -> dict[str, int]:
+    sums: Counter[str] = Counter()
+    for archive, count in counts:
+        sums[archive] += count
+    return dict(sums)
 
 
 def _last_model(session: Session) -> LastModel | None:
     columns = (RunRow.model_name, RunRow.model_version, RunRow.model_label, RunRow.model_digest)
-    last = session.execute(select(*columns).order_by(RunRow.id.desc()).limit(1)).first()
+    # A shadow, and a batch of re-scoring that is not adopted, have scored too: beside what is current.
+    current = select(*columns).join(CurrentRun, CurrentRun.run_id == RunRow.id)
+    last = session.execute(current.order_by(CurrentRun.run_id.desc()).limit(1)).first()
     if last is None:
         return None
     name, version, label, digest = last

@@ -39,14 +39,17 @@ class JournalTail:
             self._seen = set(session.scalars(late))
             return
         entry = JournalEntry
-        columns = (entry.id, entry.step, entry.state_before, entry.state_after, entry.duration_ms)
+        columns = (entry.id, entry.step, entry.state_before, entry.state_after, entry.attempt, entry.duration_ms)
         rows = select(*columns).where(entry.id > self._newest - LATE).order_by(entry.id)
-        for number, step, before, after, duration_ms in session.execute(rows.execution_options(yield_per=5000)):
+        for number, step, before, after, attempt, duration_ms in session.execute(
+            rows.execution_options(yield_per=5000)
+        ):
             if number in self._seen:
                 continue
             self._seen.add(number)
             self._newest = max(self._newest, number)
-            if step is not None:
+            is_handed_back = attempt is None and after == before
+            if step is not None and not is_handed_back:
                 yield Attempted(
                     step=step,
                     has_failed=after in (before, StudyState.FAILED),

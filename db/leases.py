@@ -117,7 +117,7 @@ def completing(
     study.announced_at = None
     study.next_attempt_at = None
     _release(study)
-    _note(session, study, held, before=before, now=now)
+    _note(session, study, held, before=before, now=now, is_attempt=stay_reason is None)
 
 
 def fail_attempt(
@@ -161,7 +161,7 @@ def hand_back(session: Session, held: Claim, *, reason: str, now: datetime) -> N
         study.reason = reason
         study.next_attempt_at = study.announced_at = None
         _release(study)
-        _note(session, study, held, before=study.state, now=now)
+        _note(session, study, held, before=study.state, now=now, is_attempt=False)
 
 
 def hold(session: Session, held: Claim) -> Study:
@@ -265,7 +265,14 @@ def _fail(
 
 
 def _note(
-    session: Session, study: Study, held: Claim, *, before: str, now: datetime, traceback: str | None = None
+    session: Session,
+    study: Study,
+    held: Claim,
+    *,
+    before: str,
+    now: datetime,
+    traceback: str | None = None,
+    is_attempt: bool = True,
 ) -> None:
     record_transition(
         session,
@@ -273,7 +280,7 @@ def _note(
         before=before,
         at=now,
         step=held.step,
-        attempt=held.attempt,
+        attempt=held.attempt if is_attempt else None,
         duration_ms=held.duration_ms(now),
         reason=study.reason,
         traceback=traceback,

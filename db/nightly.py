@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from db.schema_monitoring import Heartbeat
@@ -30,6 +30,11 @@ def begin_nightly(session: Session, duty: str, *, scheduled: datetime, now: date
 def nightly_done(session: Session, duty: str, *, now: datetime) -> None:
     """It is done for this day."""
     note_heartbeat(session, duty, now=now)
+
+
+def nightly_not_done(session: Session, duty: str) -> None:
+    """Whoever had begun it is at it no more: anybody may begin it."""
+    session.execute(delete(Heartbeat).where(Heartbeat.name == _begun(duty)))
 
 
 def _begun(duty: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import Select, delete, func, or_, select
@@ -19,6 +19,9 @@ BY_HAND = "hand"
 """`matched_by` of a report that somebody has matched: nothing else changes it."""
 CANCELLED = "cancelled"
 """`status` of what takes a report back: it has nothing to compare."""
+
+CHECKED_AGAIN_AFTER = timedelta(minutes=10)
+"""A study whose check failed."""
 
 
 class Via(StrEnum):
@@ -179,7 +182,7 @@ def check_done(session: Session, study_id: int, *, since: datetime) -> None:
 
 
 def put_check_off(session: Session, study_id: int, *, until: datetime) -> None:
-    """A check failed: it is tried again then."""
+    """A check failed: it is tried again then, after `CHECKED_AGAIN_AFTER`."""
     due = session.get(DueCheck, study_id)
     if due is not None:
         due.due_at = until

@@ -1,4 +1,4 @@
-"""The registry's tables of how the installation is doing. No PHI, and no UIDs."""
+"""The registry's tables of how the installation is doing. No PHI; UIDs of studies in `reconciliations` alone."""
 
 from datetime import date, datetime
 from typing import Any
@@ -43,7 +43,7 @@ class AlertRow(Base):
     cause: Mapped[str] = mapped_column(String(32), primary_key=True)
     """As `config.monitoring.AlertCause` has it."""
     subject: Mapped[str] = mapped_column(String(64), primary_key=True)
-    """Of several that may be wrong at once, which: a destination, a step; empty where there is one."""
+    """Of several that may be wrong at once, which: a destination, a step, a host; empty where there is one."""
     said: Mapped[str]
     """What is wrong, and what to do; free of PHI and UIDs."""
     since: Mapped[datetime]
@@ -59,7 +59,7 @@ class AlertRow(Base):
 
 
 class Reconciliation(Base):
-    """What an archive has of a day that we have not, when it was last looked at."""
+    """What an archive has of a day that we have not, when it was last looked at; holds Study Instance UIDs."""
 
     __tablename__ = "reconciliations"
 
@@ -74,11 +74,11 @@ class Reconciliation(Base):
     missing: Mapped[list[Any]]
     """Study Instance UIDs of those of which we have nothing."""
     incomplete: Mapped[list[Any]]
-    """Of those of which the archive has more than we have, and than we have made."""
+    """Study Instance UIDs of those of which the archive has more than we have, and than we have made."""
     fetched: Mapped[int]
     """Studies that were then fetched, and are missing no more."""
     trouble: Mapped[str | None]
-    """Why the archive could not be asked, or a study not fetched; free of PHI."""
+    """Why the archive could not be asked, or a study not fetched; free of PHI, may name a Study Instance UID."""
 
 
 class StudyDevice(Base):

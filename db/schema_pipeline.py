@@ -24,9 +24,9 @@ class JournalEntry(Base):
     state_before: Mapped[str | None] = mapped_column(String(16))
     """NULL of the first."""
     state_after: Mapped[str] = mapped_column(String(16))
-    """The same as before where an attempt failed."""
+    """The same as before where an attempt failed, or was handed back."""
     attempt: Mapped[int | None]
-    """Of the step, counted from 1."""
+    """Of the step, counted from 1; NULL where it does not count, as its worker was stopped and handed it back."""
     duration_ms: Mapped[int | None]
     """How long the attempt took; of deliveries, from the report on."""
     host: Mapped[str] = mapped_column(String(128))

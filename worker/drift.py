@@ -8,6 +8,8 @@ Model Validation 14(4), 2020). So a difference has to be beyond the threshold an
 among all comparisons of a night (Bonferroni).
 """
 
+import math
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +29,7 @@ from db.drift import (
     record_drift,
     studies_without_device,
     watched_answers,
-    watched_model,
+    watched_scorer,
     watched_studies,
 )
 from db.runs import Verdict
@@ -43,6 +45,8 @@ BINS = 10
 FALSE_ALARMS_A_NIGHT = 0.01
 """Of all comparisons together, without any drift."""
 REFERENCE_TIMES = 3
+HEADERS_S = 5.0
+"""Of opening headers each time that beat wakes, as the reaper waits behind it: the first night has many to open."""
 AT_ONCE = 200
 """Headers between two transactions."""
 Counts = npt.NDArray[np.intp]
@@ -60,9 +64,15 @@ class Sample:
 
 def look_for_drift_if_due(context: WorkerContext, *, now: datetime) -> None:
     """Once a day, where the settings name a time for it."""
-    at = context.settings.monitoring.drift.at
-    if at:
-        once_a_day(context, DUTY, at, lambda: look_for_drift(context, now=now), now=now)
+
+    def work() -> bool:
+        if not find_devices(context, now=now, within_s=HEADERS_S):
+            return False
+        look_for_drift(context, now=now)
+        return True
+
+    if at := context.settings.monitoring.drift.at:
+        once_a_day(context, DUTY, at, work, now=now)
 
 
 def look_for_drift(context: WorkerContext, *, now: datetime) -> list[DriftRow]:
@@ -76,15 +86,14 @@ def look_for_drift(context: WorkerContext, *, now: datetime) -> list[DriftRow]:
         The spool is not there.
     """
     wanted = context.settings.monitoring.drift
-    recent_since = now - timedelta(days=wanted.recent_days)
-    since = recent_since - timedelta(days=wanted.reference_days)
-    _find_devices(context, since)
+    recent_since, since = _since(wanted, now)
+    find_devices(context, now=now)
+    samples: dict[Key, Sample] = {}
     with context.database.read() as session:
-        model = watched_model(session)
-        if model is None:
-            return []
-        studies = {study.study_id: study for study in watched_studies(session, model, since=since)}
-        samples = collect(studies, watched_answers(session, model, since=since), recent_since=recent_since)
+        scorer = watched_scorer(session)
+        if scorer is not None:
+            studies = {study.study_id: study for study in watched_studies(session, scorer, since=since)}
+            samples = collect(studies, watched_answers(session, scorer, since=since), recent_since=recent_since)
     today = now.astimezone().date()
     rows = [DriftRow(looked_on=today, **row) for row in compared(samples, wanted)]
     with context.database.write() as session:
@@ -92,6 +101,12 @@ def look_for_drift(context: WorkerContext, *, now: datetime) -> list[DriftRow]:
     if drifted := sum(row.has_drifted for row in rows):
         emit(Event.DRIFT_FOUND, count=drifted)
     return rows
+
+
+def _since(wanted: DriftSettings, now: datetime) -> tuple[datetime, datetime]:
+    """From when on studies are recent, and from when on they are the reference."""
+    recent_since = now - timedelta(days=wanted.recent_days)
+    return recent_since, recent_since - timedelta(days=wanted.reference_days)
 
 
 def collect(
@@ -170,18 +185,35 @@ def chance_limit(reference: Counts, recent: Counts, *, comparisons: int) -> floa
     return float(scale * chi2.isf(FALSE_ALARMS_A_NIGHT / max(comparisons, 1), len(reference) - 1))
 
 
-def _find_devices(context: WorkerContext, since: datetime) -> None:
-    """Of studies that came since the last look: the header of one instance each."""
+def find_devices(context: WorkerContext, *, now: datetime, within_s: float = math.inf) -> bool:
+    """Of studies whose header nobody has looked at, that of one instance each; whether there was time for all.
+
+    Raises
+    ------
+    SQLAlchemyError
+        The registry is away.
+    SpoolAwayError
+        The spool is not there.
+    """
     context.require_spool()
+    _, since = _since(context.settings.monitoring.drift, now)
+    until = time.monotonic() + within_s
     while True:
         with context.database.read() as session:
             lacking = studies_without_device(session, since=since, limit=AT_ONCE)
-        named = {number: said for number, path in lacking if (said := _device(context, path)) is not None}
+        named: dict[int, Sequence[str]] = {}
+        for number, path in lacking:
+            if time.monotonic() > until:
+                break
+            if (said := _device(context, path)) is not None:
+                named[number] = said
         with context.database.write() as session:
             for number, said in sorted(named.items()):
                 note_device(session, number, manufacturer=said[0], model=said[1], station=said[2])
+        if lacking and time.monotonic() > until:
+            return False
         if len(lacking) < AT_ONCE or not named:
-            return
+            return True
 
 
 def _device(context: WorkerContext, spool_path: str) -> Sequence[str] | None:

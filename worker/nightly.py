@@ -1,27 +1,41 @@
 """What beat wakes every few minutes and is done once a day, after its time: also when nothing ran at that minute."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, time
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.errors import EchoWorkerError
 from config.logs import Event, emit, place_of
-from db.nightly import begin_nightly, nightly_done
+from db.nightly import begin_nightly, nightly_done, nightly_not_done
 from worker.context import WorkerContext
 
 
-def once_a_day(context: WorkerContext, duty: str, at: str, work: Callable[[], object], *, now: datetime) -> None:
-    """Do it if its time of today (by this machine's clock) has come and nobody has done it, or is at it."""
+def once_a_day(context: WorkerContext, duty: str, at: str, work: Callable[[], bool], *, now: datetime) -> None:
+    """Do it if its time of today (by this machine's clock) has come and nobody has done it, or is at it.
+
+    `work` says whether it is done: what is not, and what fails, is gone on with when beat wakes it next.
+    """
     scheduled = datetime.combine(now.astimezone().date(), time.fromisoformat(at)).astimezone()
+    is_ours = is_done = False
     try:
         with context.database.write() as session:
-            if not begin_nightly(session, duty, scheduled=scheduled, now=now):
-                return
-        work()
-        with context.database.write() as session:
-            nightly_done(session, duty, now=datetime.now(UTC))
+            is_ours = begin_nightly(session, duty, scheduled=scheduled, now=now)
+        if not is_ours:
+            return
+        is_done = work()
+        if is_done:
+            with context.database.write() as session:
+                nightly_done(session, duty, now=datetime.now(UTC))
     except SQLAlchemyError as error:
+        is_done = False
         emit(Event.REGISTRY_AWAY, step=duty, error=place_of(error))
-    except EchoWorkerError as error:
-        emit(Event.DUTY_FAILS, step=duty, reason=str(error))
+    except Exception as error:  # noqa: BLE001  Celery would log its text, which may quote a data set
+        is_done = False
+        reason = str(error) if isinstance(error, EchoWorkerError) else place_of(error)
+        emit(Event.DUTY_FAILS, step=duty, reason=reason)
+    if is_ours and not is_done:
+        # With the registry away the mark stays, until it is too old (db.nightly.TAKES_AT_MOST).
+        with suppress(SQLAlchemyError), context.database.write() as session:
+            nightly_not_done(session, duty)

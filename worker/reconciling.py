@@ -14,11 +14,12 @@ def reconcile_if_due(context: WorkerContext, *, now: datetime) -> None:
     settings, wanted = context.settings, context.settings.monitoring.reconcile
     today = now.astimezone().date()
 
-    def work() -> None:
+    def work() -> bool:
         for archive in archives(settings):
             looks = reconcile(settings, context.database, archive, last_day=today, days=wanted.days, fetch=wanted.fetch)
             for _ in looks:
                 pass
+        return True
 
     if wanted.at and archives(settings):
         once_a_day(context, DUTY, wanted.at, work, now=now)

@@ -75,11 +75,14 @@ def register_tasks(app: Celery, context: WorkerContext) -> None:
 
     @app.task(name=RECONCILE_TASK)  # type: ignore[untyped-decorator]
     def reconcile() -> None:
-        resolve_name("worker.reconciling:reconcile_if_due")(context, now=datetime.now(UTC))
+        # Among what is sent to peers, and as long at most.
+        with context.watch.limited("reconcile", hard_s=context.settings.time_limits.sending_s):
+            resolve_name("worker.reconciling:reconcile_if_due")(context, now=datetime.now(UTC))
 
     @app.task(name=DRIFT_TASK)  # type: ignore[untyped-decorator]
     def drift() -> None:
-        resolve_name("worker.drift:look_for_drift_if_due")(context, now=datetime.now(UTC))
+        with _limited(context, "drift"):
+            resolve_name("worker.drift:look_for_drift_if_due")(context, now=datetime.now(UTC))
 
     app.task(name=RECEIVED_REPORTS_TASK)(_reports_task(context))
     app.task(name=RESCORE_TASK)(_rescore_task(context))

@@ -5,6 +5,7 @@ the registry, so that restarts and several nodes say nothing twice; that the reg
 remembers.
 """
 
+import socket
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -33,6 +34,10 @@ AWAY_FOR = timedelta(seconds=60)
 """A registry that starts again is not worth a word."""
 
 
+SUBJECT_AT_MOST = 64
+"""Characters, as the registry keeps it."""
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -40,12 +45,15 @@ def _now() -> datetime:
 class Alerts:
     """One process's part in telling."""
 
-    def __init__(self, settings: Settings, database: Database, *, clock: Callable[[], datetime] = _now) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, *, clock: Callable[[], datetime] = _now, host: str = ""
+    ) -> None:
         self._settings = settings
         self._alerting = settings.monitoring.alerting
         self._again_after = timedelta(hours=self._alerting.repeat_after_h)
         self._database = database
         self._clock = clock
+        self._host = host or socket.gethostname()[:SUBJECT_AT_MOST]
         self._away_since: datetime | None = None
         self._told_away: dict[str, datetime] = {}
         """When each receiver was last told that the registry is away."""
@@ -64,14 +72,14 @@ class Alerts:
         if not self._database.is_there:
             self._registry_is_away(now)
             return
-        found = list(conditions_without_registry(self._settings, now=now))
+        found = list(conditions_without_registry(self._settings, host=self._host, now=now))
         try:
             with self._database.read() as session:
                 found += conditions_of_registry(self._settings, session, now=now)
             for receiver in self._settings.alerts:
                 self._note(receiver, found, now)
             with self._database.write() as session:
-                forget_other_receivers(session, [receiver.name for receiver in self._settings.alerts])
+                forget_other_receivers(session, [receiver.name for receiver in self._settings.alerts], now=now)
         except SQLAlchemyError as error:
             if not is_of_the_registry(error):
                 raise
@@ -84,11 +92,11 @@ class Alerts:
     def _note(self, receiver: AlertSettings, found: list[Condition], now: datetime) -> None:
         wanted = [condition for condition in found if condition.cause in receiver.causes]
         with self._database.write() as session:
-            note_conditions(session, receiver.name, wanted, now=now, again_after=self._again_after)
+            note_conditions(session, receiver.name, wanted, host=self._host, now=now, again_after=self._again_after)
 
     def _tell_due(self, receiver: AlertSettings) -> None:
         with self._database.write() as session:
-            due = take_alerts(session, receiver.name, now=self._clock())
+            due = take_alerts(session, receiver.name, host=self._host, now=self._clock())
         for alert in due:
             was_told = self._tell(receiver, alert)
             now = self._clock()

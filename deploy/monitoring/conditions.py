@@ -25,22 +25,22 @@ SILENT_FOR_S = 300.0
 """Or ten times as long as beat takes, where that is more: then it stands still."""
 
 
-def conditions_without_registry(settings: Settings, *, now: datetime) -> Iterator[Condition]:
-    """What can be seen with the registry away too."""
+def conditions_without_registry(settings: Settings, *, host: str, now: datetime) -> Iterator[Condition]:
+    """What can be seen with the registry away too, of this host (`db.alerts.OF_A_HOST`)."""
     try:
         broker(settings)
     except EchoWorkerError as error:
-        yield Condition(cause=AlertCause.BROKER_AWAY, said=f"broker {error}: steps wait for the reaper")
+        yield Condition(cause=AlertCause.BROKER_AWAY, subject=host, said=f"broker {error}: steps wait for the reaper")
     spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
     try:
         spool.require_there()
         spool.require_room()
     except (SpoolAwayError, SpoolFullError) as error:
-        yield Condition(cause=AlertCause.SPOOL_LOW, said=f"{error}: the node answers A700")
+        yield Condition(cause=AlertCause.SPOOL_LOW, subject=host, said=f"{error}: the node answers A700")
     except OSError as error:
         why = error.strerror or type(error).__name__
-        yield Condition(cause=AlertCause.SPOOL_LOW, said=f"the spool cannot be looked at: {why}")
-    yield from _certificate(settings, now)
+        yield Condition(cause=AlertCause.SPOOL_LOW, subject=host, said=f"the spool cannot be looked at: {why}")
+    yield from _certificate(settings, host, now)
 
 
 def conditions_of_registry(settings: Settings, session: Session, *, now: datetime) -> Iterator[Condition]:
@@ -60,24 +60,34 @@ def conditions_of_registry(settings: Settings, session: Session, *, now: datetim
     for grouping, count in figures.drifted.items():
         said = f"{count} kinds of answers are distributed otherwise than before ({grouping}): echoworker drift"
         yield Condition(cause=AlertCause.DRIFT, subject=grouping, said=said)
-    for archive, count in figures.missing_studies.items():
-        if count:
-            said = f"{archive} has {count} studies of the last days that never came here: echoworker reconcile --show"
-            yield Condition(cause=AlertCause.STUDIES_MISSING, subject=archive, said=f"{said} --days 8")
+    yield from _missing(figures)
 
 
-def _certificate(settings: Settings, now: datetime) -> Iterator[Condition]:
+def _missing(figures: Figures) -> Iterator[Condition]:
+    """Also where an archive could not be asked: nobody knows then what is missing."""
+    for archive in sorted(figures.missing_studies):
+        counts = (
+            (figures.missing_studies[archive], "studies of the last days that it has never came here"),
+            (figures.incomplete_studies.get(archive, 0), "came in part"),
+            (figures.archive_troubles.get(archive, 0), "days it could not be asked of, or not all be fetched"),
+        )
+        if wrong := ", ".join(f"{count} {what}" for count, what in counts if count):
+            said = f"{archive}: {wrong}: echoworker reconcile --show --days 8"
+            yield Condition(cause=AlertCause.STUDIES_MISSING, subject=archive, said=said)
+
+
+def _certificate(settings: Settings, host: str, now: datetime) -> Iterator[Condition]:
     if not settings.tls.enabled:
         return
     cause = AlertCause.CERTIFICATE_EXPIRES
     try:
         expires = expiry_of(settings.tls.certificate)
     except ConfigurationError as error:
-        yield Condition(cause=cause, said=f"tls.certificate: {error}")
+        yield Condition(cause=cause, subject=host, said=f"tls.certificate: {error}")
         return
     if expires - now <= timedelta(days=settings.monitoring.alerting.certificate_expires_within_days):
         said = f"tls.certificate is valid until {expires:%Y-%m-%d}: put a new one in its place (docs/operations.md)"
-        yield Condition(cause=cause, said=said)
+        yield Condition(cause=cause, subject=host, said=said)
 
 
 def _stands_still(settings: Settings, figures: Figures, now: datetime) -> Iterator[Condition]:

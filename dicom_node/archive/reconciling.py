@@ -45,7 +45,7 @@ def reconcile(
     """Look at each of the days up to `last_day`, the earliest first; write down, and give, what was found.
 
     With `fetch`, what is missing or incomplete is then fetched. An archive that cannot be asked, and a study that
-    cannot be fetched, are written down as well, and end nothing.
+    cannot be fetched, are written down as well, and end nothing; what was missing before stays so.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def reconcile(
         row = _look(settings, database, archive, last_day - timedelta(days=back), fetch=fetch, stop=stop)
         with database.write() as session:
             record_reconciliation(session, row)
-        say = Event.STUDIES_MISSING if row.missing or row.trouble else Event.RECONCILED
+        say = Event.STUDIES_MISSING if row.missing or row.incomplete or row.trouble else Event.RECONCILED
         emit(say, destination=archive.name, count=len(row.missing), reason=row.trouble or f"studies of {row.day}")
         yield row
 
@@ -109,6 +109,10 @@ def _look(
         compared = compare(settings, database, archive, day)
     except QueryError as error:
         row.trouble = str(error)
+        with database.read() as session:
+            # What is known to be missing is missing still: an archive that does not answer resolves nothing.
+            if (former := session.get(Reconciliation, (archive.name, day))) is not None:
+                row.found, row.missing, row.incomplete = former.found, former.missing, former.incomplete
         return row
     fetched: set[str] = set()
     if fetch:

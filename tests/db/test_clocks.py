@@ -13,14 +13,18 @@ from config.errors import LeaseLostError
 from config.settings import Settings, load_settings
 from config.steps import Purpose, Step
 from db.clocks import bring_back
+from db.drift import LOOKED_ON
 from db.leases import Claim, Fault, claim, completing, fail_attempt, renew, take_announcements
 from db.queues import Trouble, claim_queue, queues_of, release_queue
 from db.received import ReceivedInstance
 from db.schema import Study
+from db.schema_consistency import DueCheck
+from db.schema_monitoring import AlertRow
 from db.schema_pipeline import JournalEntry
 from db.session import Database
 from db.states import LEASED_STEPS, TRANSITIONS
 from db.studies import close_quiet_studies, register_instance
+from db.tallies import heartbeats, note_heartbeat
 from tests.support.reported import announced, instance_of, must_take, reported
 
 QUIET = timedelta(seconds=30)
@@ -172,6 +176,27 @@ def test_after_a_clock_was_set_back_a_peer_is_asked_as_soon_as_by_a_right_one(
     assert announced(registry, again_at) == ["PACS"]
     with registry.write() as session:
         assert claim_queue(session, "PACS", Purpose.DELIVER, owner="w", now=again_at, lease_s=60)
+
+
+def test_what_was_done_or_is_to_be_said_tomorrow_is_not_waited_for(
+    registry: Database, installed: Settings, ready_study: int, now: datetime
+) -> None:
+    """But for the day of the last look at drift, which is ahead of UTC in the east."""
+    ahead = now + timedelta(days=2)
+    with registry.write() as session:
+        for name in ("drift", LOOKED_ON):
+            note_heartbeat(session, name, now=ahead)
+        alert = {"receiver": "r", "cause": "drift", "subject": "", "said": "said", "attempts": 0}
+        session.add(AlertRow(**alert, since=now, tell_at=ahead))
+        session.add(DueCheck(study_id=ready_study, due_at=ahead))
+    with registry.write() as session:
+        assert bring_back(session, installed, now=now) == 3
+        assert bring_back(session, installed, now=now) == 0
+    with registry.read() as session:
+        assert heartbeats(session) == {"drift": now, LOOKED_ON: ahead}
+        told_after_h = installed.monitoring.alerting.repeat_after_h
+        assert session.scalars(select(AlertRow.tell_at)).one() == now + timedelta(hours=told_after_h)
+        assert session.scalars(select(DueCheck.due_at)).one() == now + timedelta(minutes=10)
 
 
 def test_times_that_can_be_are_left_alone(

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from config.settings import PipelineSettings
 from config.steps import Purpose, Step
 from db.delivering import Answered, record_answer
 from db.figures import CLOSE, read_figures
 from db.journal_tail import Attempted, JournalTail
-from db.leases import Fault, claim, completing, fail_attempt
+from db.leases import Fault, claim, completing, fail_attempt, hand_back
 from db.queues import Trouble, release_queue
 from db.received import ReceivedInstance
 from db.schema import Study
@@ -87,6 +87,25 @@ def test_each_attempt_is_told_once_and_none_from_before(
         pass
     with registry.read() as session:
         assert list(tail.read(session)) == [Attempted(step="prepare", has_failed=False, duration_s=2.0)]
+
+
+def test_what_a_stopped_worker_hands_back_is_no_failed_attempt(
+    registry: Database, ready_study: int, pipeline: PipelineSettings, now: datetime
+) -> None:
+    tail, failed = JournalTail(), text("SELECT failed_attempts FROM v_turnaround")
+    with registry.read() as session:
+        list(tail.read(session))
+    for expected in (0, 1):
+        with registry.write() as session:
+            held = claim(session, ready_study, Step.PREPARE, owner="w", now=now, pipeline=pipeline)
+            assert held is not None
+            if expected:
+                fail_attempt(session, held, reason="a reason", fault=Fault.PASSING, now=now, pipeline=pipeline)
+            else:
+                hand_back(session, held, reason="its worker was stopped", now=now)
+        with registry.read() as session:
+            assert len(list(tail.read(session))) == expected
+            assert session.scalar(failed) == expected
 
 
 def test_an_entry_that_is_committed_after_a_later_one_is_told_too(

@@ -186,6 +186,7 @@ def _journal_of_the_first(session: Session) -> None:
                 state_after=after,
                 host="h",
                 reason="disk full" if before == after else None,
+                attempt=1 if step else None,
             )
         )
         session.flush()

@@ -5,13 +5,13 @@ Whatever fails is done again: a report has one row however often it comes, and a
 """
 
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pkgutil import resolve_name
 
 from config.errors import EchoWorkerError
 from config.logs import Event, emit, place_of
 from db.queries import study_instance_uid_of
-from db.received_reports import check_done, due_checks, put_check_off
+from db.received_reports import CHECKED_AGAIN_AFTER, check_done, due_checks, put_check_off
 from db.report_matching import reports_to_match, studies_after
 from dicom_node.duties import Duties, is_lasting, is_of_the_registry
 from worker.consistency.kept_reports import registering_alone, waiting_reports
@@ -23,8 +23,6 @@ PASS_S = 5.0
 """So long one pass registers; the rest waits for the next, so that the reaper is not kept waiting."""
 OVERLAP = 200
 """Studies whose numbers may become visible after a greater one has: two transactions may end in another order."""
-CHECKED_AGAIN_AFTER = timedelta(minutes=10)
-"""A study whose check failed."""
 _CHECK = "worker.consistency.checking:check_again"
 """Named: it needs the words and rules of all reports, which a pass without any never loads."""
 

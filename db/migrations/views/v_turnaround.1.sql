@@ -16,7 +16,7 @@
 -- processing_s: from ready_at to reported_at
 -- delivery_s: from reported_at to delivered_at
 -- total_s: from the last instance to delivered_at
--- failed_attempts: of all steps
+-- failed_attempts: of all steps; what a worker that was stopped handed back is none
 SELECT
     t.study_instance_uid,
     t.state,
@@ -47,7 +47,7 @@ FROM (
         min(CASE WHEN j.state_after = 'SCORED' THEN j.at END) AS scored_at,
         min(CASE WHEN j.state_after = 'REPORTED' THEN j.at END) AS reported_at,
         min(CASE WHEN j.state_after = 'DELIVERED' THEN j.at END) AS delivered_at,
-        sum(CASE WHEN j.step IS NOT NULL AND j.state_after = j.state_before THEN 1
+        sum(CASE WHEN j.step IS NOT NULL AND j.attempt IS NOT NULL AND j.state_after = j.state_before THEN 1
                  WHEN j.step IS NOT NULL AND j.state_after = 'FAILED' THEN 1 ELSE 0 END) AS failed_attempts
     FROM studies s
     JOIN journal j ON j.study_id = s.id AND j.revision = s.revision

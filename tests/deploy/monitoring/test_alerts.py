@@ -1,6 +1,7 @@
 """Who is told when something is wrong: a real HTTP server listens, a real command runs, and time is the test's own."""
 
 import json
+import socket
 import stat
 import threading
 from collections.abc import Iterator
@@ -17,7 +18,9 @@ from config.steps import Step
 from db.alerts import open_alerts
 from db.leases import Fault, claim, fail_attempt
 from db.queues import Trouble, release_queue
+from db.reconciliations import record_reconciliation
 from db.schema import Study
+from db.schema_monitoring import Reconciliation
 from db.session import Database
 from db.tallies import BEAT, note_heartbeat
 from deploy.monitoring.alerts import Alerts
@@ -168,6 +171,26 @@ def test_a_receiver_that_is_away_is_told_later_and_holds_up_no_other(tmp_path: P
     watched.registry.close()
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"missing": ["1.2.1"]}, "1 studies of the last days"),
+        ({"incomplete": ["1.2.1", "1.2.2"]}, "2 came in part"),
+        ({"trouble": "1.2.1 did not come"}, "1 days it could not be asked of"),
+    ],
+)
+def test_what_an_archive_has_that_we_have_not_and_that_it_cannot_be_asked_is_said(
+    watched: Watched, on_call: OnCall, wrong: dict[str, Any], said: str
+) -> None:
+    row = {"missing": [], "incomplete": [], "trouble": None, "found": 3, "fetched": 0, **wrong}
+    with watched.registry.write() as session:
+        record_reconciliation(session, Reconciliation(archive="PACS", day=NOW.date(), looked_at=NOW, **row))
+    watched.look()
+    assert on_call.statuses == [("firing", "studies-missing", "PACS")]
+    assert said in on_call.heard[0]["said"]
+    assert "1.2.1" not in on_call.heard[0]["said"]
+
+
 def test_a_destination_in_trouble_is_told_of_once_that_lasts(watched: Watched, on_call: OnCall) -> None:
     registry, pipeline = watched.registry, watched.settings.pipeline
     reported(registry, pipeline, instance_of("1.2.1", sop="1.2.1.1", at=NOW), to=["PACS"], now=NOW)
@@ -187,7 +210,7 @@ def test_beat_that_stands_still_and_a_broker_that_is_away_are_told_of(watched: W
     watched.look()
     watched.now += timedelta(minutes=6)
     watched.alerts.look_once()
-    assert on_call.statuses == [("firing", "broker-away", ""), ("firing", "stands-still", "")]
+    assert on_call.statuses == [("firing", "broker-away", socket.gethostname()), ("firing", "stands-still", "")]
     assert "hunter2" not in json.dumps(on_call.heard)
 
 

@@ -11,7 +11,7 @@ from config.peers import PeerSettings
 from config.settings import Settings, load_settings
 from db.figures import read_figures
 from db.received import ReceivedInstance
-from db.reconciliations import reconciliations
+from db.reconciliations import reconciliations, record_reconciliation
 from db.schema_monitoring import Reconciliation
 from db.session import Database
 from db.studies import register_instance
@@ -90,11 +90,17 @@ def test_what_never_came_is_listed_then_fetched_and_then_nothing_is_missing(
     assert (row.found, row.missing, row.incomplete, row.trouble) == (3, [], [], None)
 
 
-def test_an_archive_that_cannot_be_asked_is_written_down_and_the_days_before_stay(
+def test_an_archive_that_cannot_be_asked_is_written_down_and_what_was_missing_stays(
     settings: Settings, registry: Database
 ) -> None:
     (archive,) = archives(settings)
     away = archive.model_copy(update={"port": free_port()})
+    known = {"found": 9, "missing": ["1.2.1"], "incomplete": ["1.2.2"], "fetched": 0}
+    with registry.write() as session:
+        record_reconciliation(session, Reconciliation(archive="PACS", day=DAY, looked_at=datetime.now(UTC), **known))
     rows = list(reconcile(settings, registry, away, last_day=DAY, days=2, fetch=True))
     assert [row.day for row in rows] == [DAY - timedelta(days=1), DAY]
     assert all(row.trouble is not None and "nothing listens there" in row.trouble for row in rows)
+    with registry.read() as session:
+        (kept, _) = reconciliations(session, since=DAY - timedelta(days=1))
+    assert (kept.found, kept.missing, kept.incomplete) == (9, ["1.2.1"], ["1.2.2"])

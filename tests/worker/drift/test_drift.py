@@ -24,7 +24,7 @@ from db.studies import register_instance
 from dicom_node.spool import Spool
 from tests.support.reported import QUIET, instance_of, run_of
 from worker.context import WorkerContext
-from worker.drift import Sample, compared, look_for_drift
+from worker.drift import Sample, compared, find_devices, look_for_drift
 
 NOW = datetime.now(UTC)
 
@@ -128,4 +128,25 @@ def test_a_scanner_whose_answers_change_is_named_and_the_others_are_not(settings
     }
     assert ("device", "GE VIVID E95 ECHO1") in drifted
     assert ("device", "GE EPIQ 7 ECHO1") not in drifted
+    registry.close()
+
+
+def test_headers_that_there_was_no_time_for_are_opened_when_it_is_woken_next(settings: Settings) -> None:
+    spool, registry = Spool(settings.spool_dir), Database(settings.database_url)
+    spool.create()
+    registry.upgrade()
+    instance = instance_of("1.2", sop="1.2.1", at=NOW)
+    header(spool.absolute(instance.spool_path), "EPIQ 7")
+    with registry.write() as session:
+        register_instance(session, instance, QUIET)
+        session.flush()
+        append_run(session, study_id=1, run=run_of("1.2", "run", NOW), units={})
+    context = WorkerContext(settings, create_celery_app(settings))
+    later = NOW + timedelta(minutes=1)
+    assert not find_devices(context, now=later, within_s=-1)
+    with registry.read() as session:
+        assert session.get(StudyDevice, 1) is None
+    assert find_devices(context, now=later, within_s=60)
+    with registry.read() as session:
+        assert session.get(StudyDevice, 1) is not None
     registry.close()

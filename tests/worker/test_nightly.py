@@ -1,0 +1,59 @@
+"""What is done once a day and fails, or is not done yet, is gone on with soon; and no text of an error is logged."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from config.broker import create_celery_app
+from config.logs import configure_logs
+from config.settings import load_settings
+from worker.app import create_worker_app
+from worker.context import WorkerContext
+from worker.nightly import once_a_day
+from worker.watch import Watch
+
+EVENING = datetime(2026, 11, 24, 20, 0).astimezone()
+
+
+def failing() -> bool:
+    raise OSError("Doe^Jane")
+
+
+@pytest.mark.parametrize("first", [failing, lambda: False])
+def test_what_is_not_done_is_begun_again_when_beat_wakes_it_next(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], first: Callable[[], bool]
+) -> None:
+    configure_logs(process="worker")
+    settings = load_settings(data_dir=tmp_path)
+    context = WorkerContext(settings, create_celery_app(settings))
+    context.database.upgrade()
+    done: list[str] = []
+
+    def work() -> bool:
+        done.append("done")
+        return True
+
+    for what in (first, work, work):
+        once_a_day(context, "duty", "05:00", what, now=EVENING)
+    assert done == ["done"]
+    said = capfd.readouterr().err
+    assert ("OSError" in said) is (first is failing)
+    assert "Doe" not in said
+    context.database.close()
+
+
+def test_of_an_error_that_leaves_a_task_the_place_is_logged_and_not_the_text(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    configure_logs(process="worker")
+    app = create_worker_app(load_settings(data_dir=tmp_path), Watch())
+    task = app.task(name="echoworker.failing")(failing)
+    with caplog.at_level(logging.DEBUG):
+        task.apply()
+    said = capfd.readouterr().err
+    assert "echoworker.failing" in said
+    assert "OSError in" in said
+    assert "Doe" not in said + caplog.text
