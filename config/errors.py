@@ -13,6 +13,7 @@
     │   └── SpoolAwayError          the spool's folders are not there, as of a share that is not mounted
     ├── RegistryError
     │   ├── StudyNotFoundError      no study under this UID
+    │   ├── IdentitiesError         identities are kept otherwise than the settings say
     │   └── LeaseLostError          another worker, or a late instance, took the study over
     ├── TimeLimitError              a step took longer than its soft limit: it hangs
     ├── ClipError                   this instance gives no clip: the reason is for people to read

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import worker.delivering
+from config.languages import Language
 from config.messages import MessageSettings
 from db.runs import Run
 from tests.support.due_reports import Installation
@@ -60,7 +61,7 @@ def test_a_message_is_of_the_run_whose_report_it_is_about(tmp_path: Path, monkey
     told: list[tuple[str, Path]] = []
     later: list[Path] = []
 
-    def tell(_: WorkerContext, __: MessageSettings, run: Run, report: Path) -> str:
+    def tell(_: WorkerContext, __: MessageSettings, run: Run, report: Path, ___: Language) -> str:
         told.append((run.run_uid, report))
         if not later:
             later.append(ours.report("1.2.2", to=("chart",), late=True))
