@@ -102,9 +102,7 @@ def test_what_waits_too_long_is_ended_and_listed(tmp_path: Path) -> None:
             with socket.create_connection(("127.0.0.1", receiver.port), 20) as connection:
                 connection.sendall(content)
                 assert connection.recv(100)[:1] in (b"", b"\x07"), "closed, or aborted"
-    said = [
-        json.loads(file.read_text())["callers"] for file in (tmp_path / "data/spool/receivers").glob("callers-*.json")
-    ]
+    said = calls_of_receivers(tmp_path / "data")
     outcomes = {call["outcome"] for calls in said for call in calls}
     assert "asked for no association in time" in outcomes
 
@@ -157,9 +155,7 @@ def test_the_flood_is_counted_not_logged(tmp_path: Path) -> None:
         flooded(receiver.port, lambda _: "127.0.0.2") as connections,
     ):
         wait_until(lambda: len(still_open(connections)) <= OF_ONE_ADDRESS, 20, "the flood to be cut")
-    said = [
-        json.loads(file.read_text())["callers"] for file in (tmp_path / "data/spool/receivers").glob("callers-*.json")
-    ]
+    said = calls_of_receivers(tmp_path / "data")
     counts = [call["count"] for calls in said for call in calls if "too many connections" in call["outcome"]]
     assert sum(counts) == FLOOD - OF_ONE_ADDRESS
     assert "127.0.0.2" not in (tmp_path / "data/receiver.log").read_text()
