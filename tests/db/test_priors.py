@@ -22,6 +22,7 @@ from db.schema_rescoring import RescoredStudy, Rescoring
 from db.session import Database
 from db.studies import register_instance
 from tests.support.results import run_of
+from worker.consistency.checking import earlier_found
 
 CATALOGUE = load_catalogue()
 KEY = bytes(range(32))
@@ -106,6 +107,9 @@ def test_what_was_adopted_counts_from_its_adoption_on_for_both_studies(
         until = counts_since(session, made[1])
     assert until == adopted_at
     assert [one.value for one in asked(registry, this, until=until)] == [60.0]
+    compared_with = earlier_found(registry, study_id=this, run=made[1])
+    assert compared_with is not None
+    assert compared_with.number("lvef") == 60.0
     with registry.read() as session:
         assert counts_since(session, replace(made[1], run_uid="never adopted")) == made[1].finished_at
 

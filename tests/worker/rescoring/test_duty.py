@@ -158,7 +158,7 @@ def test_a_paused_queue_holds_it_and_what_waits_in_another_paused_queue_does_not
     archive = outdated(tmp_path)
     fresh = archive.add(state=StudyState.READY)
     duty = RescoringDuty(archive.context)
-    pauses = {"by": "a test", "reason": "a test", "now": datetime.now(UTC)}
+    pauses: dict[str, Any] = {"by": "a test", "reason": "a test", "now": datetime.now(UTC)}
     with archive.context.database.write() as session:
         pause_queue(session, "rescore", **pauses)
         pause_queue(session, "prepare", **pauses)
