@@ -71,7 +71,7 @@ def alert_receivers(settings: Settings) -> str:
     return f"{len(settings.alerts)} receivers ([[alerts]]), none waits to be told again"
 
 
-def _batches_not_over() -> Select[tuple[Rescoring]]:
+def _batches_not_over() -> Select[Rescoring]:
     return select(Rescoring).where(Rescoring.state.not_in(OVER)).order_by(Rescoring.id)
 
 
