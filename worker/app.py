@@ -26,7 +26,7 @@ def create_worker_app(settings: Settings, watch: Watch) -> Celery:
     return app
 
 
-@task_failure.connect
+@task_failure.connect  # type: ignore[untyped-decorator]
 def _say_what_failed(*, sender: Any, exception: BaseException, **_: object) -> None:
     """What leaves a task is a fault of ours; Celery's own line on it, with its text, is not logged (config.logs)."""
     emit(Event.DUTY_FAILS, step=sender.name, error=place_of(exception))
