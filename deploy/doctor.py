@@ -19,6 +19,7 @@ from db.session import Database
 from db.states import STEP_DUE_IN, StudyState
 from deploy.doctor_deliveries import deliveries
 from deploy.doctor_messages import can_be_reached, takes_connections
+from deploy.doctor_nightly import alert_receivers, monitoring_page, nightly_duties, rescoring
 from deploy.doctor_packs import has_scoring_pack, packs_that_lie_there, retrieval_pack, scoring_pack
 from deploy.doctor_queues import gpus, paused_queues
 from deploy.doctor_reports import received_reports
@@ -51,6 +52,10 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("work", _work),
         ("deliveries", deliveries),
         ("reports", received_reports),
+        ("re-scoring", rescoring),
+        ("nightly duties", nightly_duties),
+        ("monitoring", monitoring_page),
+        ("alerts", alert_receivers),
         ("quarantine", _quarantine),
         ("set aside", _set_aside),
         ("destinations", _destinations),

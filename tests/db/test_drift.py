@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -50,7 +51,7 @@ def test_a_shadow_that_scores_beside_is_not_watched(
 
 @pytest.mark.parametrize("changed", [{"catalogue_digest": "c" * 64}, {"view_gate": "by words"}])
 def test_another_catalogue_and_another_view_gate_begin_the_watch_anew(
-    registry: Database, received: Callable[..., ReceivedInstance], now: datetime, changed: dict[str, str]
+    registry: Database, received: Callable[..., ReceivedInstance], now: datetime, changed: dict[str, Any]
 ) -> None:
     scored(registry, received("1.2.1", at=now), run_of("1.2.1", "before", now))
     newer = scored(registry, received("1.2.2", at=now), replace(run_of("1.2.2", "since", now), **changed))

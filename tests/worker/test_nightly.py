@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from config.broker import create_celery_app
 from config.logs import configure_logs
 from config.settings import load_settings
+from config.steps import DRIFT_TASK, RECONCILE_TASK
 from worker.app import create_worker_app
 from worker.context import WorkerContext
 from worker.nightly import once_a_day
@@ -43,6 +45,21 @@ def test_what_is_not_done_is_begun_again_when_beat_wakes_it_next(
     assert ("OSError" in said) is (first is failing)
     assert "Doe" not in said
     context.database.close()
+
+
+def test_what_is_done_once_a_day_may_not_hang_for_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: dict[str, float] = {}
+
+    def limited(_: Watch, what: str, *, hard_s: float) -> AbstractContextManager[None]:
+        limits[what] = hard_s
+        return nullcontext()
+
+    monkeypatch.setattr(Watch, "limited", limited)
+    settings = load_settings(data_dir=tmp_path)
+    app = create_worker_app(settings, Watch())
+    for task in (RECONCILE_TASK, DRIFT_TASK):
+        app.tasks[task].apply()
+    assert limits == {"reconcile": settings.time_limits.sending_s, "drift": settings.time_limits.maintenance_s}
 
 
 def test_of_an_error_that_leaves_a_task_the_place_is_logged_and_not_the_text(

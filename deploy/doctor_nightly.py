@@ -1,0 +1,115 @@
+"""What goes on by itself, and who is told: batches of re-scoring, nightly duties, the page for probes, alerts."""
+
+import socket
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from sqlalchemy import Select, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from config.settings import Settings
+from db.reconciliations import reconciliations
+from db.rescorings import OVER
+from db.schema import Study
+from db.schema_monitoring import AlertRow
+from db.schema_rescoring import Rescoring
+from db.session import Database
+from db.states import BatchKind, BatchState
+from db.tallies import heartbeats
+from deploy.findings import Doubt, FaultError
+from worker.packs.active import named_folder
+
+Answer = TypeVar("Answer")
+TIMEOUT_S = 5.0
+NOT_DONE_FOR = timedelta(hours=36)
+"""What is done once a day has been left out by then."""
+TROUBLE_OF = timedelta(days=7)
+
+
+def rescoring(settings: Settings) -> str:
+    """Whether a batch waits for somebody, and whether the pack of the shadow is there."""
+    pack = settings.rescore.shadow_pack
+    if pack and not named_folder(settings, pack).is_dir():
+        raise FaultError(f"no folder {pack} (rescore.shadow_pack): install the pack, or name another")
+    batches = _asked(settings, lambda session: [_waits_for(batch) for batch in session.scalars(_batches_not_over())])
+    if waiting := [said for said in batches or [] if said]:
+        raise Doubt(f"{'; '.join(waiting)}: echoworker rescore show NUMBER, then continue, adopt or discard")
+    return f"{len(batches or [])} batches under way, none waits for anybody"
+
+
+def nightly_duties(settings: Settings) -> str:
+    """Whether what is due once a day was done, and how the archives answered."""
+    wanted = {"reconciliation": settings.monitoring.reconcile.at, "drift": settings.monitoring.drift.at}
+    on = [duty for duty, at in wanted.items() if at]
+    if left := _asked(settings, lambda session: _left_out(session, on, datetime.now(UTC))):
+        raise Doubt("; ".join(left))
+    return f"{', '.join(on)}: done" if on else "none (monitoring.reconcile.at, monitoring.drift.at)"
+
+
+def monitoring_page(settings: Settings) -> str:
+    """Whether metrics and probes are answered."""
+    host, port = settings.monitoring.host, settings.monitoring.port
+    if not port:
+        return "none (monitoring.port)"
+    called = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104
+    try:
+        socket.create_connection((called, port), timeout=TIMEOUT_S).close()
+    except OSError as error:
+        raise FaultError(
+            f"nothing listens on {called}:{port} (monitoring.port): start it with echoworker up, or node"
+        ) from error
+    return f"listens on {called}:{port}"
+
+
+def alert_receivers(settings: Settings) -> str:
+    """Whether they can be told."""
+    not_told = select(AlertRow.receiver).where(AlertRow.attempts > 0).distinct().order_by(AlertRow.receiver)
+    if names := _asked(settings, lambda session: list(session.scalars(not_told))):
+        raise Doubt(f"{', '.join(names)} could not be told of what is wrong: the log of echoworker node says why")
+    return f"{len(settings.alerts)} receivers ([[alerts]]), none waits to be told again"
+
+
+def _batches_not_over() -> Select[Rescoring]:
+    return select(Rescoring).where(Rescoring.state.not_in(OVER)).order_by(Rescoring.id)
+
+
+def _waits_for(batch: Rescoring) -> str | None:
+    if batch.reason:
+        return f"batch {batch.id} stands still: {batch.reason}"
+    if batch.state == BatchState.CANARY:
+        return f"the canary of batch {batch.id} is answered"
+    # Answers of a shadow are never adopted: they are there to be looked at.
+    if batch.state == BatchState.SCORED and batch.kind != BatchKind.SHADOW:
+        return f"batch {batch.id} is answered, and neither adopted nor discarded"
+    return None
+
+
+def _left_out(session: Session, duties: list[str], now: datetime) -> list[str]:
+    done, since = heartbeats(session), now - NOT_DONE_FOR
+    first = session.scalar(select(Study.created_at).order_by(Study.id).limit(1))
+    is_new = first is None or first > since
+    left = [
+        f"{duty} was last done {f'{at:%Y-%m-%d %H:%M} UTC' if at else 'never'}: do beat and the workers run, does "
+        "their log say why not?"
+        for duty in duties
+        if (at := done.get(duty)) is None or at < since
+        if at is not None or not is_new
+    ]
+    looks = reconciliations(session, since=(now - TROUBLE_OF).date())
+    if archives := sorted({look.archive for look in looks if look.trouble is not None}):
+        left.append(f"not all could be asked or fetched of {', '.join(archives)}: echoworker reconcile --show --days 8")
+    return left
+
+
+def _asked(settings: Settings, question: Callable[[Session], Answer]) -> Answer | None:
+    """What the registry says; None where there is none yet."""
+    registry = Database.of(settings)
+    try:
+        if not registry.is_there:
+            return None
+        with registry.read() as session:
+            return question(session)
+    except SQLAlchemyError as error:
+        raise Doubt("cannot be told without the registry") from error
