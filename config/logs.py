@@ -14,6 +14,8 @@ from typing import TextIO, TypedDict, Unpack
 
 import structlog
 
+from config.errors import EchoWorkerError
+
 
 class Event(StrEnum):
     """Everything that this software logs."""
@@ -232,6 +234,11 @@ def _naming(process: str) -> structlog.typing.Processor:
         return {"process": process, **event}
 
     return name
+
+
+def told_of(error: Exception) -> str:
+    """What may be written down of an error: the text of ours, which holds no PHI; of any other its type and place."""
+    return str(error) if isinstance(error, EchoWorkerError) else place_of(error)
 
 
 def place_of(error: BaseException) -> str:

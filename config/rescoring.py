@@ -4,8 +4,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from config.errors import ConfigurationError
-from config.time_window import TimeWindow
+from config.time_window import WindowSettings
 
 
 class ReportAgainSettings(BaseModel):
@@ -30,15 +29,11 @@ class ReportAgainSettings(BaseModel):
         return not self.answers and not self.values
 
 
-class RescoreSettings(BaseModel):
+class RescoreSettings(WindowSettings):
     """Results of former models, catalogues and calibrations, answered anew (docs/rescoring.md)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     enabled: bool
     """Whether beat starts it."""
-    window: str
-    """HH:MM-HH:MM by the clock of the machine whose worker does it."""
     studies: int = Field(ge=0)
     """At most so many in one batch that beat starts; 0: all."""
     canary: int = Field(ge=0)
@@ -50,16 +45,3 @@ class RescoreSettings(BaseModel):
     """Of all answers the share that may have another verdict or class for a batch to be adopted automatically."""
     shadow_pack: str
     report_again: ReportAgainSettings
-
-    @model_validator(mode="after")
-    def _window_is_one(self) -> Self:
-        try:
-            TimeWindow.parse(self.window)
-        except ConfigurationError as error:
-            raise ValueError(str(error)) from error
-        return self
-
-    @property
-    def open_hours(self) -> TimeWindow:
-        """The window."""
-        return TimeWindow.parse(self.window)

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 from datetime import time as TimeOfDay  # noqa: N812  a type, as the classes beside it
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from config.errors import ConfigurationError
 
@@ -37,6 +40,28 @@ class TimeWindow:
         if self.opens < self.closes:
             return self.opens <= moment < self.closes
         return moment >= self.opens or moment < self.closes
+
+
+class WindowSettings(BaseModel):
+    """Settings of what is done by itself within a window."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    window: str
+    """HH:MM-HH:MM by the clock of the machine whose worker does it."""
+
+    @model_validator(mode="after")
+    def _window_is_one(self) -> Self:
+        try:
+            TimeWindow.parse(self.window)
+        except ConfigurationError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    @property
+    def open_hours(self) -> TimeWindow:
+        """The window."""
+        return TimeWindow.parse(self.window)
 
 
 def _time_of_day(text: str) -> TimeOfDay:

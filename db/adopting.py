@@ -10,9 +10,7 @@ from db.journal import record_transition
 from db.moving import move_study
 from db.results import set_current_run
 from db.schema import CurrentRun, RunRow, Study
-from db.states import TRANSITIONS, StudyState
-
-_AT_REST = (StudyState.DELIVERED, StudyState.REPORTED, StudyState.SKIPPED)
+from db.states import AT_REST, TRANSITIONS, StudyState
 
 
 def why_not_adopted(session: Session, study: Study, *, before_run_id: int | None) -> str | None:
@@ -24,7 +22,7 @@ def why_not_adopted(session: Session, study: Study, *, before_run_id: int | None
         return "it has other results by now than those that the new ones were compared with"
     if session.get_one(RunRow, current.run_id).revision != study.revision:
         return "something arrived since"
-    if study.state not in _AT_REST:
+    if study.state not in AT_REST:
         return f"it is {study.state}: adopt the batch again once it is at rest"
     if study.state == StudyState.REPORTED and owed_deliveries(session, study_id=study.id):
         return "its report is on its way: adopt the batch again once it is delivered"

@@ -4,6 +4,7 @@ A step belongs to whoever holds the study's lease token. Completing it needs the
 writes what the step made: so a step that ran twice, or whose study was re-opened meanwhile, leaves one outcome.
 """
 
+import socket
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -84,6 +85,11 @@ def renew(session: Session, held: Claim, *, now: datetime, lease_s: float) -> bo
         return False
     study.lease_expires_at = now + timedelta(seconds=lease_s)
     return True
+
+
+def owner_named(pid: int) -> str:
+    """As leases name a worker process of this host."""
+    return f"{socket.gethostname()}:{pid}"
 
 
 @contextmanager

@@ -22,9 +22,8 @@ from db.schema_peers import Forward
 from db.schema_pictures import StudyEmbeddings
 from db.schema_rescoring import RescoredStudy, Rescoring
 from db.schema_retention import RetentionRemoval
-from db.states import BatchState, DeliveryState, RescoredState, StudyState
+from db.states import AT_REST, BatchState, DeliveryState, RescoredState
 
-_AT_REST = (StudyState.DELIVERED, StudyState.REPORTED, StudyState.SKIPPED)
 _DOCUMENTS = ("1.2.840.10008.5.1.4.1.1.88.%", "1.2.840.10008.5.1.4.1.1.104.%", "1.2.840.10008.5.1.4.1.1.11.%")
 """Structured reports and key objects, encapsulated documents, presentation states (PS3.6 annex A): they stay."""
 
@@ -102,7 +101,7 @@ def may_go(kind: KeptKind, *, before: datetime) -> ColumnElement[bool]:
         Rescoring.state != BatchState.DISCARDED,
     )
     return and_(
-        Study.state.in_(_AT_REST),
+        Study.state.in_(AT_REST),
         Study.last_instance_at < before,
         something,
         ~exists().where(came_since),

@@ -130,19 +130,17 @@ _OF_STEPS: dict[StudyState, frozenset[StudyState]] = {
     )
     for step in TRANSITIONS.values()
 }
-_AT_REST = {
-    # The state itself: the answers of a re-scoring have become current, and no report goes out.
-    state: frozenset({state})
-    for state in (StudyState.REPORTED, StudyState.DELIVERED, StudyState.SKIPPED)
-}
+AT_REST = (StudyState.DELIVERED, StudyState.REPORTED, StudyState.SKIPPED)
+"""Nothing is to be done with a study but, while REPORTED, to deliver what was made of it."""
 ALLOWED: dict[StudyState | None, frozenset[StudyState]] = {
     None: frozenset({StudyState.RECEIVING}),
     StudyState.RECEIVING: frozenset({StudyState.READY}),
 } | {
-    # A late instance, and requeueing or resending by hand, are possible from wherever a study is.
+    # A late instance, and requeueing or resending by hand, are possible from wherever a study is. Of one at rest the
+    # state itself: the answers of a re-scoring have become current, and no report goes out.
     state: frozenset({StudyState.RECEIVING, *STEP_DUE_IN})
     | _OF_STEPS.get(state, frozenset())
-    | _AT_REST.get(state, frozenset())
+    | ({state} & set(AT_REST))
     for state in StudyState
     if state is not StudyState.RECEIVING
 }

@@ -1,15 +1,13 @@
 """`echoworker queues`: what waits and runs in each, and pausing one."""
 
-import getpass
 import json
-import socket
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from config.logs import Event, emit
-from deploy.cli_shared import console, open_registry, start
+from deploy.cli_shared import console, open_registry, start, who
 
 if TYPE_CHECKING:
     from db.queue_summaries import QueueSummary
@@ -51,7 +49,7 @@ def pause(
     from db.pauses import pause_queue  # noqa: PLC0415
 
     with open_registry(start("queues")).write() as session:
-        pause_queue(session, queue, peer=peer, by=by or _who(), reason=reason, now=datetime.now(UTC))
+        pause_queue(session, queue, peer=peer, by=by or who(), reason=reason, now=datetime.now(UTC))
     emit(Event.QUEUE_PAUSED, step=queue, destination=peer)
     console.print(f"{queue}{f' to {peer}' if peer else ''} is paused", markup=False)
 
@@ -63,7 +61,7 @@ def resume(queue: Queue, peer: Peer = "", by: By = "") -> None:
 
     settings = start("queues")
     with open_registry(settings).write() as session:
-        resume_queue(session, queue, peer=peer, by=by or _who(), now=datetime.now(UTC))
+        resume_queue(session, queue, peer=peer, by=by or who(), now=datetime.now(UTC))
     emit(Event.QUEUE_RESUMED, step=queue, destination=peer)
     within = f"the reaper announces what waits within {settings.pipeline.reap_every_s:g} s"
     console.print(f"{queue}{f' to {peer}' if peer else ''} goes on; {within}", markup=False, soft_wrap=True)
@@ -85,10 +83,6 @@ def history(
         console.print(pauses_table(found, width=console.width))
     else:
         console.print("no queue was ever paused")
-
-
-def _who() -> str:
-    return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 def _facts(each: "QueueSummary") -> dict[str, Any]:

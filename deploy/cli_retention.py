@@ -1,8 +1,6 @@
 """`echoworker retention`: what has outlived its time, removing it, and studies of which nothing is removed."""
 
-import getpass
 import json
-import socket
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from config.keep import KeptKind
-from deploy.cli_shared import StudyUID, console, open_registry, start
+from deploy.cli_shared import StudyUID, console, open_registry, start, who
 
 if TYPE_CHECKING:
     from db.holds import Hold
@@ -61,7 +59,7 @@ def hold(
     from db.holds import hold_study  # noqa: PLC0415  commands load what they need: --help is quick
 
     with open_registry(start("retention")).write() as session:
-        hold_study(session, uid, by=by or _who(), reason=reason, now=datetime.now(UTC))
+        hold_study(session, uid, by=by or who(), reason=reason, now=datetime.now(UTC))
     console.print(f"study {uid} is held: nothing of it is removed until it is released", soft_wrap=True)
 
 
@@ -71,7 +69,7 @@ def release(uid: StudyUID, by: By = "") -> None:
     from db.holds import release_study  # noqa: PLC0415
 
     with open_registry(start("retention")).write() as session:
-        release_study(session, uid, by=by or _who(), now=datetime.now(UTC))
+        release_study(session, uid, by=by or who(), now=datetime.now(UTC))
     console.print(f"study {uid} is released", soft_wrap=True)
 
 
@@ -140,7 +138,3 @@ def _hold_facts(each: "Hold") -> dict[str, Any]:
         "released_at": each.released_at.isoformat() if each.released_at else None,
         "released_by": each.released_by,
     }
-
-
-def _who() -> str:
-    return f"{getpass.getuser()}@{socket.gethostname()}"

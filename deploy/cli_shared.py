@@ -1,5 +1,7 @@
 """What the commands share: how each starts, how it opens the registry, and where it prints."""
 
+import getpass
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -81,3 +83,8 @@ def _no_installation(settings: Settings) -> ConfigurationError:
             f"no registry at {settings.data_dir}, where a spool is: echoworker spool rebuild makes one from it"
         )
     return ConfigurationError(f"no installation at {settings.data_dir}: echoworker up makes one")
+
+
+def who() -> str:
+    """Whoever runs this command, for what is written down with a name."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"

@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from config.errors import EchoWorkerError
 from config.logs import Event, emit, place_of
 from config.settings import Settings
+from db.leases import owner_named
 from db.session import Database
 from db.worker_ends import WorkerEnd, worker_died, worker_stopped
 
@@ -49,7 +50,7 @@ def note_death(settings: Settings, pid: int, return_code: int) -> bool:
     path = _crash_file(settings, pid)
     traceback = _read(path)
     reason = _reason(return_code, traceback)
-    end = WorkerEnd(owner=_owner(pid), reason=reason, traceback=traceback or None)
+    end = WorkerEnd(owner=owner_named(pid), reason=reason, traceback=traceback or None)
     registry = Database.of(settings)
     if not registry.is_there:
         return bool(traceback)
@@ -85,7 +86,7 @@ def give_back(settings: Settings, pid: int) -> None:
     registry = Database.of(settings)
     try:
         with registry.write() as session:
-            held = worker_stopped(session, _owner(pid), now=datetime.now(UTC), pipeline=settings.pipeline)
+            held = worker_stopped(session, owner_named(pid), now=datetime.now(UTC), pipeline=settings.pipeline)
     except (SQLAlchemyError, EchoWorkerError) as error:  # who looks after others outlives them
         emit(Event.REGISTRY_AWAY, error=place_of(error))
         return
@@ -94,11 +95,6 @@ def give_back(settings: Settings, pid: int) -> None:
     _crash_file(settings, pid).unlink(missing_ok=True)
     if count := len(held.studies) + len(held.queues):
         emit(Event.WORK_HANDED_BACK, pid=pid, count=count)
-
-
-def _owner(pid: int) -> str:
-    """As its leases name a worker of this host (worker.runner, worker.peer_queues)."""
-    return f"{socket.gethostname()}:{pid}"
 
 
 def _crash_file(settings: Settings, pid: int) -> Path:

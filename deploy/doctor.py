@@ -7,15 +7,12 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import packages_distributions
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from config.catalogue import load_catalogue
 from config.errors import AssociationRejectedError, EchoWorkerError
 from config.labels import ModelLabel
 from config.peers import PeerSettings, Role
 from config.settings import Settings
 from db.queries import count_left_waiting
-from db.session import Database
 from db.states import STEP_DUE_IN, StudyState
 from deploy.doctor_deliveries import deliveries
 from deploy.doctor_messages import can_be_reached, takes_connections
@@ -23,7 +20,7 @@ from deploy.doctor_nightly import alert_receivers, monitoring_page, nightly_duti
 from deploy.doctor_packs import has_scoring_pack, packs_that_lie_there, retrieval_pack, scoring_pack
 from deploy.doctor_queues import gpus, paused_queues
 from deploy.doctor_reports import received_reports
-from deploy.doctor_services import broker, registry
+from deploy.doctor_services import asked, broker, registry
 from deploy.findings import Check, Doubt, FaultError, Finding, found_by
 from dicom_node.calling import Peer, called_peer, echo
 from dicom_node.quarantine import quarantined
@@ -137,14 +134,10 @@ def _registering(settings: Settings) -> str:
 def _work(settings: Settings) -> str:
     """No process says that it is alive; what is left lying says that one is not."""
     patience_s = settings.pipeline.wake_again_after_s
-    registry = Database.of(settings)
-    try:
-        if not registry.is_there:
-            return "nothing waits"
-        with registry.read() as session:
-            waiting = count_left_waiting(session, since=datetime.now(UTC) - timedelta(seconds=patience_s))
-    except SQLAlchemyError as error:
-        raise Doubt("cannot be told without the registry") from error
+    since = datetime.now(UTC) - timedelta(seconds=patience_s)
+    waiting = asked(settings, lambda session: count_left_waiting(session, since=since))
+    if waiting is None:
+        return "nothing waits"
     left = [
         f"{count} to be closed (by echoworker node)"
         if state == StudyState.RECEIVING

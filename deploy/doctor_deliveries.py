@@ -2,26 +2,17 @@
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from config.settings import Settings
 from db.dead_letters import DestinationSummary, destination_summaries
-from db.session import Database
 from db.states import DeliveryState
+from deploy.doctor_services import asked
 from deploy.findings import Doubt
 
 
 def deliveries(settings: Settings) -> str:
     """What waits and why; no process says that it is alive, so what is left lying says that one is not."""
     now = datetime.now(UTC)
-    try:
-        registry = Database.of(settings)
-        if not registry.is_there:
-            return "nothing waits"
-        with registry.read() as session:
-            found = destination_summaries(session, now=now)
-    except SQLAlchemyError as error:
-        raise Doubt("cannot be told without the registry") from error
+    found = asked(settings, lambda session: destination_summaries(session, now=now)) or []
     patience = timedelta(seconds=settings.pipeline.wake_again_after_s)
     troubles = [said for each in found for said in _troubles(each, now - patience)]
     if troubles:

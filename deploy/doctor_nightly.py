@@ -1,12 +1,9 @@
 """What goes on by itself, and who is told: batches of re-scoring, nightly duties, the page for probes, alerts."""
 
 import socket
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
 
 from sqlalchemy import Select, select
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
@@ -15,13 +12,12 @@ from db.rescorings import OVER
 from db.schema import Study
 from db.schema_monitoring import AlertRow
 from db.schema_rescoring import Rescoring
-from db.session import Database
 from db.states import BatchKind, BatchState
 from db.tallies import heartbeats
+from deploy.doctor_services import asked
 from deploy.findings import Doubt, FaultError
 from worker.packs.active import named_folder
 
-Answer = TypeVar("Answer")
 TIMEOUT_S = 5.0
 NOT_DONE_FOR = timedelta(hours=36)
 """What is done once a day has been left out by then."""
@@ -33,7 +29,7 @@ def rescoring(settings: Settings) -> str:
     pack = settings.rescore.shadow_pack
     if pack and not named_folder(settings, pack).is_dir():
         raise FaultError(f"no folder {pack} (rescore.shadow_pack): install the pack, or name another")
-    batches = _asked(settings, lambda session: [_waits_for(batch) for batch in session.scalars(_batches_not_over())])
+    batches = asked(settings, lambda session: [_waits_for(batch) for batch in session.scalars(_batches_not_over())])
     if waiting := [said for said in batches or [] if said]:
         raise Doubt(f"{'; '.join(waiting)}: echoworker rescore show NUMBER, then continue, adopt or discard")
     return f"{len(batches or [])} batches under way, none waits for anybody"
@@ -43,7 +39,7 @@ def nightly_duties(settings: Settings) -> str:
     """Whether what is due once a day was done, and how the archives answered."""
     wanted = {"reconciliation": settings.monitoring.reconcile.at, "drift": settings.monitoring.drift.at}
     on = [duty for duty, at in wanted.items() if at]
-    if left := _asked(settings, lambda session: _left_out(session, on, datetime.now(UTC))):
+    if left := asked(settings, lambda session: _left_out(session, on, datetime.now(UTC))):
         raise Doubt("; ".join(left))
     return f"{', '.join(on)}: done" if on else "none (monitoring.reconcile.at, monitoring.drift.at)"
 
@@ -66,7 +62,7 @@ def monitoring_page(settings: Settings) -> str:
 def alert_receivers(settings: Settings) -> str:
     """Whether they can be told."""
     not_told = select(AlertRow.receiver).where(AlertRow.attempts > 0).distinct().order_by(AlertRow.receiver)
-    if names := _asked(settings, lambda session: list(session.scalars(not_told))):
+    if names := asked(settings, lambda session: list(session.scalars(not_told))):
         raise Doubt(f"{', '.join(names)} could not be told of what is wrong: the log of echoworker node says why")
     return f"{len(settings.alerts)} receivers ([[alerts]]), none waits to be told again"
 
@@ -101,15 +97,3 @@ def _left_out(session: Session, duties: list[str], now: datetime) -> list[str]:
     if archives := sorted({look.archive for look in looks if look.trouble is not None}):
         left.append(f"not all could be asked or fetched of {', '.join(archives)}: echoworker reconcile --show --days 8")
     return left
-
-
-def _asked(settings: Settings, question: Callable[[Session], Answer]) -> Answer | None:
-    """What the registry says; None where there is none yet."""
-    registry = Database.of(settings)
-    try:
-        if not registry.is_there:
-            return None
-        with registry.read() as session:
-            return question(session)
-    except SQLAlchemyError as error:
-        raise Doubt("cannot be told without the registry") from error

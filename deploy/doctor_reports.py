@@ -6,12 +6,10 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from config.consistency import ConsistencySettings
 from config.settings import Settings
 from db.received_reports import count_unmatched
-from db.session import Database
+from deploy.doctor_services import asked
 from deploy.findings import Doubt, FaultError
 from dicom_node.spool import Spool
 from worker.consistency.kept_reports import waiting_reports
@@ -69,11 +67,5 @@ def _require_registered(settings: Settings) -> None:
 
 
 def _unmatched(settings: Settings) -> int:
-    registry = Database.of(settings)
-    try:
-        if not registry.is_there:
-            return 0
-        with registry.read() as session:
-            return count_unmatched(session, since=datetime.now(UTC) - RECENTLY)
-    except SQLAlchemyError as error:
-        raise Doubt("cannot be told without the registry") from error
+    since = datetime.now(UTC) - RECENTLY
+    return asked(settings, lambda session: count_unmatched(session, since=since)) or 0

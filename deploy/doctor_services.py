@@ -1,12 +1,18 @@
 """Whether what the installation leans on is there: the registry and the broker."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from kombu.exceptions import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from config.broker import create_celery_app
 from config.settings import Settings
 from db.session import Database
-from deploy.findings import FaultError
+from deploy.findings import Doubt, FaultError
+
+Answer = TypeVar("Answer")
 
 
 def registry(settings: Settings) -> str:
@@ -25,6 +31,24 @@ def registry(settings: Settings) -> str:
             f"schema at {at or 'nothing'}, needed {needed}: run echoworker db upgrade (up does it by itself)"
         )
     return f"schema {at}"
+
+
+def asked(settings: Settings, question: Callable[[Session], Answer]) -> Answer | None:
+    """What the registry says; None where there is none yet.
+
+    Raises
+    ------
+    Doubt
+        It is away.
+    """
+    there = Database.of(settings)
+    try:
+        if not there.is_there:
+            return None
+        with there.read() as session:
+            return question(session)
+    except SQLAlchemyError as error:
+        raise Doubt("cannot be told without the registry") from error
 
 
 def broker(settings: Settings) -> str:

@@ -6,8 +6,7 @@ from datetime import UTC, datetime, time
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from config.errors import EchoWorkerError
-from config.logs import Event, emit, place_of
+from config.logs import Event, emit, place_of, told_of
 from db.nightly import begin_nightly, nightly_done, nightly_not_done
 from worker.context import WorkerContext
 
@@ -33,7 +32,7 @@ def once_a_day(context: WorkerContext, duty: str, at: str, work: Callable[[], bo
         emit(Event.REGISTRY_AWAY, step=duty, error=place_of(error))
     except Exception as error:  # noqa: BLE001  Celery would log its text, which may quote a data set
         is_done = False
-        reason = str(error) if isinstance(error, EchoWorkerError) else place_of(error)
+        reason = told_of(error)
         emit(Event.DUTY_FAILS, step=duty, reason=reason)
     if is_ours and not is_done:
         # With the registry away the mark stays, until it is too old (db.nightly.TAKES_AT_MOST).

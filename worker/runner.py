@@ -2,7 +2,6 @@
 
 import errno
 import os
-import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypedDict
@@ -15,17 +14,16 @@ from config.errors import (
     ConfigurationError,
     DeviceError,
     DeviceFaultError,
-    EchoWorkerError,
     LeaseLostError,
     ModelPackError,
     ReportError,
     SpoolAwayError,
     SpoolFullError,
 )
-from config.logs import Event, emit, frames_of, place_of
+from config.logs import Event, emit, frames_of, place_of, told_of
 from config.steps import Lane, Step
 from db.announcing import announce_due_deliveries, announce_due_steps
-from db.leases import Claim, Fault, completing, fail_attempt, forget_announcements, renew
+from db.leases import Claim, Fault, completing, fail_attempt, forget_announcements, owner_named, renew
 from db.queries import study_instance_uid_of
 from db.taking_along import claim_most_urgent, claim_next
 from worker.context import WorkerContext
@@ -143,7 +141,7 @@ def _claim(context: WorkerContext, step: Step, study_id: int, but_for: list[int]
             study_id,
             step,
             but_for=but_for,
-            owner=f"{socket.gethostname()}:{os.getpid()}",
+            owner=owner_named(os.getpid()),
             now=datetime.now(UTC),
             pipeline=context.settings.pipeline,
         )
@@ -155,7 +153,7 @@ def _claim_next(context: WorkerContext, step: Step, but_for: list[int], lane: La
             session,
             step,
             but_for=but_for,
-            owner=f"{socket.gethostname()}:{os.getpid()}",
+            owner=owner_named(os.getpid()),
             now=datetime.now(UTC),
             pipeline=context.settings.pipeline,
             lane=lane,
@@ -200,7 +198,7 @@ def fault_of(error: Exception) -> Fault:
 
 def _fail(context: WorkerContext, held: Claim, error: Exception) -> None:
     # The text of an error that is not ours may hold PHI: only its type and place are written down.
-    reason = str(error) if isinstance(error, EchoWorkerError) else place_of(error)
+    reason = told_of(error)
     fault, now = fault_of(error), datetime.now(UTC)
     with context.database.write() as session:
         state = fail_attempt(

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.errors import EchoWorkerError
-from config.logs import Event, emit, place_of
+from config.logs import Event, emit, place_of, told_of
 from config.settings import Settings
 from db.embeddings import forget_made_before, former_embedders, made_before
 from worker.context import WorkerContext
@@ -63,7 +63,7 @@ def _tried_again_in_an_hour(sweep: Callable[[], None]) -> None:
     except SQLAlchemyError as error:
         emit(Event.REGISTRY_AWAY, error=place_of(error))
     except (EchoWorkerError, OSError) as error:
-        reason = str(error) if isinstance(error, EchoWorkerError) else place_of(error)
+        reason = told_of(error)
         emit(Event.DUTY_FAILS, step="sweep", reason=reason)
 
 

@@ -8,8 +8,7 @@ import time
 from datetime import UTC, datetime
 from pkgutil import resolve_name
 
-from config.errors import EchoWorkerError
-from config.logs import Event, emit, place_of
+from config.logs import Event, emit, place_of, told_of
 from db.queries import study_instance_uid_of
 from db.received_reports import CHECKED_AGAIN_AFTER, check_done, due_checks, put_check_off
 from db.report_matching import reports_to_match, studies_after
@@ -90,7 +89,7 @@ class ReportIntake:
             except Exception as error:
                 if is_of_the_registry(error):
                     raise
-                reason = str(error) if isinstance(error, EchoWorkerError) else place_of(error)
+                reason = told_of(error)
                 with self._context.database.write() as session:
                     put_check_off(session, study_id, until=since + CHECKED_AGAIN_AFTER)
                     uid = study_instance_uid_of(session, study_id)

@@ -7,8 +7,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from config.errors import EchoWorkerError
-from config.logs import Event, emit, place_of
+from config.logs import Event, emit, told_of
 from db.received_reports import received_reports_of
 from db.report_instances import ReportInstances, report_instances
 from db.schema_consistency import ReceivedReport
@@ -82,7 +81,7 @@ def _read_or_why(uid: str, read: Callable[[], _Instance], *, study: str, **named
     try:
         return read()
     except Exception as error:  # noqa: BLE001  whatever it is: it costs this document alone
-        why = str(error) if isinstance(error, EchoWorkerError) else place_of(error)
+        why = told_of(error)
         emit(Event.REPORT_NOT_READ, study_instance_uid=study, **named, reason=why)
         return _Instance(uid=uid, read=None, notes=(f"cannot be read: {why}",))
 

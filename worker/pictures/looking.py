@@ -7,8 +7,7 @@ import numpy as np
 import torch
 from torch.nn.functional import avg_pool2d
 
-from config.errors import EchoWorkerError
-from config.logs import Event, emit, place_of
+from config.logs import Event, emit, told_of
 from config.report_objects import ReportObject
 from db.queries import spool_paths_of
 from db.results import PreparedClip
@@ -37,7 +36,7 @@ def keep_heat(
     try:
         heat = _look(context, model, run, prepared, study_id)
     except Exception as error:  # noqa: BLE001  answers need no picture, whatever it fails on
-        reason = str(error) if isinstance(error, EchoWorkerError) else place_of(error)
+        reason = told_of(error)
         emit(Event.PICTURE_NOT_MADE, study_instance_uid=run.study_instance_uid, reason=reason)
         heat = WhyNoHeat.FAILED
     path = heat_path(context.spool.root, study_instance_uid=run.study_instance_uid, run_uid=run.run_uid)

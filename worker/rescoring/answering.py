@@ -13,8 +13,8 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from config.errors import DeviceError, DeviceFaultError, EchoWorkerError
-from config.logs import place_of
+from config.errors import DeviceError, DeviceFaultError
+from config.logs import told_of
 from db.embeddings import embeddings_of_many
 from db.leases import Fault
 from db.rescored import Answer, DueStudy, answers_of, append_runs_beside, due_studies
@@ -116,12 +116,12 @@ def answer_portion(
             if fault is Fault.SURROUNDINGS:  # nothing to do with this study, as a full disk: the batch waits
                 raise made
             state = RescoredState.CANNOT if fault is Fault.LASTING else RescoredState.FAILED
-            without_run.append(_no_run(due[study.held.study_id], state, _why(made)))
+            without_run.append(_no_run(due[study.held.study_id], state, told_of(made)))
     answered = []
     for (study, scored_from), score in zip(ready, _scores(scorer, [study for study, _ in ready]), strict=True):
         of_study = due[study.held.study_id]
         if isinstance(score, Exception):
-            without_run.append(_no_run(of_study, RescoredState.FAILED, _why(score)))
+            without_run.append(_no_run(of_study, RescoredState.FAILED, told_of(score)))
         else:
             run = run_of_study(context, scorer, study, score)
             answered.append(Answered(study=of_study, run=run, scored_from=scored_from))
@@ -203,7 +203,3 @@ def _outcome(one: Answered, run_id: int, portion: Portion, task_ids: Sequence[st
 
 def _no_run(study: DueStudy, state: RescoredState, reason: str) -> dict[str, Any]:
     return {"study_id": study.study_id, "state": state, "reason": reason, "before_run_id": study.current_run_id}
-
-
-def _why(error: Exception) -> str:
-    return str(error) if isinstance(error, EchoWorkerError) else place_of(error)

@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from config.errors import EchoWorkerError
-from config.logs import Event, emit, place_of
+from config.logs import Event, emit, place_of, told_of
 from db.outdated import Wanted, is_any_outdated
 from db.rescorings import create_batch
 from db.states import BatchKind
@@ -46,7 +45,7 @@ class RescoringDuty:
         except SQLAlchemyError as error:
             emit(Event.REGISTRY_AWAY, error=place_of(error))
         except Exception as error:  # noqa: BLE001  whatever it is: the batch waits as it is, and says why
-            reason = str(error) if isinstance(error, EchoWorkerError) else place_of(error)
+            reason = told_of(error)
             emit(Event.DUTY_FAILS, step="rescore", reason=reason)
 
     def _begin(self) -> int | None:

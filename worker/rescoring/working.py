@@ -14,8 +14,8 @@ from functools import partial
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from config.errors import ConfigurationError, DeviceError, EchoWorkerError, LeaseLostError, ModelPackError
-from config.logs import Event, emit, place_of
+from config.errors import ConfigurationError, DeviceError, LeaseLostError, ModelPackError
+from config.logs import Event, emit, told_of
 from db.outdated import fresh_studies_wait, reports_wait
 from db.pauses import rescoring_is_paused
 from db.rescored import has_due, pairs_of
@@ -85,7 +85,7 @@ class Rescorer:
             self._note(held, str(error), paused=True)  # the others are not to wait until somebody has mended this one
             raise
         except Exception as error:
-            self._note(held, str(error) if isinstance(error, EchoWorkerError) else place_of(error))
+            self._note(held, told_of(error))
             raise
         finally:
             with self.context.database.write() as session:

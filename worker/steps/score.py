@@ -13,8 +13,8 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from config.errors import ClipError, EchoWorkerError
-from config.logs import Event, emit, place_of
+from config.errors import ClipError
+from config.logs import Event, emit, told_of
 from config.steps import Step
 from db.leases import Claim
 from db.results import append_run, record_views
@@ -94,7 +94,7 @@ def _embed(context: WorkerContext, scorer: Scorer, studies: Sequence[StudyClips]
         ]
         uids = {study.held.study_id: study.held.study_instance_uid for study in others}
         for study_id, error in embed_together(context, model, others).items():
-            reason = str(error) if isinstance(error, EchoWorkerError) else place_of(error)
+            reason = told_of(error)
             emit(Event.NOT_SEARCHABLE, study_instance_uid=uids[study_id], reason=reason)
     return failed
 
