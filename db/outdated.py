@@ -11,7 +11,7 @@ from db.pauses import is_paused
 from db.schema import CurrentRun, Instance, RunRow, Study
 from db.schema_pictures import Clip, StudyEmbeddings
 from db.schema_rescoring import RescoredStudy, Rescoring
-from db.states import TRANSITIONS, BatchKind, BatchState, RescoredState, StudyState
+from db.states import AT_REST, TRANSITIONS, BatchKind, BatchState, RescoredState, StudyState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +117,7 @@ def files_to_read(session: Session, target: Target, wanted: Wanted) -> list[tupl
 def is_at_rest() -> ColumnElement[bool]:
     """That nothing is to be made of a study: one that is on its way is answered by what scores today."""
     failed_at_peers = and_(Study.state == StudyState.FAILED, Study.failed_step == Step.DELIVER)
-    done = Study.state.in_([StudyState.REPORTED, StudyState.DELIVERED, StudyState.SKIPPED])
+    done = Study.state.in_(AT_REST)
     return or_(done, failed_at_peers)
 
 
