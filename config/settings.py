@@ -20,6 +20,7 @@ from pydantic_settings import (
 from config.brokers import BrokerSettings
 from config.catalogue import BUNDLED_CATALOGUE
 from config.consistency import ConsistencySettings
+from config.dashboard import DashboardSettings
 from config.dicomweb import DicomWebSettings
 from config.errors import ConfigurationError
 from config.keep import KeepSettings
@@ -182,6 +183,7 @@ class Settings(BaseSettings):
     audit: AuditSettings
     callers: CallersSettings
     monitoring: MonitoringSettings
+    dashboard: DashboardSettings
     peers: tuple[PeerSettings, ...] = ()
     rules: tuple[RuleSettings, ...] = ()
     messages: tuple[MessageSettings, ...] = ()
