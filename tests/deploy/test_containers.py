@@ -45,7 +45,9 @@ def test_both_images_are_of_one_python_run_as_nobody_special_and_hold_no_secret(
     assert "${PYTHON}" in stages
     assert re.search(r"^USER 10001:10001$", DOCKERFILE, re.MULTILINE)
     assert not re.search(r"^(ARG|ENV) .*(PASSWORD|TOKEN|SECRET)", DOCKERFILE, re.MULTILINE | re.IGNORECASE)
-    (python,) = re.findall(r"3\.\d+", tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"])
+    (python,) = re.findall(
+        r"3\.\d+", tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    )
     assert f"python:{python}-" in DOCKERFILE
 
 
@@ -82,7 +84,9 @@ def test_every_container_is_locked_in(service: dict[str, Any]) -> None:
 def test_passwords_are_files_and_every_one_that_is_used_is_there() -> None:
     for service in SERVICES.values():
         assert set(service.get("secrets", [])) <= set(COMPOSE["secrets"])
-        assert not [name for name in service.get("environment", {}) if "PASSWORD" in name and not name.endswith("_FILE")]
+        assert not [
+            name for name in service.get("environment", {}) if "PASSWORD" in name and not name.endswith("_FILE")
+        ]
     ignored = (ROOT / ".gitignore").read_text().splitlines()
     assert "/deploy/containers/secrets/" in ignored
     assert all(secret["file"].startswith("./secrets/") for secret in COMPOSE["secrets"].values())
