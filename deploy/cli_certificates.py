@@ -67,6 +67,7 @@ def _client(said: str) -> "Wanted":
 def _say_what_to_do(
     authority: "SiteAuthority", wanted: list["Wanted"], made: list["Made"], *, is_new: bool, port: int, ae_title: str
 ) -> None:
+    host_of_node = next((each.hosts[0] for each in wanted if each.name == NODE), "HOST-OF-THE-NODE")
     if is_new:
         typer.echo(
             f"# A new authority. Its key, {authority.files.private_key}, signs whoever may call: keep it offline."
@@ -77,10 +78,8 @@ def _say_what_to_do(
         else:
             called = f'host = "{each.hosts[0]}"\nport = {port}\n' if each.hosts else ""
             typer.echo(_PEER.format(name=each.name, called=called, files=files))
-            typer.echo(
-                f"# to try it:  echoscu +tls {files.private_key.name} {files.certificate.name} +cf authority.pem \\"
-            )
-            typer.echo(f"#                 -aet {each.name} -aec {ae_title} HOST-OF-THE-NODE {port}")
+            typer.echo(f"# echoscu +tls {files.private_key.name} {files.certificate.name} +cf authority.pem \\")
+            typer.echo(f"#     -aet {each.name} -aec {ae_title} {host_of_node} {port}")
 
 
 _NODE = """
@@ -92,7 +91,8 @@ private_key = "{files.private_key}"
 trusted = "{trusted}"
 """
 _PEER = """
-# For the site file. {files.certificate.name}, {files.private_key.name} and authority.pem go to that machine.
+# For the site file. {files.certificate.name}, {files.private_key.name} and authority.pem go to that machine,
+# where they are tried with DCMTK as below.
 [[peers]]
 name = "{name}"
 ae_title = "{name}"

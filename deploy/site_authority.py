@@ -1,7 +1,7 @@
 """A small certificate authority for a site that has none: its own certificate, and those that it signs.
 
-Keys are of the curve P-256 and certificates are signed by ECDSA with SHA-256, which every stack of TLS 1.2 speaks that the
-secure transport connection profiles of PS3.15 (annex B) allow.
+Keys are of the curve P-256 and certificates are signed by ECDSA with SHA-256: every stack speaks them that the secure
+transport connection profiles of PS3.15 (annex B) allow.
 """
 
 import os
@@ -22,10 +22,9 @@ from config.errors import ConfigurationError
 AUTHORITY_DAYS = 3650
 CLOCKS_DIFFER_BY = timedelta(hours=1)
 """A machine whose clock is behind takes a certificate that has just been made."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,62}[A-Za-z0-9]|[A-Za-z0-9]")
-_HOST = re.compile(
-    r"(\*\.)?([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,15}")
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOST = re.compile(rf"({_LABEL}\.)*{_LABEL}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +46,8 @@ class Wanted:
         """
         if not _NAME.fullmatch(self.name) or self.name == "authority":
             raise ConfigurationError(
-                f"{self.name!r} can be no name of a certificate here: letters, digits, '.', '_', '-' and spaces, at most "
-                "64, and not authority"
+                f"{self.name!r} can be no name of a certificate here: at most 16 letters, digits, '.', '_' and '-', "
+                "and not authority"
             )
         for host in self.hosts:
             _alternative(host)
@@ -94,8 +93,8 @@ class SiteAuthority:
         ends = self._now + timedelta(days=days)
         if ends > certificate.not_valid_after_utc:
             raise ConfigurationError(
-                f"{self.files.certificate} is valid until {certificate.not_valid_after_utc:%Y-%m-%d}, not for {days} days "
-                "more: ask for fewer, or make a new authority in another folder"
+                f"{self.files.certificate} is valid until {certificate.not_valid_after_utc:%Y-%m-%d}, not for {days} "
+                "days more: ask for fewer, or make a new authority in another folder"
             )
         for each, place in zip(wanted, places, strict=True):
             own_key = ec.generate_private_key(ec.SECP256R1())
@@ -188,8 +187,7 @@ def _alternative(host: str) -> x509.GeneralName:
 
 
 def _files(folder: Path, name: str) -> Made:
-    file = folder / name.replace(" ", "_")
-    return Made(certificate=Path(f"{file}.pem"), private_key=Path(f"{file}.key"))
+    return Made(certificate=folder / f"{name}.pem", private_key=folder / f"{name}.key")
 
 
 def _require_free(places: Sequence[Made]) -> None:
