@@ -10,7 +10,8 @@
     │   ├── ClassNotSupportedError  the presentation context is not for this SOP class         (0122)
     │   ├── NotAuthorizedError      the caller is none that may store                          (0124)
     │   ├── SpoolFullError          the disk has no room that may be used                       (A700)
-    │   └── SpoolAwayError          the spool's folders are not there, as of a share that is not mounted
+    │   ├── SpoolAwayError          the spool's folders are not there, as of a share that is not mounted
+    │   └── BackupUnderWayError     the spool is being copied: nothing of it is removed meanwhile
     ├── RegistryError
     │   ├── StudyNotFoundError      no study under this UID
     │   ├── IdentitiesError         identities are kept otherwise than the settings say
@@ -31,7 +32,8 @@
     ├── QueryError                  an archive was not asked, or did not answer, what studies it has
     ├── RetrieveError               an archive did not give a study, or not all of it
     ├── UnreadableReportError       what came as somebody's report is none: it is kept and listed
-    └── SearchError                 there is nothing to search in, or nothing to compare
+    ├── SearchError                 there is nothing to search in, or nothing to compare
+    └── BackupError                 a backup cannot be made, is not whole, or does not fit where it is to be restored
 
 A message says what was wrong, with which object (by UID, AE title or path inside the spool, never by
 patient), and what to do. It may be logged, stored in the registry and shown: it must never hold PHI.
@@ -90,6 +92,10 @@ class SpoolFullError(SpoolError):
 
 class SpoolAwayError(SpoolError):
     """The spool's folders cannot be seen; mount the share, and what waits goes on by itself."""
+
+
+class BackupUnderWayError(SpoolError):
+    """A backup copies the spool; what was to be removed is removed afterwards."""
 
 
 class RegistryError(EchoWorkerError):
@@ -179,3 +185,7 @@ class UnreadableReportError(EchoWorkerError):
 
 class SearchError(EchoWorkerError):
     """A search or comparison has nothing to work on: no model, no kept embeddings, or too few of them."""
+
+
+class BackupError(EchoWorkerError):
+    """A backup cannot be made, is not whole, or does not fit the place where it is to be restored."""
