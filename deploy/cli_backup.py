@@ -25,7 +25,7 @@ def backup(
     made = make_backup(settings, open_registry(settings), folder, now=datetime.now(UTC))
     facts = made.facts
     typer.echo(
-        f"{made.folder}: {facts.files} files, {_said(facts.size_bytes)}, of them copied now: {made.copied_files} files, "
+        f"{made.folder}: {facts.files} files, {_said(facts.size_bytes)}, copied now {made.copied_files} files, "
         f"{_said(made.copied_bytes)}; registry on {facts.registry} at schema {facts.schema_revision}"
     )
     if verify:

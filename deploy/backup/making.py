@@ -1,8 +1,8 @@
 """A backup is made while the system runs: the registry as of a moment, then every file that it may name.
 
 In this order, since a row is written after the file that it is about: whatever the registry of the backup names is
-there. Retention, which alone takes files away from rows, waits meanwhile (dicom_node.removing). Files that are there and
-that this registry does not know are registered when it is restored.
+there. Retention, which alone takes files away from rows, waits meanwhile (dicom_node.removing). Files that are there
+and that this registry does not know are registered when it is restored.
 
 Each backup is whole by itself. A file that was not changed since the one before is given another name, not copied.
 """

@@ -58,7 +58,7 @@ def restore_registry(settings: Settings, file: Path) -> None:
 
 
 def require_whole(file: Path) -> None:
-    """Let SQLite look through a copy, page by page; of a dump, whose digest is right, pg_dump has said that it is whole.
+    """Let SQLite look through a copy, page by page; of a dump whose digest is right, pg_dump has said that it is whole.
 
     Raises
     ------

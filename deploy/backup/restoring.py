@@ -1,4 +1,4 @@
-"""A backup becomes an installation again, where there is none: what it holds, checked, and then what follows from it."""
+"""A backup becomes an installation again, where there is none: what it holds, checked, and what follows from it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -57,8 +57,8 @@ def restore_backup(settings: Settings, backup: Path) -> Restored:
     Raises
     ------
     BackupError
-        It is not whole, or does not fit: another kind of database, a later schema, or a place that is taken. Where a file
-        turns out to be damaged, what was restored until then stays, and there is no registry.
+        It is not whole, or does not fit: another kind of database, a later schema, or a place that is taken. Where a
+        file turns out to be damaged, what was restored until then stays, and there is no registry.
     OSError
         The disk failed or is full.
     """
@@ -80,8 +80,8 @@ def restore_backup(settings: Settings, backup: Path) -> Restored:
 def _require_fit(settings: Settings, facts: BackupFacts) -> None:
     if facts.registry != kind_of(settings):
         raise BackupError(
-            f"the backup is of a registry on {facts.registry}, database.url names {kind_of(settings)}: name such a one, "
-            "or restore by hand the data folder alone, and make the registry anew with echoworker spool rebuild"
+            f"the backup is of a registry on {facts.registry}, database.url names {kind_of(settings)}: name such a "
+            "one, or copy its folder data by hand, and make the registry anew with echoworker spool rebuild"
         )
     if not is_known(facts.schema_revision):
         raise BackupError(
