@@ -13,6 +13,7 @@ from kombu.exceptions import KombuError, OperationalError
 
 from config import filesystem_broker
 from config.brokers import BrokerSettings
+from config.credentials import url_with_password
 from config.logs import Event, emit
 from config.settings import Settings
 from config.steps import (
@@ -120,8 +121,7 @@ def _url(settings: Settings) -> str:
     broker = settings.broker
     if broker.is_filesystem:
         return "filesystem://localhost"
-    password = Path(broker.password_file).read_text(encoding="utf-8").strip() if broker.password_file else ""
-    return broker.url_with_password(password)
+    return url_with_password(broker.url, broker.password_file)
 
 
 def _tls(broker: BrokerSettings) -> dict[str, object] | None:

@@ -1,7 +1,7 @@
 """What carries the wake-ups, and how we show it who we are."""
 
 from typing import Self
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -48,13 +48,3 @@ class BrokerSettings(BaseModel):
     def is_secure(self) -> bool:
         """Whether it is spoken to by TLS."""
         return urlsplit(self.url).scheme in SECURE_SCHEMES
-
-    def url_with_password(self, password: str) -> str:
-        """The URL that a client is given. Never log it."""
-        url = urlsplit(self.url)
-        if not password:
-            return self.url
-        where = url.netloc.rpartition("@")[2]
-        return urlunsplit(
-            url._replace(netloc=f"{quote(url.username or '', safe='')}:{quote(password, safe='')}@{where}")
-        )

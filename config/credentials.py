@@ -1,7 +1,7 @@
 """What is asked of every setting that names a server and how we show it who we are."""
 
 from pathlib import Path
-from urllib.parse import SplitResult
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 
 def require_files(*names: str) -> None:
@@ -39,3 +39,20 @@ def refuse_token_in_the_open(bearer_token_file: str, *, is_secure: bool) -> None
     """
     if bearer_token_file and not is_secure:
         raise ValueError("bearer_token_file needs an https url: anybody on the way could read the token")
+
+
+def url_with_password(url: str, password_file: str) -> str:
+    """The URL that a client is given, with what the file holds as its user's password. Never log it.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    """
+    password = Path(password_file).read_text(encoding="utf-8").strip() if password_file else ""
+    if not password:
+        return url
+    parts = urlsplit(url)
+    where = parts.netloc.rpartition("@")[2]
+    user = f"{quote(parts.username or '', safe='')}:{quote(password, safe='')}"
+    return urlunsplit(parts._replace(netloc=f"{user}@{where}"))

@@ -10,7 +10,8 @@
     │   ├── ClassNotSupportedError  the presentation context is not for this SOP class         (0122)
     │   ├── NotAuthorizedError      the caller is none that may store                          (0124)
     │   ├── SpoolFullError          the disk has no room that may be used                       (A700)
-    │   └── SpoolAwayError          the spool's folders are not there, as of a share that is not mounted
+    │   ├── SpoolAwayError          the spool's folders are not there, as of a share that is not mounted
+    │   └── BackupUnderWayError     the spool is being copied: nothing of it is removed meanwhile
     ├── RegistryError
     │   ├── StudyNotFoundError      no study under this UID
     │   ├── IdentitiesError         identities are kept otherwise than the settings say
@@ -32,7 +33,8 @@
     ├── RetrieveError               an archive did not give a study, or not all of it
     ├── UnreadableReportError       what came as somebody's report is none: it is kept and listed
     ├── AccountError                an account of the dashboard is not there, or cannot be used so
-    └── SearchError                 there is nothing to search in, or nothing to compare
+    ├── SearchError                 there is nothing to search in, or nothing to compare
+    └── BackupError                 a backup cannot be made, is not whole, or does not fit where it is to be restored
 
 A message says what was wrong, with which object (by UID, AE title or path inside the spool, never by
 patient), and what to do. It may be logged, stored in the registry and shown: it must never hold PHI.
@@ -91,6 +93,10 @@ class SpoolFullError(SpoolError):
 
 class SpoolAwayError(SpoolError):
     """The spool's folders cannot be seen; mount the share, and what waits goes on by itself."""
+
+
+class BackupUnderWayError(SpoolError):
+    """A backup copies the spool; what was to be removed is removed afterwards."""
 
 
 class RegistryError(EchoWorkerError):
@@ -184,3 +190,7 @@ class SearchError(EchoWorkerError):
 
 class AccountError(EchoWorkerError):
     """An account of the dashboard is not there, cannot be used, or would be the last that can change others."""
+
+
+class BackupError(EchoWorkerError):
+    """A backup cannot be made, is not whole, or does not fit the place where it is to be restored."""

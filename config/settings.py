@@ -21,6 +21,7 @@ from config.brokers import BrokerSettings
 from config.catalogue import BUNDLED_CATALOGUE
 from config.consistency import ConsistencySettings
 from config.dashboard import DashboardSettings
+from config.databases import DatabaseSettings
 from config.dicomweb import DicomWebSettings
 from config.errors import ConfigurationError
 from config.keep import KeepSettings
@@ -69,12 +70,6 @@ class StudySettings(_Section):
 
     quiet_period_s: Seconds
     association_keeps_open_s: float = Field(ge=0)
-
-
-class DatabaseSettings(_Section):
-    """Where the registry is."""
-
-    url: str
 
 
 class ModelSettings(_Section):
@@ -232,8 +227,8 @@ class Settings(BaseSettings):
 
     @property
     def database_url(self) -> str:
-        """The SQLAlchemy URL of the registry."""
-        return self.database.url or f"sqlite:///{self.data_dir / 'registry.sqlite3'}"
+        """The SQLAlchemy URL of the registry, with its password: never log it."""
+        return self.database.url_with_password or f"sqlite:///{self.data_dir / 'registry.sqlite3'}"
 
     @property
     def catalogue_path(self) -> Path:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -136,6 +136,30 @@ class Database:
                 migrate(connection, revision)
         except SQLAlchemyError as error:
             raise RegistryError(f"the registry cannot be upgraded: {type(error).__name__}") from error
+
+    def downgrade(self, revision: str) -> None:
+        """Bring the schema back to an earlier migration, for an earlier version: what only the later one holds goes.
+
+        Raises
+        ------
+        RegistryError
+            There is no such migration, the database is out of reach, or the way back failed.
+        """
+        from db.migrating import migrate_back  # noqa: PLC0415
+
+        try:
+            with self._engine.connect() as connection, _without_cascades(connection), connection.begin():
+                migrate_back(connection, revision)
+        except SQLAlchemyError as error:
+            raise RegistryError(f"the registry cannot be downgraded: {type(error).__name__}") from error
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no table at all; True where SQLite has no file yet."""
+        if not self.is_there:
+            return True
+        with self._engine.connect() as connection:
+            return not inspect(connection).get_table_names()
 
     def schema_revisions(self) -> tuple[str | None, str | None]:
         """The migration that the database is at, and the newest that this software brings."""

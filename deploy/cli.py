@@ -13,7 +13,9 @@ from rich.markup import escape
 
 from config.errors import EchoWorkerError
 from config.settings import CONFIG_VARIABLE
+from deploy.cli_backup import backup, restore
 from deploy.cli_calibrate import calibrate_commands, probe_commands
+from deploy.cli_certificates import certificates_commands
 from deploy.cli_check import check
 from deploy.cli_clip import clip
 from deploy.cli_conformance import conformance
@@ -52,7 +54,7 @@ _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Run": (up, demo, phantom, node, worker, beat, dashboard),
     "Work with studies": (send, fetch, studies, study, requeue, close, clip, explain, check),
     "Search": (search, similar, same_patient, rank),
-    "Operate": (doctor, callers, quarantine, reconcile, drift, conformance),
+    "Operate": (doctor, callers, quarantine, reconcile, drift, conformance, backup, restore),
 }
 for panel, commands in _COMMANDS.items():
     for command in commands:
@@ -67,6 +69,7 @@ app.add_typer(deliveries_commands, name="deliveries", rich_help_panel="Operate")
 app.add_typer(reports_commands, name="reports", rich_help_panel="Work with studies")
 app.add_typer(rescore_commands, name="rescore", rich_help_panel="Model")
 app.add_typer(discordances_commands, name="discordances", rich_help_panel="Work with studies")
+app.add_typer(certificates_commands, name="certificates", rich_help_panel="Operate")
 app.add_typer(database_commands, name="db", rich_help_panel="Operate")
 app.add_typer(retention_commands, name="retention", rich_help_panel="Operate")
 app.add_typer(spool_commands, name="spool", rich_help_panel="Operate")

@@ -71,6 +71,27 @@ def database_upgrade() -> None:
     console.print(f"registry schema: {registry.schema_revisions()[0]}")
 
 
+@database_commands.command("downgrade")
+def database_downgrade(
+    revision: Annotated[str, typer.Argument(metavar="SCHEMA", help="That the earlier version needs, as 0015.")],
+    yes: Annotated[
+        bool, typer.Option("--yes", help="What only the later schema holds may go; a backup is made.")
+    ] = False,
+) -> None:
+    """Bring the registry's schema back for an earlier version; by this version, before that one is installed."""
+    from db.session import Database  # noqa: PLC0415
+
+    if not yes:
+        raise typer.BadParameter(
+            "--yes: what only the later schema holds goes; make a backup before (echoworker backup)"
+        )
+    registry = Database.of(start("db"))
+    if not registry.is_there:
+        raise EchoWorkerError("there is no registry to be downgraded")
+    registry.downgrade(revision)
+    console.print(f"registry schema: {registry.schema_revisions()[0]}")
+
+
 @database_commands.command("read-only-role")
 def database_read_only_role(
     role: Annotated[str, typer.Option("--name", help="Of the role.")] = "echoworker_read",

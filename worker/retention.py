@@ -18,7 +18,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from config.errors import UnreadableInstanceError
+from config.errors import BackupUnderWayError, UnreadableInstanceError
 from config.keep import KeptKind
 from config.logs import Event, emit
 from config.settings import Settings
@@ -44,6 +44,7 @@ from dicom_node.audit.events import StudyInstances, instances_removed
 from dicom_node.audit.trail import AuditTrail
 from dicom_node.commitment.files import CommitmentFiles
 from dicom_node.header import header_alone, read_header
+from dicom_node.removing import removing
 from dicom_node.spool import Spool
 
 PORTION = 200
@@ -101,14 +102,21 @@ class Retention:
         ------
         SpoolAwayError
             The spool is out of sight.
+        BackupUnderWayError
+            A backup is being made. One that begins later ends this after the study that it is at.
         """
+        with removing(self._spool):
+            pass
         removed: dict[KeptKind, list[Outlived]] = {kind: [] for kind in KeptKind}
         for kind in KeptKind:
             for study in self.outlived(kind, now=now):
                 if not go_on():
                     break
-                if self._remove(kind, study, now=now):
-                    removed[kind].append(study)
+                try:
+                    if self._remove(kind, study, now=now):
+                        removed[kind].append(study)
+                except BackupUnderWayError:
+                    break
             if removed[kind]:
                 emit(Event.REMOVED_BY_AGE, step=kind.value, count=len(removed[kind]))
         return removed
@@ -120,12 +128,14 @@ class Retention:
         ------
         SpoolAwayError
             The spool is out of sight.
+        BackupUnderWayError
+            A backup is being made.
         """
         with self._database.read() as session:
             unfinished = removals(session, unfinished=True, limit=PORTION)
         for removal in unfinished:
-            self._spool.require_there()  # else all files would look as if they were gone
-            with self._database.write() as session:
+            # Also sees that the spool is there: else all files would look as if they were gone.
+            with removing(self._spool), self._database.write() as session:
                 self._remove_files(session, removal)
                 end_removal(session, removal, now=datetime.now(UTC))
 
@@ -171,7 +181,7 @@ class Retention:
     def _remove(self, kind: KeptKind, study: Outlived, *, now: datetime) -> bool:
         before = self._keep.since(kind, now=now)
         began = datetime.now(UTC)
-        with self._database.write() as session:
+        with removing(self._spool), self._database.write() as session:
             if before is None or not locked_if_it_may_go(session, study.study_id, kind, before=before):
                 return False
             files = self._files(session, kind, study)
@@ -180,7 +190,6 @@ class Retention:
             if kind is KeptKind.PIXELS:
                 begin_removing_pixels(session, study.study_id, now=began)
             else:
-                self._spool.require_there()
                 for file in files:
                     remove_file(self._spool.absolute(file.path), below=self._spool.root / kind.value)
                 if kind is KeptKind.EMBEDDINGS:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from config.errors import EchoWorkerError
+from config.errors import BackupUnderWayError, EchoWorkerError
 from config.logs import Event, emit, place_of, told_of
 from config.settings import Settings
 from db.embeddings import forget_made_before, former_embedders, made_before
@@ -62,6 +62,8 @@ def _tried_again_in_an_hour(sweep: Callable[[], None]) -> None:
         sweep()
     except SQLAlchemyError as error:
         emit(Event.REGISTRY_AWAY, error=place_of(error))
+    except BackupUnderWayError:
+        pass
     except (EchoWorkerError, OSError) as error:
         reason = told_of(error)
         emit(Event.DUTY_FAILS, step="sweep", reason=reason)

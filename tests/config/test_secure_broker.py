@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from config.broker import create_celery_app, enqueue
-from config.brokers import BrokerSettings
 from config.errors import ConfigurationError
 from config.settings import Settings, load_settings
 from config.steps import Step
@@ -98,10 +97,3 @@ def test_a_rabbitmq_is_a_matter_of_the_url(tmp_path: Path, monkeypatch: pytest.M
         assert (connection.hostname, connection.userid, connection.password) == ("mq.hospital", "echo", "a/b")
         assert connection.transport_cls == "amqps"
         assert connection.ssl["server_hostname"] is None, "py-amqp takes the host of the URL, and checks it"
-
-
-def test_a_password_is_quoted_as_a_url_wants_it() -> None:
-    nothing = {"password_file": "", "trusted": "", "certificate": "", "private_key": ""}
-    broker = BrokerSettings(url="redis://echo@redis:6379/2", **nothing)
-    assert broker.url_with_password("a/b@c:d") == "redis://echo:a%2Fb%40c%3Ad@redis:6379/2"
-    assert broker.url_with_password("") == broker.url

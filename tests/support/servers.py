@@ -175,7 +175,7 @@ def postgresql(folder: Path, port: int | None = None) -> Iterator[PostgreSQL]:
     options = ["-p", str(server.port), "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}"]
     # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients.
     command = [*as_user, require_tool("postgres"), "-D", data, *options, "-c", "fsync=off"]
-    with _running(command, folder, stop_with=signal.SIGINT):
+    with running(command, folder, stop_with=signal.SIGINT):
         wait_until(server.answers, START_TIMEOUT_S, "PostgreSQL")
         yield server
 
@@ -184,7 +184,7 @@ def postgresql(folder: Path, port: int | None = None) -> Iterator[PostgreSQL]:
 def redis_server(folder: Path) -> Iterator[Redis]:
     server = Redis(free_port())
     command = [require_tool("redis-server"), "--port", str(server.port), "--bind", "127.0.0.1", "--save", ""]
-    with _running([*command, "--dir", str(folder)], folder):
+    with running([*command, "--dir", str(folder)], folder):
         wait_until(server.answers, START_TIMEOUT_S, "Redis")
         yield server
 
@@ -205,7 +205,7 @@ def orthanc(folder: Path) -> Iterator[Orthanc]:
         "DicomWeb": {"Root": "/dicom-web/"},
     }
     configuration.write_text(json.dumps(settings))
-    with _running([require_tool("Orthanc"), str(configuration)], folder):
+    with running([require_tool("Orthanc"), str(configuration)], folder):
         wait_until(server.answers, START_TIMEOUT_S, "Orthanc")
         yield server
 
@@ -217,7 +217,7 @@ def storescp(folder: Path, *, port: int = 0, options: Sequence[str] = ()) -> Ite
     received.mkdir(exist_ok=True)
     server = StoreSCP(port or free_port(), received)
     command = [require_tool("storescp"), "--aetitle", server.ae_title, "--output-directory", str(received)]
-    with _running([*command, *options, str(server.port)], folder):
+    with running([*command, *options, str(server.port)], folder):
         wait_until(lambda: _listens(server.port), START_TIMEOUT_S, "storescp")
         yield server
 
@@ -249,7 +249,7 @@ def dcmqrscp(folder: Path, destinations: Mapping[str, int]) -> Iterator[DcmQRSCP
         )
     )
     command = [require_tool("dcmqrscp"), "--config", str(configuration)]
-    with _running(command, folder):
+    with running(command, folder):
         wait_until(lambda: _listens(server.port), START_TIMEOUT_S, "dcmqrscp")
         yield server
 
@@ -280,7 +280,7 @@ def _listens(port: int) -> bool:
 
 
 @contextmanager
-def _running(command: Sequence[str], folder: Path, *, stop_with: signal.Signals = signal.SIGTERM) -> Iterator[None]:
+def running(command: Sequence[str], folder: Path, *, stop_with: signal.Signals = signal.SIGTERM) -> Iterator[None]:
     # Without TCP_NODELAY, DCMTK's answers wait 40 ms each.
     environment = {**os.environ, "TCP_NODELAY": "1"}
     with (folder / "server.log").open("wb") as log:
