@@ -29,6 +29,8 @@ class AlertCause(StrEnum):
     STUDIES_MISSING = "studies-missing"
     """An archive has echo studies that never came to us (`echoworker reconcile`)."""
     DRIFT = "drift"
+    CANARY = "canary"
+    """A synthetic study did not come through (`echoworker canary`)."""
 
 
 class AlertKind(StrEnum):

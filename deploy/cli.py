@@ -14,6 +14,7 @@ from rich.markup import escape
 from config.errors import EchoWorkerError
 from config.settings import CONFIG_VARIABLE
 from deploy.cli_calibrate import calibrate_commands, probe_commands
+from deploy.cli_canary import canary
 from deploy.cli_check import check
 from deploy.cli_clip import clip
 from deploy.cli_conformance import conformance
@@ -52,7 +53,7 @@ _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Run": (up, demo, phantom, node, worker, beat),
     "Work with studies": (send, fetch, studies, study, requeue, close, clip, explain, check),
     "Search": (search, similar, same_patient, rank),
-    "Operate": (doctor, callers, quarantine, reconcile, drift, conformance),
+    "Operate": (doctor, canary, callers, quarantine, reconcile, drift, conformance),
 }
 for panel, commands in _COMMANDS.items():
     for command in commands:
