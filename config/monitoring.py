@@ -56,6 +56,7 @@ class AlertSettings(BaseModel):
     command: tuple[str, ...] = ()
     """A program and its arguments; no shell."""
     causes: tuple[AlertCause, ...] = Field(default=tuple(AlertCause), min_length=1)
+    """What of all that may be wrong it is told of."""
 
     @model_validator(mode="after")
     def _can_be_told(self) -> Self:

@@ -35,6 +35,7 @@ from deploy.cli_retention import retention_commands
 from deploy.cli_retrieval import rank, same_patient, search, similar
 from deploy.cli_rules import rules_commands
 from deploy.cli_run import beat, demo, node, up, worker
+from deploy.cli_settings import settings_commands
 from deploy.cli_spool import spool_commands
 from deploy.cli_sr import sr_commands
 from deploy.cli_studies import close, requeue, send, studies, study
@@ -70,6 +71,7 @@ app.add_typer(rescore_commands, name="rescore", rich_help_panel="Model")
 app.add_typer(discordances_commands, name="discordances", rich_help_panel="Work with studies")
 app.add_typer(database_commands, name="db", rich_help_panel="Operate")
 app.add_typer(retention_commands, name="retention", rich_help_panel="Operate")
+app.add_typer(settings_commands, name="settings", rich_help_panel="Operate")
 app.add_typer(spool_commands, name="spool", rich_help_panel="Operate")
 app.add_typer(rules_commands, name="rules", rich_help_panel="Operate")
 app.add_typer(sr_commands, name="sr", rich_help_panel="Operate")
