@@ -25,9 +25,9 @@ HEAD = f"""\
 
 Generated: `echoworker settings docs > docs/configuration.md`.
 
-A site's file (TOML; `--config FILE`, or `{CONFIG_VARIABLE}`) overrides what it names of `config/defaults.toml`, which has
-every setting with its default. An environment variable overrides both; it has the name of the section and of the
-setting, with two underscores between them. Lists and tables are JSON there: `{PREFIX}PEERS='[{{"name": "PACS", ...}}]'`.
+A site's file (TOML; `--config FILE`, or `{CONFIG_VARIABLE}`) overrides what it names of `config/defaults.toml`, which
+has every setting with its default. An environment variable overrides both; it has the name of the section and of the
+setting, with two underscores between them. Lists and tables are JSON: `{PREFIX}PEERS='[{{"name": "PACS", ...}}]'`.
 Settings are read at the start, and one that is unknown or not allowed stops it, with its name. Passwords and keys are
 best kept in files that only the service can read: `password_file`, `key_file`, `bearer_token_file`.
 
