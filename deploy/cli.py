@@ -24,6 +24,7 @@ from deploy.cli_discordances import discordances_commands
 from deploy.cli_drift import drift
 from deploy.cli_explain import explain
 from deploy.cli_fetch import fetch
+from deploy.cli_licences import licences
 from deploy.cli_operate import callers, database_commands, doctor, quarantine
 from deploy.cli_packs import packs_commands
 from deploy.cli_phantom import phantom
@@ -54,7 +55,7 @@ _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Run": (up, demo, phantom, node, worker, beat),
     "Work with studies": (send, fetch, studies, study, requeue, close, clip, explain, check),
     "Search": (search, similar, same_patient, rank),
-    "Operate": (doctor, canary, callers, quarantine, reconcile, drift, conformance),
+    "Operate": (doctor, canary, callers, quarantine, reconcile, drift, conformance, licences),
 }
 for panel, commands in _COMMANDS.items():
     for command in commands:
