@@ -13,7 +13,7 @@ from tests.support.tools import require_tool
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-NAMED = re.compile(r"`((?:config|db|dicom_node|worker|dashboard|deploy)(?:\.\w+)+:[\w.]+)`")
+NAMED = re.compile(r"`((?:config|db|dicom_node|worker|dashboard|deploy)(?:\.\w+)+:[A-Za-z_][\w.]*)`")
 NAMES = sorted({name for page in DOCS.glob("*.md") for name in NAMED.findall(page.read_text())})
 IN_TWO_LANGUAGES = [
     (ROOT / "README.md", ROOT / "README.zh-CN.md"),

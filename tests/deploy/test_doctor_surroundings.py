@@ -1,5 +1,6 @@
 """What `echoworker doctor` says of what is around: settings file, clocks, certificates, senders, the device."""
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -64,7 +65,7 @@ def test_a_sign_of_life_from_the_future_is_a_wrong_clock(settings: Settings, ahe
         note_heartbeat(session, BEAT, now=datetime.now(UTC) + timedelta(seconds=ahead_s))
     registry.close()
     if is_wrong:
-        assert "a worker, or beat, is 300 s ahead" in said(clocks, settings)
+        assert re.search(r"a worker, or beat, is (29\d|300) s ahead", said(clocks, settings))
     else:
         assert "the spool" in clocks(settings)
     assert list(Spool(settings.spool_dir).incoming.iterdir()) == []

@@ -97,7 +97,7 @@ def test_one_that_cannot_be_stored_is_noted_as_lost_once_its_time_is_over(
     assert at[SENT] == NOW
     assert at[FAILED] == NOW + timedelta(minutes=16)
     assert CAME_THROUGH not in at
-    assert "connection refused" in capfd.readouterr().err
+    assert "connection refused" in capfd.readouterr().out
 
 
 def test_without_a_time_none_is_sent(tmp_path: Path) -> None:
