@@ -12,7 +12,7 @@ else
   TORCH ?= torch==2.13.0
 endif
 
-.PHONY: help install demo test check clean
+.PHONY: help install demo test check docs sbom audit clean
 
 help: ## Show these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,19 @@ check: install ## Lint, format and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+docs: install ## The pages of docs/, into build/site
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
+	$(BIN)/mkdocs build --quiet --config-file .ci/mkdocs.yml
+
+sbom: install ## The bill of materials of this environment (CycloneDX), into build/sbom.json
+	$(BIN)/python -m pip install --quiet --editable ".[release]"
+	mkdir -p build
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o build/sbom.json $(BIN)/python
+
+audit: install ## Ask an advisory service about every library of this environment; needs the internet
+	$(BIN)/python -m pip install --quiet --editable ".[release]"
+	$(BIN)/pip-audit --skip-editable --desc
 
 clean: ## Remove the environment, the caches and the demo's data
 	rm -rf $(VENV) demo-data build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -17,6 +17,7 @@ from config.credentials import url_with_password
 from config.logs import Event, emit
 from config.settings import Settings
 from config.steps import (
+    CANARY_TASK,
     DRIFT_TASK,
     MAINTENANCE_QUEUE,
     PEER_QUEUES,
@@ -33,6 +34,7 @@ from config.steps import (
 )
 
 SWEEP_EVERY_S = 3600.0
+CANARY_LOOKS_EVERY_S = 30.0
 NIGHTLY_LOOKS_EVERY_S = 300.0
 """What is done once a day asks so often whether its time has come."""
 
@@ -51,7 +53,7 @@ def create_celery_app(settings: Settings) -> Celery:
         task_routes={task_name(step): {"queue": step.value} for step in Step}
         | {RESCORE_TASK: {"queue": RESCORE_QUEUE}}
         | {task: {"queue": MAINTENANCE_QUEUE} for task in (REAP_TASK, SWEEP_TASK, RECEIVED_REPORTS_TASK, DRIFT_TASK)}
-        | {RECONCILE_TASK: {"queue": PEER_QUEUES[Purpose.DELIVER]}}
+        | {task: {"queue": PEER_QUEUES[Purpose.DELIVER]} for task in (RECONCILE_TASK, CANARY_TASK)}
         | {PEER_TASKS[purpose]: {"queue": PEER_QUEUES[purpose]} for purpose in Purpose},
         wake_up_expires_s=settings.pipeline.wake_again_after_s,  # then the reaper sends another
         task_ignore_result=True,  # the registry holds the outcome
@@ -82,7 +84,8 @@ def create_celery_app(settings: Settings) -> Celery:
             },
             "sweep": {"task": SWEEP_TASK, "schedule": SWEEP_EVERY_S, "options": {"expires": SWEEP_EVERY_S}},
         }
-        | _rescoring(settings),
+        | _rescoring(settings)
+        | _canary(settings),
         # In memory: what is due every few seconds needs no file, which a bad moment could leave damaged.
         beat_scheduler="celery.beat:Scheduler",
     )
@@ -115,6 +118,14 @@ def _rescoring(settings: Settings) -> dict[str, dict[str, object]]:
         return {}
     every_s = settings.pipeline.reap_every_s
     return {"rescore": {"task": RESCORE_TASK, "schedule": every_s, "options": {"expires": every_s}}}
+
+
+def _canary(settings: Settings) -> dict[str, dict[str, object]]:
+    """Woken more often than one is sent: it looks what became of the last."""
+    if not settings.canary.every_minutes:
+        return {}
+    every_s = CANARY_LOOKS_EVERY_S
+    return {"canary": {"task": CANARY_TASK, "schedule": every_s, "options": {"expires": every_s}}}
 
 
 def _url(settings: Settings) -> str:

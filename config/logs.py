@@ -97,6 +97,7 @@ class Event(StrEnum):
     RECONCILED = "archive and registry compared: nothing is missing"
     STUDIES_MISSING = "archive and registry compared: studies are missing, or it could not be asked"
     DRIFT_FOUND = "answers are distributed otherwise than before"
+    CANARY_LOST = "canary has not come through"
     ALERT_TOLD = "alert told"
     ALERT_NOT_TOLD = "alert could not be told: tried again"
     REPORT_NOT_READ = "report of a study cannot be read: it is not compared"
@@ -119,6 +120,7 @@ _WARNINGS = {
     Event.FILE_SET_ASIDE,
     Event.BROKER_AWAY,
     Event.STEP_FAILED,
+    Event.CANARY_LOST,
     Event.LEASE_LOST,
     Event.SEARCH_WITHOUT_MODEL,
     Event.NOT_SEARCHABLE,

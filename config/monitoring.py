@@ -29,6 +29,8 @@ class AlertCause(StrEnum):
     STUDIES_MISSING = "studies-missing"
     """An archive has echo studies that never came to us (`echoworker reconcile`)."""
     DRIFT = "drift"
+    CANARY = "canary"
+    """A synthetic study did not come through (`echoworker canary`)."""
 
 
 class AlertKind(StrEnum):
@@ -54,6 +56,7 @@ class AlertSettings(BaseModel):
     command: tuple[str, ...] = ()
     """A program and its arguments; no shell."""
     causes: tuple[AlertCause, ...] = Field(default=tuple(AlertCause), min_length=1)
+    """What of all that may be wrong it is told of."""
 
     @model_validator(mode="after")
     def _can_be_told(self) -> Self:

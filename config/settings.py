@@ -18,6 +18,7 @@ from pydantic_settings import (
 )
 
 from config.brokers import BrokerSettings
+from config.canary import CanarySettings
 from config.catalogue import BUNDLED_CATALOGUE
 from config.consistency import ConsistencySettings
 from config.dashboard import DashboardSettings
@@ -179,6 +180,7 @@ class Settings(BaseSettings):
     callers: CallersSettings
     monitoring: MonitoringSettings
     dashboard: DashboardSettings
+    canary: CanarySettings
     peers: tuple[PeerSettings, ...] = ()
     rules: tuple[RuleSettings, ...] = ()
     messages: tuple[MessageSettings, ...] = ()
@@ -203,8 +205,10 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _rules_fit_the_peers(self) -> Self:
+    def _rules_and_canary_fit_the_peers(self) -> Self:
         check_rules(self.rules, self.peers)
+        receivers = (*self.peers_in(Role.DESTINATION), *self.dicomweb, *self.messages)
+        self.canary.require_known({receiver.name for receiver in receivers})
         return self
 
     def peers_in(self, role: Role) -> tuple[PeerSettings, ...]:

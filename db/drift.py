@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, select
 from sqlalchemy.orm import Session
 
 from config.rules import Action
+from db.canaries import is_a_canary
 from db.schema import CurrentRun, Instance, ResultRow, RunRow, Study
 from db.schema_monitoring import DriftRow, Heartbeat, StudyDevice
 from db.tallies import note_heartbeat
@@ -103,7 +104,7 @@ def watched_studies(session: Session, scorer: WatchedScorer, *, since: datetime)
         .join(CurrentRun, CurrentRun.study_id == Study.id)
         .join(RunRow, RunRow.id == CurrentRun.run_id)
         .outerjoin(StudyDevice, StudyDevice.study_id == Study.id)
-        .where(Study.created_at >= since, _is_of(scorer))
+        .where(Study.created_at >= since, _is_of(scorer), ~is_a_canary())
     )
     return [
         WatchedStudy(
@@ -124,7 +125,7 @@ def watched_answers(session: Session, scorer: WatchedScorer, *, since: datetime)
         .join(CurrentRun, CurrentRun.study_id == Study.id)
         .join(RunRow, RunRow.id == CurrentRun.run_id)
         .join(ResultRow, ResultRow.run_id == RunRow.id)
-        .where(Study.created_at >= since, _is_of(scorer))
+        .where(Study.created_at >= since, _is_of(scorer), ~is_a_canary())
     )
     for study_id, task_id, verdict, value, outcome in session.execute(rows.execution_options(yield_per=5000)):
         yield WatchedAnswer(study_id=study_id, task_id=task_id, verdict=verdict, number=value, outcome=outcome)

@@ -12,9 +12,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from config.steps import Purpose, Step
+from db.canaries import FAILED as CANARY_FAILED
+from db.canaries import SENT as CANARY_SENT
+from db.canaries import is_a_canary, last_canary
 from db.drift import LOOKED_ON, last_drift
 from db.nightly import BEGUN
-from db.queries import count_by_state, latest_instance_at
+from db.queries import count_by_state
 from db.queues import queues_of
 from db.reconciliations import reconciliations
 from db.schema import CurrentRun, Delivery, Report, RunRow, Study
@@ -39,6 +42,19 @@ class LastModel:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LastCanary:
+    """What is known of the last one."""
+
+    set_out_at: datetime
+    failed_at: datetime | None
+    """When one was last found not to have come through."""
+    state: str | None
+    """None where the registry does not have it."""
+    stages: Mapping[str, float]
+    """Seconds of each stage that has ended."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Figures:
     """What the registry says at one moment; no PHI, and no UIDs."""
 
@@ -59,12 +75,15 @@ class Figures:
     heartbeats: Mapping[str, datetime]
     model: LastModel | None
     last_instance_at: datetime | None
+    """Of somebody's study: a canary is none."""
     missing_studies: Mapping[str, int]
     """By archive: what it has of the last days, by Study Date, that never came here."""
     incomplete_studies: Mapping[str, int]
     """By archive: what of the last days it has more of than came here."""
     archive_troubles: Mapping[str, int]
     """By archive: of how many of the last days it could not be asked, or not all be fetched."""
+    canary: LastCanary | None
+    """None where none was ever sent."""
     drifted: Mapping[str, int]
     """By scanner (`device`), sender, or `all`: how many kinds of answers have drifted, by the last look."""
 
@@ -72,6 +91,7 @@ class Figures:
 def read_figures(session: Session, *, now: datetime) -> Figures:
     """Ask for all of it."""
     looks = reconciliations(session, since=(now - MISSED_FOR).date())
+    signs_of_life = heartbeats(session)
     return Figures(
         associations=tallies(session, TallyKind.ASSOCIATION),
         instances=tallies(session, TallyKind.INSTANCE),
@@ -85,13 +105,16 @@ def read_figures(session: Session, *, now: datetime) -> Figures:
             for peer, queue in queues_of(session, purpose).items()
         },
         heartbeats={
-            name: at for name, at in heartbeats(session).items() if not name.endswith(BEGUN) and name != LOOKED_ON
+            name: at
+            for name, at in signs_of_life.items()
+            if not name.endswith(BEGUN) and name not in (LOOKED_ON, CANARY_FAILED)
         },
         model=_last_model(session),
-        last_instance_at=latest_instance_at(session),
+        last_instance_at=_last_instance_at(session),
         missing_studies=_by_archive((row.archive, len(row.missing)) for row in looks),
         incomplete_studies=_by_archive((row.archive, len(row.incomplete)) for row in looks),
         archive_troubles=_by_archive((row.archive, int(row.trouble is not None)) for row in looks),
+        canary=_last_canary(session, signs_of_life),
         drifted=Counter(row.grouping for row in last_drift(session) if row.has_drifted),
     )
 
@@ -128,6 +151,24 @@ def _by_archive(counts: Iterable[tuple[str, int]]) -> dict[str, int]:
     for archive, count in counts:
         sums[archive] += count
     return dict(sums)
+
+
+def _last_instance_at(session: Session) -> datetime | None:
+    came = select(Study.last_instance_at).where(~is_a_canary()).order_by(Study.last_instance_at.desc())
+    return session.scalar(came.limit(1))
+
+
+def _last_canary(session: Session, signs_of_life: Mapping[str, datetime]) -> LastCanary | None:
+    sent = signs_of_life.get(CANARY_SENT)
+    if sent is None:
+        return None
+    last = last_canary(session, since=sent, sent_on=True)
+    return LastCanary(
+        set_out_at=sent,
+        failed_at=signs_of_life.get(CANARY_FAILED),
+        state=None if last is None else last.state.value,
+        stages={} if last is None else last.stages,
+    )
 
 
 def _last_model(session: Session) -> LastModel | None:

@@ -15,6 +15,7 @@ from config.errors import EchoWorkerError
 from config.settings import CONFIG_VARIABLE
 from deploy.cli_backup import backup, restore
 from deploy.cli_calibrate import calibrate_commands, probe_commands
+from deploy.cli_canary import canary
 from deploy.cli_certificates import certificates_commands
 from deploy.cli_check import check
 from deploy.cli_clip import clip
@@ -25,6 +26,7 @@ from deploy.cli_discordances import discordances_commands
 from deploy.cli_drift import drift
 from deploy.cli_explain import explain
 from deploy.cli_fetch import fetch
+from deploy.cli_licences import licences
 from deploy.cli_operate import callers, database_commands, doctor, quarantine
 from deploy.cli_packs import packs_commands
 from deploy.cli_phantom import phantom
@@ -36,6 +38,7 @@ from deploy.cli_retention import retention_commands
 from deploy.cli_retrieval import rank, same_patient, search, similar
 from deploy.cli_rules import rules_commands
 from deploy.cli_run import beat, dashboard, demo, node, up, worker
+from deploy.cli_settings import settings_commands
 from deploy.cli_spool import spool_commands
 from deploy.cli_sr import sr_commands
 from deploy.cli_studies import close, requeue, send, studies, study
@@ -54,7 +57,18 @@ _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Run": (up, demo, phantom, node, worker, beat, dashboard),
     "Work with studies": (send, fetch, studies, study, requeue, close, clip, explain, check),
     "Search": (search, similar, same_patient, rank),
-    "Operate": (doctor, callers, quarantine, reconcile, drift, conformance, backup, restore),
+    "Operate": (
+        doctor,
+        canary,
+        callers,
+        quarantine,
+        reconcile,
+        drift,
+        backup,
+        restore,
+        conformance,
+        licences,
+    ),
 }
 for panel, commands in _COMMANDS.items():
     for command in commands:
@@ -72,6 +86,7 @@ app.add_typer(discordances_commands, name="discordances", rich_help_panel="Work 
 app.add_typer(certificates_commands, name="certificates", rich_help_panel="Operate")
 app.add_typer(database_commands, name="db", rich_help_panel="Operate")
 app.add_typer(retention_commands, name="retention", rich_help_panel="Operate")
+app.add_typer(settings_commands, name="settings", rich_help_panel="Operate")
 app.add_typer(spool_commands, name="spool", rich_help_panel="Operate")
 app.add_typer(rules_commands, name="rules", rich_help_panel="Operate")
 app.add_typer(sr_commands, name="sr", rich_help_panel="Operate")

@@ -14,13 +14,17 @@ from config.peers import PeerSettings, Role
 from config.settings import Settings
 from db.queries import count_left_waiting
 from db.states import STEP_DUE_IN, StudyState
+from deploy.doctor_certificates import certificate_of, certificates
+from deploy.doctor_clocks import clocks
 from deploy.doctor_deliveries import deliveries
 from deploy.doctor_messages import can_be_reached, takes_connections
-from deploy.doctor_nightly import alert_receivers, monitoring_page, nightly_duties, rescoring
+from deploy.doctor_nightly import alert_receivers, canary, monitoring_page, nightly_duties, rescoring
 from deploy.doctor_packs import has_scoring_pack, packs_that_lie_there, retrieval_pack, scoring_pack
-from deploy.doctor_queues import gpus, paused_queues
+from deploy.doctor_queues import device, gpus, paused_queues
 from deploy.doctor_reports import received_reports
+from deploy.doctor_senders import calls_us
 from deploy.doctor_services import asked, broker, registry
+from deploy.doctor_settings import site_file
 from deploy.findings import Check, Doubt, FaultError, Finding, found_by
 from dicom_node.calling import Peer, called_peer, echo
 from dicom_node.quarantine import quarantined
@@ -35,9 +39,12 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Check everything, one finding at a time; a fault in one does not hide the others."""
     checks: Iterable[tuple[str, Check]] = (
         ("installation", _installation),
+        ("settings", site_file),
         ("data folder", _data_folder),
         ("registry", registry),
         ("broker", broker),
+        ("clocks", clocks),
+        ("certificates", certificates),
         ("task catalogue", _catalogue),
         ("model pack", scoring_pack),
         ("retrieval pack", retrieval_pack),
@@ -45,12 +52,14 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("node", _node),
         ("registering", _registering),
         ("queues", paused_queues),
+        ("device", device),
         ("GPUs", gpus),
         ("work", _work),
         ("deliveries", deliveries),
         ("reports", received_reports),
         ("re-scoring", rescoring),
         ("nightly duties", nightly_duties),
+        ("canary", canary),
         ("monitoring", monitoring_page),
         ("alerts", alert_receivers),
         ("quarantine", _quarantine),
@@ -62,6 +71,10 @@ def examine(settings: Settings) -> Iterator[Finding]:
     for peer in settings.peers:
         if peer.host:
             yield found_by(f"peer {peer.name}", _answers(peer), settings)
+        if peer.host and peer.tls:
+            yield found_by(f"certificate of {peer.name}", certificate_of(peer.host, peer.port), settings)
+        if Role.SENDER in peer.roles:
+            yield found_by(f"sender {peer.name}", calls_us(peer), settings)
     for server in settings.dicomweb:
         yield found_by(f"dicomweb {server.name}", takes_connections(server.url, "[[dicomweb]]"), settings)
     for receiver in settings.messages:

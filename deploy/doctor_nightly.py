@@ -7,6 +7,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
+from db.canaries import CAME_THROUGH, FAILED, SENT
 from db.reconciliations import reconciliations
 from db.rescorings import OVER
 from db.schema import Study
@@ -42,6 +43,20 @@ def nightly_duties(settings: Settings) -> str:
     if left := asked(settings, lambda session: _left_out(session, on, datetime.now(UTC))):
         raise Doubt("; ".join(left))
     return f"{', '.join(on)}: done" if on else "none (monitoring.reconcile.at, monitoring.drift.at)"
+
+
+def canary(settings: Settings) -> str:
+    """Whether the last synthetic study came through, and whether they are sent as they should be."""
+    every = timedelta(minutes=settings.canary.every_minutes)
+    at = asked(settings, heartbeats) or {}
+    came_through, failed, sent = (at.get(name) for name in (CAME_THROUGH, FAILED, SENT))
+    if failed is not None and (came_through is None or came_through < failed):
+        raise Doubt(f"one did not come through at {failed:%Y-%m-%d %H:%M} UTC: echoworker canary says why")
+    if every and sent is not None and datetime.now(UTC) - sent > 2 * every:
+        raise Doubt(f"none was sent since {sent:%Y-%m-%d %H:%M} UTC: do echoworker beat and a worker of deliver run?")
+    if came_through is None:
+        return "none was sent" if not every else "the first one is to be sent"
+    return f"the last one came through at {came_through:%Y-%m-%d %H:%M} UTC"
 
 
 def monitoring_page(settings: Settings) -> str:

@@ -1,4 +1,4 @@
-"""What somebody has paused, and what has been set aside: queues and GPUs."""
+"""What somebody has paused, what has been set aside, and what the model would run on: queues and GPUs."""
 
 from sqlalchemy.orm import Session
 
@@ -15,6 +15,21 @@ def paused_queues(settings: Settings) -> str:
     if said:
         raise Doubt(f"{'; '.join(said)}: echoworker queues resume lets it go on")
     return "none is paused"
+
+
+def device(settings: Settings) -> str:
+    """What the model would run on, if this machine scores."""
+    from worker.echoclip.device_check import gpus as gpus_there  # noqa: PLC0415  torch costs a second
+
+    wanted, there = settings.model.device, gpus_there()
+    if wanted == "cuda" and not there:
+        raise Doubt(
+            'model.device is "cuda", and torch sees no GPU here: if this machine scores, look at nvidia-smi, and if '
+            "torch is the build with CUDA (docs/operations.md); if it does not, this is as it should be"
+        )
+    if wanted == "cpu" or not there:
+        return f"the CPU (model.device is {wanted!r}{'' if there else ', and no GPU is seen'})"
+    return f"{', '.join(there)} (model.device is {wanted!r})"
 
 
 def gpus(settings: Settings) -> str:

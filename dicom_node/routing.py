@@ -7,6 +7,7 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
+from config.canary import is_canary
 from config.peers import PeerSettings
 from config.rules import Action, Decision, InstanceFacts, decide
 from config.settings import Settings
@@ -66,14 +67,15 @@ def decision_for(path: Path, *, calling_ae_title: str | None, settings: Settings
 
 
 def routed(instance: ReceivedInstance, path: Path, settings: Settings) -> ReceivedInstance:
-    """The instance with what the rules say of it; `path` is its file.
+    """The instance with what the rules say of it; `path` is its file. A canary is nobody's: it is scored, and goes on
+    to nobody, whatever the rules say.
 
     Raises
     ------
     UnreadableInstanceError
         The file is no longer a DICOM file.
     """
-    if not settings.rules and not instance.is_our_report:
+    if is_canary(instance.study_instance_uid) or not (settings.rules or instance.is_our_report):
         return instance  # a second look into each file only where there is something to look for
     decision = decision_for(path, calling_ae_title=instance.calling_ae_title, settings=settings)
     return replace(instance, decision=decision)

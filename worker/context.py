@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from celery import Celery
 
+from config.canary import is_canary
 from config.catalogue import Catalogue, load_catalogue
 from config.dicomweb import DicomWebSettings
 from config.errors import DeviceError, ModelPackError
@@ -115,13 +116,16 @@ class WorkerContext:
         """The configured destination of that name."""
         return next((destination for destination in self.destinations if destination.name == name), None)
 
-    def wanted_objects(self, label: ModelLabel) -> dict[ReportObject, list[str]]:
+    def wanted_objects(self, label: ModelLabel, study_instance_uid: str) -> dict[ReportObject, list[str]]:
         """Of each kind of object the names of the destinations that take it, of models so labelled.
 
+        A canary goes to those alone that `canary.destinations` names.
         Receivers of messages are told what the Structured Report says, and get nothing besides.
         """
         wanted: dict[ReportObject, list[str]] = {kind: [] for kind in ReportObject}
         for destination in self.destinations:
+            if is_canary(study_instance_uid) and destination.name not in self.settings.canary.destinations:
+                continue
             if label in destination.accept_models:
                 for kind in _objects_for(destination):
                     wanted[kind].append(destination.name)

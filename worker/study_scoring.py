@@ -48,6 +48,10 @@ class Scorer:
     retrieval: StudyModel | None = None
     """A second model, which answers nothing here: its embeddings are kept for search."""
 
+    def leaving_nothing_out(self) -> "Scorer":
+        """The same, with a gate that says what it sees and lets every clip pass."""
+        return replace(self, gate=replace(self.gate, leaves_out=False))
+
     def answer(self, clips: Sequence[ClipToJudge]) -> StudyScore:
         """Answer every task of the catalogue for one study, from the clips that show a heart.
 

@@ -10,6 +10,7 @@ from typing import Any
 from celery import Celery
 
 from config.steps import (
+    CANARY_TASK,
     DRIFT_TASK,
     PEER_TASKS,
     REAP_TASK,
@@ -78,6 +79,11 @@ def register_tasks(app: Celery, context: WorkerContext) -> None:
         # Among what is sent to peers, and as long at most.
         with context.watch.limited("reconcile", hard_s=context.settings.time_limits.sending_s):
             resolve_name("worker.reconciling:reconcile_if_due")(context, now=datetime.now(UTC))
+
+    @app.task(name=CANARY_TASK)  # type: ignore[untyped-decorator]
+    def canary() -> None:
+        with _limited(context, "canary"):
+            resolve_name("worker.canary:send_canary_if_due")(context, now=datetime.now(UTC))
 
     @app.task(name=DRIFT_TASK)  # type: ignore[untyped-decorator]
     def drift() -> None:

@@ -11,6 +11,7 @@ from config.monitoring import AlertCause
 from config.settings import Settings
 from config.steps import Purpose, Step
 from db.alerts import Condition
+from db.canaries import CAME_THROUGH
 from db.figures import Figures, read_figures
 from db.schema import Study
 from db.states import DeliveryState, StudyState
@@ -61,6 +62,7 @@ def conditions_of_registry(settings: Settings, session: Session, *, now: datetim
         said = f"{count} kinds of answers are distributed otherwise than before ({grouping}): echoworker drift"
         yield Condition(cause=AlertCause.DRIFT, subject=grouping, said=said)
     yield from _missing(figures)
+    yield from _canary(settings, figures, now)
 
 
 def _missing(figures: Figures) -> Iterator[Condition]:
@@ -74,6 +76,21 @@ def _missing(figures: Figures) -> Iterator[Condition]:
         if wrong := ", ".join(f"{count} {what}" for count, what in counts if count):
             said = f"{archive}: {wrong}: echoworker reconcile --show --days 8"
             yield Condition(cause=AlertCause.STUDIES_MISSING, subject=archive, said=said)
+
+
+def _canary(settings: Settings, figures: Figures, now: datetime) -> Iterator[Condition]:
+    """Until the next one comes through."""
+    canary, wanted = figures.canary, settings.canary
+    if canary is None or not wanted.every_minutes:
+        return
+    came_through = figures.heartbeats.get(CAME_THROUGH)
+    if canary.failed_at is not None and (came_through is None or came_through < canary.failed_at):
+        last = f"the last one is {canary.state}" if canary.state else "the registry has nothing of the last one"
+        said = f"a canary has not come through in {wanted.within_s:g} s; {last}: echoworker canary sends another"
+        yield Condition(cause=AlertCause.CANARY, said=said)
+    elif now - canary.set_out_at > timedelta(minutes=2 * wanted.every_minutes):
+        said = f"no canary was sent since {canary.set_out_at:%Y-%m-%d %H:%M} UTC: do beat and a worker of deliver run?"
+        yield Condition(cause=AlertCause.CANARY, said=said, told_after=timedelta(minutes=5))
 
 
 def _certificate(settings: Settings, host: str, now: datetime) -> Iterator[Condition]:

@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from config.logs import Event, emit, place_of
 from config.settings import Settings
-from db.figures import CLOSE, Figures, read_figures
+from db.figures import CLOSE, Figures, LastCanary, read_figures
 from db.journal_tail import JournalTail
 from db.session import Database
 from db.states import LEASED_STEPS, DeliveryState, StudyState
@@ -144,6 +144,8 @@ class Metrics(Collector):
         yield _gauge("echoworker_archive_missing_studies", said, ["archive"], missing)
         drifted = {(grouping,): figures.drifted.get(grouping, 0) for grouping in ("all", "device", "sender")}
         yield _gauge("echoworker_drifted", "Kinds of answers that have drifted.", ["grouping"], drifted)
+        if figures.canary is not None:
+            yield from _of_the_canary(figures.canary)
         if figures.model is not None:
             yield _info("echoworker_model", "The model that scored last.", vars(figures.model))
 
@@ -163,6 +165,13 @@ class Metrics(Collector):
         }
         said = "1 while nothing is sent, as the peer is in trouble."
         yield _gauge("echoworker_circuit_open", said, ["purpose", "peer"], circuits)
+
+
+def _of_the_canary(canary: LastCanary) -> Iterator[Metric]:
+    stages = {(stage,): seconds for stage, seconds in canary.stages.items()}
+    yield _gauge("echoworker_canary_stage_seconds", "Of the last canary, as far as it has come.", ["stage"], stages)
+    said = "When the last canary set out."
+    yield _one("echoworker_canary_sent_timestamp_seconds", said, canary.set_out_at.timestamp())
 
 
 def _by_known(counts: Mapping[tuple[str, str], int], known: set[str]) -> Counter[tuple[str, ...]]:

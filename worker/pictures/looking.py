@@ -29,7 +29,7 @@ def keep_heat(
 
     Does nothing where no destination takes pictures of such a model's results.
     """
-    wanted = context.wanted_objects(run.model.label)
+    wanted = context.wanted_objects(run.model.label, run.study_instance_uid)
     if not wanted[ReportObject.HEAT_MAP] and not wanted[ReportObject.PDF]:
         return
     heat: Heat | WhyNoHeat

@@ -12,6 +12,7 @@ from functools import partial
 from pydicom.dataset import Dataset
 from sqlalchemy.orm import Session
 
+from config.canary import is_canary
 from config.errors import ReportError
 from config.languages import Language
 from config.logs import Event, emit
@@ -24,6 +25,7 @@ from db.leases import Claim
 from db.queries import spool_paths_of
 from db.reports import add_report, current_reports, delivered_predecessor
 from db.results import current_run
+from db.runs import Run
 from db.schema import Report, Study
 from worker.consistency.checking import check_study, tell
 from worker.context import WorkerContext
@@ -50,7 +52,7 @@ def report_study(context: WorkerContext, held: Claim) -> Outcome:
     """
     building, existing, check = _to_build(context, held)
     run = building.run
-    wanted = context.wanted_objects(run.model.label)
+    wanted = context.wanted_objects(run.model.label, held.study_instance_uid)
     takers = {kind for kind, names in wanted.items() if names}
     built, missing = _build(building, existing, takers)
     for one in built.values():
@@ -60,7 +62,7 @@ def report_study(context: WorkerContext, held: Claim) -> Outcome:
         if reason != building.why_no_heat:
             emit(Event.PICTURE_NOT_MADE, study_instance_uid=held.study_instance_uid, reason=reason)
         wanted[kind] = []
-    notes = [*missing.values()] if takers else [no_destination(run.model.label)]
+    notes = [*missing.values()] if takers else [_why_nowhere(context, run)]
     new = 0
 
     def record(session: Session, study: Study) -> None:
@@ -82,6 +84,12 @@ def report_study(context: WorkerContext, held: Claim) -> Outcome:
         shutil.rmtree(tensors, ignore_errors=True)
 
     return Outcome(record=record, afterwards=afterwards)
+
+
+def _why_nowhere(context: WorkerContext, run: Run) -> str:
+    if is_canary(run.study_instance_uid) and not context.settings.canary.destinations:
+        return "a canary: its report stays here (canary.destinations)"
+    return no_destination(run.model.label)
 
 
 def _to_build(context: WorkerContext, held: Claim) -> tuple[Building, Existing, Check | None]:

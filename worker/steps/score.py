@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
+from config.canary import is_canary
 from config.errors import ClipError
 from config.logs import Event, emit, told_of
 from config.steps import Step
@@ -101,6 +102,8 @@ def _embed(context: WorkerContext, scorer: Scorer, studies: Sequence[StudyClips]
 
 def _scored(context: WorkerContext, scorer: Scorer, held: Claim, study: StudyClips) -> Outcome:
     clips = study.clips
+    if is_canary(held.study_instance_uid):  # a model that sees no heart in a drawn one does not stop it
+        scorer = scorer.leaving_nothing_out()
     score = scorer.answer(clips_to_judge(study, scorer))
     keep_catalogue(context.spool, context.catalogue)
     run = run_of_study(context, scorer, study, score)

@@ -16,6 +16,7 @@ import pytest
 from config.settings import Settings, load_settings
 from config.steps import Step
 from db.alerts import open_alerts
+from db.canaries import CAME_THROUGH, FAILED, SENT
 from db.leases import Fault, claim, fail_attempt
 from db.queues import Trouble, release_queue
 from db.reconciliations import record_reconciliation
@@ -243,3 +244,33 @@ def test_working_hours_alone_count() -> None:
 def test_the_end_of_a_certificate_is_read(tmp_path: Path, days: int) -> None:
     signed = Authority(tmp_path / "authority").sign("node", days=days).certificate
     assert abs(expiry_of(str(signed)) - datetime.now(UTC) - timedelta(days=days)) < timedelta(minutes=5)
+
+
+def test_a_canary_that_does_not_come_through_is_told_of_until_one_does(tmp_path: Path, on_call: OnCall) -> None:
+    url = f"http://127.0.0.1:{on_call.port}/"
+    watched = watched_installation(tmp_path / "data", [{"name": "hook", "kind": "webhook", "url": url}])
+    canary = watched.settings.canary.model_copy(update={"every_minutes": 60})
+    watched.settings = watched.settings.model_copy(update={"canary": canary})
+
+    def noted(name: str) -> None:
+        with watched.registry.write() as session:
+            note_heartbeat(session, name, now=watched.now)
+
+    watched.look()
+    noted(SENT)
+    watched.look(after=timedelta(minutes=1))
+    assert on_call.heard == []
+    noted(FAILED)
+    watched.look(after=timedelta(minutes=1))
+    assert on_call.statuses == [("firing", "canary", "")]
+    assert "the registry has nothing of the last one" in on_call.heard[0]["said"]
+    noted(SENT)
+    watched.look(after=timedelta(minutes=59))
+    noted(CAME_THROUGH)
+    watched.look(after=timedelta(minutes=1))
+    watched.look(after=timedelta(hours=2))
+    assert on_call.statuses[1:] == [("resolved", "canary", "")]
+    watched.look(after=timedelta(minutes=6))
+    assert on_call.statuses[2:] == [("firing", "canary", "")]
+    assert "no canary was sent since" in on_call.heard[-1]["said"]
+    watched.registry.close()

@@ -1,0 +1,153 @@
+"""What became of canaries: how far each came, how long each stage took, and which have been kept long enough."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import ColumnElement, delete, exists, select
+from sqlalchemy.orm import Session
+
+from config.canary import CANARY_ROOT
+from db.deliveries import OWED
+from db.holds import is_held
+from db.inserting import insert_if_new
+from db.nightly import BEGUN
+from db.schema import Delivery, Report, Study
+from db.schema_monitoring import Heartbeat
+from db.schema_pipeline import JournalEntry
+from db.states import StudyState
+from db.tallies import note_heartbeat
+
+CAME_THROUGH, FAILED = "canary", "canary failed"
+"""Heartbeats: when the last one was seen to have come through, and when one was last found not to."""
+SENT = f"canary{BEGUN}"
+"""Heartbeat: when the last one set out."""
+RECEIVE = "receive"
+"""The first stage: from the making of its UID until the registry has it."""
+STAGES: Mapping[StudyState, str] = {
+    StudyState.RECEIVING: RECEIVE,
+    StudyState.READY: "close",
+    StudyState.PREPARED: "prepare",
+    StudyState.SCORED: "score",
+    StudyState.REPORTED: "report",
+    StudyState.DELIVERED: "deliver",
+}
+"""By the state that it ends in. Waiting counts: `close` is the quiet period, each other one begins with the last."""
+_TIME = "%Y%m%d%H%M%S"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CanaryProgress:
+    """How far a canary has come."""
+
+    study_instance_uid: str
+    set_out_at: datetime
+    state: StudyState
+    reason: str | None
+    stages: Mapping[str, float]
+    """Seconds of each stage that has ended, in order."""
+    came_through: bool
+    """All that is to be done for it is done."""
+
+    @property
+    def has_ended(self) -> bool:
+        """It goes no further by itself."""
+        return self.came_through or self.state in (StudyState.FAILED, StudyState.SKIPPED)
+
+
+def is_a_canary() -> ColumnElement[bool]:
+    """Of a row of `Study`: that it is one."""
+    return Study.study_instance_uid.like(f"{CANARY_ROOT}.%")
+
+
+def canary_uid(now: datetime, random: int) -> str:
+    """A new Study Instance UID that tells when it was made, to the millisecond (UTC); `random` is 0..9999."""
+    now = now.astimezone(UTC)
+    return f"{CANARY_ROOT}.{now.strftime(_TIME)}{now.microsecond // 1000:03}.{random}"
+
+
+def canary_set_out_at(study_instance_uid: str) -> datetime:
+    """When a canary's UID was made."""
+    stamp = study_instance_uid.removeprefix(f"{CANARY_ROOT}.").partition(".")[0]
+    return datetime.strptime(stamp[:-3], _TIME).replace(tzinfo=UTC) + timedelta(milliseconds=int(stamp[-3:]))
+
+
+def begin_canary(session: Session, *, every: timedelta, now: datetime) -> bool:
+    """Whether the next canary is due, and this caller's to send; it is noted as sent."""
+    if insert_if_new(session, Heartbeat, {"name": SENT, "at": now}):
+        return True
+    last = session.scalars(select(Heartbeat).where(Heartbeat.name == SENT).with_for_update()).one()
+    if now - last.at < every:
+        return False
+    last.at = now
+    return True
+
+
+def note_canary(session: Session, *, came_through: bool, now: datetime) -> None:
+    """What became of the last one."""
+    note_heartbeat(session, CAME_THROUGH if came_through else FAILED, now=now)
+
+
+def last_canary(session: Session, *, since: datetime, sent_on: bool) -> CanaryProgress | None:
+    """The canary that the registry had last, if it set out since then.
+
+    `sent_on` says whether canaries have destinations: one without any has come through with its report.
+    """
+    newest = select(Study).where(is_a_canary(), Study.created_at >= since).order_by(Study.id.desc()).limit(1)
+    study = session.scalar(newest)
+    return None if study is None else _progress(session, study, sent_on=sent_on)
+
+
+def canary_progress(session: Session, study_instance_uid: str, *, sent_on: bool) -> CanaryProgress | None:
+    """That canary; None while the registry does not have it."""
+    study = session.scalar(select(Study).where(Study.study_instance_uid == study_instance_uid))
+    return None if study is None else _progress(session, study, sent_on=sent_on)
+
+
+def outlived_canaries(session: Session, *, before: datetime) -> list[str]:
+    """The Study Instance UIDs of those that the registry had before then, that nobody works on or holds."""
+    is_free = Study.lease_expires_at.is_(None) | (Study.lease_expires_at < before)
+    rows = select(Study.study_instance_uid).where(is_a_canary(), Study.created_at < before, is_free, ~is_held())
+    return list(session.scalars(rows))
+
+
+def locked_canary(session: Session, study_instance_uid: str) -> int | None:
+    """Lock a canary and give its number; None where it is gone."""
+    of_uid = select(Study.id).where(is_a_canary(), Study.study_instance_uid == study_instance_uid)
+    return session.scalar(of_uid.with_for_update())
+
+
+def forget_canary(session: Session, study_id: int) -> None:
+    """Remove a canary and all that refers to it: it is nobody's study."""
+    session.execute(delete(Study).where(is_a_canary(), Study.id == study_id))
+
+
+def _progress(session: Session, study: Study, *, sent_on: bool) -> CanaryProgress:
+    state = StudyState(study.state)
+    owed = exists().where(Report.study_id == study.id, Delivery.report_id == Report.id, Delivery.state.in_(OWED))
+    stays_here = state is StudyState.REPORTED and not sent_on and not session.scalar(select(owed))
+    return CanaryProgress(
+        study_instance_uid=study.study_instance_uid,
+        set_out_at=canary_set_out_at(study.study_instance_uid),
+        state=state,
+        reason=study.reason,
+        stages=_stages(session, study),
+        came_through=state is StudyState.DELIVERED or stays_here,
+    )
+
+
+def _stages(session: Session, study: Study) -> dict[str, float]:
+    """From the journal; an attempt that failed moves nothing on, and counts to its stage."""
+    rows = session.execute(
+        select(JournalEntry.state_before, JournalEntry.state_after, JournalEntry.at)
+        .where(JournalEntry.study_id == study.id)
+        .order_by(JournalEntry.id)
+    )
+    stages: dict[str, float] = {}
+    began = canary_set_out_at(study.study_instance_uid)
+    for before, after, at in rows:
+        stage = STAGES.get(StudyState(after))
+        if before != after and stage is not None:
+            stages[stage] = max((at - began).total_seconds(), 0.0)
+            began = at
+    return stages
