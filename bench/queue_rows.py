@@ -88,7 +88,8 @@ TABLES = (
     """
     INSERT INTO discordances (study_id, run_id, found_at, rule, rules_version, field, severity, report_id, sides, state)
     SELECT study_id, id, finished_at, 'rule-' || id % 6, '1', 'lvef',
-           CASE WHEN id % 3 = 0 THEN 'MAJOR' ELSE 'MINOR' END, '2.25.7' || id, '[]', CASE WHEN id % 40 = 0 THEN 'CONFIRMED' ELSE 'NEW' END
+           CASE WHEN id % 3 = 0 THEN 'MAJOR' ELSE 'MINOR' END, '2.25.7' || id, '[]',
+           CASE WHEN id % 40 = 0 THEN 'CONFIRMED' ELSE 'NEW' END
     FROM runs WHERE id % 20 = 0
     """,
     """
