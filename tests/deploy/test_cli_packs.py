@@ -18,6 +18,7 @@ from config.settings import Settings, load_settings
 from deploy.doctor_packs import packs_that_lie_there, retrieval_pack, scoring_pack
 from deploy.findings import Doubt, FaultError
 from deploy.pack_facts import pack_facts, packs_view
+from tests.support.commands import echoworker
 from tests.support.heads import head_pack
 from tests.support.hub import NAME, Hub
 from tests.support.installation import ECHOWORKER
@@ -43,7 +44,7 @@ def download(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def packs(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([ECHOWORKER, "packs", *arguments], capture_output=True, text=True, check=False)
+    return echoworker("packs", *arguments)
 
 
 def pacemaker() -> AnyTask:
