@@ -23,6 +23,9 @@ from db.pauses import is_paused
 from db.schema import Study
 from db.states import LEASED_STEPS, STEP_DUE_IN, TRANSITIONS, Back, StudyState, state_after
 
+ANNOUNCED_AT_ONCE = 1000
+"""However many wait: nobody locks them all, nor fills the broker with them. The reaper announces the next ones."""
+
 
 class Fault(Enum):
     """Whose fault a failed attempt was: what may come of trying again."""
@@ -192,8 +195,7 @@ def take_announcements(
     unannounced = or_(Study.announced_at.is_(None), Study.announced_at < stale, Study.lease_expires_at < now)
     waiting = or_(*(is_due(step, now) for step in LEASED_STEPS))
     query = select(Study).where(waiting, unannounced).order_by(Study.lane, Study.id).with_for_update(skip_locked=True)
-    if study_id is not None:
-        query = query.where(Study.id == study_id)
+    query = query.limit(ANNOUNCED_AT_ONCE) if study_id is None else query.where(Study.id == study_id)
     announced = []
     for study in session.scalars(query):
         step = STEP_DUE_IN[StudyState(study.state)]
@@ -220,9 +222,8 @@ def is_due(step: Step, now: datetime) -> ColumnElement[bool]:
 
 
 def _held(session: Session, held: Claim) -> Study | None:
-    return session.scalar(
-        select(Study).where(Study.id == held.study_id, Study.lease_token == held.token).with_for_update()
-    )
+    mine = select(Study).where(Study.id == held.study_id, Study.lease_token == held.token)
+    return session.scalar(mine.with_for_update())
 
 
 def held_by(session: Session, owner: str) -> list[Claim]:

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, insert, literal, or_, select, update
+from sqlalchemy import bindparam, case, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from config.errors import LeaseLostError, RegistryError
+from config.settings import PipelineSettings
 from db.outdated import Target, Wanted, is_any_outdated, studies_to_answer
 from db.schema_rescoring import RescoredStudy, Rescoring
 from db.states import BatchKind, BatchState, RescoredState
@@ -74,8 +75,14 @@ def create_batch(session: Session, target: Target, wanted: Wanted, *, started_by
     return batch.id
 
 
-def claim_batch(session: Session, *, now: datetime, lease_s: float, batch_id: int | None = None) -> BatchClaim | None:
-    """Take a batch that is to be worked on and that nobody has: this one, or the oldest; None where there is none."""
+def claim_batch(
+    session: Session, *, now: datetime, pipeline: PipelineSettings, batch_id: int | None = None
+) -> BatchClaim | None:
+    """Take a batch that is to be worked on and that nobody has: this one, or the oldest; None where there is none.
+
+    A study whose reader did not come back is read again, as a step is tried again; after `pipeline.maximum_attempts` of
+    them it is FAILED.
+    """
     free = or_(Rescoring.lease_expires_at.is_(None), Rescoring.lease_expires_at < now)
     query = select(Rescoring).where(Rescoring.state.in_(WORKED_ON), Rescoring.paused.is_(False), free)
     if batch_id is not None:
@@ -83,11 +90,17 @@ def claim_batch(session: Session, *, now: datetime, lease_s: float, batch_id: in
     batch = session.scalar(query.order_by(Rescoring.id).limit(1).with_for_update(skip_locked=True))
     if batch is None:
         return None
-    lost = (RescoredStudy.rescoring_id == batch.id) & (RescoredStudy.state == RescoredState.READING)
-    session.execute(update(RescoredStudy).where(lost).values(state=RescoredState.FAILED, reason=NOT_COME_BACK))
+    _take_back(session, batch.id, maximum_attempts=pipeline.maximum_attempts)
     batch.lease_token = str(uuid.uuid4())
-    batch.lease_expires_at = now + timedelta(seconds=lease_s)
+    batch.lease_expires_at = now + timedelta(seconds=pipeline.lease_s)
     return BatchClaim(batch_id=batch.id, token=batch.lease_token)
+
+
+def _take_back(session: Session, batch_id: int, *, maximum_attempts: int) -> None:
+    lost = (RescoredStudy.rescoring_id == batch_id) & (RescoredStudy.state == RescoredState.READING)
+    times = RescoredStudy.readings_lost + 1
+    state = case((times >= maximum_attempts, RescoredState.FAILED), else_=RescoredState.DUE)
+    session.execute(update(RescoredStudy).where(lost).values(state=state, readings_lost=times, reason=NOT_COME_BACK))
 
 
 def renew_batch(session: Session, held: BatchClaim, *, now: datetime, lease_s: float) -> bool:

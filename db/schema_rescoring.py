@@ -84,6 +84,8 @@ class RescoredStudy(Base):
     """Of how many tasks the verdict or the class is another."""
     report_again: Mapped[bool | None]
     """Whether the change is one that a superseding report was configured for, when it was adopted."""
+    readings_lost: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How often whoever read its pixels did not come back."""
     adopted_at: Mapped[datetime | None]
     """When the new run became current; NULL: it never has been."""
 

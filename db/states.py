@@ -76,7 +76,7 @@ class RescoredState(StrEnum):
 
     DUE = "DUE"
     READING = "READING"
-    """DUE, and its pixels are being read: whose reader never comes back, that FAILED."""
+    """DUE, and its pixels are being read: whose reader never comes back, however often it is tried, that FAILED."""
     SCORED = "SCORED"
     """It has a new run, which is not current."""
     CANNOT = "CANNOT"

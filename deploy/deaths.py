@@ -10,6 +10,7 @@ import os
 import resource
 import signal
 import socket
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
@@ -53,13 +54,13 @@ def note_death(settings: Settings, pid: int, return_code: int) -> bool:
     end = WorkerEnd(owner=owner_named(pid), reason=reason, traceback=traceback or None)
     registry = Database.of(settings)
     if not registry.is_there:
-        return bool(traceback)
+        return _left_to_its_leases(path, traceback)
     try:
         with registry.write() as session:
             held = worker_died(session, end, now=datetime.now(UTC), pipeline=settings.pipeline)
     except (SQLAlchemyError, EchoWorkerError) as error:  # who looks after others outlives them
         emit(Event.REGISTRY_AWAY, error=place_of(error))
-        return bool(traceback)
+        return _left_to_its_leases(path, traceback)
     finally:
         registry.close()
     for claim in held.studies:
@@ -78,6 +79,32 @@ def note_death(settings: Settings, pid: int, return_code: int) -> bool:
     return bool(traceback or held.studies or held.queues)
 
 
+def _left_to_its_leases(path: Path, traceback: str) -> bool:
+    """Nobody can be told what a dead worker held; what it was doing stays written down, if it wrote anything."""
+    if not traceback:
+        path.unlink(missing_ok=True)
+    return bool(traceback)
+
+
+def sweep_crash_files(settings: Settings) -> None:
+    """Remove the empty files of workers of this host that were killed together with whoever looked after them."""
+    for path in (settings.data_dir / "crashes").glob(f"{socket.gethostname()}-*.txt"):
+        pid = path.stem.removeprefix(f"{socket.gethostname()}-")
+        with suppress(FileNotFoundError):  # its process, or another supervisor, was first
+            if pid.isdigit() and _is_gone(int(pid)) and not path.stat().st_size:
+                path.unlink()
+
+
+def _is_gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:  # somebody else's process has this number by now
+        pass
+    return False
+
+
 def give_back(settings: Settings, pid: int) -> None:
     """Let others take at once what a worker of this host held that was stopped.
 
@@ -92,7 +119,7 @@ def give_back(settings: Settings, pid: int) -> None:
         return
     finally:
         registry.close()
-    _crash_file(settings, pid).unlink(missing_ok=True)
+        _crash_file(settings, pid).unlink(missing_ok=True)
     if count := len(held.studies) + len(held.queues):
         emit(Event.WORK_HANDED_BACK, pid=pid, count=count)
 

@@ -15,7 +15,7 @@ from config.steps import FORWARD_QUEUE, MAINTENANCE_QUEUE, RESCORE_QUEUE, Step
 from db.session import Database
 from deploy.children import Child
 from deploy.data_folder import held_alone
-from deploy.deaths import give_back, note_death
+from deploy.deaths import give_back, note_death, sweep_crash_files
 from worker.packs.active import PackUse, chosen_folder
 from worker.packs.folder import look_into_pack
 
@@ -62,6 +62,7 @@ def run_all(settings: Settings, stop: threading.Event) -> None:
     commands |= RESCORING if settings.rescore.enabled else {}
     commands |= DASHBOARD if settings.dashboard.port else {}
     with held_alone(settings.data_dir), _Tree(settings, stop) as tree:
+        sweep_crash_files(settings)
         if tree.upgraded(registry):
             registry.require_identities()
             tree.start([_worker(settings, name, command) for name, command in commands.items()])
@@ -85,6 +86,7 @@ def run_worker(settings: Settings, queues: Sequence[str], stop: threading.Event)
 
     Who works cannot say what it died of; this process, which does nothing else, can.
     """
+    sweep_crash_files(settings)
     command = (*_WORK, ",".join(queues))
     child = _worker(settings, f"worker-{queues[0]}", command)
     child.start()

@@ -7,14 +7,14 @@ from sqlalchemy import select
 
 from config.errors import LeaseLostError
 from config.settings import PipelineSettings
-from config.steps import Step
+from config.steps import Lane, Step
 from db.leases import Claim, Fault, claim, completing, fail_attempt, renew, take_announcements
 from db.queries import study_detail
 from db.received import ReceivedInstance
 from db.schema import Study
 from db.session import Database
 from db.states import StudyState, state_after
-from db.studies import register_instance
+from db.studies import close_quiet_studies, register_instance
 
 QUIET = timedelta(seconds=30)
 Receive = Callable[..., ReceivedInstance]
@@ -48,6 +48,24 @@ def state_of(registry: Database) -> str:
 def announced(registry: Database, now: datetime, wake_again_after_s: float = 300) -> list[tuple[int, Step]]:
     with registry.write() as session:
         return take_announcements(session, now=now, wake_again_after_s=wake_again_after_s)
+
+
+def test_of_very_many_that_wait_the_first_are_announced_and_the_others_at_the_next_occasion(
+    registry: Database, received: Receive, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("db.leases.ANNOUNCED_AT_ONCE", 2)
+    with registry.write() as session:
+        for number in (1, 2, 3):
+            register_instance(session, received(f"1.2.{number}", at=now - QUIET), QUIET)
+        close_quiet_studies(session, now=now)
+        urgent = session.scalars(select(Study).where(Study.study_instance_uid == "1.2.3")).one()
+        urgent.lane = Lane.STAT
+    first = [number for number, _ in announced(registry, now)]
+    assert len(first) == 2
+    assert first[0] == urgent.id
+    (last,) = announced(registry, now)
+    assert last[0] not in first
+    assert announced(registry, now) == []
 
 
 def test_of_many_workers_one_gets_the_step(

@@ -8,11 +8,11 @@ import numpy as np
 from PIL import Image
 
 from tests.support.clips import LARGE, SMALL, made_clip
-from tests.support.installation import ECHOWORKER
+from tests.support.commands import echoworker
 
 
 def clip(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([ECHOWORKER, "clip", *map(str, arguments)], capture_output=True, text=True, check=False)
+    return echoworker("clip", *arguments)
 
 
 def test_a_clip_is_drawn_and_its_facts_are_shown(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """`echoworker explain` as its users meet it."""
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -11,8 +10,8 @@ from PIL import Image
 
 from config.catalogue import load_catalogue
 from tests.support.clips import SMALL, made_clip
+from tests.support.commands import echoworker
 from tests.support.heads import head_pack
-from tests.support.installation import ECHOWORKER
 from worker.echoclip.untrained import SMALL as SMALL_MODEL
 from worker.echoclip.untrained import make_untrained_pack
 from worker.packs.folder import load_pack
@@ -24,11 +23,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def explain(data: Path, *arguments: object, pack: str = "") -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "ECHOWORKER_DATA_DIR": str(data)}
-    if pack:
-        environment["ECHOWORKER_MODEL__PACK"] = pack
-    command = [ECHOWORKER, "explain", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    environment = {"ECHOWORKER_DATA_DIR": str(data)} | ({"ECHOWORKER_MODEL__PACK": pack} if pack else {})
+    return echoworker("explain", *arguments, environment=environment)
 
 
 def test_an_answer_is_drawn_and_its_facts_are_shown(data: Path, tmp_path: Path) -> None:

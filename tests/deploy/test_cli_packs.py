@@ -18,6 +18,7 @@ from config.settings import Settings, load_settings
 from deploy.doctor_packs import packs_that_lie_there, retrieval_pack, scoring_pack
 from deploy.findings import Doubt, FaultError
 from deploy.pack_facts import pack_facts, packs_view
+from tests.support.commands import echoworker
 from tests.support.heads import head_pack
 from tests.support.hub import NAME, Hub
 from tests.support.installation import ECHOWORKER
@@ -43,7 +44,7 @@ def download(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def packs(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([ECHOWORKER, "packs", *arguments], capture_output=True, text=True, check=False)
+    return echoworker("packs", *arguments)
 
 
 def pacemaker() -> AnyTask:
@@ -128,7 +129,9 @@ def test_a_licence_that_we_may_not_pass_on_is_named_with_the_place_where_it_is(
     assert "repository echonet/echo_CLIP" in said
 
 
-def test_packs_are_listed_activated_verified_and_removed(settings: Settings, download: Path) -> None:
+def test_packs_are_listed_activated_verified_and_removed(
+    settings: Settings, download: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert "no pack is installed" in packs("list").stdout
     assert "no pack is installed" in packs("verify").stdout
     one = installed(download, settings.packs_dir, name="One")
@@ -155,6 +158,9 @@ def test_packs_are_listed_activated_verified_and_removed(settings: Settings, dow
     assert damaged.stderr.strip() == "error: 1 of 2 packs cannot be used"
 
     assert "it is in use for scoring" in packs("remove", "one").stderr
+    monkeypatch.setenv("ECHOWORKER_RESCORE__SHADOW_PACK", "two")
+    assert "it is in use as a shadow" in packs("remove", "two").stderr
+    monkeypatch.setenv("ECHOWORKER_RESCORE__SHADOW_PACK", "three")
     assert packs("remove", "two").stdout.strip() == f"{two.name} is removed"
     assert [found.name for found in installed_packs(settings.packs_dir)] == [one.name]
 

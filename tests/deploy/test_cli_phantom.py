@@ -3,12 +3,12 @@
 import subprocess
 from pathlib import Path
 
-from tests.support.installation import ECHOWORKER
+from tests.support.commands import echoworker
 from worker.phantom.truth import StudyKind, read_truths
 
 
 def phantom(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([ECHOWORKER, "phantom", *map(str, arguments)], capture_output=True, text=True, check=False)
+    return echoworker("phantom", *arguments)
 
 
 def test_studies_are_made_and_listed_with_their_truth(tmp_path: Path) -> None:

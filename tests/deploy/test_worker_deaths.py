@@ -1,6 +1,7 @@
 """Workers that a study takes down: what becomes of it, and of them."""
 
 import base64
+import os
 import signal
 import socket
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from config.steps import Step
 from db.leases import Fault, claim, fail_attempt
 from db.queries import StudyDetail
 from deploy.cli import app
-from deploy.deaths import give_back, note_death
+from deploy.deaths import give_back, note_death, sweep_crash_files
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
 from tests.support.scripted_steps import scripted_worker
 from tests.support.waiting import wait_until
@@ -130,6 +131,28 @@ def test_whoever_looks_after_workers_outlives_a_registry_that_keeps_identities_o
     give_back(load_settings(), gone)
     assert note_death(settings, gone, -signal.SIGKILL)
     assert "SIGKILL" in (pipeline.detail(uid).study.reason or "")
+
+
+def test_what_dead_workers_have_not_written_into_is_swept(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that is killed with its supervisor, or while the registry is away, has nobody to remove its file."""
+    crashes, gone = tmp_path / "data" / "crashes", 2**22 + 1
+    crashes.mkdir()
+    names = {"killed": gone, "crashed": gone + 1, "runs": os.getpid()}
+    files = {name: crashes / f"{socket.gethostname()}-{pid}.txt" for name, pid in names.items()}
+    for name, file in files.items():
+        file.write_text("Fatal Python error" if name == "crashed" else "")
+    of_another_host = crashes / f"another-host-{gone}.txt"
+    of_another_host.touch()
+    sweep_crash_files(load_settings())
+    assert sorted(crashes.iterdir()) == sorted([files["crashed"], files["runs"], of_another_host])
+    files["killed"].touch()
+    monkeypatch.setenv("ECHOWORKER_DATABASE__URL", f"sqlite:///{tmp_path}/not-there/registry.sqlite3")
+    assert not note_death(load_settings(), gone, -signal.SIGKILL)
+    assert note_death(load_settings(), gone + 1, -signal.SIGSEGV), "it was at work on something"
+    assert not files["killed"].exists()
+    assert files["crashed"].exists()
 
 
 def test_all_that_failed_at_a_step_is_requeued_by_one_command(pipeline: Pipeline, tmp_path: Path) -> None:

@@ -13,10 +13,13 @@ from config.errors import EchoWorkerError, StudyNotFoundError
 from db.queries import StudyDetail, study_detail
 from db.session import Database
 from dicom_node.calling import Peer, echo
+from tests.support.commands import echoworker
 from tests.support.servers import Orthanc, StoreSCP, free_port
 from tests.support.waiting import wait_until
 
 ECHOWORKER = str(Path(sys.executable).with_name("echoworker"))
+ARE_STOPPED = ("up", "fetch", "reconcile", "rescore")
+"""Commands that listen for signals: these are a process's own."""
 START_TIMEOUT_S = 60
 STUDY_TIMEOUT_S = 90
 
@@ -92,6 +95,8 @@ class Installation:
 
     def command(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         """Run an `echoworker` command; its outcome, whatever it is."""
+        if arguments[0] not in ARE_STOPPED:
+            return echoworker("--config", self.site, *arguments, folder=self.folder)
         command = [ECHOWORKER, "--config", self.site, *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False, cwd=self.folder)
 

@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from multiprocessing.process import BaseProcess
@@ -143,9 +143,16 @@ def connected(port: int, *, tls: ssl.SSLContext | None = None) -> socket.socket:
 
 
 def store_while_it_lasts(
-    port: int, files: Sequence[Path], *, tls: ssl.SSLContext | None = None, pdu_bytes: int = 16382
+    port: int,
+    files: Sequence[Path],
+    *,
+    tls: ssl.SSLContext | None = None,
+    pdu_bytes: int = 16382,
+    before_each: Callable[[], None] | None = None,
 ) -> list[Path]:
-    """Send in one association, each message in one piece; the files that got 0x0000, until it broke."""
+    """Send in one association, each message in one piece, or, with `before_each`, PDU by PDU, each after a call of it;
+    the files that got 0x0000, until it broke.
+    """
     acknowledged: list[Path] = []
     try:
         with connected(port, tls=tls) as connection:
@@ -153,7 +160,11 @@ def store_while_it_lasts(
             if _pdu(connection)[0] != ASSOCIATE_AC:
                 return []
             for file in files:
-                connection.sendall(b"".join(store_pdus(file, pdu_bytes=pdu_bytes)))
+                pdus = store_pdus(file, pdu_bytes=pdu_bytes)
+                for part in pdus if before_each else [b"".join(pdus)]:
+                    if before_each:
+                        before_each()
+                    connection.sendall(part)
                 if STATUS_0000 in _pdu(connection):
                     acknowledged.append(file)
             connection.sendall(RELEASE_RQ)

@@ -162,31 +162,35 @@ class DcmQRSCP:
 @contextmanager
 def postgresql(folder: Path, port: int | None = None) -> Iterator[PostgreSQL]:
     """A server on the cluster in this folder, which is made when it is not there yet."""
-    initdb, server = require_tool("initdb"), PostgreSQL(port or free_port())
-    as_user = _as_ordinary_user(folder)
-    data = str(folder / "data")
-    if not Path(data).exists():
-        subprocess.run(
-            [*as_user, initdb, "--pgdata", data, "--username", "postgres", "--auth", "trust", "--no-sync"],
-            check=True,
-            capture_output=True,
-            cwd=folder,
-        )
-    options = ["-p", str(server.port), "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}"]
+    server = PostgreSQL(port or free_port())
     # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients.
-    command = [*as_user, require_tool("postgres"), "-D", data, *options, "-c", "fsync=off"]
-    with running(command, folder, stop_with=signal.SIGINT):
+    with running(postgresql_command(folder, server.port), folder, stop_with=signal.SIGINT):
         wait_until(server.answers, START_TIMEOUT_S, "PostgreSQL")
         yield server
+
+
+def postgresql_command(folder: Path, port: int) -> list[str]:
+    """What runs a server on the cluster in this folder, which is made when it is not there yet."""
+    as_user, data = _as_ordinary_user(folder), str(folder / "data")
+    if not Path(data).exists():
+        initdb = [require_tool("initdb"), "--pgdata", data, "--username", "postgres", "--auth", "trust", "--no-sync"]
+        subprocess.run([*as_user, *initdb], check=True, capture_output=True, cwd=folder)
+    options = ["-p", str(port), "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}"]
+    return [*as_user, require_tool("postgres"), "-D", data, *options, "-c", "fsync=off"]
 
 
 @contextmanager
 def redis_server(folder: Path) -> Iterator[Redis]:
     server = Redis(free_port())
-    command = [require_tool("redis-server"), "--port", str(server.port), "--bind", "127.0.0.1", "--save", ""]
-    with running([*command, "--dir", str(folder)], folder):
+    with running(redis_command(folder, server.port), folder):
         wait_until(server.answers, START_TIMEOUT_S, "Redis")
         yield server
+
+
+def redis_command(folder: Path, port: int) -> list[str]:
+    """What runs a server that keeps nothing on the disk."""
+    command = [require_tool("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+    return [*command, "--dir", str(folder)]
 
 
 @contextmanager

@@ -93,9 +93,18 @@ def remove(settings: Settings, installed: InstalledPack) -> None:
         chosen = chosen_folder(settings, use)
         if chosen is not None and chosen.resolve() == installed.folder.resolve():
             raise ModelPackError(f"model pack {installed.name}: it is in use for {use}; activate another one first")
+    if (shadow := settings.rescore.shadow_pack) and _is_named(settings, shadow, installed):
+        raise ModelPackError(f"model pack {installed.name}: it is in use as a shadow; name another rescore.shadow_pack")
     if installed.pack is not None and (builders := builders_on(installed.pack, settings.packs_dir)):
         raise ModelPackError(f"model pack {installed.name}: {', '.join(builders)} builds on it; remove that first")
     delete_folder(installed.folder)
+
+
+def _is_named(settings: Settings, named: str, installed: InstalledPack) -> bool:
+    try:
+        return named_folder(settings, named).resolve() == installed.folder.resolve()
+    except ModelPackError:  # what is not there is not this one
+        return False
 
 
 def chosen_folder(settings: Settings, use: PackUse) -> Path | None:

@@ -66,14 +66,15 @@ class Rescorer:
         EchoWorkerError
             Something is in the way of all studies: the batch waits as it is; paused, where its model cannot be loaded.
         """
-        lease_s = self.context.settings.pipeline.lease_s
+        pipeline = self.context.settings.pipeline
         with self.context.database.read() as session:
             if rescoring_is_paused(session):
                 return Stopped.QUEUE_PAUSED
         with self.context.database.write() as session:
-            held = claim_batch(session, now=datetime.now(UTC), lease_s=lease_s, batch_id=batch_id)
+            held = claim_batch(session, now=datetime.now(UTC), pipeline=pipeline, batch_id=batch_id)
         if held is None:
             return Stopped.NOBODY_TO_WORK_ON
+        lease_s = pipeline.lease_s
         try:
             with lease_kept(self.context, lambda session, now: renew_batch(session, held, now=now, lease_s=lease_s)):
                 return self._work(held)

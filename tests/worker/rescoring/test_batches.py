@@ -102,7 +102,7 @@ def test_who_stops_or_is_killed_leaves_what_is_done_and_the_next_goes_on_from_th
     # As if it had been killed: its lease runs out, and only then somebody else may have it.
     now = datetime.now(UTC)
     with archive.context.database.write() as session:
-        assert claim_batch(session, now=now, lease_s=60) is not None
+        assert claim_batch(session, now=now, pipeline=archive.context.settings.pipeline) is not None
     assert archive.work(batch_id) is Stopped.NOBODY_TO_WORK_ON
     with archive.context.database.write() as session:
         session.execute(update(Rescoring).values(lease_expires_at=now - timedelta(seconds=1)))
@@ -116,12 +116,13 @@ def test_a_lease_by_a_clock_that_was_ahead_runs_out_all_the_same(archive: Scored
     batch_id = archive.begin()
     now, settings = datetime.now(UTC), archive.context.settings
     with archive.context.database.write() as session:
-        assert claim_batch(session, now=now + timedelta(days=1), lease_s=60, batch_id=batch_id) is not None
+        ahead = claim_batch(session, now=now + timedelta(days=1), pipeline=settings.pipeline, batch_id=batch_id)
+        assert ahead is not None
         assert bring_back(session, settings, now=now) == 1
         assert bring_back(session, settings, now=now) == 0
     later = now + timedelta(seconds=settings.pipeline.lease_s + 1)
     with archive.context.database.write() as session:
-        assert claim_batch(session, now=later, lease_s=60, batch_id=batch_id) is not None
+        assert claim_batch(session, now=later, pipeline=settings.pipeline, batch_id=batch_id) is not None
 
 
 def test_a_portion_is_written_whole_or_not_at_all(archive: ScoredArchive, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,6 +102,7 @@ def test_what_failed_is_tried_again_in_the_next_night_and_not_at_every_wake_up(t
 def test_a_fault_of_the_gpu_ends_the_worker_and_fails_no_other_study(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("ECHOWORKER_PIPELINE__MAXIMUM_ATTEMPTS", "2")
     archive = outdated(tmp_path)
     archive.add()
     archive.use_model(digest="1" * 64, embedder="f" * 64)
@@ -112,11 +113,31 @@ def test_a_fault_of_the_gpu_ends_the_worker_and_fails_no_other_study(
     assert ended == [True]
     states = sorted(row.state for row in archive.outcomes(1).values())
     assert states == [RescoredState.DUE, RescoredState.READING]
-    # The device was checked, and is fit: it was the study. The other one is gone on with.
+    # It may have been the device: the study is read again. Then it was the study; the other one is gone on with.
+    RescoringDuty(archive.context).work_once()
+    assert sorted(row.state for row in archive.outcomes(1).values()) == states
     monkeypatch.setattr(answering, "embed_from_pixels", _fails_with(ClipError("gone")))
     RescoringDuty(archive.context).work_once()
     assert sorted(row.state for row in archive.outcomes(1).values()) == [RescoredState.CANNOT, RescoredState.FAILED]
     assert "did not come back" in str([row.reason for row in archive.outcomes(1).values()])
+
+
+def test_a_study_whose_reader_was_killed_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = outdated(tmp_path)
+    archive.use_model(digest="1" * 64, embedder="f" * 64)
+    archive.begin()
+    with monkeypatch.context() as killed:
+        killed.setattr(answering, "embed_from_pixels", _fails_with(DeviceFaultError("as if it were killed")))
+        killed.setattr(archive.context, "device_failed", lambda: None)
+        RescoringDuty(archive.context).work_once()
+    assert [row.state for row in archive.outcomes(1).values()] == [RescoredState.READING]
+    read = []
+    monkeypatch.setattr(
+        answering, "embed_from_pixels", lambda *given: read.append(given) or _fails_with(ClipError("gone"))()
+    )
+    RescoringDuty(archive.context).work_once()
+    assert len(read) == 1
+    assert [row.state for row in archive.outcomes(1).values()] == [RescoredState.CANNOT]
 
 
 def test_no_memory_on_the_gpu_is_no_fault_of_any_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
