@@ -36,6 +36,7 @@ from deploy.cli_retention import retention_commands
 from deploy.cli_retrieval import rank, same_patient, search, similar
 from deploy.cli_rules import rules_commands
 from deploy.cli_run import beat, demo, node, up, worker
+from deploy.cli_size import size
 from deploy.cli_spool import spool_commands
 from deploy.cli_sr import sr_commands
 from deploy.cli_studies import close, requeue, send, studies, study
@@ -54,7 +55,7 @@ _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Run": (up, demo, phantom, node, worker, beat),
     "Work with studies": (send, fetch, studies, study, requeue, close, clip, explain, check),
     "Search": (search, similar, same_patient, rank),
-    "Operate": (doctor, callers, quarantine, reconcile, drift, conformance, backup, restore),
+    "Operate": (doctor, callers, quarantine, reconcile, drift, conformance, backup, restore, size),
 }
 for panel, commands in _COMMANDS.items():
     for command in commands:
