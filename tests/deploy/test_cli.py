@@ -39,7 +39,8 @@ from tests.worker.scripted import ScriptedTowers, scripted_scorer
 COMMANDS = (
     "up", "demo", "node", "worker", "beat", "send", "fetch", "studies", "study", "requeue", "close", "clip", "explain",
     "queues", "queues pause", "queues resume", "queues history", "devices", "devices use-again",
-    "doctor", "callers", "quarantine", "db", "db upgrade", "db downgrade", "db read-only-role", "db docs", "db identities",
+    "doctor", "callers", "quarantine", "db", "db upgrade", "db downgrade", "db read-only-role", "db docs",
+    "db identities",
     "rules", "rules list", "rules test", "rules apply", "rules forwards", "check",
     "discordances", "discordances confirm", "discordances dismiss", "discordances precision",
     "search", "similar", "same-patient", "rank", "spool", "spool check", "spool rebuild",
