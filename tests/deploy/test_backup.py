@@ -102,6 +102,8 @@ def test_an_installation_comes_back_as_it_was_and_goes_on(
     assert json.loads(said("study", "--json", reported)) == before
     assert contents(tmp_path / "new") == files
     assert said("spool", "check", "--verify") == "spool and registry agree\n"
+    doctor = CliRunner().invoke(app, ["doctor"]).stdout.splitlines()
+    assert [line.split()[1] for line in doctor if line.startswith("FAULT")] == ["node:"], "which does not run yet"
     assert "0 found; 0 instances wait" in said("spool", "rebuild")
     again = Pipeline.create(load_settings())
     assert again.detail(prepared).study.state == StudyState.READY, "its prepared clips are not in the backup"

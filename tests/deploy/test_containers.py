@@ -115,9 +115,8 @@ def test_ports_hosts_and_paths_are_the_same_in_every_file(settings: Settings) ->
     assert f"127.0.0.1:{settings.monitoring.port}/ready" in DOCKERFILE
     ports = [port.rsplit(":", 1)[1] for port in SERVICES["node"]["ports"]]
     assert set(ports) == {str(settings.node.port), str(settings.monitoring.port)}
-    assert {"@postgres/", "redis://redis:"} <= {
-        part for part in ("@postgres/", "redis://redis:") if part in settings.database.url + settings.broker.url
-    }
+    assert "@postgres/" in settings.database.url
+    assert settings.broker.url.startswith("redis://redis:")
     (pacs,) = settings.peers_in(Role.DESTINATION)
     orthanc = yaml.safe_load((FOLDER / "orthanc.json").read_text())
     assert (pacs.host, pacs.port, pacs.ae_title) == ("orthanc", orthanc["DicomPort"], orthanc["DicomAet"])
