@@ -39,6 +39,7 @@ from deploy.cli_retrieval import rank, same_patient, search, similar
 from deploy.cli_rules import rules_commands
 from deploy.cli_run import beat, dashboard, demo, node, up, worker
 from deploy.cli_settings import settings_commands
+from deploy.cli_size import size
 from deploy.cli_spool import spool_commands
 from deploy.cli_sr import sr_commands
 from deploy.cli_studies import close, requeue, send, studies, study
@@ -66,6 +67,7 @@ _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
         drift,
         backup,
         restore,
+        size,
         conformance,
         licences,
     ),

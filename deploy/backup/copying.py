@@ -13,6 +13,8 @@ _LEFT_OUT = {
         "cache",  # made again
         "spool/incoming",  # running transfers, which nobody was told are safe
         "spool/tensors",  # larger than the pixels that they are made of again
+        "spool/.removing",  # locks
+        "spool/received_reports/.registering",
     )
 }
 _REGISTRY = ("registry.sqlite3", "registry.sqlite3-wal", "registry.sqlite3-shm")

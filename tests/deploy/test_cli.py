@@ -40,11 +40,12 @@ COMMANDS = (
     "up", "dashboard", "demo", "node", "worker", "beat", "send", "fetch", "studies", "study", "requeue", "close", "clip",
     "explain", "canary", "backup", "restore", "licences", "certificates", "certificates make", "settings",
     "queues", "queues pause", "queues resume", "queues history", "devices", "devices use-again",
-    "doctor", "callers", "quarantine", "db", "db upgrade", "db read-only-role", "db docs", "db identities",
+    "doctor", "callers", "quarantine", "db", "db upgrade", "db downgrade", "db read-only-role", "db docs",
+    "db identities",
     "rules", "rules list", "rules test", "rules apply", "rules forwards", "check",
     "discordances", "discordances confirm", "discordances dismiss", "discordances precision",
     "search", "similar", "same-patient", "rank", "spool", "spool check", "spool rebuild",
-    "reports", "reports add", "reports match",
+    "reports", "reports add", "reports match", "backup", "restore", "certificates", "certificates make", "size",
 )  # fmt: skip
 
 
