@@ -31,6 +31,7 @@
     ├── QueryError                  an archive was not asked, or did not answer, what studies it has
     ├── RetrieveError               an archive did not give a study, or not all of it
     ├── UnreadableReportError       what came as somebody's report is none: it is kept and listed
+    ├── AccountError                an account of the dashboard is not there, or cannot be used so
     └── SearchError                 there is nothing to search in, or nothing to compare
 
 A message says what was wrong, with which object (by UID, AE title or path inside the spool, never by
@@ -179,3 +180,7 @@ class UnreadableReportError(EchoWorkerError):
 
 class SearchError(EchoWorkerError):
     """A search or comparison has nothing to work on: no model, no kept embeddings, or too few of them."""
+
+
+class AccountError(EchoWorkerError):
+    """An account of the dashboard is not there, cannot be used, or would be the last that can change others."""

@@ -92,6 +92,8 @@ class Event(StrEnum):
     REPORT_UNMATCHED = "report registered, of no study so far"
     LISTENING_FOR_REPORTS = "listening for reports"
     MONITORING_LISTENING = "listening for monitoring"
+    DASHBOARD_LISTENING = "dashboard listening"
+    DASHBOARD_ACCOUNT_MADE = "account admin made for the dashboard: its password is in this file"
     RECONCILED = "archive and registry compared: nothing is missing"
     STUDIES_MISSING = "archive and registry compared: studies are missing, or it could not be asked"
     DRIFT_FOUND = "answers are distributed otherwise than before"

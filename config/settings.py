@@ -21,6 +21,7 @@ from config.brokers import BrokerSettings
 from config.canary import CanarySettings
 from config.catalogue import BUNDLED_CATALOGUE
 from config.consistency import ConsistencySettings
+from config.dashboard import DashboardSettings
 from config.dicomweb import DicomWebSettings
 from config.errors import ConfigurationError
 from config.keep import KeepSettings
@@ -184,6 +185,7 @@ class Settings(BaseSettings):
     callers: CallersSettings
     monitoring: MonitoringSettings
     canary: CanarySettings
+    dashboard: DashboardSettings
     peers: tuple[PeerSettings, ...] = ()
     rules: tuple[RuleSettings, ...] = ()
     messages: tuple[MessageSettings, ...] = ()

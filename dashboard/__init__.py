@@ -1,1 +1,1 @@
-"""Reserved for the web page over the read side of the registry (db.queries)."""
+"""The web page of an installation: pages and an API over what `db` reads, and little more."""

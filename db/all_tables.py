@@ -5,6 +5,7 @@
 from sqlalchemy import MetaData
 
 import db.schema
+import db.schema_accounts
 import db.schema_consistency
 import db.schema_identities
 import db.schema_monitoring

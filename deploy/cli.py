@@ -35,7 +35,7 @@ from deploy.cli_rescore import rescore_commands
 from deploy.cli_retention import retention_commands
 from deploy.cli_retrieval import rank, same_patient, search, similar
 from deploy.cli_rules import rules_commands
-from deploy.cli_run import beat, demo, node, up, worker
+from deploy.cli_run import beat, dashboard, demo, node, up, worker
 from deploy.cli_settings import settings_commands
 from deploy.cli_spool import spool_commands
 from deploy.cli_sr import sr_commands
@@ -52,7 +52,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Run": (up, demo, phantom, node, worker, beat),
+    "Run": (up, demo, phantom, node, worker, beat, dashboard),
     "Work with studies": (send, fetch, studies, study, requeue, close, clip, explain, check),
     "Search": (search, similar, same_patient, rank),
     "Operate": (doctor, canary, callers, quarantine, reconcile, drift, conformance, licences),

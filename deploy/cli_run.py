@@ -111,6 +111,25 @@ def _watch(settings: Settings, stop: threading.Event) -> None:
         server.stop()
 
 
+def dashboard() -> None:
+    """Serve the web page and its API alone; `up` and `node` do so as well."""
+    stop = stop_on_signals()
+    end_with_parent()
+    from dashboard.server import DashboardServer  # noqa: PLC0415
+
+    settings = start("dashboard")
+    if not settings.dashboard.port:
+        raise ConfigurationError("dashboard.port is 0: give the port that it is to listen on")
+    open_registry(settings).close()
+    server = DashboardServer(settings)
+    if server.first_password is not None:
+        emit(Event.DASHBOARD_ACCOUNT_MADE, path=str(server.first_password))
+    server.start()
+    emit(Event.DASHBOARD_LISTENING, host=settings.dashboard.host, port=server.port)
+    stop.wait()
+    server.stop()
+
+
 class WorkerPart(StrEnum):
     """The processes of a worker."""
 

@@ -49,6 +49,9 @@ data_dir = {data}
 [node]
 port = {port}
 
+[dashboard]
+port = {dashboard_port}
+
 [study]
 quiet_period_s = 3
 
@@ -103,7 +106,11 @@ def _configure(folder: Path, pacs: DemoPacs) -> Settings:
     file = folder / "echoworker.toml"
     file.write_text(
         _CONFIGURATION.format(
-            data=_toml_string(folder / "data"), port=free_port(), pacs_port=pacs.port, pacs_ae_title=AE_TITLE
+            data=_toml_string(folder / "data"),
+            port=free_port(),
+            dashboard_port=free_port(),
+            pacs_port=pacs.port,
+            pacs_ae_title=AE_TITLE,
         )
     )
     for variable in [name for name in os.environ if name.startswith("ECHOWORKER_")]:

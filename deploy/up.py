@@ -35,6 +35,8 @@ FORWARDING: dict[str, tuple[str, ...]] = {"worker-forward": (*_WORK, FORWARD_QUE
 RESCORING: dict[str, tuple[str, ...]] = {"worker-rescore": (*_WORK, RESCORE_QUEUE)}
 """Only where results are answered anew by themselves."""
 
+DASHBOARD: dict[str, tuple[str, ...]] = {"dashboard": ("dashboard",)}
+
 LOOK_EVERY_S = 2.0
 
 
@@ -58,6 +60,7 @@ def run_all(settings: Settings, stop: threading.Event) -> None:
     registry = Database.of(settings)
     commands = WORKERS | (FORWARDING if settings.peers_in(Role.FORWARD) else {})
     commands |= RESCORING if settings.rescore.enabled else {}
+    commands |= DASHBOARD if settings.dashboard.port else {}
     with held_alone(settings.data_dir), _Tree(settings, stop) as tree:
         if tree.upgraded(registry):
             registry.require_identities()
@@ -168,6 +171,7 @@ def _require_free_ports(settings: Settings) -> None:
     ports += [(settings.node.host, settings.tls.port)] if settings.tls.enabled else []
     ports += [(wanted.host, wanted.port)] if wanted.receives and wanted.port else []
     ports += [(settings.monitoring.host, settings.monitoring.port)] if settings.monitoring.port else []
+    ports += [(settings.dashboard.host, settings.dashboard.port)] if settings.dashboard.port else []
     for host, port in ports:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -26,6 +26,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 def _no_settings_of_this_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("ECHOWORKER_")]:
         monkeypatch.delenv(name)
+    # Systems that tests start side by side would all want the same port.
+    monkeypatch.setenv("ECHOWORKER_DASHBOARD__PORT", "0")
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom.dsutils import encode
 
-from dicom_node.audit.message import Action, AuditMessage, Code, Outcome, Participant, ParticipantObject, Role
+from dicom_node.audit.message import Action, AuditMessage, Code, Outcome, Participant, ParticipantObject, Role, User
 from dicom_node.header import InstanceHeader
 from dicom_node.spool import Kept
 from dicom_node.statuses import StorageStatus
@@ -24,6 +24,9 @@ INSTANCES_ACCESSED = Code("110103", "DICOM Instances Accessed")
 INSTANCES_TRANSFERRED = Code("110104", "DICOM Instances Transferred")
 QUERY = Code("110112", "Query")
 SECURITY_ALERT = Code("110113", "Security Alert")
+USER_AUTHENTICATION = Code("110114", "User Authentication")
+LOGIN = Code("110122", "Login")
+LOGOUT = Code("110123", "Logout")
 NODE_AUTHENTICATION = Code("110126", "Node Authentication")
 STUDY_INSTANCE_UID = Code("110180", "Study Instance UID")
 SOP_CLASS_UID = Code("110181", "SOP Class UID")
@@ -126,6 +129,57 @@ def instances_removed(instances: StudyInstances) -> AuditMessage:
         own_role=None,
         we_requested=True,
         objects=_study_and_patient(instances),
+    )
+
+
+def instances_viewed(user: User, instances: StudyInstances) -> AuditMessage:
+    """DICOM Instances Accessed (A.5.3.6): somebody saw pictures, identity or reports of a study on our pages."""
+    return AuditMessage(
+        event=INSTANCES_ACCESSED,
+        action=Action.READ,
+        own_role=None,
+        we_requested=False,
+        users=(user,),
+        objects=_study_and_patient(instances),
+    )
+
+
+def patients_searched(user: User, *, what: str) -> AuditMessage:
+    """Query (A.5.3.10): somebody was shown a list of ours that names patients; `what`: which, without PHI."""
+    asked = ParticipantObject(id=what, id_type=NODE_ID, type_code=2, role=3)
+    return AuditMessage(
+        event=QUERY,
+        action=Action.EXECUTE,
+        own_role=Role.DESTINATION,
+        we_requested=False,
+        users=(user,),
+        objects=(asked,),
+    )
+
+
+def user_signed_in(user: User, *, failure: str = "") -> AuditMessage:
+    """User Authentication (A.5.3.12): somebody signed in, or could not; `failure`: why, without PHI."""
+    return AuditMessage(
+        event=USER_AUTHENTICATION,
+        event_type=LOGIN,
+        action=Action.EXECUTE,
+        outcome=_outcome(failure),
+        outcome_description=failure,
+        own_role=None,
+        we_requested=False,
+        users=(user,),
+    )
+
+
+def user_signed_out(user: User) -> AuditMessage:
+    """User Authentication (A.5.3.12): somebody signed out."""
+    return AuditMessage(
+        event=USER_AUTHENTICATION,
+        event_type=LOGOUT,
+        action=Action.EXECUTE,
+        own_role=None,
+        we_requested=False,
+        users=(user,),
     )
 
 

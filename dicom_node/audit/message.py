@@ -68,6 +68,16 @@ class Participant:
 
 
 @dataclass(frozen=True, kw_only=True)
+class User:
+    """A person, or a program, that took part in an event (ActiveParticipant)."""
+
+    name: str
+    """Of the account."""
+    address: str
+    """IP address."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ParticipantObject:
     """What an event was about (ParticipantObjectIdentification)."""
 
@@ -99,6 +109,8 @@ class AuditMessage:
     we_requested: bool
     """Whether the event was our doing; False where nobody knows whose it was."""
     others: Sequence[Participant] = ()
+    users: Sequence[User] = ()
+    """Each of them asked for it."""
     objects: Sequence[ParticipantObject] = ()
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
     """Aware."""
@@ -133,6 +145,7 @@ def to_xml(message: AuditMessage, source: AuditSource) -> str:
     root = ET.Element("AuditMessage")
     root.append(_event(message))
     root.extend(_active_participant(participant) for participant in participants)
+    root.extend(_active_user(user) for user in message.users)
     reporter = ET.SubElement(root, "AuditSourceIdentification", AuditSourceID=_clean(source.ae_title))
     ET.SubElement(reporter, "AuditSourceTypeCode", {"csd-code": "4"})  # application server process
     root.extend(_participant_object(item) for item in message.objects)
@@ -164,12 +177,23 @@ def _active_participant(participant: Participant) -> ET.Element:
         attributes["UserName"] = _clean(participant.name)
     attributes["UserIsRequestor"] = "true" if participant.is_requestor else "false"
     if participant.address:
-        attributes["NetworkAccessPointID"] = _clean(participant.address)
-        attributes["NetworkAccessPointTypeCode"] = "2" if _is_ip_address(participant.address) else "1"
+        attributes |= _network_point(participant.address)
     element = ET.Element("ActiveParticipant", attributes)
     if participant.role:
         element.append(_code("RoleIDCode", participant.role.value))
     return element
+
+
+def _active_user(user: User) -> ET.Element:
+    attributes = {"UserID": _clean(user.name), "UserIsRequestor": "true"}
+    return ET.Element("ActiveParticipant", attributes | (_network_point(user.address) if user.address else {}))
+
+
+def _network_point(address: str) -> dict[str, str]:
+    return {
+        "NetworkAccessPointID": _clean(address),
+        "NetworkAccessPointTypeCode": "2" if _is_ip_address(address) else "1",
+    }
 
 
 def _participant_object(item: ParticipantObject) -> ET.Element:

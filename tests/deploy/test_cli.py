@@ -37,7 +37,8 @@ from tests.worker.pipeline import Pipeline
 from tests.worker.scripted import ScriptedTowers, scripted_scorer
 
 COMMANDS = (
-    "up", "demo", "node", "worker", "beat", "send", "fetch", "studies", "study", "requeue", "close", "clip", "explain",
+    "up", "dashboard", "demo", "node", "worker", "beat", "send", "fetch", "studies", "study", "requeue", "close", "clip",
+    "explain", "canary", "settings", "settings docs", "licences",
     "queues", "queues pause", "queues resume", "queues history", "devices", "devices use-again",
     "doctor", "callers", "quarantine", "db", "db upgrade", "db read-only-role", "db docs", "db identities",
     "rules", "rules list", "rules test", "rules apply", "rules forwards", "check",
@@ -126,7 +127,7 @@ def test_a_command_that_only_looks_makes_no_data_folder(installation: Installati
 def test_a_registry_of_another_version_is_named(installation: Installation) -> None:
     (installation.folder / "data").mkdir()
     sqlite3.connect(installation.folder / "data" / "registry.sqlite3").execute("CREATE TABLE other (id)").close()
-    said = "error: the registry's schema is at nothing, this version needs 0016: run echoworker db upgrade"
+    said = "error: the registry's schema is at nothing, this version needs 0017: run echoworker db upgrade"
     assert installation.command("studies").stderr.strip() == said
 
 

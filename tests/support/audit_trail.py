@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.support.audit_schema import parse_valid
 
-TRANSFERRED, QUERY = "110104", "110112"
+TRANSFERRED, QUERY, ACCESSED, AUTHENTICATION = "110104", "110112", "110103", "110114"
 
 
 @dataclass(frozen=True, order=True)
@@ -37,6 +37,39 @@ def trail(folder: Path, event_id: str) -> list[Told]:
                 object_id="" if subject is None else subject.get("ParticipantObjectID", ""),
                 instances=sum(int(item.get("NumberOfInstances", 0)) for item in root.iter("SOPClass")),
                 source="" if source is None else source.get("AlternativeUserID", "").removeprefix("AETITLES="),
+            )
+        )
+    return found
+
+
+@dataclass(frozen=True, order=True)
+class Asked:
+    """What somebody did on the pages."""
+
+    user: str
+    outcome: str
+    said: str
+    objects: tuple[str, ...]
+
+
+def asked_by_people(folder: Path, event_id: str) -> list[Asked]:
+    """The messages of one kind of event that somebody with an account is named in, as they were written."""
+    found = []
+    for line in b"".join(path.read_bytes() for path in sorted(folder.glob("*.log"))).splitlines():
+        root = parse_valid(line)
+        event = root.find("EventIdentification")
+        users = [who for who in root.findall("ActiveParticipant") if who.get("UserName") is None]
+        if event is None or event.find(f"EventID[@csd-code='{event_id}']") is None or not users:
+            continue
+        kind = event.find("EventTypeCode")
+        found.append(
+            Asked(
+                user=users[0].get("UserID", ""),
+                outcome=event.get("EventOutcomeIndicator", ""),
+                said="" if kind is None else kind.get("originalText", ""),
+                objects=tuple(
+                    item.get("ParticipantObjectID", "") for item in root.iter("ParticipantObjectIdentification")
+                ),
             )
         )
     return found

@@ -1,0 +1,82 @@
+"""Signing in with a password, and the account that is there from the start."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from sqlalchemy import select, update
+
+from config.dashboard import AccountRole
+from config.errors import AccountError
+from config.whole_files import write_whole
+from dashboard.access.passwords import fits, hashed, made_up
+from dashboard.installation import Installation
+from db.accounts import add_account, begin, has_an_admin
+from db.schema_accounts import Account
+
+FIRST_NAME = "admin"
+_WRONG = "name or password is wrong, or the account is locked for a while"
+
+
+def sign_in(here: Installation, name: str, password: str) -> str:
+    """Look at a password; the secret of the session that begins.
+
+    Each failure counts before the password is looked at, so that guesses at the same time do not share one.
+
+    Raises
+    ------
+    AccountError
+        It is wrong, or there were too many wrong ones, or there is no such account: the message does not say which.
+    """
+    now, wanted = here.now(), here.settings.dashboard
+    with here.database.write() as session:
+        account = session.scalar(select(Account).where(Account.issuer == "", Account.subject == name).with_for_update())
+        is_locked = account is not None and account.locked_until is not None and account.locked_until > now
+        kept = account.password_hash if account is not None and account.disabled_at is None and not is_locked else None
+        if account is not None and not is_locked:
+            account.failures += 1
+            if account.failures >= wanted.failures_until_locked:
+                account.failures, account.locked_until = 0, now + timedelta(minutes=wanted.locked_minutes)
+    if not fits(password, kept) or account is None:
+        raise AccountError(_WRONG)
+    with here.database.write() as session:
+        found = session.get(Account, account.id)
+        if found is None or found.disabled_at is not None or found.password_hash != kept:
+            raise AccountError(_WRONG)  # it was changed while its password was looked at
+        lasts = timedelta(hours=wanted.session_hours)
+        return begin(session, found, now=now, lasts=lasts, at_most=wanted.sessions_of_an_account)
+
+
+def change_own_password(here: Installation, account_id: int, *, before: str, after: str) -> None:
+    """Change it for whoever knows the one before; other sessions go on.
+
+    Raises
+    ------
+    AccountError
+        The one before is wrong, or the new one is too short.
+    """
+    with here.database.read() as session:
+        account = session.get(Account, account_id)
+        kept = account.password_hash if account is not None else None
+    if not fits(before, kept):
+        raise AccountError("the password before is wrong")
+    new = hashed(after)
+    with here.database.write() as session:
+        session.execute(update(Account).where(Account.id == account_id).values(password_hash=new))
+
+
+def make_first_account(here: Installation) -> Path | None:
+    """Where nobody could sign in: an administrator with a password of its own, in a file that only we can read.
+
+    Returns
+    -------
+    The file; None where there is an administrator, or an identity provider that may name one.
+    """
+    file = here.settings.dashboard.password_file(here.settings.data_dir)
+    with here.database.write() as session:
+        if has_an_admin(session) or here.settings.dashboard.openid.admins:
+            return None
+        password = made_up()
+        add_account(session, FIRST_NAME, role=AccountRole.ADMIN, password_hash=hashed(password), now=here.now())
+        write_whole(file, f"{password}\n".encode())
+        file.chmod(0o600)
+    return file

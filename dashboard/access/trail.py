@@ -1,0 +1,37 @@
+"""Every look at a patient, and every signing in, is in the audit trail (PS3.15 section A.5.3), with the account."""
+
+from dashboard.access.people import Person
+from dashboard.installation import Installation
+from dicom_node.audit.events import (
+    StudyInstances,
+    instances_viewed,
+    patients_searched,
+    user_signed_in,
+    user_signed_out,
+)
+from dicom_node.audit.message import User
+
+
+def viewed(here: Installation, person: Person, study_instance_uid: str, *, patient_id: str | None) -> None:
+    """This person sees pictures, identity or reports of a study."""
+    instances = StudyInstances(study_instance_uid=study_instance_uid, patient_id=patient_id, sop_classes={})
+    here.trail.record(instances_viewed(_user(person), instances))
+
+
+def searched(here: Installation, person: Person, *, what: str) -> None:
+    """This person was shown a list that names patients; `what`: which list, without what was searched for."""
+    here.trail.record(patients_searched(_user(person), what=what))
+
+
+def signed_in(here: Installation, name: str, address: str, *, failure: str = "") -> None:
+    """Somebody signed in, or could not."""
+    here.trail.record(user_signed_in(User(name=name, address=address), failure=failure))
+
+
+def signed_out(here: Installation, person: Person) -> None:
+    """This person signed out."""
+    here.trail.record(user_signed_out(_user(person)))
+
+
+def _user(person: Person) -> User:
+    return User(name=person.name, address=person.address)

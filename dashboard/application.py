@@ -1,0 +1,56 @@
+"""The web application: every page and every answer, put together."""
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.staticfiles import StaticFiles
+from starlette.responses import Response
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from config.errors import EchoWorkerError
+from dashboard import problems
+from dashboard.access.headers import SecurityHeaders
+from dashboard.access.refusals import ForgedFormError, NotAllowedError, SignInNeededError
+from dashboard.installation import Installation
+from dashboard.pages import account, worklist
+from dashboard.rendering import HERE, VERSION
+
+PAGES = (account.router, worklist.router)
+"""In the order in which their paths are looked at."""
+
+
+def create_app(here: Installation) -> FastAPI:
+    """The application on this installation."""
+    app = FastAPI(
+        title="EchoWorker",
+        version=VERSION,
+        summary="Where studies are, and what was answered.",
+        openapi_url="/api/openapi.json",
+        docs_url=None,  # FastAPI's own page of it loads from elsewhere
+        redoc_url=None,
+        exception_handlers={
+            SignInNeededError: problems.sign_in_needed,
+            NotAllowedError: problems.not_allowed,
+            ForgedFormError: problems.not_allowed,
+            EchoWorkerError: problems.said_no,
+            RequestValidationError: problems.not_understood,
+            404: problems.not_found,
+            500: problems.failed,
+        },
+    )
+    app.state.installation = here
+    for router in PAGES:
+        app.include_router(router, include_in_schema=False)
+    app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+    app.middleware("http")(_static_is_asked_again)
+    app.add_middleware(SecurityHeaders, is_secure=here.settings.dashboard.is_secure)
+    if here.settings.dashboard.behind_proxy:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(here.settings.dashboard.behind_proxy))
+    return app
+
+
+async def _static_is_asked_again(request: Request, call_next: problems.Next) -> Response:
+    """Kept by browsers, and asked again by its ETag: after an upgrade nobody sees yesterday's scripts."""
+    response = await call_next(request)
+    if request.url.path.startswith("/static/"):
+        response.headers["Cache-Control"] = "no-cache"
+    return response

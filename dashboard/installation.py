@@ -1,0 +1,50 @@
+"""What every page works with: the installation's settings, registry, catalogue and audit trail."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from config.catalogue import Catalogue, load_catalogue
+from config.settings import Settings
+from db.session import Database
+from dicom_node.audit.trail import AuditTrail
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installation:
+    """Opened once a process, handed to every request."""
+
+    settings: Settings
+    database: Database
+    catalogue: Catalogue
+    trail: AuditTrail
+    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    """Aware."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Installation":
+        """The one that these settings describe.
+
+        Raises
+        ------
+        ConfigurationError
+            The database's URL, the key of identities or the task catalogue is wrong.
+        """
+        return cls(
+            settings=settings,
+            database=Database.of(settings),
+            catalogue=load_catalogue(settings.catalogue_path),
+            trail=AuditTrail(settings),
+        )
+
+
+def _installation(request: Request) -> Installation:
+    installation: Installation = request.app.state.installation
+    return installation
+
+
+Here = Annotated[Installation, Depends(_installation)]
+"""For functions that answer requests: the installation."""

@@ -1,0 +1,1 @@
+"""The pages: a module for each, whose functions read from `db` and fill a template."""

@@ -1,0 +1,194 @@
+"""Accounts of the dashboard, and who is signed in with them."""
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from config.dashboard import AccountRole
+from config.errors import AccountError
+from db.schema_accounts import Account, SignIn
+
+_NAME = re.compile(r"[\w.@+-]{1,64}")
+SEEN_EVERY = timedelta(minutes=1)
+"""A page asks often: a row is not written for each time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignedIn:
+    """Whoever shows a secret that counts."""
+
+    sign_in_id: int
+    account_id: int
+    name: str
+    role: AccountRole
+    is_token: bool
+
+
+def list_accounts(session: Session) -> list[Account]:
+    """All, by name."""
+    return list(session.scalars(select(Account).order_by(Account.name, Account.id)))
+
+
+def add_account(session: Session, name: str, *, role: AccountRole, password_hash: str | None, now: datetime) -> Account:
+    """Add one of our own; without a password it signs in by tokens alone.
+
+    Raises
+    ------
+    AccountError
+        The name is none, or somebody has it.
+    """
+    if not _NAME.fullmatch(name):
+        raise AccountError("a name of an account has 1 to 64 letters, digits or . @ + - _")
+    if _own(session, name) is not None:
+        raise AccountError(f"there is an account {name} already")
+    account = Account(
+        name=name, issuer="", subject=name, role=role, password_hash=password_hash, created_at=now, failures=0
+    )
+    session.add(account)
+    session.flush()
+    return account
+
+
+def own_account(session: Session, name: str) -> Account:
+    """The one of our own that has this name.
+
+    Raises
+    ------
+    AccountError
+        There is none.
+    """
+    account = _own(session, name)
+    if account is None:
+        raise AccountError(f"there is no account {name}: echoworker accounts lists them")
+    return account
+
+
+def vouched_for(session: Session, *, issuer: str, subject: str, name: str, role: AccountRole, now: datetime) -> Account:
+    """The account of somebody whom an identity provider vouches for, as it says today; made at the first time."""
+    account = session.scalar(select(Account).where(Account.issuer == issuer, Account.subject == subject))
+    if account is None:
+        account = Account(issuer=issuer, subject=subject, created_at=now, failures=0)
+        session.add(account)
+    account.name, account.role = name[:64], role
+    session.flush()
+    return account
+
+
+def change_account(
+    session: Session,
+    name: str,
+    *,
+    role: AccountRole | None = None,
+    is_enabled: bool | None = None,
+    password_hash: str | None = None,
+    now: datetime,
+) -> None:
+    """Change what is given of an account of our own; whoever is signed in with it is signed out.
+
+    Raises
+    ------
+    AccountError
+        There is none of this name; or it is the last administrator, who could not be replaced.
+    """
+    account = own_account(session, name)
+    loses = (role is not None and role is not AccountRole.ADMIN) or is_enabled is False
+    if account.role == AccountRole.ADMIN and account.disabled_at is None and loses:
+        _require_another_admin(session, account)
+    if role is not None:
+        account.role = role
+    if password_hash is not None:
+        account.password_hash, account.failures, account.locked_until = password_hash, 0, None
+    if is_enabled is not None:
+        account.disabled_at = None if is_enabled else account.disabled_at or now
+    session.execute(delete(SignIn).where(SignIn.account_id == account.id, SignIn.is_token.is_(False)))
+
+
+def begin(session: Session, account: Account, *, now: datetime, lasts: timedelta, at_most: int) -> str:
+    """Sign a browser in; the secret that it is to show. The oldest sessions end where there would be more."""
+    of_browsers = select(SignIn).where(SignIn.account_id == account.id, SignIn.is_token.is_(False))
+    for old in session.scalars(of_browsers.order_by(SignIn.id.desc()).offset(at_most - 1)):
+        session.delete(old)
+    session.execute(delete(SignIn).where(SignIn.expires_at < now))
+    account.signed_in_at, account.failures, account.locked_until = now, 0, None
+    return _added(session, account, now=now, expires_at=now + lasts)
+
+
+def add_token(session: Session, name: str, *, note: str, now: datetime, lasts: timedelta) -> str:
+    """A secret for a program that acts as this account.
+
+    Raises
+    ------
+    AccountError
+        There is no account of this name.
+    """
+    return _added(session, own_account(session, name), now=now, expires_at=now + lasts, note=note or "token")
+
+
+def end(session: Session, sign_in_id: int) -> None:
+    """Sign out, or take a token back."""
+    session.execute(delete(SignIn).where(SignIn.id == sign_in_id))
+
+
+def signed_in(session: Session, secret: str, *, now: datetime, idle: timedelta) -> SignedIn | None:
+    """Who shows this secret; None where it does not count, or not any more."""
+    found = session.scalar(select(SignIn).where(SignIn.secret_digest == _digest(secret)))
+    if found is None or found.expires_at <= now or (not found.is_token and found.seen_at + idle <= now):
+        return None
+    if found.account.disabled_at is not None:
+        return None
+    return SignedIn(
+        sign_in_id=found.id,
+        account_id=found.account_id,
+        name=found.account.name,
+        role=AccountRole(found.account.role),
+        is_token=found.is_token,
+    )
+
+
+def seen(session: Session, sign_in_id: int, *, now: datetime) -> None:
+    """Note that it was used, unless that was just noted."""
+    not_just_now = SignIn.seen_at < now - SEEN_EVERY
+    session.execute(update(SignIn).where(SignIn.id == sign_in_id, not_just_now).values(seen_at=now))
+
+
+def has_an_admin(session: Session) -> bool:
+    """Whether somebody could sign in who can add others."""
+    return session.scalar(select(Account.id).where(*_ADMINS).limit(1)) is not None
+
+
+_ADMINS = (Account.role == AccountRole.ADMIN, Account.disabled_at.is_(None), Account.issuer == "")
+
+
+def _require_another_admin(session: Session, account: Account) -> None:
+    if session.scalar(select(Account.id).where(*_ADMINS, Account.id != account.id).limit(1)) is None:
+        raise AccountError(f"{account.name} is the last administrator: make another one first")
+
+
+def _own(session: Session, name: str) -> Account | None:
+    return session.scalar(select(Account).where(Account.issuer == "", Account.subject == name))
+
+
+def _added(session: Session, account: Account, *, now: datetime, expires_at: datetime, note: str = "") -> str:
+    secret = secrets.token_urlsafe(32)
+    session.add(
+        SignIn(
+            account_id=account.id,
+            secret_digest=_digest(secret),
+            is_token=bool(note),
+            note=note[:64],
+            began_at=now,
+            seen_at=now,
+            expires_at=expires_at,
+        )
+    )
+    return secret
+
+
+def _digest(secret: str) -> str:
+    """Of 256 random bits: nobody finds their way back, and no salt or cost is needed."""
+    return hashlib.sha256(secret.encode()).hexdigest()
