@@ -36,15 +36,21 @@ class OpenIdSettings(BaseModel):
     issuer: str = ""
     """Its URL, as its tokens name it; empty: local accounts alone."""
     client_id: str = ""
+    """As which we are registered there."""
     client_secret_file: str = ""
+    """A file with the secret of that registration; empty: it has none."""
     trusted: str = ""
     """PEM bundle of the authorities that signed its certificate; empty: the system's."""
     name_claim: str = "preferred_username"
+    """Of a token: what the account is called here."""
     roles_claim: str = "groups"
+    """Of a token: what decides the role, by the three settings below."""
     viewers: tuple[str, ...] = ()
+    """Values of the claim for roles that make a viewer."""
     readers: tuple[str, ...] = ()
+    """Values that make a reader."""
     admins: tuple[str, ...] = ()
-    """Values of the claim for roles; the highest role counts, and whoever has none is refused."""
+    """Values that make an admin; the highest role counts, and whoever has none is refused."""
 
     @model_validator(mode="after")
     def _can_be_asked(self) -> Self:
@@ -70,8 +76,9 @@ class DashboardSettings(BaseModel):
     port: Port
     """0: there is none."""
     certificate: str
+    """PEM file, with the intermediate certificates behind it; empty: HTTP."""
     private_key: str
-    """PEM files; empty: HTTP, which is allowed on the loopback, or behind a proxy that speaks TLS."""
+    """PEM file; empty: HTTP, which is allowed on the loopback, or behind a proxy that speaks TLS."""
     behind_proxy: tuple[str, ...]
     """Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."""
     public_url: str

@@ -206,7 +206,7 @@ def _table(settings: list[Setting]) -> Iterator[str]:
 
 def _sentence(text: str) -> str:
     text = " ".join(text.split())
-    text = re.sub(r"docs/([\w-]+\.md)", r"[\1](\1)", text.replace("*", "\\*"))
+    text = text.replace("*", "\\*")
     if text[:1].isalpha() and not re.match(r"[\w-]+[.:_(]", text):  # a value, or the name of a setting, stays as it is
         text = text[0].upper() + text[1:]
     return text if not text or text.endswith((".", ":", "...")) else f"{text}."

@@ -18,11 +18,11 @@ REMEDY = "put new ones in their place, no restart is needed (docs/operations.md)
 
 
 def certificates(settings: Settings) -> str:
-    """All that `[tls]` names."""
-    tls, now = settings.tls, datetime.now(UTC)
-    if not tls.enabled:
-        return "none: the node speaks no TLS ([tls])"
+    """All that `[tls]` and `[dashboard]` name."""
+    now = datetime.now(UTC)
     ends = dict(_ends(settings))
+    if not ends:
+        return "none: the node speaks no TLS ([tls])"
     if over := [f"{what} since {end:%Y-%m-%d %H:%M} UTC" for what, end in ends.items() if end <= now]:
         raise FaultError(f"out of date: {', '.join(over)}: {REMEDY}")
     within = timedelta(days=settings.monitoring.alerting.certificate_expires_within_days)
@@ -62,7 +62,14 @@ def _is_soon(what: str, left: timedelta, within: timedelta) -> bool:
 def _ends(settings: Settings) -> Iterator[tuple[str, datetime]]:
     """Of each file the first end of what is in it."""
     tls = settings.tls
-    for name, file in (("tls.certificate", tls.certificate), ("tls.trusted", tls.trusted)):
+    named = {
+        "tls.certificate": tls.certificate,
+        "tls.trusted": tls.trusted,
+        "dashboard.certificate": settings.dashboard.certificate,
+    }
+    for name, file in named.items():
+        if not file:
+            continue
         try:
             found = x509.load_pem_x509_certificates(Path(file).read_bytes())
         except (OSError, ValueError) as error:
