@@ -87,7 +87,7 @@ def read_figures(session: Session, *, now: datetime) -> Figures:
         heartbeats={
             name: at for name, at in heartbeats(session).items() if not name.endswith(BEGUN) and name != LOOKED_ON
         },
-        model=_last_model(session),
+        model=last_model(session),
         last_instance_at=latest_instance_at(session),
         missing_studies=_by_archive((row.archive, len(row.missing)) for row in looks),
         incomplete_studies=_by_archive((row.archive, len(row.incomplete)) for row in looks),
@@ -130,7 +130,8 @@ def _by_archive(counts: Iterable[tuple[str, int]]) -> dict[str, int]:
     return dict(sums)
 
 
-def _last_model(session: Session) -> LastModel | None:
+def last_model(session: Session) -> LastModel | None:
+    """The model that answers now; None where nothing was scored yet."""
     columns = (RunRow.model_name, RunRow.model_version, RunRow.model_label, RunRow.model_digest)
     # A shadow, and a batch of re-scoring that is not adopted, have scored too: beside what is current.
     current = select(*columns).join(CurrentRun, CurrentRun.run_id == RunRow.id)
