@@ -35,11 +35,14 @@ class InboxFilter:
 
 def inbox(session: Session, wanted: InboxFilter, *, offset: int, limit: int) -> list[ListedDiscordance]:
     """Those that are asked for, the worst first, and of these the latest; `limit` of them after `offset` others."""
-    query = listed().where(_is_shown(wanted.shown))
+    chosen = select(DiscordanceRow.id).where(_is_shown(wanted.shown))
     for name in ("rule", "severity", "field"):
         if value := getattr(wanted, name):
-            query = query.where(getattr(DiscordanceRow, name) == value)
-    return [listed_of(*row) for row in session.execute(query.order_by(*WORST_FIRST).offset(offset).limit(limit))]
+            chosen = chosen.where(getattr(DiscordanceRow, name) == value)
+    # Their studies and models are looked up for these alone, of whatever many there are.
+    ids = session.scalars(chosen.order_by(*WORST_FIRST).offset(offset).limit(limit)).all()
+    rows = session.execute(listed().where(DiscordanceRow.id.in_(ids)).order_by(*WORST_FIRST))
+    return [listed_of(*row) for row in rows]
 
 
 def fields_found(session: Session) -> list[str]:

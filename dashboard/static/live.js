@@ -1,11 +1,12 @@
 // Parts of a page that say data-live="SECONDS" are asked for again and put in place of what they were, while somebody
-// can see the page and works in none of their fields.
+// can see the page, works in none of their fields, and has nothing in them unfolded.
 "use strict";
 
 const every = Math.min(...[...document.querySelectorAll("[data-live]")].map((part) => Number(part.dataset.live)));
 
 function isWorkedIn(part) {
-  return part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea");
+  const focused = part.contains(document.activeElement) && document.activeElement;
+  return focused?.matches?.("input, select, textarea, button") || part.querySelector("details[open]") !== null;
 }
 
 async function refresh() {
