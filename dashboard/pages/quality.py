@@ -7,13 +7,13 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from config.calibration import Calibration, site_calibration
-from config.clinical_tasks import BinaryTask
+from config.clinical_tasks import BinaryTask, RegressionTask
 from config.errors import ConfigurationError
 from config.reasons import ReasonKind
 from dashboard.access.people import Viewer
 from dashboard.charts import MOST_SERIES, Series, bar_chart, legend, line_chart
 from dashboard.day_range import AskedDays
-from dashboard.installation import Here
+from dashboard.installation import Here, Installation
 from dashboard.rendering import page
 from db.drift import drift_history, last_drift, watched_scorer
 from db.figures import last_model
@@ -61,6 +61,7 @@ def drift(
         history = drift_history(session, since=here.now().date() - HISTORY)
         answers = [] if scorer is None else daily_answers(session, scorer, chosen.id, days, by_sender=by == "sender")
     shown = [row for row in rows if every or row.has_drifted]
+    unit = chosen.unit.value if isinstance(chosen, RegressionTask) else ""
     labels = [f"{looked_on:%m-%d}" for looked_on, _ in history]
     return page(
         request,
@@ -69,17 +70,17 @@ def drift(
         days=days,
         rows=shown,
         compared=len(rows),
-        looked_on=history[-1][0] if history else None,
+        looked_on=rows[0].looked_on if rows else None,
         nights=bar_chart("Comparisons that drifted, by night", labels, [count for _, count in history], unit=""),
         history=history,
         model=model,
         tasks=here.catalogue.tasks,
         chosen=chosen,
-        unit=getattr(chosen, "unit", ""),
+        unit=unit,
         by=by,
         every=every,
         answers=answers,
-        chart=_medians(f"{chosen.name}: median by day", answers, days, getattr(chosen, "unit", "")),
+        chart=_medians(f"{chosen.name}: median by day", answers, days, unit),
         key=legend(_busiest(answers)),
         names=_names(here),
     )
@@ -111,7 +112,7 @@ def calibration(request: Request, here: Here, person: Viewer) -> Response:
     )
 
 
-def _names(here: Here) -> dict[str, str]:
+def _names(here: Installation) -> dict[str, str]:
     return {task.id: task.name for task in here.catalogue.tasks}
 
 
