@@ -16,7 +16,7 @@ from dashboard.rendering import page
 from db.dead_letters import dead_of, deliveries_in, delivery_detail, destination_summaries, resend_deliveries
 from db.states import DeliveryState
 
-router = APIRouter()
+router = APIRouter(prefix="/operations")
 ADDRESS = "/operations/deliveries"
 
 

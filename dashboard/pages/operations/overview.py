@@ -21,7 +21,7 @@ from db.reconciliations import reconciliations
 from db.states import StudyState
 from db.worker_ends import worker_deaths
 
-router = APIRouter()
+router = APIRouter(prefix="/operations")
 RECENT = timedelta(days=30)
 LOOKED_AT = timedelta(days=7)
 MOST_DEATHS = 20

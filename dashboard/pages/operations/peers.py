@@ -18,7 +18,7 @@ from db.dead_letters import last_delivered
 from db.queries import last_calls, list_callers
 from db.queues import queues_of
 
-router = APIRouter()
+router = APIRouter(prefix="/operations")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from dashboard.rendering import page
 from db.pauses import PAUSABLE, former_pauses, pause_queue, resume_queue
 from db.queue_summaries import queue_summaries
 
-router = APIRouter()
+router = APIRouter(prefix="/operations")
 ADDRESS = "/operations/queues"
 Peer = Annotated[str, Form(max_length=32)]
 Reason = Annotated[str, Form(min_length=1, max_length=500, pattern=r"\S")]

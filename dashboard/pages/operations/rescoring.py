@@ -19,7 +19,7 @@ from db.rescored import batch_of, batches, outcomes_of, outcomes_of_all, reasons
 from db.rescorings import OVER, decide_to_adopt, discard, go_on_after_canary, set_paused
 from db.states import BatchKind, BatchState, RescoredState
 
-router = APIRouter()
+router = APIRouter(prefix="/operations")
 ADDRESS = "/operations/rescoring"
 
 

@@ -4,6 +4,6 @@ from fastapi import APIRouter
 
 from dashboard.pages.operations import deliveries, overview, peers, queues, rescoring, storage
 
-router = APIRouter(prefix="/operations")
+router = APIRouter()
 for part in (overview, queues, peers, deliveries, rescoring, storage):
     router.include_router(part.router)

@@ -16,7 +16,7 @@ from db.retention import removals
 from dicom_node.quarantine import quarantined
 from worker.packs.facts import pack_facts
 
-router = APIRouter()
+router = APIRouter(prefix="/operations")
 MOST = 20
 
 
