@@ -1,5 +1,5 @@
 // Parts of a page that say data-live="SECONDS" are asked for again and put in place of what they were, while somebody
-// can see the page, works in none of their fields, and has nothing in them unfolded.
+// can see the page and works in none of their fields.
 "use strict";
 
 const every = Math.min(...[...document.querySelectorAll("[data-live]")].map((part) => Number(part.dataset.live)));
