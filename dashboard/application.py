@@ -11,10 +11,18 @@ from dashboard import problems
 from dashboard.access.headers import SecurityHeaders
 from dashboard.access.refusals import ForgedFormError, NotAllowedError, SignInNeededError
 from dashboard.installation import Installation
-from dashboard.pages import account, worklist
+from dashboard.pages import account, accounts, discordances, quality, worklist
+from dashboard.pages.operations import routes as operations
 from dashboard.rendering import HERE, VERSION
 
-PAGES = (account.router, worklist.router)
+PAGES = (
+    account.router,
+    worklist.router,
+    discordances.router,
+    quality.router,
+    operations.router,
+    accounts.router,
+)
 """In the order in which their paths are looked at."""
 
 

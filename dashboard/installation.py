@@ -8,9 +8,12 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from config.catalogue import Catalogue, load_catalogue
+from config.findings import Finding
+from config.kept_answers import Kept
 from config.settings import Settings
 from db.session import Database
 from dicom_node.audit.trail import AuditTrail
+from dicom_node.readiness import look
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +24,8 @@ class Installation:
     database: Database
     catalogue: Catalogue
     trail: AuditTrail
+    checks: Kept[list[Finding]]
+    """Whether the node can do its work; looked at seldom, as it takes a moment."""
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     """Aware."""
 
@@ -38,6 +43,7 @@ class Installation:
             database=Database.of(settings),
             catalogue=load_catalogue(settings.catalogue_path),
             trail=AuditTrail(settings),
+            checks=Kept(lambda: look(settings), for_s=settings.monitoring.answers_kept_s),
         )
 
 

@@ -65,6 +65,16 @@ def size(count: int | None) -> str:
     return f"{value:.1f} TB"
 
 
+def share(value: float | None) -> str:
+    """A share of 1, in percent."""
+    return NOTHING if value is None else f"{value:.0%}"
+
+
+def figure(value: float | None) -> str:
+    """A number to three digits."""
+    return NOTHING if value is None else f"{value:.3g}"
+
+
 def _form_secret(person: Person | None) -> Markup:
     """The hidden field that every form of a page that changes something has."""
     secret = person.form_secret if person else ""
@@ -79,7 +89,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(when=when, lasting=lasting, size=size)
+    environment.filters.update(when=when, lasting=lasting, size=size, share=share, figure=figure)
     environment.globals.update(ago=ago, form_secret=_form_secret, version=VERSION)
     return environment
 

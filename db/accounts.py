@@ -68,6 +68,41 @@ def own_account(session: Session, name: str) -> Account:
     return account
 
 
+def account_with(session: Session, account_id: int) -> Account:
+    """The one of this number.
+
+    Raises
+    ------
+    AccountError
+        There is none.
+    """
+    account = session.get(Account, account_id)
+    if account is None:
+        raise AccountError(f"there is no account {account_id}")
+    return account
+
+
+def sign_ins_of(session: Session, account_id: int, *, now: datetime) -> list[SignIn]:
+    """The sessions and tokens of an account that have not ended by their time, the latest first."""
+    going_on = (SignIn.account_id == account_id) & (SignIn.expires_at > now)
+    return list(session.scalars(select(SignIn).where(going_on).order_by(SignIn.id.desc())))
+
+
+def end_one_of(session: Session, account_id: int, sign_in_id: int) -> SignIn:
+    """End one session of an account, or take a token back: which it was.
+
+    Raises
+    ------
+    AccountError
+        The account has none of this number: it may have ended meanwhile.
+    """
+    found = session.get(SignIn, sign_in_id)
+    if found is None or found.account_id != account_id:
+        raise AccountError("this session or token has ended already")
+    session.delete(found)
+    return found
+
+
 def vouched_for(session: Session, *, issuer: str, subject: str, name: str, role: AccountRole, now: datetime) -> Account:
     """The account of somebody whom an identity provider vouches for, as it says today; made at the first time."""
     account = session.scalar(select(Account).where(Account.issuer == issuer, Account.subject == subject))

@@ -70,10 +70,16 @@ def destination_summaries(session: Session, *, now: datetime) -> list[Destinatio
     ]
 
 
-def deliveries_in(session: Session, state: DeliveryState, *, limit: int) -> list[DeliveryDetail]:
+def deliveries_in(session: Session, state: DeliveryState, *, limit: int, offset: int = 0) -> list[DeliveryDetail]:
     """Deliveries in this state, the latest first, without their answers."""
-    found = select(Delivery).where(Delivery.state == state).order_by(Delivery.id.desc()).limit(limit)
+    found = select(Delivery).where(Delivery.state == state).order_by(Delivery.id.desc()).offset(offset).limit(limit)
     return [_detail(session, delivery, answers=[]) for delivery in session.scalars(found)]
+
+
+def last_delivered(session: Session, destination: str) -> datetime | None:
+    """When this destination last had something of us; None: it never had."""
+    had = (Delivery.destination == destination) & (Delivery.state == DeliveryState.DELIVERED)
+    return session.scalar(select(Delivery.delivered_at).where(had).order_by(Delivery.id.desc()).limit(1))
 
 
 def delivery_detail(session: Session, delivery_id: int) -> DeliveryDetail:
@@ -97,10 +103,10 @@ def dead_of(session: Session, destination: str) -> list[int]:
     return list(session.scalars(dead.order_by(Delivery.id)))
 
 
-def resend_deliveries(session: Session, delivery_ids: Collection[int], *, now: datetime) -> None:
+def resend_deliveries(session: Session, delivery_ids: Collection[int], *, now: datetime, by: str = "hand") -> None:
     """Make these due with fresh attempts, and ask their destinations at once. The objects are the same as before.
 
-    A study that was DELIVERED, or FAILED with a dead letter, is REPORTED again.
+    A study that was DELIVERED, or FAILED with a dead letter, is REPORTED again; its journal says by whom.
 
     Raises
     ------
@@ -123,7 +129,7 @@ def resend_deliveries(session: Session, delivery_ids: Collection[int], *, now: d
             before = study.state
             study.state, study.state_since = StudyState.REPORTED, now
             study.reason = study.failed_step = None
-            record_transition(session, study, before=before, at=now, reason="resent by hand")
+            record_transition(session, study, before=before, at=now, reason=f"resent by {by}")
 
 
 def why_it_waits(session: Session, study_ids: Sequence[int]) -> dict[int, str]:

@@ -13,6 +13,8 @@ from db.schema import RunRow, Study
 from db.schema_consistency import ConsistencyCheck, DiscordanceRow
 
 LONGEST_NAME = 64
+WORST_FIRST = (case((DiscordanceRow.severity == Severity.MAJOR, 0), else_=1), DiscordanceRow.id.desc())
+"""... and of these the latest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,16 +66,15 @@ def list_discordances(
     StudyNotFoundError
         No study has this UID.
     """
-    query = _listed()
+    query = listed()
     if study_instance_uid is not None:
         if session.scalar(select(Study.id).where(Study.study_instance_uid == study_instance_uid)) is None:
             raise StudyNotFoundError(f"study {study_instance_uid} is not in the registry")
         query = query.where(Study.study_instance_uid == study_instance_uid)
     if not include_closed:
         query = query.where(DiscordanceRow.state == ReviewState.NEW, DiscordanceRow.superseded_at.is_(None))
-    worst_first = case((DiscordanceRow.severity == Severity.MAJOR, 0), else_=1)
-    rows = session.execute(query.order_by(worst_first, DiscordanceRow.id.desc()).limit(limit)).all()
-    return [_of(*row) for row in rows]
+    rows = session.execute(query.order_by(*WORST_FIRST).limit(limit)).all()
+    return [listed_of(*row) for row in rows]
 
 
 def discordance_detail(session: Session, discordance_id: int) -> ListedDiscordance:
@@ -84,10 +85,10 @@ def discordance_detail(session: Session, discordance_id: int) -> ListedDiscordan
     RegistryError
         There is none of this number.
     """
-    row = session.execute(_listed().where(DiscordanceRow.id == discordance_id)).one_or_none()
+    row = session.execute(listed().where(DiscordanceRow.id == discordance_id)).one_or_none()
     if row is None:
         raise RegistryError(f"no discordance has the number {discordance_id}: echoworker discordances lists them")
-    return _of(*row)
+    return listed_of(*row)
 
 
 def review_discordance(
@@ -143,7 +144,8 @@ def _count(session: Session, *which: ColumnElement[bool]) -> dict[str, int]:
     return {rule: count for rule, count in session.execute(by_rule)}  # noqa: C416
 
 
-def _listed() -> Select[DiscordanceRow, str, str, str, str]:
+def listed() -> Select[DiscordanceRow, str, str, str, str]:
+    """Discordances with their study and model, as `listed_of` takes a row of them."""
     return (
         select(DiscordanceRow, Study.study_instance_uid, RunRow.model_name, RunRow.model_version, RunRow.model_label)
         .join(Study, Study.id == DiscordanceRow.study_id)
@@ -151,7 +153,8 @@ def _listed() -> Select[DiscordanceRow, str, str, str, str]:
     )
 
 
-def _of(row: DiscordanceRow, study: str, *model: str) -> ListedDiscordance:
+def listed_of(row: DiscordanceRow, study: str, *model: str) -> ListedDiscordance:
+    """One row of `listed`."""
     name, version, label = model
     return ListedDiscordance(
         id=row.id,

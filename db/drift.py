@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 
-from sqlalchemy import ColumnElement, and_, delete, func, select
+from sqlalchemy import ColumnElement, and_, case, delete, func, select
 from sqlalchemy.orm import Session
 
 from config.rules import Action
@@ -85,7 +85,8 @@ def watched_scorer(session: Session) -> WatchedScorer | None:
     return WatchedScorer(model_digest=model, calibration_digest=calibration, catalogue_digest=catalogue, view_gate=gate)
 
 
-def _is_of(scorer: WatchedScorer) -> ColumnElement[bool]:
+def is_of(scorer: WatchedScorer) -> ColumnElement[bool]:
+    """Of a row of `RunRow`: that this scorer made it."""
     return and_(
         RunRow.model_digest == scorer.model_digest,
         RunRow.calibration_digest.is_not_distinct_from(scorer.calibration_digest),
@@ -104,7 +105,7 @@ def watched_studies(session: Session, scorer: WatchedScorer, *, since: datetime)
         .join(CurrentRun, CurrentRun.study_id == Study.id)
         .join(RunRow, RunRow.id == CurrentRun.run_id)
         .outerjoin(StudyDevice, StudyDevice.study_id == Study.id)
-        .where(Study.created_at >= since, _is_of(scorer), ~is_a_canary())
+        .where(Study.created_at >= since, is_of(scorer), ~is_a_canary())
     )
     return [
         WatchedStudy(
@@ -125,7 +126,7 @@ def watched_answers(session: Session, scorer: WatchedScorer, *, since: datetime)
         .join(CurrentRun, CurrentRun.study_id == Study.id)
         .join(RunRow, RunRow.id == CurrentRun.run_id)
         .join(ResultRow, ResultRow.run_id == RunRow.id)
-        .where(Study.created_at >= since, _is_of(scorer), ~is_a_canary())
+        .where(Study.created_at >= since, is_of(scorer), ~is_a_canary())
     )
     for study_id, task_id, verdict, value, outcome in session.execute(rows.execution_options(yield_per=5000)):
         yield WatchedAnswer(study_id=study_id, task_id=task_id, verdict=verdict, number=value, outcome=outcome)
@@ -145,3 +146,12 @@ def last_drift(session: Session) -> list[DriftRow]:
     last = select(func.max(DriftRow.looked_on)).scalar_subquery() if looked is None else looked.at.date()
     rows = select(DriftRow).where(DriftRow.looked_on == last)
     return list(session.scalars(rows.order_by((DriftRow.stability_index / DriftRow.alarm_limit).desc())))
+
+
+def drift_history(session: Session, *, since: date) -> list[tuple[date, int]]:
+    """The days since then on which was compared, in order, and how many comparisons had drifted."""
+    drifted = func.sum(case((DriftRow.has_drifted, 1), else_=0))
+    rows = select(DriftRow.looked_on, drifted).where(DriftRow.looked_on >= since)
+    return [
+        (day, count) for day, count in session.execute(rows.group_by(DriftRow.looked_on).order_by(DriftRow.looked_on))
+    ]

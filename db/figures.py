@@ -109,8 +109,8 @@ def read_figures(session: Session, *, now: datetime) -> Figures:
             for name, at in signs_of_life.items()
             if not name.endswith(BEGUN) and name not in (LOOKED_ON, CANARY_FAILED)
         },
-        model=_last_model(session),
-        last_instance_at=_last_instance_at(session),
+        model=last_model(session),
+        last_instance_at=last_sent_to_us_at(session),
         missing_studies=_by_archive((row.archive, len(row.missing)) for row in looks),
         incomplete_studies=_by_archive((row.archive, len(row.incomplete)) for row in looks),
         archive_troubles=_by_archive((row.archive, int(row.trouble is not None)) for row in looks),
@@ -153,7 +153,8 @@ def _by_archive(counts: Iterable[tuple[str, int]]) -> dict[str, int]:
     return dict(sums)
 
 
-def _last_instance_at(session: Session) -> datetime | None:
+def last_sent_to_us_at(session: Session) -> datetime | None:
+    """When the last instance came, but for those of canaries, which we send ourselves."""
     came = select(Study.last_instance_at).where(~is_a_canary()).order_by(Study.last_instance_at.desc())
     return session.scalar(came.limit(1))
 
@@ -171,7 +172,8 @@ def _last_canary(session: Session, signs_of_life: Mapping[str, datetime]) -> Las
     )
 
 
-def _last_model(session: Session) -> LastModel | None:
+def last_model(session: Session) -> LastModel | None:
+    """The model that answers now; None where nothing was scored yet."""
     columns = (RunRow.model_name, RunRow.model_version, RunRow.model_label, RunRow.model_digest)
     # A shadow, and a batch of re-scoring that is not adopted, have scored too: beside what is current.
     current = select(*columns).join(CurrentRun, CurrentRun.run_id == RunRow.id)

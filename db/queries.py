@@ -113,11 +113,6 @@ def failed_at(session: Session, step: Step) -> list[str]:
     return list(session.scalars(failed.order_by(Study.state_since, Study.id)))
 
 
-def studies_in(session: Session, state: StudyState) -> list[str]:
-    """The Study Instance UIDs of all studies in this state."""
-    return list(session.scalars(select(Study.study_instance_uid).where(Study.state == state).order_by(Study.id)))
-
-
 def count_by_state(session: Session) -> dict[str, int]:
     """How many studies are in each state."""
     rows = session.execute(select(Study.state, func.count()).group_by(Study.state))
@@ -136,10 +131,16 @@ def count_left_waiting(session: Session, *, since: datetime) -> dict[str, int]:
     return {state: count for state, count in rows}  # noqa: C416
 
 
-def list_callers(session: Session, *, refused_only: bool = False, limit: int = 100) -> list[Caller]:
+def list_callers(session: Session, *, refused_only: bool = False, limit: int = 100, offset: int = 0) -> list[Caller]:
     """Who called the node and what became of it, the latest first."""
-    query = select(Caller).order_by(Caller.last_at.desc(), Caller.id.desc()).limit(limit)
+    query = select(Caller).order_by(Caller.last_at.desc(), Caller.id.desc()).offset(offset).limit(limit)
     return list(session.scalars(query.where(Caller.outcome != ACCEPTED) if refused_only else query))
+
+
+def last_calls(session: Session) -> dict[str, datetime]:
+    """When somebody of each AE title was last accepted."""
+    accepted = select(Caller.ae_title, func.max(Caller.last_at)).where(Caller.outcome == ACCEPTED)
+    return {ae_title: at for ae_title, at in session.execute(accepted.group_by(Caller.ae_title))}  # noqa: C416
 
 
 def count_instances(session: Session, study_instance_uid: str) -> int:

@@ -9,12 +9,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, exists, func, insert, or_, select
 from sqlalchemy.orm import Session
 
+from config.errors import RegistryError
 from db.outdated import is_at_rest
 from db.run_rows import result_columns, run_columns
 from db.runs import Run
 from db.schema import CurrentRun, ResultRow, RunRow, Study
 from db.schema_rescoring import RescoredStudy, Rescoring
-from db.states import RescoredState
+from db.states import BatchKind, RescoredState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +155,35 @@ def outcomes_of(session: Session, batch_id: int) -> dict[str, int]:
         .group_by(RescoredStudy.state)
     )
     return {state: count for state, count in rows}  # noqa: C416  a result has keys(): dict() would take it for a mapping
+
+
+def outcomes_of_all(session: Session, batch_ids: Sequence[int]) -> dict[int, dict[str, int]]:
+    """How many studies of each of these batches are in each state."""
+    of, found = RescoredStudy, {batch_id: dict[str, int]() for batch_id in batch_ids}
+    counts = select(of.rescoring_id, of.state, func.count()).where(of.rescoring_id.in_(batch_ids))
+    for batch_id, state, count in session.execute(counts.group_by(of.rescoring_id, of.state)):
+        found[batch_id][state] = count
+    return found
+
+
+def last_agreement(session: Session) -> Rescoring | None:
+    """The last shadow that says how far it agrees with the model that scores; None where none has."""
+    told = (Rescoring.kind == BatchKind.SHADOW) & Rescoring.report.is_not(None)
+    return session.scalar(select(Rescoring).where(told).order_by(Rescoring.id.desc()).limit(1))
+
+
+def batch_of(session: Session, batch_id: int) -> Rescoring:
+    """One batch.
+
+    Raises
+    ------
+    RegistryError
+        There is none of this number.
+    """
+    batch = session.get(Rescoring, batch_id)
+    if batch is None:
+        raise RegistryError(f"there is no re-scoring {batch_id}: echoworker rescore status lists them")
+    return batch
 
 
 def has_due(session: Session, batch_id: int, state: RescoredState, *, canary_alone: bool = False) -> bool:

@@ -167,8 +167,10 @@ def move_batch(batch: Rescoring, state: BatchState, *, now: datetime, reason: st
     batch.reason = reason
 
 
-def set_paused(session: Session, batch_id: int, *, paused: bool) -> None:
+def set_paused(session: Session, batch_id: int, *, paused: bool, by: str = "") -> None:
     """Whoever works on it stops at the end of the portion that it is in; or it may be gone on with.
+
+    `by`: who has it stand still, which is then why it does.
 
     Raises
     ------
@@ -179,6 +181,8 @@ def set_paused(session: Session, batch_id: int, *, paused: bool) -> None:
     batch.paused = paused
     if not paused:
         batch.reason = None
+    elif by:
+        batch.reason = f"paused by {by}"
 
 
 def go_on_after_canary(session: Session, batch_id: int, *, now: datetime) -> None:

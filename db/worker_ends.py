@@ -6,7 +6,7 @@ Whoever started it says so, and why it ended; what it cannot say itself is writt
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from config.settings import PipelineSettings
@@ -16,9 +16,15 @@ from db.forwards import due_forwards, record_forward
 from db.leases import Claim, Fault, fail_attempt, hand_back, held_by
 from db.queues import QueueClaim, Trouble, queues_held_by, release_queue
 from db.reports import NO_ANSWER
-from db.schema import Delivery
+from db.schema import Delivery, Study
 from db.schema_peers import DeliveryAnswer
+from db.schema_pipeline import JournalEntry
 from db.states import DeliveryState
+
+TOOK_TOO_LONG = "took longer than its hard time limit"
+ENDED = "its worker ended with status"
+KILLED = "its worker was killed by"
+"""How the reasons of deaths begin."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +44,42 @@ class Held:
 
     studies: list[Claim]
     queues: list[QueueClaim]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerDeath:
+    """A worker's death, by what the journal of the study says that it was at work on."""
+
+    at: datetime
+    host: str
+    step: str
+    attempt: int | None
+    study_instance_uid: str
+    reason: str
+    traceback: str | None
+    """Files, lines and functions alone."""
+
+
+def worker_deaths(session: Session, *, since: datetime, limit: int) -> list[WorkerDeath]:
+    """Those since then that took an attempt of a step with them, the latest first."""
+    of_a_death = or_(*(JournalEntry.reason.contains(text) for text in (TOOK_TOO_LONG, ENDED, KILLED)))
+    rows = (
+        select(JournalEntry, Study.study_instance_uid)
+        .join(Study, Study.id == JournalEntry.study_id)
+        .where(JournalEntry.at >= since, of_a_death)
+    )
+    return [
+        WorkerDeath(
+            at=entry.at,
+            host=entry.host,
+            step=entry.step or "",
+            attempt=entry.attempt,
+            study_instance_uid=uid,
+            reason=entry.reason or "",
+            traceback=entry.traceback,
+        )
+        for entry, uid in session.execute(rows.order_by(JournalEntry.at.desc(), JournalEntry.id.desc()).limit(limit))
+    ]
 
 
 def worker_died(session: Session, end: WorkerEnd, *, now: datetime, pipeline: PipelineSettings) -> Held:

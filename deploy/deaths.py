@@ -22,9 +22,9 @@ from config.logs import Event, emit, place_of
 from config.settings import Settings
 from db.leases import owner_named
 from db.session import Database
-from db.worker_ends import WorkerEnd, worker_died, worker_stopped
+from db.worker_ends import ENDED, KILLED, TOOK_TOO_LONG, WorkerEnd, worker_died, worker_stopped
 
-_TOOK_TOO_LONG = "Timeout ("
+_TIMEOUT = "Timeout ("
 """How faulthandler begins what it writes when the time is up (worker.watch)."""
 LONGEST_TRACEBACK = 16_000
 """Characters that the journal keeps: many threads of deep libraries write more."""
@@ -136,13 +136,13 @@ def _read(path: Path) -> str:
 
 
 def _reason(return_code: int, traceback: str) -> str:
-    if traceback.startswith(_TOOK_TOO_LONG):
-        return "took longer than its hard time limit ([time_limits]): its worker was ended"
+    if traceback.startswith(_TIMEOUT):
+        return f"{TOOK_TOO_LONG} ([time_limits]): its worker was ended"
     if return_code >= 0:
-        return f"its worker ended with status {return_code}"
+        return f"{ENDED} {return_code}"
     try:
         name = signal.Signals(-return_code).name
     except ValueError:
         name = f"signal {-return_code}"
     why = ", as the system does where memory runs out" if -return_code == signal.SIGKILL else ""
-    return f"its worker was killed by {name}{why}"
+    return f"{KILLED} {name}{why}"

@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
+from config.findings import Doubt
 from config.settings import Settings
 from db.dead_letters import DestinationSummary, destination_summaries
 from db.states import DeliveryState
-from deploy.doctor_services import asked
-from deploy.findings import Doubt
+from dicom_node.services import asked
 
 
 def deliveries(settings: Settings) -> str:

@@ -2,11 +2,11 @@
 
 from sqlalchemy.orm import Session
 
+from config.findings import Doubt
 from config.settings import Settings
 from db.devices import failing_devices
 from db.pauses import open_pauses, said_of
-from deploy.doctor_services import asked
-from deploy.findings import Doubt
+from dicom_node.services import asked
 
 
 def paused_queues(settings: Settings) -> str:

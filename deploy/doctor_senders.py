@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from sqlalchemy import select
 
+from config.findings import Check, Doubt
 from config.peers import PeerSettings
 from config.settings import Settings
 from db.received import ACCEPTED
 from db.schema_peers import Caller
-from deploy.doctor_services import asked
-from deploy.findings import Check, Doubt
+from dicom_node.services import asked
 
 
 def calls_us(peer: PeerSettings) -> Check:

@@ -58,30 +58,38 @@ def put_in_quarantine(spool: Spool, received: Path, *, reason: str, calling_ae_t
     return kept
 
 
-def quarantined(spool_dir: Path) -> list[Quarantined]:
-    """Everything in quarantine, the latest first; a file whose note is lost or damaged is listed without a reason."""
-    found = []
+def quarantined(spool_dir: Path, *, at_least: int | None = None) -> list[Quarantined]:
+    """Everything in quarantine, the latest first; a file whose note is lost or damaged is listed without a reason.
+
+    With `at_least`, days are looked at, the last one first, until there are so many.
+    """
+    found: list[Quarantined] = []
     folder = Spool(spool_dir).quarantined
-    for path in folder.glob("*/*.dcm"):
-        with suppress(FileNotFoundError):  # removed by hand at this moment
-            facts = path.stat()
-            note = _note(path.with_suffix(".json"))
-            found.append(
-                Quarantined(
-                    path=path.relative_to(folder),
-                    reason=note.get("reason") or "its note is lost",
-                    calling_ae_title=note.get("calling_ae_title"),
-                    received_at=_time(note.get("received_at")) or datetime.fromtimestamp(facts.st_mtime, UTC),
-                    size_bytes=facts.st_size,
-                    times=_times(note),
-                )
-            )
+    for day in sorted((path for path in folder.glob("*") if path.is_dir()), reverse=True):
+        if at_least is not None and len(found) >= at_least:
+            break
+        for path in day.glob("*.dcm"):
+            with suppress(FileNotFoundError):  # removed by hand at this moment
+                found.append(_kept(folder, path))
     return sorted(found, key=lambda kept: kept.received_at, reverse=True)
 
 
 def count_quarantined(spool: Spool) -> int:
     """How many instances lie in quarantine."""
     return sum(1 for _ in spool.quarantined.glob("*/*.dcm"))
+
+
+def _kept(folder: Path, path: Path) -> Quarantined:
+    facts = path.stat()
+    note = _note(path.with_suffix(".json"))
+    return Quarantined(
+        path=path.relative_to(folder),
+        reason=note.get("reason") or "its note is lost",
+        calling_ae_title=note.get("calling_ae_title"),
+        received_at=_time(note.get("received_at")) or datetime.fromtimestamp(facts.st_mtime, UTC),
+        size_bytes=facts.st_size,
+        times=_times(note),
+    )
 
 
 def _note(file: Path) -> dict[str, Any]:

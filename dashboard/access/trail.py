@@ -2,14 +2,15 @@
 
 from dashboard.access.people import Person
 from dashboard.installation import Installation
-from dicom_node.audit.events import (
-    StudyInstances,
+from dicom_node.audit.events import StudyInstances
+from dicom_node.audit.message import User
+from dicom_node.audit.people import (
     instances_viewed,
     patients_searched,
+    user_attributes_changed,
     user_signed_in,
     user_signed_out,
 )
-from dicom_node.audit.message import User
 
 
 def viewed(here: Installation, person: Person, study_instance_uid: str, *, patient_id: str | None) -> None:
@@ -31,6 +32,11 @@ def signed_in(here: Installation, name: str, address: str, *, failure: str = "")
 def signed_out(here: Installation, person: Person) -> None:
     """This person signed out."""
     here.trail.record(user_signed_out(_user(person)))
+
+
+def account_changed(here: Installation, person: Person, account: str, change: str) -> None:
+    """This person changed an account, its tokens or its sessions; `change`: in a few words, without secrets."""
+    here.trail.record(user_attributes_changed(_user(person), account=account, change=change))
 
 
 def _user(person: Person) -> User:

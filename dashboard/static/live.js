@@ -5,7 +5,8 @@
 const every = Math.min(...[...document.querySelectorAll("[data-live]")].map((part) => Number(part.dataset.live)));
 
 function isWorkedIn(part) {
-  return part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea");
+  const focused = part.contains(document.activeElement) && document.activeElement;
+  return focused?.matches?.("input, select, textarea, button") || part.querySelector("details[open]") !== null;
 }
 
 async function refresh() {

@@ -16,10 +16,10 @@ from db.figures import Figures, read_figures
 from db.schema import Study
 from db.states import DeliveryState, StudyState
 from db.tallies import BEAT
-from deploy.doctor_services import broker
 from deploy.monitoring.known import known_peers
 from deploy.monitoring.working_time import WorkingTime
 from dicom_node.expiry import expiry_of
+from dicom_node.services import broker
 from dicom_node.spool import Spool
 
 SILENT_FOR_S = 300.0

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from config.errors import ConfigurationError
+from config.kept_answers import Kept
 from config.logs import Event, emit, place_of
 from config.settings import Settings
 from db.session import Database
-from deploy.monitoring.kept import Kept
 from deploy.monitoring.metrics import Metrics
-from deploy.monitoring.readiness import health, look, readiness
+from dicom_node.readiness import health, look, readiness
 
 REQUEST_TIMEOUT_S = 10.0
 JSON = "application/json"

@@ -1,5 +1,7 @@
 """What the audit trail says: the events of PS3.15 section A.5.3 that happen here, each as a message.
 
+Those that somebody with an account does are in `dicom_node.audit.people`.
+
 The audit trail is the one log that names patients, as the standard has it: by patient ID, never by name.
 """
 
@@ -12,7 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom.dsutils import encode
 
-from dicom_node.audit.message import Action, AuditMessage, Code, Outcome, Participant, ParticipantObject, Role, User
+from dicom_node.audit.message import Action, AuditMessage, Code, Outcome, Participant, ParticipantObject, Role
 from dicom_node.header import InstanceHeader
 from dicom_node.spool import Kept
 from dicom_node.statuses import StorageStatus
@@ -24,9 +26,6 @@ INSTANCES_ACCESSED = Code("110103", "DICOM Instances Accessed")
 INSTANCES_TRANSFERRED = Code("110104", "DICOM Instances Transferred")
 QUERY = Code("110112", "Query")
 SECURITY_ALERT = Code("110113", "Security Alert")
-USER_AUTHENTICATION = Code("110114", "User Authentication")
-LOGIN = Code("110122", "Login")
-LOGOUT = Code("110123", "Logout")
 NODE_AUTHENTICATION = Code("110126", "Node Authentication")
 STUDY_INSTANCE_UID = Code("110180", "Study Instance UID")
 SOP_CLASS_UID = Code("110181", "SOP Class UID")
@@ -98,12 +97,12 @@ def instances_received(
     return AuditMessage(
         event=INSTANCES_TRANSFERRED,
         action=Action.READ if already_held else Action.CREATE,
-        outcome=_outcome(failure),
+        outcome=outcome_of(failure),
         outcome_description=failure,
         own_role=Role.DESTINATION,
         we_requested=False,
         others=(sender.taking_part(Role.SOURCE, is_requestor=True),),
-        objects=_study_and_patient(instances),
+        objects=study_and_patient(instances),
     )
 
 
@@ -112,12 +111,12 @@ def instances_sent(receiver: RemoteAE, instances: StudyInstances, *, failure: st
     return AuditMessage(
         event=INSTANCES_TRANSFERRED,
         action=Action.READ,  # by the table, of a source that cannot know what the receiver held before
-        outcome=_outcome(failure),
+        outcome=outcome_of(failure),
         outcome_description=failure,
         own_role=Role.SOURCE,
         we_requested=True,
         others=(receiver.taking_part(Role.DESTINATION),),
-        objects=_study_and_patient(instances),
+        objects=study_and_patient(instances),
     )
 
 
@@ -128,58 +127,7 @@ def instances_removed(instances: StudyInstances) -> AuditMessage:
         action=Action.DELETE,
         own_role=None,
         we_requested=True,
-        objects=_study_and_patient(instances),
-    )
-
-
-def instances_viewed(user: User, instances: StudyInstances) -> AuditMessage:
-    """DICOM Instances Accessed (A.5.3.6): somebody saw pictures, identity or reports of a study on our pages."""
-    return AuditMessage(
-        event=INSTANCES_ACCESSED,
-        action=Action.READ,
-        own_role=None,
-        we_requested=False,
-        users=(user,),
-        objects=_study_and_patient(instances),
-    )
-
-
-def patients_searched(user: User, *, what: str) -> AuditMessage:
-    """Query (A.5.3.10): somebody was shown a list of ours that names patients; `what`: which, without PHI."""
-    asked = ParticipantObject(id=what, id_type=NODE_ID, type_code=2, role=3)
-    return AuditMessage(
-        event=QUERY,
-        action=Action.EXECUTE,
-        own_role=Role.DESTINATION,
-        we_requested=False,
-        users=(user,),
-        objects=(asked,),
-    )
-
-
-def user_signed_in(user: User, *, failure: str = "") -> AuditMessage:
-    """User Authentication (A.5.3.12): somebody signed in, or could not; `failure`: why, without PHI."""
-    return AuditMessage(
-        event=USER_AUTHENTICATION,
-        event_type=LOGIN,
-        action=Action.EXECUTE,
-        outcome=_outcome(failure),
-        outcome_description=failure,
-        own_role=None,
-        we_requested=False,
-        users=(user,),
-    )
-
-
-def user_signed_out(user: User) -> AuditMessage:
-    """User Authentication (A.5.3.12): somebody signed out."""
-    return AuditMessage(
-        event=USER_AUTHENTICATION,
-        event_type=LOGOUT,
-        action=Action.EXECUTE,
-        own_role=None,
-        we_requested=False,
-        users=(user,),
+        objects=study_and_patient(instances),
     )
 
 
@@ -199,7 +147,7 @@ def query_made(archive: RemoteAE, identifier: Dataset, *, sop_class_uid: str, fa
     return AuditMessage(
         event=QUERY,
         action=Action.EXECUTE,
-        outcome=_outcome(failure),
+        outcome=outcome_of(failure),
         outcome_description=failure,
         own_role=Role.SOURCE,
         we_requested=True,
@@ -317,11 +265,13 @@ def _application_activity(kind: Code) -> AuditMessage:
     )
 
 
-def _outcome(failure: str) -> Outcome:
+def outcome_of(failure: str) -> Outcome:
+    """What becomes of an event: it failed for this reason, or, empty, it did not."""
     return Outcome.SERIOUS_FAILURE if failure else Outcome.SUCCESS
 
 
-def _study_and_patient(instances: StudyInstances) -> tuple[ParticipantObject, ParticipantObject]:
+def study_and_patient(instances: StudyInstances) -> tuple[ParticipantObject, ParticipantObject]:
+    """What an event that is about instances of a study names."""
     study = ParticipantObject(
         id=instances.study_instance_uid,
         id_type=STUDY_INSTANCE_UID,

@@ -2,6 +2,7 @@
 
 from config.settings import Settings
 from dicom_node.audit import events as audit
+from dicom_node.audit import people
 from dicom_node.audit.refusals import WINDOW_S
 from dicom_node.conformance.markdown import document, facts, table
 from dicom_node.reception.associations import TOLD_EVERY_S
@@ -57,6 +58,7 @@ def _audit_trail(settings: Settings) -> str:
         audit.INSTANCES_TRANSFERRED,
         audit.QUERY,
         audit.SECURITY_ALERT,
+        people.USER_AUTHENTICATION,
     )
     sent = f"configured, to {settings.audit.syslog}" if settings.audit.syslog else "not configured"
     return document(
@@ -70,7 +72,14 @@ def _audit_trail(settings: Settings) -> str:
                     "Security Alert",
                     f"of type {audit.NODE_AUTHENTICATION.meaning}: a refused caller; of more than "
                     f"{settings.audit.refusals_told} from one address within {WINDOW_S:g} s "
-                    "(`audit.refusals_told`) one message says how many more there were",
+                    "(`audit.refusals_told`) one message says how many more there were; of type "
+                    f"{people.USER_ATTRIBUTES_CHANGED.meaning}: somebody changed an account of the dashboard, named by "
+                    "its URI, and how, without password or token",
+                ),
+                (
+                    "User Authentication",
+                    f"of type {people.LOGIN.meaning} or {people.LOGOUT.meaning}: somebody signed in to the dashboard, "
+                    "or could not (outcome 8), or signed out",
                 ),
                 (
                     "DICOM Instances Transferred",
@@ -82,11 +91,13 @@ def _audit_trail(settings: Settings) -> str:
                 (
                     "DICOM Instances Accessed",
                     "with action D: for each study whose images were deleted because their time was over "
-                    "(`[keep] pixels_days`). Also after a process was killed: a message may come twice, not never",
+                    "(`[keep] pixels_days`). Also after a process was killed: a message may come twice, not never. "
+                    "With action R: somebody saw pictures, identity or reports of a study on the dashboard",
                 ),
                 (
                     "UserID",
-                    "of our process: its process ID; of a peer: its AE title, or its address where it gave none",
+                    "of our process: its process ID; of a peer: its AE title, or its address where it gave none; of "
+                    "somebody at the dashboard: the account",
                 ),
                 ("AlternativeUserID", "`AETITLES=` and the AE title"),
                 ("AuditSourceID", "our AE title; AuditSourceTypeCode 4"),

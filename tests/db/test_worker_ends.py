@@ -10,7 +10,7 @@ from db.queries import study_detail
 from db.queues import claim_queue, queues_of
 from db.schema import Delivery
 from db.session import Database
-from db.worker_ends import WorkerEnd, worker_died, worker_stopped
+from db.worker_ends import WorkerEnd, worker_deaths, worker_died, worker_stopped
 from tests.support.reported import instance_of, reported
 
 END = WorkerEnd(owner="here:7", reason="its worker was killed by SIGSEGV", traceback="  scored.c:1")
@@ -36,6 +36,11 @@ def test_only_what_the_dead_worker_held_is_tried_again_and_without_waiting_for_i
         row = study_detail(session, "1.2.1").journal[-1]
     assert (row.attempt, row.duration_ms, row.reason) == (1, 3000, f"prepare: {END.reason}")
     assert row.traceback == END.traceback
+    with registry.read() as session:
+        (death,) = worker_deaths(session, since=now, limit=5)
+        assert worker_deaths(session, since=died_at + timedelta(seconds=1), limit=5) == []
+    assert (death.at, death.step, death.attempt, death.study_instance_uid) == (died_at, "prepare", 1, "1.2.1")
+    assert (death.reason, death.traceback) == (row.reason, row.traceback)
 
 
 def test_the_last_of_its_attempts_makes_a_study_failed(

@@ -26,6 +26,19 @@ def test_what_was_refused_is_listed_with_its_reason_the_latest_first(tmp_path: P
     assert abs((datetime.now(UTC) - found[0].received_at).total_seconds()) < 60
 
 
+def test_of_many_days_the_last_are_looked_at_until_there_are_enough(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.create()
+    kept = refused(spool, b"1", "of today")
+    for day, size in (("2026-01-02", 2), ("2026-01-01", 3)):
+        (spool.quarantined / day).mkdir()
+        (spool.quarantined / day / f"{size}.dcm").write_bytes(b"1" * size)
+        note = kept.with_suffix(".json").read_text().replace(f"{datetime.now(UTC):%Y-%m-%d}", day)
+        (spool.quarantined / day / f"{size}.json").write_text(note)
+    assert [each.size_bytes for each in quarantined(tmp_path)] == [1, 2, 3]
+    assert [each.size_bytes for each in quarantined(tmp_path, at_least=2)] == [1, 2]
+
+
 def test_an_instance_whose_note_is_lost_or_damaged_is_listed_all_the_same(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     spool.create()

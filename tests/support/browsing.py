@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from html import unescape
+from html import escape, unescape
 
 from fastapi.testclient import TestClient
 from httpx2 import Response
@@ -23,7 +23,7 @@ class Browser:
     def submit(self, page: str, action: str, **fields: str) -> Response:
         """Send a form of a page: the one with this action, with its hidden fields."""
         shown = self.client.get(page).text
-        form = re.search(rf'<form[^>]*action="{re.escape(action)}".*?</form>', shown, re.DOTALL)
+        form = re.search(rf'<form[^>]*action="{re.escape(escape(action))}".*?</form>', shown, re.DOTALL)
         assert form is not None, f"{page} has no form that goes to {action}"
         hidden = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)"', form.group())
         return self.client.post(action, data={name: unescape(value) for name, value in hidden} | fields)

@@ -1,0 +1,1 @@
+"""Operations: how the installation is doing, and what administrators do about it; a module for each page."""
