@@ -113,6 +113,11 @@ def failed_at(session: Session, step: Step) -> list[str]:
     return list(session.scalars(failed.order_by(Study.state_since, Study.id)))
 
 
+def studies_in(session: Session, state: StudyState) -> list[str]:
+    """The Study Instance UIDs of all studies in this state."""
+    return list(session.scalars(select(Study.study_instance_uid).where(Study.state == state).order_by(Study.id)))
+
+
 def count_by_state(session: Session) -> dict[str, int]:
     """How many studies are in each state."""
     rows = session.execute(select(Study.state, func.count()).group_by(Study.state))
