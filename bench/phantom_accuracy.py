@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 
 from bench.installation import STEPS, Installation
-from bench.phantom_figures import Case, print_figures
+from bench.phantom_figures import Case, print_figures, so_far
 from bench.phantom_report import Told, told_by
 from bench.phantom_sanity import print_sanity
 from config.catalogue import load_catalogue
@@ -91,7 +91,8 @@ def main() -> None:
         for case in cases_of(options, Path(folder)):
             cases.append(case)
             if len(cases) % 50 == 0:
-                print(f"{len(cases)} studies in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+                said = f"{len(cases)} studies in {time.monotonic() - began:.0f} s: {so_far(cases)}"
+                print(said, file=sys.stderr, flush=True)
     print_figures(cases, load_catalogue())
     print_sanity(options.pack, hearts=min(options.studies, 100), seed=options.seed + 100_000)
 
