@@ -76,7 +76,7 @@ PRODUCT = {
     "worker-maintenance": ("worker", "--queues", MAINTENANCE_QUEUE),
     "beat": ("beat",),
 }
-ENVIRONMENT = {"PYTHONPATH": str(Path.cwd()), "PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": "1"}
+ENVIRONMENT = {"PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": "1"}
 HOURS_PASS = 3 * 24
 """Until what was left behind is older than the product keeps it."""
 SWEPT_WITHIN_S = 30.0
@@ -140,7 +140,7 @@ def run(plan: Plan, folder: Path, say: Callable[[str], None] = lambda _: None) -
         began = time.monotonic()
         _kill_while_it_flows(plan, modalities, killer, chance, say)
         flow_s = time.monotonic() - began
-        _settle(plan, registry, studies, say)
+        _settle(plan, registry, studies, data / "spool", say)
         settle_s = time.monotonic() - began - flow_s
         modalities.stop()
         said = [f"{name} ended with {code} when it was stopped" for name, code in house.stop_product().items() if code]
@@ -176,7 +176,7 @@ def _kill_while_it_flows(
         say(f"kill {number} of {plan.kills}: {kind}")
 
 
-def _settle(plan: Plan, registry: Database, studies: list[SentStudy], say: Callable[[str], None]) -> None:
+def _settle(plan: Plan, registry: Database, studies: list[SentStudy], spool: Path, say: Callable[[str], None]) -> None:
     """Wait until all is done, or nothing gets done any more."""
     done, since = -1, time.monotonic()
     while time.monotonic() - since < plan.settles_within_s:
@@ -184,7 +184,8 @@ def _settle(plan: Plan, registry: Database, studies: list[SentStudy], say: Calla
         if now_done != done:
             done, since = now_done, time.monotonic()
             say(f"{done} of {len(studies)} studies are done")
-        if done == len(studies) and not any(study.missing for study in studies):
+        is_registered = not any((spool / "unregistered").iterdir())
+        if done == len(studies) and is_registered and not any(study.missing for study in studies):
             return
         time.sleep(0.5)
 

@@ -131,13 +131,10 @@ def test_a_study_whose_reader_was_killed_is_read_again(tmp_path: Path, monkeypat
         killed.setattr(archive.context, "device_failed", lambda: None)
         RescoringDuty(archive.context).work_once()
     assert [row.state for row in archive.outcomes(1).values()] == [RescoredState.READING]
-    read = []
-    monkeypatch.setattr(
-        answering, "embed_from_pixels", lambda *given: read.append(given) or _fails_with(ClipError("gone"))()
-    )
+    monkeypatch.setattr(answering, "embed_from_pixels", _fails_with(ClipError("gone")))
     RescoringDuty(archive.context).work_once()
-    assert len(read) == 1
-    assert [row.state for row in archive.outcomes(1).values()] == [RescoredState.CANNOT]
+    (row,) = archive.outcomes(1).values()
+    assert (row.state, row.reason, row.readings_lost) == (RescoredState.CANNOT, "gone", 1)
 
 
 def test_no_memory_on_the_gpu_is_no_fault_of_any_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
