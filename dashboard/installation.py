@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 
 from config.catalogue import Catalogue, load_catalogue
 from config.settings import Settings
+from dashboard.recently import Recently
 from db.session import Database
 from dicom_node.audit.trail import AuditTrail
 
@@ -23,6 +24,8 @@ class Installation:
     trail: AuditTrail
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     """Aware."""
+    recently: Recently = field(default_factory=Recently)
+    """What was written into the audit trail a moment ago."""
 
     @classmethod
     def of(cls, settings: Settings) -> "Installation":
