@@ -11,10 +11,10 @@ from dashboard import problems
 from dashboard.access.headers import SecurityHeaders
 from dashboard.access.refusals import ForgedFormError, NotAllowedError, SignInNeededError
 from dashboard.installation import Installation
-from dashboard.pages import account, worklist
+from dashboard.pages import account, pictures, study, worklist
 from dashboard.rendering import HERE, VERSION
 
-PAGES = (account.router, worklist.router)
+PAGES = (account.router, worklist.router, study.router, pictures.router)
 """In the order in which their paths are looked at."""
 
 
