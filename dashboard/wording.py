@@ -45,6 +45,6 @@ def day(written: str | None) -> str:
     return written
 
 
-def unit(code: str | None) -> str:
+def unit_name(code: str | None) -> str:
     """A unit by its UCUM code."""
     return _UNITS.get(code or "", code or "")

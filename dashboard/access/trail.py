@@ -15,7 +15,6 @@ from dicom_node.audit.events import (
 )
 from dicom_node.audit.message import User
 
-
 REFRESHED = timedelta(minutes=1)
 """How often a page is written down that lies open and refreshes itself."""
 ONE_LOOK = timedelta(minutes=30)
@@ -30,7 +29,13 @@ def is_to_be_told(here: Installation, request: Request, person: Person, what: st
 
 
 def clip_viewed(
-    here: Installation, person: Person, study_instance_uid: str, *, patient_id: str | None, sop_class_uid: str, clip: str
+    here: Installation,
+    person: Person,
+    study_instance_uid: str,
+    *,
+    patient_id: str | None,
+    sop_class_uid: str,
+    clip: str,
 ) -> None:
     """This person sees frames of an instance of a study (`clip`, its SOP Instance UID): one message for all of them."""
     if here.recently.is_new(person.account.sign_in_id, f"clip {clip}", now=here.now(), within=ONE_LOOK):

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from sqlalchemy.orm import Session
+
 from config.catalogue import Catalogue
 from config.clinical_tasks import RegressionTask
 from config.errors import ReportError, StudyNotFoundError
@@ -24,7 +26,6 @@ from db.runs import Run, Verdict
 from db.studies import identity_of
 from dicom_node.report.wording import LIMITS_OF_USE
 from dicom_node.spool import Spool
-from sqlalchemy.orm import Session
 from worker.catalogues import catalogue_of_run
 
 
@@ -55,9 +56,7 @@ class PatientContent:
     """The reports of others; None where there is none."""
 
 
-def study_content(
-    here: Installation, uid: str, *, for_reader: bool
-) -> tuple[StudyContent, PatientContent | None]:
+def study_content(here: Installation, uid: str, *, for_reader: bool) -> tuple[StudyContent, PatientContent | None]:
     """All that is shown of a study; what is of the patient only `for_reader`.
 
     Raises
@@ -114,9 +113,7 @@ def _limits(run: Run | None) -> str:
     return "" if run is None or run.model.label is ModelLabel.CLINICAL else LIMITS_OF_USE[run.model.label]
 
 
-def _trends(
-    session: Session, detail: StudyDetail, catalogue: Catalogue | None, identity: Identity
-) -> list[Trend]:
+def _trends(session: Session, detail: StudyDetail, catalogue: Catalogue | None, identity: Identity) -> list[Trend]:
     """Of each measurement that earlier studies of the patient have, too."""
     run = detail.run
     if run is None or catalogue is None:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from config.catalogue import Catalogue
 from db.discordance_review import ListedDiscordance
 from db.discordances import Side, SideKind
-from dicom_node.spool import Spool
-from dicom_node.report.words import ENGLISH
 from db.session import Database
+from dicom_node.report.words import ENGLISH
+from dicom_node.spool import Spool
 from worker.consistency.reading import ReadReport, TextReader
 from worker.consistency.study_reports import reports_of_study
 

@@ -19,6 +19,7 @@ from worker.pixels.screen import packed_frames
 KEPT = {"Cache-Control": "private, max-age=3600"}
 """An instance never changes: the browser of whoever saw it may keep it for an hour, and nobody on the way may."""
 _GONE, _UNREADABLE = 410, 422
+_LETTERS = 'font-family="sans-serif" font-size="15"'
 _Made = TypeVar("_Made")
 
 
@@ -85,7 +86,7 @@ def in_place_of_picture(error: NoPictureError) -> Response:
     """A picture of the reason: whoever has no script sees it where the frame would be."""
     lines = wrap(str(error), 44)[:6]
     written = "".join(
-        f'<text x="12" y="{40 + 22 * number}" font-family="sans-serif" font-size="15" fill="#b9c4c9">{escape(line)}</text>'
+        f'<text x="12" y="{40 + 22 * number}" fill="#b9c4c9" {_LETTERS}>{escape(line)}</text>'
         for number, line in enumerate(lines)
     )
     drawn = (

@@ -97,9 +97,7 @@ def test_a_reader_sees_whose_study_it_is_and_the_audit_trail_says_so_once_a_minu
     assert [(one.user, one.objects) for one in told] == [("a-reader", (UID, "SECRET-4711"))]
 
 
-def test_the_label_of_a_model_that_is_not_clinical_is_explained(
-    here: Installation, as_role: SignIn
-) -> None:
+def test_the_label_of_a_model_that_is_not_clinical_is_explained(here: Installation, as_role: SignIn) -> None:
     show_study(here.database, here.settings, label=ModelLabel.UNTRAINED)
     page = as_role(AccountRole.VIEWER).get(PAGE).text
     assert re.search(r'class="said limits untrained"><strong>UNTRAINED\.</strong> \w+', page)
@@ -340,7 +338,9 @@ def test_sixty_and_more_clips_come_page_by_page_and_load_when_they_are_seen(
 
 def test_the_page_of_a_clip_leads_to_its_neighbours(here: Installation, as_role: SignIn, shown: ShownStudy) -> None:
     with here.database.write() as session:
-        session.add(_row(instance_of(UID, sop="1.2.8.1", at=datetime.now(UTC)), shown.number, action="score", rule=None))
+        session.add(
+            _row(instance_of(UID, sop="1.2.8.1", at=datetime.now(UTC)), shown.number, action="score", rule=None)
+        )
     reader = as_role(AccountRole.READER)
     page = reader.get(f"{PAGE}/clips/{CLIP}").text
     assert f'rel="next" href="{PAGE}/clips/1.2.8.1"' in page
@@ -357,7 +357,7 @@ def _row(instance: object, study: int, *, action: str, rule: str | None) -> Inst
     return Instance(study_id=study, revision=1, action=action, rule=rule, **facts)
 
 
-def _discordance(here: Installation):  # noqa: ANN202
+def _discordance(here: Installation):
     with here.database.read() as session:
         (found,) = list_discordances(session, study_instance_uid=UID, include_closed=True)
     return found

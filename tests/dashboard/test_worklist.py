@@ -64,7 +64,13 @@ def test_a_study_is_found_by_its_uid_or_the_beginning_of_it(as_role: SignIn, rec
 def test_what_is_no_uid_or_no_day_finds_nothing_and_says_why(as_role: SignIn, receive: Receive) -> None:
     receive("1.2.3")
     browser = as_role(AccountRole.VIEWER)
-    for asked in ("uid=1%25", "since=yesterday", "state=NOWHERE", "older=nonsense", "older=2026-01-01/99999999999999999999x"):
+    for asked in (
+        "uid=1%25",
+        "since=yesterday",
+        "state=NOWHERE",
+        "older=nonsense",
+        "older=2026-01-01/99999999999999999999x",
+    ):
         answer = browser.get(f"/?{asked}")
         assert answer.status_code == 200
         assert "Not searched" in answer.text
@@ -101,11 +107,14 @@ def test_what_can_be_found_of_identities_that_are_not_kept_plain(
         listed(reader.get(f"/?{asked}").text) == ["1.2.1"]
         for asked in ("patient=A-1", "accession=ACC-1", "name=MULLER", "name=M%C3%BCller%5E%C3%84nne", "name=M")
     ]
-    assert found == {
-        IdentityMode.ENCRYPTED: [True, True, False, True, False],
-        IdentityMode.PSEUDONYMISED: [True, True, True, True, False],
-        IdentityMode.EMPTY: [False, False, False, False, False],
-    }[mode]
+    assert (
+        found
+        == {
+            IdentityMode.ENCRYPTED: [True, True, False, True, False],
+            IdentityMode.PSEUDONYMISED: [True, True, True, True, False],
+            IdentityMode.EMPTY: [False, False, False, False, False],
+        }[mode]
+    )
     shown = reader.get("/").text
     assert ("Müller" in shown) is (mode is IdentityMode.ENCRYPTED)
     assert ("pseudonym " in shown) is (mode is IdentityMode.PSEUDONYMISED)

@@ -68,9 +68,7 @@ def show_study(
     clip = spool.instance_path(UID, CLIP)
     clip.parent.mkdir(parents=True, exist_ok=True)
     copyfile(SMALL, clip)
-    instance = replace(
-        instance_of(UID, sop=CLIP, at=now), identity=PATIENT, spool_path=spool.relative(clip)
-    )
+    instance = replace(instance_of(UID, sop=CLIP, at=now), identity=PATIENT, spool_path=spool.relative(clip))
     built = _objects(spool, run, now)
     number = reported(database, settings.pipeline, instance, to=("pacs", "ris"), now=now, objects=built, run=run)
     return ShownStudy(

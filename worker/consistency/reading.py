@@ -121,7 +121,7 @@ class ReportReader:
 
 
 class TextReader(ReportReader):
-    """Reads the words of reports for people, and not what they say: it needs no lexicons, which take a while to load."""
+    """Reads the words of reports for people, and nothing out of them: no lexicons are needed, which load slowly."""
 
     def text(self, report_id: str, text: str, notes: Sequence[str] = ()) -> ReadReport:
         """What somebody wrote, without statements; the same text as `ReportReader` has, whose places fit it."""
