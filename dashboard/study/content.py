@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from config.catalogue import Catalogue
 from config.clinical_tasks import RegressionTask
-from config.errors import ReportError, StudyNotFoundError
+from config.errors import StudyNotFoundError
 from config.labels import ModelLabel
 from config.report_objects import ReportObject
 from dashboard.installation import Installation
@@ -26,7 +26,7 @@ from db.runs import Run, Verdict
 from db.studies import identity_of
 from dicom_node.report.wording import LIMITS_OF_USE
 from dicom_node.spool import Spool
-from worker.catalogues import catalogue_of_run
+from worker.catalogues import catalogue_if_kept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ def study_content(here: Installation, uid: str, *, for_reader: bool) -> tuple[St
         detail = study_detail(session, uid)
         found = list_discordances(session, study_instance_uid=uid, include_closed=True)
         answers = answers_to(session, [one.id for made in detail.objects for one in made.deliveries])
-        catalogue = _catalogue(here, spool, detail.run)
+        catalogue = catalogue_if_kept(spool, detail.run, here.catalogue)
         identity = _identity(session, uid) if for_reader else None
         trends = _trends(session, detail, catalogue, identity) if identity else []
     text = study_text(here.database, spool, detail.study.id) if for_reader else None
@@ -98,14 +98,6 @@ def study_content(here: Installation, uid: str, *, for_reader: bool) -> tuple[St
 def _identity(session: Session, uid: str) -> Identity | None:
     with suppress(StudyNotFoundError):
         return identity_of(session, uid)
-    return None
-
-
-def _catalogue(here: Installation, spool: Spool, run: Run | None) -> Catalogue | None:
-    """That of the run, which may be an older one than today's; None where it is lost."""
-    if run is not None:
-        with suppress(ReportError):
-            return catalogue_of_run(spool, run.catalogue_digest, here.catalogue)
     return None
 
 
