@@ -11,7 +11,7 @@ from config.errors import StudyNotFoundError
 from config.steps import Step
 from dashboard.access import trail
 from dashboard.access.forms import AdminForm, ReaderForm
-from dashboard.access.people import Reader, Viewer
+from dashboard.access.people import LIVE_HEADER, Reader, Viewer
 from dashboard.installation import Here
 from dashboard.rendering import page
 from dashboard.study.clips import AT_ONCE, listed_clips
@@ -39,7 +39,8 @@ def one_study(
     journal: Annotated[str, Query(max_length=8)] = "",
 ) -> Response:
     """All about one study."""
-    content, of_patient = study_content(here, uid, for_reader=person.sees_patients)
+    is_refresh = LIVE_HEADER in request.headers
+    content, of_patient = study_content(here, uid, for_reader=person.sees_patients, is_refresh=is_refresh)
     if of_patient is not None and trail.is_to_be_told(here, request, person, f"study {uid}"):
         identity = of_patient.identity
         trail.viewed(here, person, uid, patient_id=identity.patient_id if identity else None)

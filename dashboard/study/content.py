@@ -56,8 +56,11 @@ class PatientContent:
     """The reports of others; None where there is none."""
 
 
-def study_content(here: Installation, uid: str, *, for_reader: bool) -> tuple[StudyContent, PatientContent | None]:
-    """All that is shown of a study; what is of the patient only `for_reader`.
+def study_content(
+    here: Installation, uid: str, *, for_reader: bool, is_refresh: bool = False
+) -> tuple[StudyContent, PatientContent | None]:
+    """All that is shown of a study; what is of the patient only `for_reader`. `is_refresh`: only parts that refresh
+    themselves are looked at, and no file is read for the others.
 
     Raises
     ------
@@ -71,8 +74,8 @@ def study_content(here: Installation, uid: str, *, for_reader: bool) -> tuple[St
         answers = answers_to(session, [one.id for made in detail.objects for one in made.deliveries])
         catalogue = catalogue_if_kept(spool, detail.run, here.catalogue)
         identity = _identity(session, uid) if for_reader else None
-        trends = _trends(session, detail, catalogue, identity) if identity else []
-    text = study_text(here.database, spool, detail.study.id) if for_reader else None
+        trends = _trends(session, detail, catalogue, identity) if identity and not is_refresh else []
+    text = study_text(here.database, spool, detail.study.id) if for_reader and not is_refresh else None
     current = [one for one in found if one.superseded_at is None]
     content = StudyContent(
         detail=detail,
@@ -85,6 +88,8 @@ def study_content(here: Installation, uid: str, *, for_reader: bool) -> tuple[St
     )
     if not for_reader:
         return content, None
+    if is_refresh:
+        return content, PatientContent(identity=identity, trends=(), heat_maps=(), tree=None, text=None)
     report = next((made for made in detail.objects if made.kind == ReportObject.SR), None)
     return content, PatientContent(
         identity=identity,

@@ -21,6 +21,7 @@ from tests.dashboard.conftest import SignIn
 from tests.support.audit_trail import ACCESSED, asked_by_people
 from tests.support.clips import SMALL, made_clip
 from tests.support.shown_study import CLIP, PDF, UID, ShownStudy, show_study
+from tests.support.videos import number_in, numbered_clip, video_instance, video_stream
 
 CLIPS = f"/studies/{UID}/clips/{CLIP}"
 
@@ -204,3 +205,12 @@ def _as_rgb_jpeg(file: Path, stream: bytes) -> None:
     dataset.PixelData = pydicom.encaps.encapsulate([stream])
     dataset["PixelData"].is_undefined_length = True
     dataset.save_as(file)
+
+
+def test_a_video_comes_as_its_frames_in_their_order(as_role: SignIn, shown: ShownStudy) -> None:
+    frames = numbered_clip(12)
+    video_instance(shown.clip, "H.264", video_stream("H.264", frames), frames, FrameTime="40")
+    reader = as_role(AccountRole.READER)
+    _, came = unpacked(reader.get(f"{CLIPS}/frames").content)
+    assert [number_in(imagecodecs.jpeg8_decode(jpeg)) for jpeg in came] == list(range(12))
+    assert number_in(imagecodecs.jpeg8_decode(reader.get(f"{CLIPS}/frames/9").content)) == 8
