@@ -11,13 +11,15 @@ from dashboard import problems
 from dashboard.access.headers import SecurityHeaders
 from dashboard.access.refusals import ForgedFormError, NotAllowedError, SignInNeededError
 from dashboard.installation import Installation
-from dashboard.pages import account, accounts, discordances, quality, worklist
+from dashboard.pages import account, accounts, discordances, pictures, quality, study, worklist
 from dashboard.pages.operations import routes as operations
 from dashboard.rendering import HERE, VERSION
 
 PAGES = (
     account.router,
     worklist.router,
+    study.router,
+    pictures.router,
     discordances.router,
     quality.router,
     operations.router,

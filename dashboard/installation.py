@@ -11,6 +11,7 @@ from config.catalogue import Catalogue, load_catalogue
 from config.findings import Finding
 from config.kept_answers import Kept
 from config.settings import Settings
+from dashboard.recently import Recently
 from db.session import Database
 from dicom_node.audit.trail import AuditTrail
 from dicom_node.readiness import look
@@ -28,6 +29,8 @@ class Installation:
     """Whether the node can do its work; looked at seldom, as it takes a moment."""
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     """Aware."""
+    recently: Recently = field(default_factory=Recently)
+    """What was written into the audit trail a moment ago."""
 
     @classmethod
     def of(cls, settings: Settings) -> "Installation":

@@ -13,10 +13,10 @@ from markupsafe import Markup
 
 from dashboard.access.forms import FORM_FIELD
 from dashboard.access.people import Person
+from dashboard.wording import NOTHING, day, person_name, pseudonym, unit_name
 
 HERE = Path(__file__).parent
 VERSION = version_of("echoworker")
-NOTHING = "\N{EN DASH}"
 
 
 def page(
@@ -90,6 +90,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(when=when, lasting=lasting, size=size, share=share, figure=figure)
+    environment.filters.update(person_name=person_name, pseudonym=pseudonym, day=day, unit=unit_name)
     environment.globals.update(ago=ago, form_secret=_form_secret, version=VERSION)
     return environment
 

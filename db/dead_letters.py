@@ -97,6 +97,15 @@ def delivery_detail(session: Session, delivery_id: int) -> DeliveryDetail:
     return _detail(session, delivery, answers=list(session.scalars(said)))
 
 
+def answers_to(session: Session, delivery_ids: Collection[int]) -> dict[int, list[DeliveryAnswer]]:
+    """All that was answered to these, the first first, by delivery."""
+    said = select(DeliveryAnswer).where(DeliveryAnswer.delivery_id.in_(delivery_ids)).order_by(DeliveryAnswer.id)
+    answers: dict[int, list[DeliveryAnswer]] = {}
+    for answer in session.scalars(said):
+        answers.setdefault(answer.delivery_id, []).append(answer)
+    return answers
+
+
 def dead_of(session: Session, destination: str) -> list[int]:
     """The dead letters of one destination."""
     dead = select(Delivery.id).where(Delivery.destination == destination, Delivery.state == DeliveryState.DEAD)

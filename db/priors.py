@@ -1,7 +1,7 @@
 """What earlier studies of the same patient gave: for the page that a reader gets, and to be compared with this one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import combinations
 
@@ -25,6 +25,8 @@ class EarlierValue:
     study_date: str
     """YYYYMMDD, as the images have it."""
     value: float
+    study_instance_uid: str = field(default="", compare=False)
+    """Of that study."""
 
 
 def earlier_values(
@@ -44,12 +46,13 @@ def earlier_values(
         return []
     days, of_earlier = earlier
     rows = session.execute(
-        select(RunRow.study_id, ResultRow.value)
+        select(RunRow.study_id, ResultRow.value, Study.study_instance_uid)
         .join(ResultRow, ResultRow.run_id == RunRow.id)
+        .join(Study, Study.id == RunRow.study_id)
         .where(of_earlier, ResultRow.task_id == task_id, ResultRow.verdict == Verdict.MEASURED)
     )
-    found = sorted((days[study], study, value) for study, value in rows if value is not None)
-    return [EarlierValue(study_date=day, value=value) for day, _, value in found]
+    found = sorted((days[study], study, value, uid) for study, value, uid in rows if value is not None)
+    return [EarlierValue(study_date=day, value=value, study_instance_uid=uid) for day, _, value, uid in found]
 
 
 def last_run_before(session: Session, *, study_id: int, model: ModelIdentity, until: datetime) -> Run | None:

@@ -6,7 +6,7 @@ UTC. UIDs are unique keys: concurrent receivers cannot make two rows of one obje
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from config.steps import Lane
@@ -62,7 +62,14 @@ class Study(Base):
         Index("ix_studies_state_quiet_at", "state", "quiet_at"),
         Index("ix_studies_state_next_attempt_at", "state", "next_attempt_at"),
         Index("ix_studies_state_lane_state_since", "state", "lane", "state_since"),
-        Index("ix_studies_last_instance_at", "last_instance_at"),
+        # What the worklist is read by: its order, with a state or without; and the beginning of a UID.
+        Index("ix_studies_last_instance_at_id", "last_instance_at", "id"),
+        Index("ix_studies_state_last_instance_at_id", "state", "last_instance_at", "id"),
+        Index(
+            "ix_studies_study_instance_uid_start",
+            "study_instance_uid",
+            postgresql_ops={"study_instance_uid": "varchar_pattern_ops"},
+        ),
     )
 
 
@@ -86,6 +93,13 @@ class PatientIdentity(Base):
     study: Mapped[Study] = relationship(back_populates="identity")
 
     __table_args__ = ({"info": {"phi": True}},)
+
+
+Index(
+    "ix_patient_identities_patient_name_start",
+    func.lower(PatientIdentity.patient_name).label("start"),
+    postgresql_ops={"start": "text_pattern_ops"},
+)
 
 
 class Instance(Base):
@@ -126,7 +140,10 @@ class Instance(Base):
 
     study: Mapped[Study] = relationship(back_populates="instances")
 
-    __table_args__ = (UniqueConstraint("study_id", "sop_instance_uid"),)
+    __table_args__ = (
+        UniqueConstraint("study_id", "sop_instance_uid"),
+        Index("ix_instances_calling_ae_title_study_id", "calling_ae_title", "study_id"),
+    )
 
 
 class RunRow(Base):

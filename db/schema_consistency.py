@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import JSON_OR_NULL, Base
@@ -147,4 +147,12 @@ class DiscordanceRow(Base):
     review_reason: Mapped[str | None]
     """What they said; free of PHI."""
 
-    __table_args__ = (UniqueConstraint("run_id", "rule", "field", "report_id"),)
+    __table_args__ = (
+        UniqueConstraint("run_id", "rule", "field", "report_id"),
+        Index(
+            "ix_discordances_open",
+            "study_id",
+            sqlite_where=text("state = 'NEW' AND superseded_at IS NULL"),
+            postgresql_where=text("state = 'NEW' AND superseded_at IS NULL"),
+        ),
+    )

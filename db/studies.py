@@ -128,8 +128,8 @@ def close_quiet_studies(session: Session, *, now: datetime) -> list[str]:
     return [study.study_instance_uid for study in quiet]
 
 
-def close_study(session: Session, study_instance_uid: str, *, now: datetime) -> None:
-    """Make a study READY that is still RECEIVING, whatever its quiet time and whoever is sending it.
+def close_study(session: Session, study_instance_uid: str, *, now: datetime, by: str = "") -> None:
+    """Make a study READY that is still RECEIVING, whatever its quiet time and whoever is sending it. `by` as `requeue`.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def close_study(session: Session, study_instance_uid: str, *, now: datetime) -> 
     study = _required(session, study_instance_uid)
     if study.state != StudyState.RECEIVING:
         raise RegistryError(f"study {study_instance_uid} is {study.state}: only one that is RECEIVING can be closed")
-    move_study(session, study, StudyState.READY, now=now, reason="closed by hand")
+    move_study(session, study, StudyState.READY, now=now, reason=_by_hand("closed", by))
 
 
 def requeue(
@@ -150,8 +150,9 @@ def requeue(
     *,
     now: datetime,
     step: Step | None = None,
+    by: str = "",
 ) -> Step:
-    """Give a study another chance, with all attempts fresh; the step that is due now.
+    """Give a study another chance, with all attempts fresh; the step that is due now. `by`: who wants it, by account.
 
     By default a FAILED study goes back before the step that failed, a SKIPPED one before `prepare`, and one that
     waits to where it is. A report that no destination took goes back before `report`, where destinations are
@@ -184,7 +185,7 @@ def requeue(
     if due is Step.DELIVER and not deliver_again(session, study_id=study.id, what_is_there_too=step is not None):
         raise RegistryError(f"study {study_instance_uid} has no delivery to repeat: requeue it with --step report")
     study.failed_step = None
-    move_study(session, study, TRANSITIONS[due].before, now=now, reason="requeued by hand")
+    move_study(session, study, TRANSITIONS[due].before, now=now, reason=_by_hand("requeued", by))
     return due
 
 
@@ -204,6 +205,10 @@ def report_again(session: Session, study_id: int, *, run_uid: str, now: datetime
     study.lane = Lane.ROUTINE  # whoever waited for it has its first report
     move_study(session, study, StudyState.SCORED, now=now, reason="its other reports say otherwise than before")
     return True
+
+
+def _by_hand(done: str, by: str) -> str:
+    return f"{done} by hand, {by}" if by else f"{done} by hand"
 
 
 def _destinations_of(session: Session, study_instance_uid: str) -> Sequence[str]:

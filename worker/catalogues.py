@@ -11,6 +11,7 @@ from pathlib import Path
 from config.catalogue import Catalogue, load_catalogue
 from config.errors import ConfigurationError, ReportError
 from config.whole_files import write_durably
+from db.runs import Run
 from dicom_node.spool import Spool
 
 
@@ -46,6 +47,16 @@ def catalogue_of_run(spool: Spool, digest: str, configured: Catalogue) -> Catalo
     if catalogue.digest != digest:
         raise ReportError(f"the run's catalogue {kept} was changed; {remedy}")
     return catalogue
+
+
+def catalogue_if_kept(spool: Spool, run: Run | None, configured: Catalogue) -> Catalogue | None:
+    """That of a run, to name its questions and units by; None where it is lost, or there is no run."""
+    if run is None:
+        return None
+    try:
+        return catalogue_of_run(spool, run.catalogue_digest, configured)
+    except ReportError:
+        return None
 
 
 def _path(spool: Spool, digest: str) -> Path:

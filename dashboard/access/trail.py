@@ -1,6 +1,10 @@
 """Every look at a patient, and every signing in, is in the audit trail (PS3.15 section A.5.3), with the account."""
 
-from dashboard.access.people import Person
+from datetime import timedelta
+
+from fastapi import Request
+
+from dashboard.access.people import LIVE_HEADER, Person
 from dashboard.installation import Installation
 from dicom_node.audit.events import StudyInstances
 from dicom_node.audit.message import User
@@ -11,6 +15,35 @@ from dicom_node.audit.people import (
     user_signed_in,
     user_signed_out,
 )
+
+REFRESHED = timedelta(minutes=1)
+"""How often a page is written down that lies open and refreshes itself."""
+ONE_LOOK = timedelta(minutes=30)
+"""The frames of a clip are asked for one by one: within this time they are one look."""
+
+
+def is_to_be_told(here: Installation, request: Request, person: Person, what: str) -> bool:
+    """Whether a page that shows patients is to be written down: whenever somebody asks for it, and of one that
+    refreshes itself once in `REFRESHED`. `what` tells pages apart."""
+    is_first = here.recently.is_new(person.account.sign_in_id, what, now=here.now(), within=REFRESHED)
+    return is_first or LIVE_HEADER not in request.headers
+
+
+def clip_viewed(
+    here: Installation,
+    person: Person,
+    study_instance_uid: str,
+    *,
+    patient_id: str | None,
+    sop_class_uid: str,
+    clip: str,
+) -> None:
+    """This person sees frames of an instance of a study (`clip`, its SOP Instance UID): one message for all of them."""
+    if here.recently.is_new(person.account.sign_in_id, f"clip {clip}", now=here.now(), within=ONE_LOOK):
+        one = StudyInstances(
+            study_instance_uid=study_instance_uid, patient_id=patient_id, sop_classes={sop_class_uid: 1}
+        )
+        here.trail.record(instances_viewed(_user(person), one))
 
 
 def viewed(here: Installation, person: Person, study_instance_uid: str, *, patient_id: str | None) -> None:

@@ -2,6 +2,8 @@
 // can see the page and works in none of their fields.
 "use strict";
 
+// What the server has said of each part: what somebody opened or closed in it since is no news.
+const said = new Map([...document.querySelectorAll("[data-live]")].map((part) => [part.id, part.innerHTML]));
 const every = Math.min(...[...document.querySelectorAll("[data-live]")].map((part) => Number(part.dataset.live)));
 
 function isWorkedIn(part) {
@@ -17,7 +19,8 @@ async function refresh() {
   const now = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const part of document.querySelectorAll("[data-live]")) {
     const fresh = now.getElementById(part.id);
-    if (!fresh || isWorkedIn(part) || fresh.innerHTML === part.innerHTML) continue;
+    if (!fresh || isWorkedIn(part) || fresh.innerHTML === said.get(part.id)) continue;
+    said.set(part.id, fresh.innerHTML);
     const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
     part.innerHTML = fresh.innerHTML;
     if (focused) part.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus();

@@ -84,15 +84,17 @@ def reported(
     now: datetime,
     kinds: Sequence[ReportObject] = (ReportObject.SR,),
     objects: Sequence[BuiltReport] = (),
+    run: Run | None = None,
 ) -> int:
-    """The number of a study of this instance whose objects, these or some of these kinds, are due there."""
+    """The number of a study of this instance whose objects, these or some of these kinds, are due there; of this run,
+    or of one without answers."""
     uid = instance.study_instance_uid
     with registry.write() as session:
         register_instance(session, instance, QUIET)
         close_quiet_studies(session, now=now + 2 * QUIET)
         of_study = select(Study.id, Study.revision).where(Study.study_instance_uid == uid)
         study_id, revision = session.execute(of_study).one()
-    run_uid = f"{uid} {revision}"
+    run = run or run_of(uid, f"{uid} {revision}", now, revision=revision)
     built = objects or [object_of(uid, kind, revision=revision, now=now) for kind in kinds]
     for step in (Step.PREPARE, Step.SCORE, Step.REPORT):
         with registry.write() as session:
@@ -100,10 +102,10 @@ def reported(
             assert held is not None
             with completing(session, held, now=now):
                 if step is Step.SCORE:
-                    append_run(session, study_id=study_id, run=run_of(uid, run_uid, now, revision=revision), units={})
+                    append_run(session, study_id=study_id, run=run, units={})
                 if step is Step.REPORT:
                     for report in built:
-                        add_report(session, study_id=study_id, run_uid=run_uid, report=report)
+                        add_report(session, study_id=study_id, run_uid=run.run_uid, report=report)
                     set_deliveries(session, study_id=study_id, wanted={report.kind: to for report in built})
     return int(study_id)
 

@@ -118,3 +118,12 @@ class ReportReader:
         if not read:
             raise UnreadableReportError(f"{name}: no HL7 message with a report, or one that was cancelled")
         return read
+
+
+class TextReader(ReportReader):
+    """Reads the words of reports for people, and nothing out of them: no lexicons are needed, which load slowly."""
+
+    def text(self, report_id: str, text: str, notes: Sequence[str] = ()) -> ReadReport:
+        """What somebody wrote, without statements; the same text as `ReportReader` has, whose places fit it."""
+        reported = Reported(id=report_id, kind=SourceKind.TEXT_REPORT, statements=())
+        return ReadReport(reported=reported, text=text, notes=tuple(notes))

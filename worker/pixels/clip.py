@@ -1,7 +1,6 @@
 """One DICOM instance becomes one clip for the model, or a reason why not, in words for the report."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,10 +9,11 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, UltrasoundImageStorage, UltrasoundMultiFrameImageStorage
 
-from config.errors import ClipError, UnreadableInstanceError
+from config.errors import ClipError
 from config.reasons import Reason, ReasonKind
 from dicom_node.contexts import RETIRED_ULTRASOUND
 from worker.pixels.colour import Frame
+from worker.pixels.faults import faults_named
 from worker.pixels.frames import Frames, frames_of
 from worker.pixels.profiles import FAST, SIDE, Profile
 from worker.pixels.regions import MINIMUM_SIDE, Content, Layout, Region, machine_layout
@@ -76,7 +76,7 @@ def read_clip(location: Path | str, profile: Profile = FAST) -> Clip:
     OSError
         It is not there, or cannot be read.
     """
-    with _faults_named(), open_instance(location) as instance:
+    with faults_named(), open_instance(location) as instance:
         _require_ultrasound(instance.header)
         frames = frames_of(instance)
         _require_size(frames)
@@ -115,7 +115,7 @@ def first_picture(location: Path | str) -> Frame:
     OSError
         It is not there, or cannot be read.
     """
-    with _faults_named(), open_instance(location) as instance:
+    with faults_named(), open_instance(location) as instance:
         (picture,) = frames_of(instance).pictures([0])
         if picture is None:
             raise ClipError("the first frame cannot be decoded")
@@ -180,15 +180,3 @@ def _too_few(whole: int, sampled: int) -> Reason:
 def _left_out(sampled: Sequence[int], whole: Sequence[int]) -> tuple[str, ...]:
     damaged = [str(index + 1) for index in sampled if index not in whole]
     return (f"damaged and left out: frame {', '.join(damaged)}",) if damaged else ()
-
-
-@contextmanager
-def _faults_named() -> Iterator[None]:
-    try:
-        yield
-    except (ClipError, OSError, MemoryError):
-        raise
-    except UnreadableInstanceError as error:
-        raise ClipError(str(error)) from error
-    except Exception as error:  # damaged bytes lead pydicom to any error; its texts quote the data set
-        raise ClipError(Reason(ReasonKind.NOT_DECODED, error=type(error).__name__)) from error

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from config.errors import ClipError
 from config.reasons import Reason, ReasonKind
-from worker.pixels.codestream import CodestreamHead, Coding, codestream_of, read_head
+from worker.pixels.codestream import CodestreamHead, Coding, codestream_of, head_of, read_head
 from worker.pixels.image import KNOWN_PHOTOMETRIC, SAMPLES_OF, PixelFormat
 
 Samples = npt.NDArray[Any]
@@ -74,6 +74,19 @@ def _jpeg(stream: bytes, head: CodestreamHead, photometric: str) -> tuple[Sample
     is_rgb = (head.colour or ("RGB" if photometric == "RGB" else "YBR")) == "RGB"
     space = imagecodecs.JPEG8.CS.RGB if is_rgb else imagecodecs.JPEG8.CS.YCbCr
     return imagecodecs.jpeg8_decode(stream, colorspace=space, outcolorspace="RGB"), "RGB"
+
+
+def plain_jpeg(stored: bytes | memoryview, pixel_format: PixelFormat) -> bytes | None:
+    """The stream of a frame, where it is a whole JPEG of eight bits in YBR that is as large as the header says: every
+    browser shows it as `decode_compressed` would; None of any other."""
+    stream = bytes(stored)
+    head = head_of(stream)
+    if head is None or head.coding is not Coding.JPEG or (head.precision, head.samples) != (8, 3):
+        return None
+    is_ybr = (head.colour or ("RGB" if pixel_format.photometric == "RGB" else "YBR")) == "YBR"
+    is_right = (head.rows, head.columns) == (pixel_format.rows, pixel_format.columns)
+    is_whole = stream.rfind(b"\xff\xd9") > stream.rfind(b"\xff\xda")
+    return stream if is_ybr and is_right and is_whole else None
 
 
 def decode_run_lengths(stored: bytes | memoryview, pixel_format: PixelFormat) -> tuple[Samples, str]:

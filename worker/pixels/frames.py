@@ -13,7 +13,7 @@ from config.errors import ClipError
 from config.reasons import Reason, ReasonKind
 from dicom_node.fragments import UNDEFINED_LENGTH
 from dicom_node.header import PixelDataStart
-from worker.pixels.codecs import Samples, as_coded, decode_compressed, decode_run_lengths
+from worker.pixels.codecs import Samples, as_coded, decode_compressed, decode_run_lengths, plain_jpeg
 from worker.pixels.codestream import TRANSFER_SYNTAXES, head_of, starts_run_lengths
 from worker.pixels.colour import Colours, Frame
 from worker.pixels.image import PixelFormat, read_pixel_format
@@ -44,6 +44,10 @@ class Frames(Protocol):
 
     def pictures(self, indices: Sequence[int]) -> Iterator[Frame | None]:
         """The pictures at these indices (from 0, ascending), one by one; None for each that is damaged."""
+
+    def as_browsers_show(self, index: int) -> bytes | None:
+        """One frame as it was stored, where that is a JPEG which any browser shows with the same colours as `pictures`
+        has it; else None."""
 
 
 def frames_of(instance: OpenInstance) -> Frames:
@@ -138,6 +142,9 @@ class _Pictures:
             except Exception:  # noqa: BLE001  damaged bytes lead decoders to any error; the caller counts them
                 yield None
 
+    def as_browsers_show(self, index: int) -> bytes | None:
+        return plain_jpeg(self._read(index), self.format)
+
 
 class _Video:
     """Frames of one stream, each of which depends on those before it."""
@@ -147,6 +154,9 @@ class _Video:
         held = count_frames(stream, transfer_syntax=pixel_format.transfer_syntax)
         self.count = min(held, pixel_format.number_of_frames or held)
         self.notes = (*pixel_format.notes, *other_count(self.count, pixel_format.number_of_frames))
+
+    def as_browsers_show(self, index: int) -> bytes | None:
+        return None
 
     def pictures(self, indices: Sequence[int]) -> Iterator[Frame | None]:
         """Up to the first that is damaged: those after it need it.

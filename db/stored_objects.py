@@ -1,0 +1,77 @@
+"""Where in the spool an object of a study lies: one that was received, or one that was made of its results."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from config.errors import StudyNotFoundError
+from db.schema import Instance, PatientIdentity, Report, Study
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredObject:
+    """One SOP Instance."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    spool_path: str
+    removed_at: datetime | None
+    """When its file was removed because its time was over; None: it is kept."""
+    patient_id: str | None = field(repr=False)
+    """PHI."""
+
+
+def received_object(session: Session, study_instance_uid: str, sop_instance_uid: str) -> StoredObject:
+    """An instance of a study as it came.
+
+    Raises
+    ------
+    StudyNotFoundError
+        The study, or the instance in it, is not in the registry.
+    """
+    of_study = (
+        select(Instance, PatientIdentity.patient_id)
+        .join(Study, Study.id == Instance.study_id)
+        .outerjoin(PatientIdentity, PatientIdentity.study_id == Study.id)
+        .where(Study.study_instance_uid == study_instance_uid, Instance.sop_instance_uid == sop_instance_uid)
+    )
+    row = session.execute(of_study).one_or_none()
+    if row is None:
+        raise StudyNotFoundError(f"study {study_instance_uid} has no instance {sop_instance_uid}")
+    instance, patient_id = row
+    return StoredObject(
+        sop_instance_uid=instance.sop_instance_uid,
+        sop_class_uid=instance.sop_class_uid,
+        spool_path=instance.spool_path,
+        removed_at=instance.removed_at,
+        patient_id=patient_id,
+    )
+
+
+def made_object(session: Session, study_instance_uid: str, sop_instance_uid: str) -> StoredObject:
+    """An object that was made for the PACS of a study, of whichever run.
+
+    Raises
+    ------
+    StudyNotFoundError
+        The study, or the object of it, is not in the registry.
+    """
+    of_study = (
+        select(Report, PatientIdentity.patient_id)
+        .join(Study, Study.id == Report.study_id)
+        .outerjoin(PatientIdentity, PatientIdentity.study_id == Study.id)
+        .where(Study.study_instance_uid == study_instance_uid, Report.sop_instance_uid == sop_instance_uid)
+    )
+    row = session.execute(of_study).one_or_none()
+    if row is None:
+        raise StudyNotFoundError(f"nothing was made of study {study_instance_uid} under {sop_instance_uid}")
+    report, patient_id = row
+    return StoredObject(
+        sop_instance_uid=report.sop_instance_uid,
+        sop_class_uid=report.sop_class_uid,
+        spool_path=report.spool_path,
+        removed_at=None,
+        patient_id=patient_id,
+    )
