@@ -70,7 +70,7 @@ def live(tmp_path_factory: pytest.TempPathFactory, postgresql_server: PostgreSQL
         url = postgresql_server.create_database(f"browser_{uuid.uuid4().hex}")
         installation = Installation(folder, orthanc, database_url=url)
         site = installation.site.read_text().replace('accept_models = ["UNTRAINED"]', 'accept_models = ["DEMO"]')
-        site = site.replace('objects = ["sr"]', 'objects = ["sr", "heat-map", "page"]')
+        site = site.replace('objects = ["sr"]', 'objects = ["sr", "heat-map", "pdf"]')
         installation.site.write_text(site + REFUSES.format(dashboard_port=port, refusing_port=refusing_port))
         truths = [_made(folder / f"study-{seed}", seed) for seed in (18, 12)]
         with installation.up():
@@ -132,6 +132,12 @@ def chromium(playwright: Playwright) -> Iterator[Browser]:
     browser = playwright.chromium.launch(executable_path=require_tool("chromium"), args=arguments)
     yield browser
     browser.close()
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where pictures of the pages are kept, for whoever wants to look at them."""
+    return tmp_path_factory.mktemp("pictures")
 
 
 @pytest.fixture
