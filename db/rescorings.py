@@ -185,8 +185,8 @@ def set_paused(session: Session, batch_id: int, *, paused: bool, by: str = "") -
         batch.reason = f"paused by {by}"
 
 
-def go_on_after_canary(session: Session, batch_id: int, *, now: datetime) -> None:
-    """Have all other studies answered, too.
+def go_on_after_canary(session: Session, batch_id: int, *, now: datetime, by: str = "") -> None:
+    """Have all other studies answered, too; `by`: who says so.
 
     Raises
     ------
@@ -196,11 +196,13 @@ def go_on_after_canary(session: Session, batch_id: int, *, now: datetime) -> Non
     batch = batch_to_change(session, batch_id)
     if batch.state != BatchState.CANARY:
         raise RegistryError(f"re-scoring {batch_id} is {batch.state}: only one that is CANARY waits to be continued")
-    move_batch(batch, BatchState.RUNNING, now=now)
+    move_batch(batch, BatchState.RUNNING, now=now, reason=f"continued by {by}" if by else None)
 
 
-def decide_to_adopt(session: Session, batch_id: int, *, now: datetime) -> None:
+def decide_to_adopt(session: Session, batch_id: int, *, now: datetime, by: str = "") -> None:
     """Have the new answers become the current ones; of a batch that was adopted, those that were left then.
+
+    `by`: who says so.
 
     Raises
     ------
@@ -214,7 +216,7 @@ def decide_to_adopt(session: Session, batch_id: int, *, now: datetime) -> None:
         raise RegistryError(f"re-scoring {batch_id} is {batch.state}: it can be adopted once it is SCORED")
     left = (RescoredStudy.rescoring_id == batch_id) & (RescoredStudy.state == RescoredState.LEFT)
     session.execute(update(RescoredStudy).where(left).values(state=RescoredState.SCORED, reason=None))
-    move_batch(batch, BatchState.ADOPTING, now=now)
+    move_batch(batch, BatchState.ADOPTING, now=now, reason=f"adopted by {by}" if by else None)
 
 
 def discard(session: Session, batch_id: int, *, now: datetime, reason: str) -> None:

@@ -246,7 +246,7 @@ def test_a_batch_shows_how_far_it_is_and_is_paused_resumed_and_adopted(here: Ins
     assert admin.submit(page, f"{page}/adopt").status_code == 303
     with here.database.read() as session:
         found = session.get_one(Rescoring, 1)
-    assert (found.state, found.paused) == (BatchState.ADOPTING, False)
+    assert (found.state, found.paused, found.reason) == (BatchState.ADOPTING, False, "adopted by a-admin")
 
 
 def test_a_batch_is_discarded_with_a_reason_by_name(here: Installation, admin: Browser) -> None:

@@ -91,9 +91,9 @@ def _carry_out(session: Session, order: Order, batch_id: int, *, by: str, reason
         case Order.RESUME:
             set_paused(session, batch_id, paused=False)
         case Order.CONTINUE:
-            go_on_after_canary(session, batch_id, now=now)
+            go_on_after_canary(session, batch_id, now=now, by=by)
         case Order.ADOPT:
-            decide_to_adopt(session, batch_id, now=now)
+            decide_to_adopt(session, batch_id, now=now, by=by)
         case Order.DISCARD:
             discard(session, batch_id, now=now, reason=f"by {by}: {reason}" if reason else f"by {by}")
 
