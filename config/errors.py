@@ -12,7 +12,8 @@
     │   ├── SpoolFullError          the disk has no room that may be used                       (A700)
     │   └── SpoolAwayError          the spool's folders are not there, as of a share that is not mounted
     ├── RegistryError
-    │   ├── StudyNotFoundError      no study under this UID
+    │   ├── NotFoundError           nothing of this number
+    │   │   └── StudyNotFoundError      no study under this UID
     │   ├── IdentitiesError         identities are kept otherwise than the settings say
     │   └── LeaseLostError          another worker, or a late instance, took the study over
     ├── TimeLimitError              a step took longer than its soft limit: it hangs
@@ -97,7 +98,11 @@ class RegistryError(EchoWorkerError):
     """The registry refused or could not carry out what was asked."""
 
 
-class StudyNotFoundError(RegistryError):
+class NotFoundError(RegistryError):
+    """What was asked for, by its number, is not in the registry."""
+
+
+class StudyNotFoundError(NotFoundError):
     """No study is registered under the Study Instance UID that was given."""
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Select, case, func, select
 from sqlalchemy.orm import Session
 
-from config.errors import RegistryError, StudyNotFoundError
+from config.errors import NotFoundError, RegistryError, StudyNotFoundError
 from db.discordance_rows import discordance_of
 from db.discordances import Discordance, ReviewState, Severity
 from db.schema import RunRow, Study
@@ -86,7 +86,7 @@ def discordance_detail(session: Session, discordance_id: int) -> ListedDiscordan
     """
     row = session.execute(_listed().where(DiscordanceRow.id == discordance_id)).one_or_none()
     if row is None:
-        raise RegistryError(f"no discordance has the number {discordance_id}: echoworker discordances lists them")
+        raise NotFoundError(f"no discordance has the number {discordance_id}: echoworker discordances lists them")
     return _of(*row)
 
 
@@ -107,7 +107,7 @@ def review_discordance(
         raise RegistryError("a discordance is dismissed for a reason: give one, without names of patients")
     row = session.get(DiscordanceRow, discordance_id, with_for_update=True)
     if row is None:
-        raise RegistryError(f"no discordance has the number {discordance_id}: echoworker discordances lists them")
+        raise NotFoundError(f"no discordance has the number {discordance_id}: echoworker discordances lists them")
     row.state, row.reviewed_at, row.reviewed_by, row.review_reason = state, at, name, why or None
 
 

@@ -96,7 +96,8 @@ def pull(
 @packs_commands.command("list")
 def list_packs(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
     """List the installed packs: what each is, what it brings, and what it is used for."""
-    from deploy.pack_facts import pack_facts, packs_view  # noqa: PLC0415
+    from deploy.pack_tables import packs_view  # noqa: PLC0415
+    from worker.packs.facts import pack_facts  # noqa: PLC0415
 
     settings = start("packs")
     facts = pack_facts(settings)

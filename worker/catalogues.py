@@ -10,7 +10,9 @@ from pathlib import Path
 
 from config.catalogue import Catalogue, load_catalogue
 from config.errors import ConfigurationError, ReportError
+from config.settings import Settings
 from config.whole_files import write_durably
+from db.queries import StudyDetail
 from dicom_node.spool import Spool
 
 
@@ -46,6 +48,17 @@ def catalogue_of_run(spool: Spool, digest: str, configured: Catalogue) -> Catalo
     if catalogue.digest != digest:
         raise ReportError(f"the run's catalogue {kept} was changed; {remedy}")
     return catalogue
+
+
+def catalogue_of(detail: StudyDetail, settings: Settings) -> Catalogue | None:
+    """The catalogue of the study's run, which may be an older one than today's; None where it is lost."""
+    if detail.run is None:
+        return None
+    configured = load_catalogue(settings.catalogue_path)
+    try:
+        return catalogue_of_run(Spool(settings.spool_dir), detail.run.catalogue_digest, configured)
+    except ReportError:
+        return None
 
 
 def _path(spool: Spool, digest: str) -> Path:

@@ -13,17 +13,18 @@ from rich.console import Console
 
 from config.catalogue import load_catalogue
 from config.clinical_tasks import AnyTask
+from config.findings import Doubt, FaultError
 from config.labels import ModelLabel
 from config.settings import Settings, load_settings
 from deploy.doctor_packs import packs_that_lie_there, retrieval_pack, scoring_pack
-from deploy.findings import Doubt, FaultError
-from deploy.pack_facts import pack_facts, packs_view
+from deploy.pack_tables import packs_view
 from tests.support.heads import head_pack
 from tests.support.hub import NAME, Hub
 from tests.support.installation import ECHOWORKER
 from tests.support.packs import LICENCE_TEXT, installed, plain_download
 from worker.echoclip.untrained import make_untrained_pack
 from worker.packs.active import PackUse, activate
+from worker.packs.facts import pack_facts
 from worker.packs.folder import load_pack
 from worker.packs.installed import installed_packs
 from worker.packs.manifest import ACCEPTED, CONFIGURATION, MANIFEST, WEIGHTS

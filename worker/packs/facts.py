@@ -1,17 +1,12 @@
 """The installed packs as facts, for people and for programs."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-from rich.console import Group, RenderableType
-from rich.padding import Padding
-from rich.text import Text
 
 from config.errors import ModelPackError
 from config.settings import Settings
 from worker.packs.active import PackUse, chosen_folder
-from worker.packs.installed import SHORT_DIGEST, InstalledPack, installed_packs
+from worker.packs.installed import InstalledPack, installed_packs
 from worker.packs.manifest import CALIBRATION, PROMPTS, RULES
 
 Facts = dict[str, Any]
@@ -24,34 +19,6 @@ def pack_facts(settings: Settings) -> list[Facts]:
         _facts(installed, [use for use, folder in in_use.items() if folder == installed.folder])
         for installed in installed_packs(settings.packs_dir)
     ]
-
-
-def packs_view(facts: list[Facts]) -> RenderableType:
-    """The same for people: a few lines for each pack, which fit a terminal of 80 columns as well."""
-    return Group(*(line for pack in facts for line in _lines(pack)))
-
-
-def _lines(pack: Facts) -> Iterator[RenderableType]:
-    # To be typed, so never cut: half a name finds nothing.
-    yield Text.assemble((pack["pack"], "bold"), "  ", (", ".join(pack["used_for"]), "green"), overflow="fold")
-    size = f"{pack['size_bytes'] / 2**20:.0f} MiB"
-    if pack["fault"] is not None:
-        yield _indented(size)
-        yield _indented(pack["fault"], "red")
-        return
-    yield _indented(f"{pack['label']}: {pack['name']}, {pack['version']}; kind {pack['kind']}, family {pack['family']}")
-    parts = [f"digest {pack['digest'][:SHORT_DIGEST]}", size]
-    if pack["base"]:
-        parts.append(f"on {pack['base']['name']}")
-    if pack["brings"]:
-        parts.append(f"brings {', '.join(pack['brings'])}")
-    yield _indented("; ".join(parts), "dim")
-    if not pack["licence_accepted"]:
-        yield _indented("licence not accepted", "yellow")
-
-
-def _indented(text: str, style: str = "") -> RenderableType:
-    return Padding(Text(text, style), (0, 0, 0, 2))
 
 
 def _chosen(settings: Settings, use: PackUse) -> Path | None:
