@@ -1,4 +1,4 @@
-"""One study, and one discordance, as JSON can hold them: what `echoworker study --json` and the API say, free of PHI."""
+"""One study, one discordance as JSON can hold them: what `echoworker study --json` and the API say, free of PHI."""
 
 from collections.abc import Iterable
 from dataclasses import asdict

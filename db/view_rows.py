@@ -1,7 +1,7 @@
 """Rows of the documented views, with the types that their columns have, whatever the database makes of them.
 
-SQLite has no times, dates or booleans; a view's columns say nothing of theirs there. So the kinds of columns are here, by
-their names, which mean the same in every view, and a test holds them to what PostgreSQL says.
+SQLite has no times, dates or booleans; a view's columns say nothing of theirs there. So the kinds of columns are here,
+by their names, which mean the same in every view, and a test holds them to what PostgreSQL says.
 """
 
 from collections.abc import Iterator, Mapping
@@ -45,23 +45,23 @@ _SQL: Mapping[ColumnKind, TypeEngine[Any]] = {
     ColumnKind.TIME: UTCDateTime(),
     ColumnKind.DATE: Date(),
 }
-_NAMED: Mapping[ColumnKind, frozenset[str]] = {
-    ColumnKind.WHOLE: frozenset(
+_NAMED: Mapping[ColumnKind, str] = {
+    ColumnKind.WHOLE: (
         "study_revision run_revision revision clips_used place attempt duration_ms failed_attempts attempts "
         "discordance_id studies with_a_lease tried_before instances bytes stored_only present absent uncalibrated "
-        "abstained answered numbers".split()
+        "abstained answered numbers"
     ),
-    ColumnKind.REAL: frozenset(
+    ColumnKind.REAL: (
         "value score threshold spread agreement quiet_s processing_s delivery_s total_s seconds_to_delivery "
-        "seconds_since confidence prevalence mean minimum p10 median p90 maximum".split()
+        "seconds_since confidence prevalence mean minimum p10 median p90 maximum"
     ),
-    ColumnKind.YES_NO: frozenset(("is_current", "is_open")),
-    ColumnKind.TIME: frozenset(
+    ColumnKind.YES_NO: "is_current is_open",
+    ColumnKind.TIME: (
         "received_at finished_at at last_instance_at ready_at prepared_at scored_at reported_at delivered_at "
         "created_at last_attempt_at next_attempt_at commitment_asked_at found_at superseded_at reviewed_at since "
-        "oldest_since first_at last_at".split()
+        "oldest_since first_at last_at"
     ),
-    ColumnKind.DATE: frozenset(("day", "month")),
+    ColumnKind.DATE: "day month",
 }
 RANGES: Mapping[str, str | None] = {
     "v_current_results": "finished_at",
@@ -89,7 +89,7 @@ class Days:
 
 def kind_of(name: str) -> ColumnKind:
     """What a column of this name holds, in every view."""
-    return next((kind for kind, names in _NAMED.items() if name in names), ColumnKind.TEXT)
+    return next((kind for kind, names in _NAMED.items() if name in names.split()), ColumnKind.TEXT)
 
 
 @cache
@@ -110,7 +110,7 @@ def documented_view(name: str) -> View:
 def view_rows(
     session: Session, name: str, days: Days, *, equal: Mapping[str, str] | None = None, limit: int | None = None
 ) -> Iterator[tuple[Any, ...]]:
-    """The rows of these days, in the order of the view's columns; `AT_ONCE` of them are in memory, however many there are.
+    """The rows of these days, with the view's columns in order; `AT_ONCE` are in memory, however many there are.
 
     `equal`: what text columns are to be. With a `limit` the latest come first; without one they come as they lie, as
     nothing that large is sorted.
