@@ -79,6 +79,15 @@ def vouched_for(session: Session, *, issuer: str, subject: str, name: str, role:
     return account
 
 
+def end_sessions_of(session: Session, *, issuer: str, subject: str) -> int:
+    """Sign out whoever is signed in with this account, if there is one; how many sessions ended. Tokens stay."""
+    account = select(Account.id).where(Account.issuer == issuer, Account.subject == subject).scalar_subquery()
+    ended = session.scalars(
+        delete(SignIn).where(SignIn.account_id == account, SignIn.is_token.is_(False)).returning(SignIn.id)
+    )
+    return len(ended.all())
+
+
 def change_account(
     session: Session,
     name: str,

@@ -76,6 +76,20 @@ def list_discordances(
     return [_of(*row) for row in rows]
 
 
+def discordance_page(
+    session: Session, *, state: ReviewState | None, open_only: bool, before: int | None, limit: int
+) -> list[ListedDiscordance]:
+    """Those with a number below `before`, the latest first."""
+    query = _listed()
+    if state is not None:
+        query = query.where(DiscordanceRow.state == state)
+    if open_only:
+        query = query.where(DiscordanceRow.state == ReviewState.NEW, DiscordanceRow.superseded_at.is_(None))
+    if before is not None:
+        query = query.where(DiscordanceRow.id < before)
+    return [_of(*row) for row in session.execute(query.order_by(DiscordanceRow.id.desc()).limit(limit)).all()]
+
+
 def discordance_detail(session: Session, discordance_id: int) -> ListedDiscordance:
     """One discordance.
 

@@ -21,8 +21,8 @@ class StudyFilter:
     state: str | None = None
     since: datetime | None = None
     """The last instance came then, or later."""
-    before: datetime | None = None
-    """It came before then."""
+    until: datetime | None = None
+    """It came then, or before."""
     patient_id: str | None = None
     accession_number: str | None = None
 
@@ -82,8 +82,8 @@ def _conditions(wanted: StudyFilter) -> list[ColumnElement[bool]]:
         conditions.append(Study.state == wanted.state)
     if wanted.since is not None:
         conditions.append(Study.last_instance_at >= wanted.since)
-    if wanted.before is not None:
-        conditions.append(Study.last_instance_at < wanted.before)
+    if wanted.until is not None:
+        conditions.append(Study.last_instance_at <= wanted.until)
     for column, value in (
         (PatientIdentity.patient_id, wanted.patient_id),
         (PatientIdentity.accession_number, wanted.accession_number),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from config.errors import ConfigurationError, RegistryError
+from config.errors import ConfigurationError
 from deploy.cli_shared import console, open_registry, start
 
 if TYPE_CHECKING:
@@ -109,14 +109,11 @@ def status(as_json: AsJson = False) -> None:
 @rescore_commands.command("show")
 def show(batch_id: Batch, as_json: AsJson = False) -> None:
     """Show what a batch changes, task by task; of a shadow, how far the two models agree."""
-    from db.rescored import outcomes_of, reasons_of  # noqa: PLC0415
-    from db.schema_rescoring import Rescoring  # noqa: PLC0415
+    from db.rescored import batch_of, outcomes_of, reasons_of  # noqa: PLC0415
     from deploy.rescoring_tables import batch_facts, show_batch  # noqa: PLC0415
 
     with open_registry(start("rescore")).read() as session:
-        batch = session.get(Rescoring, batch_id)
-        if batch is None:
-            raise RegistryError(f"there is no re-scoring {batch_id}: echoworker rescore status lists them")
+        batch = batch_of(session, batch_id)
         counts, reasons = outcomes_of(session, batch_id), reasons_of(session, batch_id)
     if as_json:
         facts = batch_facts(batch, counts)
