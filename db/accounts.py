@@ -138,6 +138,24 @@ def add_token(session: Session, name: str, *, note: str, now: datetime, lasts: t
     return _added(session, own_account(session, name), now=now, expires_at=now + lasts, note=note or "token")
 
 
+def end_all(session: Session, name: str, *, tokens_too: bool) -> int:
+    """Sign out whoever is signed in with an account of our own, and take back its tokens where that is wanted.
+
+    Returns
+    -------
+    How many sessions and tokens ended.
+
+    Raises
+    ------
+    AccountError
+        There is no account of this name.
+    """
+    of_account = delete(SignIn).where(SignIn.account_id == own_account(session, name).id)
+    if not tokens_too:
+        of_account = of_account.where(SignIn.is_token.is_(False))
+    return len(session.scalars(of_account.returning(SignIn.id)).all())
+
+
 def end(session: Session, sign_in_id: int) -> None:
     """Sign out, or take a token back."""
     session.execute(delete(SignIn).where(SignIn.id == sign_in_id))

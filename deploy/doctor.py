@@ -14,6 +14,7 @@ from config.peers import PeerSettings, Role
 from config.settings import Settings
 from db.queries import count_left_waiting
 from db.states import STEP_DUE_IN, StudyState
+from deploy.doctor_dashboard import dashboard
 from deploy.doctor_deliveries import deliveries
 from deploy.doctor_messages import can_be_reached, takes_connections
 from deploy.doctor_nightly import alert_receivers, monitoring_page, nightly_duties, rescoring
@@ -53,6 +54,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("nightly duties", nightly_duties),
         ("monitoring", monitoring_page),
         ("alerts", alert_receivers),
+        ("dashboard", dashboard),
         ("quarantine", _quarantine),
         ("set aside", _set_aside),
         ("destinations", _destinations),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 
 from config.dashboard import AccountRole
 from dashboard.access import trail
@@ -39,7 +39,7 @@ class _Patient:
 def list_of_studies(
     here: Here,
     person: Viewer,
-    patient: Annotated[_Patient, Query()],
+    patient: Annotated[_Patient, Depends()],
     state: Annotated[StudyState | None, Query(description="In this state alone.")] = None,
     since: Annotated[date | None, Query(description="Last instance on this day (UTC) or later.")] = None,
     until: Annotated[date | None, Query(description="... on this day (UTC) or before.")] = None,

@@ -37,7 +37,9 @@ from tests.worker.pipeline import Pipeline
 from tests.worker.scripted import ScriptedTowers, scripted_scorer
 
 COMMANDS = (
-    "up", "dashboard", "demo", "node", "worker", "beat", "send", "fetch", "studies", "study", "requeue", "close", "clip", "explain",
+    "up", "dashboard", "demo", "node", "worker", "beat", "send", "fetch", "studies", "study", "requeue", "close",
+    "clip", "explain", "accounts", "accounts add", "accounts role", "accounts disable", "accounts enable",
+    "accounts password", "accounts token", "accounts end",
     "queues", "queues pause", "queues resume", "queues history", "devices", "devices use-again",
     "doctor", "callers", "quarantine", "db", "db upgrade", "db read-only-role", "db docs", "db identities",
     "rules", "rules list", "rules test", "rules apply", "rules forwards", "check",

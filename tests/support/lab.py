@@ -142,7 +142,7 @@ def _run(
         software_version="0",
         preprocessing_profile="p",
         finished_at=at,
-        clips=[{"sop_instance_uid": f"1.2.{study}.1.1"}, {"sop_instance_uid": f"1.2.{study}.1.2"}],
+        clips=[{"sop_instance_uid": f"1.2.{study}.1.{number}", "frame_numbers": [1]} for number in (1, 2)],
     )
     session.add(run)
     session.flush()
