@@ -252,7 +252,7 @@ def _show(settings: Settings, studies: Sequence[StudyTruth], pacs: DemoPacs, con
         "",
         f"Look again:  {command} study {shown}",
         f"Run it:      {command} up",
-        f"Its PACS is gone with the demo: until one listens on port {pacs.port}, reports wait. Another one:",
+        f"Its PACS goes with the demo: until one listens on port {pacs.port}, reports wait. Another one:",
         f"             {again} -od {shlex.quote(str(pacs.folder))}",
     ):
         console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -16,7 +16,7 @@ LOOK_EVERY_S = 1.0
 
 
 def wait_for_dashboard(settings: Settings, pause: Callable[[], None], *, within_s: float) -> None:
-    """Until it answers, and its first account is made; `pause` waits for a moment, and raises where the demo is stopped.
+    """Until it answers, and its first account is made; `pause` waits for a moment, or raises: the demo is stopped.
 
     Raises
     ------
