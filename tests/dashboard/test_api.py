@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
+from sqlalchemy import update
 
 from config.dashboard import AccountRole
 from dashboard.application import create_app
@@ -14,6 +15,7 @@ from dashboard.installation import Installation
 from db.accounts import add_account, add_token
 from db.callers import record_calls
 from db.received import ACCEPTED, Call
+from db.schema import RunRow
 from tests.dashboard.conftest import SignIn
 from tests.support import lab
 from tests.support.audit_trail import ACCESSED, QUERY, asked_by_people
@@ -27,6 +29,7 @@ Program = Callable[..., Response]
 def filled(here: Installation) -> Installation:
     with here.database.write() as session:
         lab.fill(session)
+        session.execute(update(RunRow).values(catalogue_digest=here.catalogue.digest))
     return here
 
 
