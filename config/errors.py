@@ -13,7 +13,8 @@
     │   ├── SpoolAwayError          the spool's folders are not there, as of a share that is not mounted
     │   └── BackupUnderWayError     the spool is being copied: nothing of it is removed meanwhile
     ├── RegistryError
-    │   ├── StudyNotFoundError      no study under this UID
+    │   ├── NotFoundError           nothing of this number
+    │   │   └── StudyNotFoundError      no study under this UID
     │   ├── IdentitiesError         identities are kept otherwise than the settings say
     │   └── LeaseLostError          another worker, or a late instance, took the study over
     ├── TimeLimitError              a step took longer than its soft limit: it hangs
@@ -103,7 +104,11 @@ class RegistryError(EchoWorkerError):
     """The registry refused or could not carry out what was asked."""
 
 
-class StudyNotFoundError(RegistryError):
+class NotFoundError(RegistryError):
+    """What was asked for, by its number, is not in the registry."""
+
+
+class StudyNotFoundError(NotFoundError):
     """No study is registered under the Study Instance UID that was given."""
 
 

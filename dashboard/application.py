@@ -3,6 +3,7 @@
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -10,13 +11,16 @@ from config.errors import EchoWorkerError
 from dashboard import problems
 from dashboard.access.headers import SecurityHeaders
 from dashboard.access.refusals import ForgedFormError, NotAllowedError, SignInNeededError
+from dashboard.api.routes import add_api
 from dashboard.installation import Installation
-from dashboard.pages import account, accounts, discordances, pictures, quality, study, worklist
+from dashboard.pages import account, accounts, api, discordances, openid, pictures, quality, study, worklist
 from dashboard.pages.operations import routes as operations
 from dashboard.rendering import HERE, VERSION
 
 PAGES = (
     account.router,
+    openid.router,
+    api.router,
     worklist.router,
     study.router,
     pictures.router,
@@ -44,12 +48,14 @@ def create_app(here: Installation) -> FastAPI:
             EchoWorkerError: problems.said_no,
             RequestValidationError: problems.not_understood,
             404: problems.not_found,
+            HTTPException: problems.said_by_http,
             500: problems.failed,
         },
     )
     app.state.installation = here
     for router in PAGES:
         app.include_router(router, include_in_schema=False)
+    add_api(app)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.middleware("http")(_static_is_asked_again)
     app.add_middleware(SecurityHeaders, is_secure=here.settings.dashboard.is_secure)

@@ -8,7 +8,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.responses import Response
 
-from config.errors import AccountError, StudyNotFoundError
+from config.errors import AccountError, NotFoundError
 from config.logs import Event, emit, place_of
 from dashboard.rendering import page
 
@@ -32,7 +32,7 @@ async def not_allowed(request: Request, error: Exception) -> Response:
 
 async def said_no(request: Request, error: Exception) -> Response:
     """One of our own errors: its text is for people to read."""
-    if isinstance(error, StudyNotFoundError):
+    if isinstance(error, NotFoundError):
         return _problem(request, HTTPStatus.NOT_FOUND, str(error))
     status = HTTPStatus.BAD_REQUEST if isinstance(error, AccountError) else HTTPStatus.CONFLICT
     return _problem(request, status, str(error))
@@ -43,6 +43,13 @@ async def not_found(request: Request, error: Exception) -> Response:
     detail = getattr(error, "detail", "")
     said = detail if detail and detail != HTTPStatus.NOT_FOUND.phrase else f"there is nothing at {request.url.path}"
     return _problem(request, HTTPStatus.NOT_FOUND, said)
+
+
+async def said_by_http(request: Request, error: Exception) -> Response:
+    """What the web framework refuses, as a method that a path has not."""
+    status = HTTPStatus(getattr(error, "status_code", HTTPStatus.BAD_REQUEST))
+    said = str(getattr(error, "detail", "") or status.phrase)
+    return _problem(request, status, said, dict(getattr(error, "headers", None) or {}))
 
 
 async def not_understood(request: Request, error: Exception) -> Response:
@@ -63,4 +70,6 @@ def _problem(request: Request, status: HTTPStatus, said: str, headers: dict[str,
         content = {"status": status.value, "title": status.phrase, "detail": said}
         return JSONResponse(content, status, headers, media_type="application/problem+json")
     person = getattr(request.state, "person", None)
-    return page(request, "problem.html", person, status=status, title=status.phrase, said=said)
+    shown = page(request, "problem.html", person, status=status, title=status.phrase, said=said)
+    shown.headers.update(headers or {})
+    return shown

@@ -114,6 +114,15 @@ def vouched_for(session: Session, *, issuer: str, subject: str, name: str, role:
     return account
 
 
+def end_sessions_of(session: Session, *, issuer: str, subject: str) -> int:
+    """Sign out whoever is signed in with this account, if there is one; how many sessions ended. Tokens stay."""
+    account = select(Account.id).where(Account.issuer == issuer, Account.subject == subject).scalar_subquery()
+    ended = session.scalars(
+        delete(SignIn).where(SignIn.account_id == account, SignIn.is_token.is_(False)).returning(SignIn.id)
+    )
+    return len(ended.all())
+
+
 def change_account(
     session: Session,
     name: str,
@@ -162,6 +171,24 @@ def add_token(session: Session, name: str, *, note: str, now: datetime, lasts: t
         There is no account of this name.
     """
     return _added(session, own_account(session, name), now=now, expires_at=now + lasts, note=note or "token")
+
+
+def end_all(session: Session, name: str, *, tokens_too: bool) -> int:
+    """Sign out whoever is signed in with an account of our own, and take back its tokens where that is wanted.
+
+    Returns
+    -------
+    How many sessions and tokens ended.
+
+    Raises
+    ------
+    AccountError
+        There is no account of this name.
+    """
+    of_account = delete(SignIn).where(SignIn.account_id == own_account(session, name).id)
+    if not tokens_too:
+        of_account = of_account.where(SignIn.is_token.is_(False))
+    return len(session.scalars(of_account.returning(SignIn.id)).all())
 
 
 def end(session: Session, sign_in_id: int) -> None:

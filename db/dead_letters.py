@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from config.errors import RegistryError
+from config.errors import NotFoundError, RegistryError
 from config.steps import Purpose, Step
 from db.deliveries import OWED, lock_deliveries, of_current_runs, start_anew
 from db.journal import record_transition
@@ -92,7 +92,7 @@ def delivery_detail(session: Session, delivery_id: int) -> DeliveryDetail:
     """
     delivery = session.get(Delivery, delivery_id)
     if delivery is None:
-        raise RegistryError(f"no delivery has the number {delivery_id}: echoworker deliveries dead lists some")
+        raise NotFoundError(f"no delivery has the number {delivery_id}: echoworker deliveries dead lists some")
     said = select(DeliveryAnswer).where(DeliveryAnswer.delivery_id == delivery_id).order_by(DeliveryAnswer.id)
     return _detail(session, delivery, answers=list(session.scalars(said)))
 

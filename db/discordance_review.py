@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Select, case, func, select
 from sqlalchemy.orm import Session
 
-from config.errors import RegistryError, StudyNotFoundError
+from config.errors import NotFoundError, RegistryError, StudyNotFoundError
 from db.discordance_rows import discordance_of
 from db.discordances import Discordance, ReviewState, Severity
 from db.schema import RunRow, Study
@@ -77,6 +77,20 @@ def list_discordances(
     return [listed_of(*row) for row in rows]
 
 
+def discordance_page(
+    session: Session, *, state: ReviewState | None, open_only: bool, before: int | None, limit: int
+) -> list[ListedDiscordance]:
+    """Those with a number below `before`, the latest first."""
+    query = listed()
+    if state is not None:
+        query = query.where(DiscordanceRow.state == state)
+    if open_only:
+        query = query.where(DiscordanceRow.state == ReviewState.NEW, DiscordanceRow.superseded_at.is_(None))
+    if before is not None:
+        query = query.where(DiscordanceRow.id < before)
+    return [listed_of(*row) for row in session.execute(query.order_by(DiscordanceRow.id.desc()).limit(limit)).all()]
+
+
 def discordance_detail(session: Session, discordance_id: int) -> ListedDiscordance:
     """One discordance.
 
@@ -87,7 +101,7 @@ def discordance_detail(session: Session, discordance_id: int) -> ListedDiscordan
     """
     row = session.execute(listed().where(DiscordanceRow.id == discordance_id)).one_or_none()
     if row is None:
-        raise RegistryError(f"no discordance has the number {discordance_id}: echoworker discordances lists them")
+        raise NotFoundError(f"no discordance has the number {discordance_id}: echoworker discordances lists them")
     return listed_of(*row)
 
 
@@ -108,7 +122,7 @@ def review_discordance(
         raise RegistryError("a discordance is dismissed for a reason: give one, without names of patients")
     row = session.get(DiscordanceRow, discordance_id, with_for_update=True)
     if row is None:
-        raise RegistryError(f"no discordance has the number {discordance_id}: echoworker discordances lists them")
+        raise NotFoundError(f"no discordance has the number {discordance_id}: echoworker discordances lists them")
     row.state, row.reviewed_at, row.reviewed_by, row.review_reason = state, at, name, why or None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, exists, func, insert, or_, select
 from sqlalchemy.orm import Session
 
-from config.errors import RegistryError
+from config.errors import NotFoundError
 from db.outdated import is_at_rest
 from db.run_rows import result_columns, run_columns
 from db.runs import Run
@@ -172,20 +172,6 @@ def last_agreement(session: Session) -> Rescoring | None:
     return session.scalar(select(Rescoring).where(told).order_by(Rescoring.id.desc()).limit(1))
 
 
-def batch_of(session: Session, batch_id: int) -> Rescoring:
-    """One batch.
-
-    Raises
-    ------
-    RegistryError
-        There is none of this number.
-    """
-    batch = session.get(Rescoring, batch_id)
-    if batch is None:
-        raise RegistryError(f"there is no re-scoring {batch_id}: echoworker rescore status lists them")
-    return batch
-
-
 def has_due(session: Session, batch_id: int, state: RescoredState, *, canary_alone: bool = False) -> bool:
     """Whether any study of a batch is in this state."""
     query = select(RescoredStudy.study_id).where(RescoredStudy.rescoring_id == batch_id, RescoredStudy.state == state)
@@ -197,6 +183,20 @@ def has_due(session: Session, batch_id: int, state: RescoredState, *, canary_alo
 def batches(session: Session, *, limit: int = 20) -> list[Rescoring]:
     """The last batches, the newest first."""
     return list(session.scalars(select(Rescoring).order_by(Rescoring.id.desc()).limit(limit)))
+
+
+def batch_of(session: Session, batch_id: int) -> Rescoring:
+    """One batch.
+
+    Raises
+    ------
+    NotFoundError
+        There is none of this number.
+    """
+    batch = session.get(Rescoring, batch_id)
+    if batch is None:
+        raise NotFoundError(f"there is no re-scoring {batch_id}: echoworker rescore status lists them")
+    return batch
 
 
 def reasons_of(session: Session, batch_id: int, *, limit: int = 5) -> list[tuple[str, str, int]]:

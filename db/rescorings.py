@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import bindparam, case, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
-from config.errors import LeaseLostError, RegistryError
+from config.errors import LeaseLostError, NotFoundError, RegistryError
 from config.settings import PipelineSettings
 from db.outdated import Target, Wanted, is_any_outdated, studies_to_answer
 from db.schema_rescoring import RescoredStudy, Rescoring
@@ -247,7 +247,7 @@ def batch_to_change(session: Session, batch_id: int) -> Rescoring:
 def _required(session: Session, batch_id: int) -> Rescoring:
     batch = session.get(Rescoring, batch_id, with_for_update=True)
     if batch is None:
-        raise RegistryError(f"there is no re-scoring {batch_id}: echoworker rescore status lists them")
+        raise NotFoundError(f"there is no re-scoring {batch_id}: echoworker rescore status lists them")
     return batch
 
 

@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from config.errors import EchoWorkerError
 from config.settings import CONFIG_VARIABLE
+from deploy.cli_accounts import accounts_commands
 from deploy.cli_backup import backup, restore
 from deploy.cli_calibrate import calibrate_commands, probe_commands
 from deploy.cli_canary import canary
@@ -79,6 +80,7 @@ app.add_typer(packs_commands, name="packs", rich_help_panel="Model")
 app.add_typer(tasks_commands, name="tasks", rich_help_panel="Model")
 app.add_typer(calibrate_commands, name="calibrate", rich_help_panel="Model")
 app.add_typer(probe_commands, name="probe", rich_help_panel="Model")
+app.add_typer(accounts_commands, name="accounts", rich_help_panel="Operate")
 app.add_typer(queues_commands, name="queues", rich_help_panel="Operate")
 app.add_typer(devices_commands, name="devices", rich_help_panel="Operate")
 app.add_typer(deliveries_commands, name="deliveries", rich_help_panel="Operate")

@@ -34,8 +34,8 @@ def discordances(
         return
     from config.catalogue import load_catalogue  # noqa: PLC0415  commands load what they need: --help is quick
     from db.discordance_review import list_discordances  # noqa: PLC0415
+    from db.study_json import discordance_facts  # noqa: PLC0415
     from deploy.discordance_tables import discordances_table  # noqa: PLC0415
-    from deploy.study_json import discordance_facts  # noqa: PLC0415
 
     settings = start("discordances")
     with open_registry(settings).read() as session:

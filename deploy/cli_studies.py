@@ -71,9 +71,10 @@ def study(
     """Show one study: its state, results with provenance, discordances, clips, deliveries and history."""
     from db.discordance_review import list_discordances  # noqa: PLC0415
     from db.queries import study_detail  # noqa: PLC0415
+    from db.study_json import study_facts  # noqa: PLC0415
     from deploy.discordance_tables import of_one_study  # noqa: PLC0415
-    from deploy.study_json import study_facts  # noqa: PLC0415
-    from deploy.tables import catalogue_of, study_view  # noqa: PLC0415
+    from deploy.tables import study_view  # noqa: PLC0415
+    from worker.catalogues import catalogue_of  # noqa: PLC0415
 
     settings = start("study")
     with open_registry(settings).read() as session:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from db.discordance_review import list_discordances
 from db.queries import study_detail
 from db.session import Database
 from db.states import StudyState
+from deploy.demo_dashboard import dashboard_lines, stay_for_looking, wait_for_dashboard
 from deploy.demo_pacs import AE_TITLE, HOST, DemoPacs, demo_pacs, free_port
 from deploy.demo_studies import DEMO_STUDIES, make_demo_studies
 from deploy.demo_view import companions_table, disagreements_table, truth_table
@@ -68,7 +69,7 @@ accept_models = ["DEMO"]   # never so for a real PACS
 def run_demo(folder: Path, console: Console) -> None:
     """Start the embedded default beside a small PACS, send synthetic studies, and show what became of them.
 
-    Ctrl-C, or SIGTERM, stops it all and leaves nothing running.
+    In a terminal it stays up then, to be looked at. Ctrl-C, or SIGTERM, stops it all and leaves nothing running.
 
     Raises
     ------
@@ -80,12 +81,19 @@ def run_demo(folder: Path, console: Console) -> None:
     with demo_pacs(folder / "pacs") as pacs:
         settings = _configure(folder, pacs)
         console.print(f"PACS: a small receiver on this machine, AE title {AE_TITLE}, port {pacs.port}")
-        with _system(folder, settings, console, stop):
+        with _system(folder, settings, console, stop) as system:
             with console.status("making synthetic studies"):
                 made = make_demo_studies(folder / "studies", lambda: _pause(stop))
             _send(made, settings, console)
             states = _wait(settings, [truth.study_instance_uid for _, truth in made], console, stop)
-        _show(settings, [truth for _, truth in made], pacs, console)
+            wait_for_dashboard(settings, lambda: _pause(stop), within_s=START_TIMEOUT_S)
+            _show(settings, [truth for _, truth in made], pacs, console)
+            _require_expected(made, states, folder)
+            if sys.stdout.isatty():
+                stay_for_looking(settings, system, console, stop)
+
+
+def _require_expected(made: Sequence[tuple[Path, StudyTruth]], states: Mapping[str, StudyState], folder: Path) -> None:
     expected = {
         truth.study_instance_uid: StudyState.SKIPPED if truth.kind is StudyKind.NO_VIEW else StudyState.DELIVERED
         for _, truth in made
@@ -134,7 +142,9 @@ def _toml_string(path: Path) -> str:
 
 
 @contextmanager
-def _system(folder: Path, settings: Settings, console: Console, stop: threading.Event) -> Iterator[None]:
+def _system(
+    folder: Path, settings: Settings, console: Console, stop: threading.Event
+) -> Iterator[subprocess.Popen[bytes]]:
     """The whole product, as `echoworker up` runs it, logging to a file."""
     with (folder / "system.log").open("wb") as log:
         process = subprocess.Popen(
@@ -147,7 +157,7 @@ def _system(folder: Path, settings: Settings, console: Console, stop: threading.
         try:
             _wait_for_node(settings, process, folder, stop)
             console.print(f"EchoWorker: AE title {settings.node.ae_title}, port {settings.node.port}")
-            yield
+            yield process
         finally:
             process.terminate()
             process.wait()
@@ -238,10 +248,11 @@ def _show(settings: Settings, studies: Sequence[StudyTruth], pacs: DemoPacs, con
         f"spool     {settings.spool_dir}",
         f"PACS      {pacs.folder}",
         f"settings  {file}",
+        *dashboard_lines(settings),
         "",
         f"Look again:  {command} study {shown}",
         f"Run it:      {command} up",
-        f"Its PACS is gone with the demo: until one listens on port {pacs.port}, reports wait. Another one:",
+        f"Its PACS goes with the demo: until one listens on port {pacs.port}, reports wait. Another one:",
         f"             {again} -od {shlex.quote(str(pacs.folder))}",
     ):
         console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -17,6 +17,7 @@ from db.queries import count_left_waiting
 from db.states import STEP_DUE_IN, StudyState
 from deploy.doctor_certificates import certificate_of, certificates
 from deploy.doctor_clocks import clocks
+from deploy.doctor_dashboard import dashboard
 from deploy.doctor_deliveries import deliveries
 from deploy.doctor_messages import can_be_reached, takes_connections
 from deploy.doctor_nightly import alert_receivers, canary, monitoring_page, nightly_duties, rescoring
@@ -62,6 +63,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("canary", canary),
         ("monitoring", monitoring_page),
         ("alerts", alert_receivers),
+        ("dashboard", dashboard),
         ("quarantine", _quarantine),
         ("set aside", _set_aside),
         ("destinations", _destinations),

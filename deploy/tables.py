@@ -8,12 +8,11 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from config.catalogue import Catalogue, load_catalogue
+from config.catalogue import Catalogue
 from config.clinical_tasks import AnyTask, ClassTask, RegressionTask
 from config.labels import ModelLabel
 from config.report_objects import ReportObject
 from config.rules import Action
-from config.settings import Settings
 from config.steps import Lane
 from db.queries import StudyDetail, StudySummary
 from db.runs import Run, TaskResult, Verdict
@@ -24,8 +23,6 @@ from db.states import DeliveryState
 from dicom_node.quarantine import Quarantined
 from dicom_node.report.answers import confidence, in_reading_order, most_like, outcome_name
 from dicom_node.report.wording import LIMITS_OF_USE
-from dicom_node.spool import Spool
-from worker.catalogues import catalogue_if_kept
 
 _STATE_STYLE = {"DELIVERED": "green", "FAILED": "bold red", "DEAD": "bold red", "SKIPPED": "yellow"}
 _LABEL_STYLE = {ModelLabel.UNTRAINED: "bold red", ModelLabel.DEMO: "bold red"}
@@ -61,13 +58,6 @@ def studies_table(studies: Iterable[StudySummary], *, width: int) -> Table:
             Text(study.reason or ""),
         )
     return table
-
-
-def catalogue_of(detail: StudyDetail, settings: Settings) -> Catalogue | None:
-    """The catalogue of the study's run, which may be an older one than today's; None where it is lost."""
-    if detail.run is None:
-        return None
-    return catalogue_if_kept(Spool(settings.spool_dir), detail.run, load_catalogue(settings.catalogue_path))
 
 
 def callers_table(callers: Iterable[Caller], *, width: int) -> Table:

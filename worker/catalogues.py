@@ -10,7 +10,9 @@ from pathlib import Path
 
 from config.catalogue import Catalogue, load_catalogue
 from config.errors import ConfigurationError, ReportError
+from config.settings import Settings
 from config.whole_files import write_durably
+from db.queries import StudyDetail
 from db.runs import Run
 from dicom_node.spool import Spool
 
@@ -57,6 +59,11 @@ def catalogue_if_kept(spool: Spool, run: Run | None, configured: Catalogue) -> C
         return catalogue_of_run(spool, run.catalogue_digest, configured)
     except ReportError:
         return None
+
+
+def catalogue_of(detail: StudyDetail, settings: Settings) -> Catalogue | None:
+    """The catalogue of the study's run, which may be an older one than today's; None where it is lost."""
+    return catalogue_if_kept(Spool(settings.spool_dir), detail.run, load_catalogue(settings.catalogue_path))
 
 
 def _path(spool: Spool, digest: str) -> Path:

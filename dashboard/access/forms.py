@@ -34,7 +34,14 @@ def require_same_site(request: Request, here: Here) -> None:
             raise ForgedFormError("this form was sent from another site: dashboard.public_url names ours")
 
 
-def _require_secret(person: Person, given: str) -> Person:
+def require_form_secret(person: Person, given: str) -> Person:
+    """Refuse what has not the secret of the session that it comes by; a token needs none.
+
+    Raises
+    ------
+    ForgedFormError
+        It has not.
+    """
     if not person.account.is_token and not hmac.compare_digest(person.form_secret.encode(), given.encode()):
         raise ForgedFormError("this form has not the secret of your session: go back, load the page again, and repeat")
     return person
@@ -45,15 +52,15 @@ _SameSite = Annotated[None, Depends(require_same_site)]
 
 
 def _of_viewer(person: Viewer, _same: _SameSite, given: _Given = "") -> Person:
-    return _require_secret(person, given)
+    return require_form_secret(person, given)
 
 
 def _of_reader(person: Reader, _same: _SameSite, given: _Given = "") -> Person:
-    return _require_secret(person, given)
+    return require_form_secret(person, given)
 
 
 def _of_admin(person: Admin, _same: _SameSite, given: _Given = "") -> Person:
-    return _require_secret(person, given)
+    return require_form_secret(person, given)
 
 
 ViewerForm = Annotated[Person, Depends(_of_viewer)]

@@ -4,9 +4,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from config.dashboard import AccountRole
 from config.errors import AccountError
+from config.settings import Settings
 from config.whole_files import write_whole
 from dashboard.access.passwords import fits, hashed, made_up
 from dashboard.installation import Installation
@@ -62,6 +64,28 @@ def change_own_password(here: Installation, account_id: int, *, before: str, aft
     new = hashed(after)
     with here.database.write() as session:
         session.execute(update(Account).where(Account.id == account_id).values(password_hash=new))
+    if account is not None and account.issuer == "":
+        forget_first_password(here.settings, account.subject)
+
+
+def forget_first_password(settings: Settings, name: str) -> None:
+    """The password of this account was changed: where it is the first one's, the file says nothing true any more."""
+    if name == FIRST_NAME:
+        settings.dashboard.password_file(settings.data_dir).unlink(missing_ok=True)
+
+
+def first_password_is_in_use(settings: Settings, session: Session) -> bool:
+    """Whether the first account still has the password that lies in the file."""
+    try:
+        kept = settings.dashboard.password_file(settings.data_dir).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeError):
+        return False
+    hash_of_it = session.scalar(
+        select(Account.password_hash).where(
+            Account.issuer == "", Account.subject == FIRST_NAME, Account.disabled_at.is_(None)
+        )
+    )
+    return fits(kept, hash_of_it)
 
 
 def make_first_account(here: Installation) -> Path | None:

@@ -24,7 +24,7 @@ router = APIRouter()
 def sign_in_page(request: Request, here: Here, next: str = "/") -> Response:
     """Ask for name and password."""
     openid = bool(here.settings.dashboard.openid.issuer)
-    return page(request, "sign_in.html", next=_ours(next), name="", said="", openid=openid)
+    return page(request, "sign_in.html", next=on_this_site(next), name="", said="", openid=openid)
 
 
 @router.post("/sign-in", dependencies=[Depends(require_same_site)])
@@ -41,10 +41,10 @@ def sign_in_with_password(
     except AccountError as error:
         trail.signed_in(here, name.strip(), address_of(request), failure=str(error))
         openid = bool(here.settings.dashboard.openid.issuer)
-        context = {"next": _ours(next), "name": name, "said": str(error), "openid": openid}
+        context = {"next": on_this_site(next), "name": name, "said": str(error), "openid": openid}
         return page(request, "sign_in.html", status=HTTPStatus.UNAUTHORIZED, **context)
     trail.signed_in(here, name.strip(), address_of(request))
-    return with_session(here, RedirectResponse(_ours(next), HTTPStatus.SEE_OTHER), secret)
+    return with_session(here, RedirectResponse(on_this_site(next), HTTPStatus.SEE_OTHER), secret)
 
 
 @router.post("/sign-out")
@@ -88,7 +88,7 @@ def with_session(here: Installation, response: Response, secret: str) -> Respons
     return response
 
 
-def _ours(path: str) -> str:
+def on_this_site(path: str) -> str:
     """Where to go after signing in: on this site, whatever a link says."""
     parts = urlsplit(path)
     if parts.scheme or parts.netloc or not path.startswith("/") or path.startswith(("//", "/\\")):

@@ -1,6 +1,6 @@
 """What is wrong with the installation at this moment, as those on call are told: no PHI, no UIDs, and what to do."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
@@ -41,7 +41,9 @@ def conditions_without_registry(settings: Settings, *, host: str, now: datetime)
     except OSError as error:
         why = error.strerror or type(error).__name__
         yield Condition(cause=AlertCause.SPOOL_LOW, subject=host, said=f"the spool cannot be looked at: {why}")
-    yield from _certificate(settings, host, now)
+    files = {"tls.certificate": settings.tls.certificate if settings.tls.enabled else ""}
+    files["dashboard.certificate"] = settings.dashboard.certificate if settings.dashboard.port else ""
+    yield from _certificates({setting: file for setting, file in files.items() if file}, settings, host, now)
 
 
 def conditions_of_registry(settings: Settings, session: Session, *, now: datetime) -> Iterator[Condition]:
@@ -93,18 +95,21 @@ def _canary(settings: Settings, figures: Figures, now: datetime) -> Iterator[Con
         yield Condition(cause=AlertCause.CANARY, said=said, told_after=timedelta(minutes=5))
 
 
-def _certificate(settings: Settings, host: str, now: datetime) -> Iterator[Condition]:
-    if not settings.tls.enabled:
-        return
-    cause = AlertCause.CERTIFICATE_EXPIRES
-    try:
-        expires = expiry_of(settings.tls.certificate)
-    except ConfigurationError as error:
-        yield Condition(cause=cause, subject=host, said=f"tls.certificate: {error}")
-        return
-    if expires - now <= timedelta(days=settings.monitoring.alerting.certificate_expires_within_days):
-        said = f"tls.certificate is valid until {expires:%Y-%m-%d}: put a new one in its place (docs/operations.md)"
-        yield Condition(cause=cause, subject=host, said=said)
+def _certificates(files: Mapping[str, str], settings: Settings, host: str, now: datetime) -> Iterator[Condition]:
+    """One condition of all of them: by host and cause there is one."""
+    within = timedelta(days=settings.monitoring.alerting.certificate_expires_within_days)
+    said = []
+    for setting, file in files.items():
+        try:
+            expires = expiry_of(file)
+        except ConfigurationError as error:
+            said.append(f"{setting}: {error}")
+            continue
+        if expires - now <= within:
+            put = "put a new one in its place (docs/operations.md)"
+            said.append(f"{setting} is valid until {expires:%Y-%m-%d}: {put}")
+    if said:
+        yield Condition(cause=AlertCause.CERTIFICATE_EXPIRES, subject=host, said="; ".join(said))
 
 
 def _stands_still(settings: Settings, figures: Figures, now: datetime) -> Iterator[Condition]:

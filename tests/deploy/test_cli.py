@@ -39,7 +39,8 @@ from tests.worker.scripted import ScriptedTowers, scripted_scorer
 COMMANDS = (
     "up", "dashboard", "demo", "node", "worker", "beat", "send", "fetch", "studies", "study", "requeue", "close",
     "clip", "explain", "canary", "backup", "restore", "licences", "certificates", "certificates make", "settings",
-    "settings docs", "size",
+    "settings docs", "size", "accounts", "accounts add", "accounts role", "accounts disable", "accounts enable",
+    "accounts password", "accounts token", "accounts end",
     "queues", "queues pause", "queues resume", "queues history", "devices", "devices use-again",
     "doctor", "callers", "quarantine", "db", "db upgrade", "db downgrade", "db read-only-role", "db docs",
     "db identities",

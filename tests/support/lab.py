@@ -239,8 +239,8 @@ def _discordances(session: Session, last: int, second: int, third: int) -> None:
                 confidence=0.9,
                 report_id="1.2.9",
                 sides=[
-                    {"kind": "text-report", "source": "1.2.9", "said": "55 to 60 %", "clips": []},
-                    {"kind": "images", "source": "model", "said": "40 %", "clips": []},
+                    {"kind": "text-report", "source": "1.2.9", "said": "55 to 60 %", "start": 0, "end": 9, "clips": []},
+                    {"kind": "images", "source": "model", "said": "40 %", "start": None, "end": None, "clips": []},
                 ],
                 state=state,
                 superseded_at=superseded,

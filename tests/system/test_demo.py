@@ -74,7 +74,10 @@ def test_the_demo_shows_the_whole_way_and_asks_no_network(tmp_path: Path) -> Non
     shown = re.findall(r"^of study (\S+)$", run.stdout, re.MULTILINE)
     assert shown == re.findall(r"^Study (\S+)  revision 1", run.stdout, re.MULTILINE)
     assert len(shown) == 1
-    assert "Its PACS is gone with the demo" in run.stdout
+    assert "Its PACS goes with the demo" in run.stdout
+    password = (folder / "data" / "dashboard-password").read_text().strip()
+    assert f"name admin, password {password}" in run.stdout
+    assert re.search(r"^dashboard http://127\.0\.0\.1:\d+$", run.stdout, re.MULTILINE)
     open_to_others = [path for path in (folder / "data").rglob("*") if path.stat().st_mode & 0o077]
     assert open_to_others == [], "all that holds PHI is for its owner alone"
     assert_its_answers_are_right(folder)

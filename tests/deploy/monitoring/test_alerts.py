@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from config.monitoring import AlertCause
 from config.settings import Settings, load_settings
 from config.steps import Step
 from db.alerts import open_alerts
@@ -25,6 +26,7 @@ from db.schema_monitoring import Reconciliation
 from db.session import Database
 from db.tallies import BEAT, note_heartbeat
 from deploy.monitoring.alerts import Alerts
+from deploy.monitoring.conditions import conditions_without_registry
 from deploy.monitoring.working_time import WorkingTime
 from dicom_node.expiry import expiry_of
 from dicom_node.spool import Spool
@@ -274,3 +276,21 @@ def test_a_canary_that_does_not_come_through_is_told_of_until_one_does(tmp_path:
     assert on_call.statuses[2:] == [("firing", "canary", "")]
     assert "no canary was sent since" in on_call.heard[-1]["said"]
     watched.registry.close()
+
+
+@pytest.mark.parametrize(("days", "told"), [(5, True), (90, False)])
+def test_a_certificate_of_the_dashboard_that_ends_soon_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int, told: bool
+) -> None:
+    shown = Authority(tmp_path / "authority").sign("page", days=days)
+    monkeypatch.setenv("ECHOWORKER_DASHBOARD__CERTIFICATE", str(shown.certificate))
+    monkeypatch.setenv("ECHOWORKER_DASHBOARD__PRIVATE_KEY", str(shown.private_key))
+    monkeypatch.setenv("ECHOWORKER_DASHBOARD__PORT", "8443")
+    settings = load_settings(data_dir=tmp_path / "data")
+    Spool(settings.spool_dir).create()
+    found = [
+        (each.subject, each.said.partition(" is valid until")[0])
+        for each in conditions_without_registry(settings, host="node-1", now=datetime.now(UTC))
+        if each.cause is AlertCause.CERTIFICATE_EXPIRES
+    ]
+    assert found == ([("node-1", "dashboard.certificate")] if told else [])

@@ -1,4 +1,4 @@
-"""`echoworker study --json`: all that the registry knows of a study, but for the patient, for programs."""
+"""One study, one discordance as JSON can hold them: what `echoworker study --json` and the API say, free of PHI."""
 
 from collections.abc import Iterable
 from dataclasses import asdict

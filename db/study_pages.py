@@ -1,0 +1,93 @@
+"""Studies page by page, however many there are: for programs, which go on where the last page ended."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select, tuple_
+from sqlalchemy.orm import Session, selectinload
+
+from db.dead_letters import why_it_waits
+from db.queries import StudySummary
+from db.schema import Instance, PatientIdentity, Study
+from db.states import StudyState
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyFilter:
+    """Which studies; what is None leaves all."""
+
+    state: str | None = None
+    since: datetime | None = None
+    """The last instance came then, or later."""
+    until: datetime | None = None
+    """It came then, or before."""
+    patient_id: str | None = None
+    accession_number: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyPlace:
+    """Where a page ended: the next begins behind it, whatever came or changed since."""
+
+    last_instance_at: datetime
+    study_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyPage:
+    """Some studies in a row, the latest first."""
+
+    studies: Sequence[StudySummary]
+    identities: Sequence[PatientIdentity | None]
+    """Of each of them. PHI."""
+    ends_at: StudyPlace | None
+    """None: there are no more."""
+
+
+def study_page(session: Session, wanted: StudyFilter, *, limit: int, after: StudyPlace | None = None) -> StudyPage:
+    """Those whose last instance came latest, or the next of them."""
+    instances = select(func.count(Instance.id)).where(Instance.study_id == Study.id).scalar_subquery()
+    query = select(Study, instances).where(*_conditions(wanted)).options(selectinload(Study.identity))
+    if after is not None:
+        place: tuple[Any, Any] = (after.last_instance_at, after.study_id)
+        query = query.where(tuple_(Study.last_instance_at, Study.id) < place)
+    latest_first = query.order_by(Study.last_instance_at.desc(), Study.id.desc())
+    rows = session.execute(latest_first.limit(limit + 1)).all()
+    studies = [study for study, _ in rows[:limit]]
+    waits = why_it_waits(session, [study.id for study in studies if study.state == StudyState.REPORTED])
+    return StudyPage(
+        studies=[
+            StudySummary(
+                study_instance_uid=study.study_instance_uid,
+                state=study.state,
+                revision=study.revision,
+                instances=count,
+                last_instance_at=study.last_instance_at,
+                reason=study.reason or waits.get(study.id),
+            )
+            for study, count in rows[:limit]
+        ],
+        identities=[study.identity for study in studies],
+        ends_at=StudyPlace(last_instance_at=studies[-1].last_instance_at, study_id=studies[-1].id)
+        if len(rows) > limit
+        else None,
+    )
+
+
+def _conditions(wanted: StudyFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.state is not None:
+        conditions.append(Study.state == wanted.state)
+    if wanted.since is not None:
+        conditions.append(Study.last_instance_at >= wanted.since)
+    if wanted.until is not None:
+        conditions.append(Study.last_instance_at <= wanted.until)
+    for column, value in (
+        (PatientIdentity.patient_id, wanted.patient_id),
+        (PatientIdentity.accession_number, wanted.accession_number),
+    ):
+        if value is not None:
+            conditions.append(Study.id.in_(select(PatientIdentity.study_id).where(column == value)))
+    return conditions
