@@ -71,11 +71,13 @@ def live(tmp_path_factory: pytest.TempPathFactory, postgresql_server: PostgreSQL
         installation = Installation(folder, orthanc, database_url=url)
         site = installation.site.read_text().replace('accept_models = ["UNTRAINED"]', 'accept_models = ["DEMO"]')
         site = site.replace('objects = ["sr"]', 'objects = ["sr", "heat-map", "pdf"]')
+        site = site.replace("[pipeline]\n", "[pipeline]\nmaximum_delivery_attempts = 2\n")
         installation.site.write_text(site + REFUSES.format(dashboard_port=port, refusing_port=refusing_port))
         truths = [_made(folder / f"study-{seed}", seed) for seed in (18, 12)]
         with installation.up():
             for truth in truths:
-                send_files(sorted((folder / f"study-{truth.seed}").glob("*.dcm")), installation.node)
+                answers = list(send_files(sorted((folder / f"study-{truth.seed}").glob("*.dcm")), installation.node))
+                assert all(answer.accepted for answer in answers)
             for truth in truths:
                 wait_until(lambda t=truth: _has_reports(installation, t), 240, f"the reports of study {truth.seed}")
             _add_accounts(installation)
