@@ -125,16 +125,17 @@ def _disk(site: Site, pixels_days: int) -> Disk:
     pixels_a_year = _gb(site.studies_per_year * site.clips_per_study * site.megabytes_per_clip * 1e6)
     share = min(pixels_days / 365, 1.0) if pixels_days else 1.0
     embeddings = _gb(site.studies_per_year * site.clips_per_study * FRAMES_PER_CLIP * EMBEDDING_BYTES_PER_FRAME)
-    made = MADE_BYTES + HEAT_BYTES
-    headers = HEADER_BYTES_PER_CLIP * site.clips_per_study * (1 - share)
-    rest = _gb(site.studies_per_year * (made + headers))
+    made = _gb(site.studies_per_year * (MADE_BYTES + HEAT_BYTES))
+    headers_a_year = _gb(site.studies_per_year * site.clips_per_study * HEADER_BYTES_PER_CLIP)
+    rest = made + headers_a_year * (1 - share)
+    pixels_stay = not 0 < pixels_days <= 365
     return Disk(
         kept=f"pixels_days = {pixels_days}" if pixels_days else "everything",
         pixels_gb=pixels_a_year * share,
         embeddings_gb=embeddings,
         rest_gb=rest,
         total_gb=pixels_a_year * share + embeddings + rest,
-        grows_gb_per_year=embeddings + rest + (0 if 0 < pixels_days <= 365 else pixels_a_year),
+        grows_gb_per_year=embeddings + made + (pixels_a_year if pixels_stay else headers_a_year),
     )
 
 
