@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from config.errors import EchoWorkerError
+from config.errors import ConfigurationError, EchoWorkerError
 from deploy.cli_shared import console, open_registry, require_installation, start
 
 database_commands = typer.Typer(help="The registry: its schema, and who may read it.", no_args_is_help=True)
@@ -82,9 +82,7 @@ def database_downgrade(
     from db.session import Database  # noqa: PLC0415
 
     if not yes:
-        raise typer.BadParameter(
-            "--yes: what only the later schema holds goes; make a backup before (echoworker backup)"
-        )
+        raise ConfigurationError("--yes: what only the later schema holds goes; echoworker backup comes first")
     registry = Database.of(start("db"))
     if not registry.is_there:
         raise EchoWorkerError("there is no registry to be downgraded")

@@ -11,13 +11,11 @@ from dataclasses import dataclass
 FRAMES_PER_CLIP = 16
 EMBEDDING_BYTES_PER_FRAME = 512 * 2
 TENSOR_BYTES_PER_FRAME = 224 * 224 * 3
-REPORT_BYTES = 86_000
-HEAT_MAP_BYTES = 2_000_000
-PAGE_BYTES = 250_000
-HEAT_BYTES = 60_000
-HEADER_BYTES_PER_CLIP = 4_000
-REGISTRY_BYTES_PER_STUDY = 60_000
-REGISTRY_BYTES_PER_CLIP = 1_500
+MADE_BYTES = 2_000_000
+HEAT_BYTES = 67_000
+HEADER_BYTES_PER_CLIP = 35_000
+REGISTRY_BYTES_PER_STUDY = 1_000
+REGISTRY_BYTES_PER_CLIP = 8_500
 CPU_FRAMES_PER_S = 9.3
 PREPARE_CLIPS_PER_S = 40.0
 BUSY_AT_MOST = 0.7
@@ -27,11 +25,10 @@ SOURCES: Mapping[str, tuple[str, str]] = {
     "frames of a clip": (f"at most {FRAMES_PER_CLIP}", "docs/pixels.md, profile fast-1"),
     "embeddings of a frame": (f"{EMBEDDING_BYTES_PER_FRAME} bytes", "512 numbers of half precision (EchoCLIP)"),
     "prepared clip": ("2.4 MB", "16 x 224 x 224 x 3 bytes; gone once it is reported on"),
-    "Structured Report": ("86 kB", "docs/operations.md, bench.deliver: of the whole catalogue"),
-    "heat map": ("2 MB", "docs/operations.md: JPEG Baseline"),
-    "page": ("250 kB", "measured: docs/sizing.md"),
-    "where the model looked": ("60 kB", "docs/operations.md, spool/heat"),
-    "registry, a study": ("60 kB and 1.5 kB a clip", "measured: docs/sizing.md"),
+    "report, heat map and page": ("2.0 MB", "measured: docs/sizing.md"),
+    "where the model looked": ("67 kB", "measured: docs/sizing.md"),
+    "header of an image": ("35 kB", "measured: docs/sizing.md; kept where its pixels go"),
+    "registry": ("1 kB a study and 8.5 kB a clip", "measured: docs/sizing.md"),
     "scoring on a CPU": ("9.3 frames/s on two cores", "docs/performance.md: image tower, float32, quiet"),
     "preparing": ("40 clips/s on two cores", "docs/performance.md: 60 clips in 1.5 s"),
     "busy at most": ("70 %", "a rule of thumb: queues grow fast beyond it"),
@@ -46,7 +43,7 @@ class Site:
     studies_per_day: float
     clips_per_study: float = 60
     megabytes_per_clip: float = 3.0
-    """As received; that of the study which `bench.receive` sends is 3.0."""
+    """As received; of the study which `bench.receive` sends, 180 MB in 60 clips, it is 3.0."""
     days_per_year: int = 365
     hours_per_day: float = 10.0
     """In which they come."""
@@ -128,16 +125,17 @@ def _disk(site: Site, pixels_days: int) -> Disk:
     pixels_a_year = _gb(site.studies_per_year * site.clips_per_study * site.megabytes_per_clip * 1e6)
     share = min(pixels_days / 365, 1.0) if pixels_days else 1.0
     embeddings = _gb(site.studies_per_year * site.clips_per_study * FRAMES_PER_CLIP * EMBEDDING_BYTES_PER_FRAME)
-    made = REPORT_BYTES + HEAT_MAP_BYTES + PAGE_BYTES + HEAT_BYTES
-    headers = HEADER_BYTES_PER_CLIP * site.clips_per_study * (1 - share)
-    rest = _gb(site.studies_per_year * (made + headers))
+    made = _gb(site.studies_per_year * (MADE_BYTES + HEAT_BYTES))
+    headers_a_year = _gb(site.studies_per_year * site.clips_per_study * HEADER_BYTES_PER_CLIP)
+    rest = made + headers_a_year * (1 - share)
+    pixels_stay = not 0 < pixels_days <= 365
     return Disk(
         kept=f"pixels_days = {pixels_days}" if pixels_days else "everything",
         pixels_gb=pixels_a_year * share,
         embeddings_gb=embeddings,
         rest_gb=rest,
         total_gb=pixels_a_year * share + embeddings + rest,
-        grows_gb_per_year=embeddings + rest + (0 if 0 < pixels_days <= 365 else pixels_a_year),
+        grows_gb_per_year=embeddings + made + (pixels_a_year if pixels_stay else headers_a_year),
     )
 
 

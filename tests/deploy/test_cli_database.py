@@ -76,7 +76,7 @@ def test_the_way_back_to_an_earlier_version_and_forward_again_keeps_the_studies(
 
 @pytest.mark.usefixtures("data")
 def test_the_way_back_is_refused_without_a_word_or_to_where_there_is_none() -> None:
-    assert "echoworker backup comes first" in CliRunner().invoke(app, ["db", "downgrade", "0001"]).output
+    assert "echoworker backup comes first" in str(CliRunner().invoke(app, ["db", "downgrade", "0001"]).exception)
     for nowhere in ("9999", "head", "-1"):
         run = CliRunner().invoke(app, ["db", "downgrade", "--yes", "--", nowhere])
         assert "not behind" in str(run.exception)

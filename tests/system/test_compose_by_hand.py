@@ -92,9 +92,9 @@ def test_a_study_goes_from_a_sender_to_a_pacs_that_commits_to_the_results(
         subprocess.run(host.command("schema"), env=host.environment, check=True, capture_output=True)
         for name in ("node", "prepare", "score", "deliver", "maintenance", "beat"):
             started.enter_context(host.service(host.command(name), name))
-        wait_until(host.is_ready, 90, f"the node to be ready; see {tmp_path}")
+        wait_until(host.is_ready, 120, f"the node to be ready; see {tmp_path}")
         sender = ["--aetitle", "TRIAL", "--call", "ECHOWORKER", "127.0.0.1", str(host.node_port), str(clip)]
-        subprocess.run([require_tool("storescu"), *sender], check=True, capture_output=True)
+        subprocess.run([require_tool("dcmsend"), *sender], check=True, capture_output=True)
         uid = study_of(clip)
         wait_until(lambda: host.pacs.reports_of(uid), 120, f"the report to be in the PACS; see {tmp_path}")
 
