@@ -142,7 +142,7 @@ def _run(
         software_version="0",
         preprocessing_profile="p",
         finished_at=at,
-        clips=[{"sop_instance_uid": f"1.2.{study}.1.1"}, {"sop_instance_uid": f"1.2.{study}.1.2"}],
+        clips=[{"sop_instance_uid": f"1.2.{study}.1.{number}", "frame_numbers": [1]} for number in (1, 2)],
     )
     session.add(run)
     session.flush()
@@ -239,8 +239,8 @@ def _discordances(session: Session, last: int, second: int, third: int) -> None:
                 confidence=0.9,
                 report_id="1.2.9",
                 sides=[
-                    {"kind": "text-report", "source": "1.2.9", "said": "55 to 60 %"},
-                    {"kind": "images", "source": "model", "said": "40 %"},
+                    {"kind": "text-report", "source": "1.2.9", "said": "55 to 60 %", "clips": []},
+                    {"kind": "images", "source": "model", "said": "40 %", "clips": []},
                 ],
                 state=state,
                 superseded_at=superseded,
