@@ -209,7 +209,7 @@ def _as_rgb_jpeg(file: Path, stream: bytes) -> None:
 
 def test_a_video_comes_as_its_frames_in_their_order(as_role: SignIn, shown: ShownStudy) -> None:
     frames = numbered_clip(12)
-    video_instance(shown.clip, "H.264", video_stream("H.264", frames), frames, FrameTime="40")
+    video_instance(shown.clip, "H.264 in MP4", video_stream("H.264 in MP4", frames), frames, FrameTime="40")
     reader = as_role(AccountRole.READER)
     _, came = unpacked(reader.get(f"{CLIPS}/frames").content)
     assert [number_in(imagecodecs.jpeg8_decode(jpeg)) for jpeg in came] == list(range(12))

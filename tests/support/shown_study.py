@@ -38,7 +38,7 @@ PATIENT = Identity(
     patient_id="SECRET-4711", patient_name="Zwölf^Ottilie", birth_date="19330224",
     accession_number="ACC-99", study_date="20261031",
 )  # fmt: skip
-SECRETS = ("SECRET-4711", "Zwölf", "1933", "ACC-99", "2026-10-31", "Ottilie")
+SECRETS = ("SECRET-4711", "Zwölf", "19330224", "1933-02-24", "ACC-99", "2026-10-31", "Ottilie")
 TEXT = "Findings. The left ventricle is dilated.\nEjection fraction 30 to 35 %.\nNo pericardial effusion."
 PDF = b"%PDF-1.4 a page\n"
 CATALOGUE = load_catalogue()
