@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx2
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import ClaimError, JoseError
 from joserfc.jwk import KeySet
 
 from config.dashboard import OpenIdSettings
@@ -132,8 +132,8 @@ class IdentityProvider:
         )
         try:
             needed.validate(claims)
-        except JoseError as error:
-            raise AccountError(f"the ID token does not hold: {error.description or error.error}") from error
+        except ClaimError as error:
+            raise AccountError(f"the ID token does not hold: {error.description} ({error.claim})") from error
         audience = claims["aud"]
         party = claims.get("azp")
         if party is None and isinstance(audience, list) and len(audience) > 1:
@@ -145,8 +145,8 @@ class IdentityProvider:
         said = claims.get("nonce")
         if not isinstance(said, str) or not hmac.compare_digest(said.encode(), nonce.encode()):
             raise AccountError("the ID token does not hold: it answers another sign-in (nonce)")
-        if not claims["sub"] or len(claims["sub"]) > 255:
-            raise AccountError("the ID token does not hold: its subject has no name, or one of over 255 characters")
+        if len(claims["sub"]) > 255:  # Core section 2
+            raise AccountError("the ID token does not hold: its subject has a name of over 255 characters (sub)")
         return claims
 
     def _signed(self, token: str) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def views(person: Viewer) -> list[ExportedView]:
 @router.get(
     "/{view}.csv",
     response_class=StreamingResponse,
-    responses=refusals(404) | {200: {"content": {CSV: {"schema": {"type": "string"}}}}},
+    responses={**refusals(404), 200: {"content": {CSV: {"schema": {"type": "string"}}}}},
 )
 def as_csv(here: Here, person: Viewer, view: Named, since: Since = None, until: Until = None) -> StreamingResponse:
     """A view as CSV in UTF-8. Texts that a spreadsheet would take for a formula have an apostrophe ahead of them."""
@@ -68,7 +68,7 @@ def as_csv(here: Here, person: Viewer, view: Named, since: Since = None, until: 
 @router.get(
     "/{view}.parquet",
     response_class=StreamingResponse,
-    responses=refusals(404) | {200: {"content": {PARQUET: {"schema": {"type": "string", "format": "binary"}}}}},
+    responses={**refusals(404), 200: {"content": {PARQUET: {"schema": {"type": "string", "format": "binary"}}}}},
 )
 def as_parquet(here: Here, person: Viewer, view: Named, since: Since = None, until: Until = None) -> StreamingResponse:
     """A view as Parquet: UTC timestamps, dates, numbers, booleans and nulls."""

@@ -18,4 +18,4 @@ def add_api(app: FastAPI) -> None:
     for part in PARTS:
         every.include_router(part.router)
     app.include_router(every)
-    app.openapi = partial(document_of, app)  # type: ignore[method-assign]  as FastAPI would have it
+    app.openapi = partial(document_of, app)  # type: ignore[method-assign]  # as FastAPI would have it

@@ -1,0 +1,89 @@
+"""Whatever fits the OpenAPI document, and much that does not, is answered as the document says, and never by a fault.
+
+A few examples of each operation, always the same ones; `API_EXAMPLES=500` tries so many, and others each time.
+"""
+
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from config.dashboard import AccountRole
+from config.settings import load_settings
+from dashboard.application import create_app
+from dashboard.installation import Installation
+from db.accounts import add_account, add_token
+from db.schema import RunRow
+from tests.support import lab
+from tests.support.servers import PostgreSQL
+
+EXAMPLES = int(os.environ.get("API_EXAMPLES", "5"))
+IS_SHORT = "API_EXAMPLES" not in os.environ
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+
+
+@dataclass(frozen=True)
+class Api:
+    schema: Any
+    headers: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def api(postgresql_server: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """On PostgreSQL, which refuses more than SQLite does, with the studies of the small laboratory."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("ECHOWORKER_")]:
+            patch.delenv(name)
+        url = postgresql_server.create_database(f"api_{uuid.uuid4().hex}")
+        patch.setenv("ECHOWORKER_DATABASE__URL", url)
+        here = Installation.of(load_settings(data_dir=tmp_path_factory.mktemp("api") / "data"))
+    here.database.upgrade()
+    with here.database.write() as session:
+        lab.fill(session)
+        for run in session.query(RunRow):
+            run.catalogue_digest = here.catalogue.digest
+        add_account(session, "all", role=AccountRole.ADMIN, password_hash=None, now=here.now())
+        token = add_token(session, "all", note="t", now=here.now(), lasts=timedelta(days=1))
+    headers = {"Authorization": f"Bearer {token}"}
+    schema = schemathesis.openapi.from_asgi("/api/openapi.json", create_app(here), headers=headers)
+    yield Api(schema, headers)
+    here.database.close()
+
+
+@pytest.fixture
+def api_schema(api: Api) -> Any:
+    return api.schema
+
+
+described = schemathesis.pytest.from_fixture("api_schema")
+
+
+@described.parametrize()
+@settings(
+    max_examples=EXAMPLES,
+    derandomize=IS_SHORT,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+def test_every_operation_answers_as_the_document_says(case: Any, api: Api) -> None:
+    case.call_and_validate(headers=api.headers, checks=CHECKS)
