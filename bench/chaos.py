@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from bench.chaos_findings import Figures, Registry, figures_of, wrong
@@ -135,6 +135,7 @@ def run(plan: Plan, folder: Path, say: Callable[[str], None] = lambda _: None) -
         registry = Database(url)
         _must(house.run("db", "upgrade"))
         house.start_product(PRODUCT)
+        house.wait_until_up(port)
         modalities, killer = Modalities(port, studies, plan.seed), Killer(house, redis, chance)
         modalities.start()
         began = time.monotonic()
@@ -146,7 +147,7 @@ def run(plan: Plan, folder: Path, say: Callable[[str], None] = lambda _: None) -
         said = [f"{name} ended with {code} when it was stopped" for name, code in house.stop_product().items() if code]
         left = _left_behind(data)
         _let_hours_pass(data, registry)
-        said += _sweep(house, data)
+        said += _sweep(house, data, port)
         with registry.read() as session:
             rows = Registry.read(session)
             figures, found = figures_of(rows, studies, archive), wrong(rows, studies, archive, data)
@@ -217,14 +218,15 @@ def _let_hours_pass(data: Path, registry: Database) -> None:
     for path in [*(data / "spool" / "incoming").rglob("*"), *data.rglob(".*.unfinished")]:
         os.utime(path, (then, then))
     with registry.write() as session:
-        earlier = Study.last_instance_at - timedelta(hours=HOURS_PASS)
-        session.execute(update(Study).values(last_instance_at=earlier))
+        for study in session.scalars(select(Study)):
+            study.last_instance_at -= timedelta(hours=HOURS_PASS)
 
 
-def _sweep(house: House, data: Path) -> list[str]:
+def _sweep(house: House, data: Path, port: int) -> list[str]:
     """Let the product do what it does by itself every night, and at each start."""
     _must(house.run("retention", "run"))
     house.start_product({name: command for name, command in PRODUCT.items() if name != "beat"})
+    house.wait_until_up(port)
     until = time.monotonic() + SWEPT_WITHIN_S
     while _left_behind(data) and time.monotonic() < until:
         time.sleep(0.5)

@@ -21,6 +21,7 @@ from tests.support.clips import data_set_of
 
 KNOWN_FOLDERS = ("audit", "cache", "spool/catalogues", "spool/receivers", "packs", "calibration")
 """Of the data folder, that hold what belongs to no study; what is unfinished there is counted all the same."""
+LOCKS = ("running-on-", "spool/received_reports/.registering")
 NOTES = (".json", ".taken")
 """Of `spool/receivers`: what living processes tell each other; those of the dead are read up and removed."""
 
@@ -61,7 +62,7 @@ class Registry:
             studies=list(session.scalars(select(Study))),
             instances=list(session.scalars(select(Instance))),
             runs=list(session.scalars(select(RunRow))),
-            current=dict(session.execute(select(CurrentRun.study_id, CurrentRun.run_id)).tuples()),
+            current={row.study_id: row.run_id for row in session.scalars(select(CurrentRun))},
             reports=list(session.scalars(select(Report))),
             deliveries=list(session.scalars(select(Delivery))),
             embeddings=list(session.scalars(select(StudyEmbeddings))),
@@ -214,7 +215,7 @@ def _orphans(registry: Registry, data: Path) -> Iterator[str]:
         if relative.startswith(KNOWN_FOLDERS) and not file.name.endswith(".unfinished"):
             if not relative.startswith("spool/receivers/"):
                 continue
-        elif relative.removeprefix("spool/") in known or relative.startswith("running-on-"):
+        elif relative.removeprefix("spool/") in known or relative.startswith(LOCKS):
             continue
         yield f"file {relative}: nobody's"
     yield from (f"row of {path}: no file" for path in known if not (spool / path).is_file())

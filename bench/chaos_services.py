@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +18,8 @@ from tests.support.servers import PostgreSQL, Redis, postgresql_command, redis_c
 STARTED_AGAIN_AFTER_S = 1.0
 """Restart=always, RestartSec=1."""
 LOOKS_EVERY_S = 0.1
+IMPORTS_FOR_S = 10.0
+"""A process that was started a moment ago does not listen for signals yet."""
 
 
 @dataclass
@@ -119,6 +122,14 @@ class House:
             with self._lock:
                 self.product[name] = service
 
+    def wait_until_up(self, port: int) -> None:
+        """Until the node listens, and what works on each queue, or is beat, has begun to."""
+        _wait(lambda: _listens(port), "the node to listen")
+        for name, service in self.product.items():
+            if name.startswith("worker-"):
+                _wait(lambda service=service: service.part("--part", "work") is not None, name)  # type: ignore[misc]
+        time.sleep(IMPORTS_FOR_S)
+
     def stop_product(self) -> dict[str, int]:
         """Stop all of it in an orderly way; the exit status of each."""
         with self._lock:
@@ -153,6 +164,11 @@ def kill(pid: int, number: signal.Signals = signal.SIGKILL) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _wait(condition: Callable[[], bool], what: str, *, timeout_s: float = 60.0) -> None:

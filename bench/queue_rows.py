@@ -88,7 +88,12 @@ TABLES = (
     """
     INSERT INTO discordances (study_id, run_id, found_at, rule, rules_version, field, severity, report_id, sides, state)
     SELECT study_id, id, finished_at, 'rule-' || id % 6, '1', 'lvef',
-           CASE WHEN id % 3 = 0 THEN 'MAJOR' ELSE 'MINOR' END, '2.25.7' || id, '[]',
+           CASE WHEN id % 3 = 0 THEN 'MAJOR' ELSE 'MINOR' END, '2.25.7' || id,
+           json_build_array(
+               json_build_object('kind', 'text-report', 'source', '2.25.7' || id, 'said', '55 %', 'start', 0, 'end', 4,
+                                 'clips', json_build_array()),
+               json_build_object('kind', 'images', 'source', 'MODEL', 'said', '31 %', 'start', NULL, 'end', NULL,
+                                 'clips', json_build_array())),
            CASE WHEN id % 40 = 0 THEN 'CONFIRMED' ELSE 'NEW' END
     FROM runs WHERE id % 20 = 0
     """,
