@@ -34,8 +34,10 @@ class Host:
         site = re.sub(r'url = "postgresql.*"', f'url = "{database_url}"', site)
         site = site.replace("redis:6379", f"127.0.0.1:{self.redis_port}")
         site = site.replace('host = "orthanc"\nport = 4242', f'host = "127.0.0.1"\nport = {dicom_port}')
-        # The model of the tests says nothing about hearts, and is quick.
-        site = site.replace('["DEMO", ', '["UNTRAINED", "DEMO", ')
+        # The model of the tests says nothing about hearts, and is quick; so is a report without pictures.
+        site = site.replace('["DEMO", ', '["UNTRAINED", "DEMO", ').replace(
+            "[[peers]]", '[[peers]]\nobjects = ["sr"]', 1
+        )
         (folder / "site.toml").write_text(site)
         self.environment = {
             **os.environ,
@@ -80,6 +82,7 @@ class Host:
 
 
 @pytest.mark.system
+@pytest.mark.timeout(600)
 def test_a_study_goes_from_a_sender_to_a_pacs_that_commits_to_the_results(
     tmp_path: Path, postgresql_server: PostgreSQL, untrained_folder: Path
 ) -> None:
@@ -92,15 +95,15 @@ def test_a_study_goes_from_a_sender_to_a_pacs_that_commits_to_the_results(
         subprocess.run(host.command("schema"), env=host.environment, check=True, capture_output=True)
         for name in ("node", "prepare", "score", "deliver", "maintenance", "beat"):
             started.enter_context(host.service(host.command(name), name))
-        wait_until(host.is_ready, 120, f"the node to be ready; see {tmp_path}")
+        wait_until(host.is_ready, 180, f"the node to be ready; see {tmp_path}")
         sender = ["--aetitle", "TRIAL", "--call", "ECHOWORKER", "127.0.0.1", str(host.node_port), str(clip)]
         subprocess.run([require_tool("dcmsend"), *sender], check=True, capture_output=True)
         uid = study_of(clip)
-        wait_until(lambda: host.pacs.reports_of(uid), 120, f"the report to be in the PACS; see {tmp_path}")
+        wait_until(lambda: host.pacs.reports_of(uid), 300, f"the report to be in the PACS; see {tmp_path}")
 
         def state() -> bool:
             shown = [ECHOWORKER, "study", "--json", uid]
             run = subprocess.run(shown, env=host.environment, capture_output=True, check=True)
             return bool(json.loads(run.stdout)["state"] == "DELIVERED")
 
-        wait_until(state, 60, f"the PACS to commit to the results; see {tmp_path}")
+        wait_until(state, 120, f"the PACS to commit to the results; see {tmp_path}")
