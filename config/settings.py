@@ -212,8 +212,9 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _rules_and_canary_fit_the_peers(self) -> Self:
         check_rules(self.rules, self.peers)
-        receivers = (*self.peers_in(Role.DESTINATION), *self.dicomweb, *self.messages)
-        self.canary.require_known({receiver.name for receiver in receivers})
+        peers = {peer.name for peer in self.peers_in(Role.DESTINATION)}
+        others = {server.name for server in self.dicomweb} | {receiver.name for receiver in self.messages}
+        self.canary.require_known(peers | others)
         return self
 
     def peers_in(self, role: Role) -> tuple[PeerSettings, ...]:
