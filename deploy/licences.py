@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import Distribution, PackageMetadata, PackageNotFoundError, distribution
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -79,17 +79,13 @@ def licence_of(name: str, found: Distribution) -> str:
     metadata = found.metadata
     if name in _SAID_IN_THEIR_FILES:
         return _SAID_IN_THEIR_FILES[name]
-    if expression := _first(metadata, "License-Expression"):
+    if expression := _first(found, "License-Expression"):
         return expression
     classifiers = [each for each in metadata.get_all("Classifier") or [] if each.startswith("License ::")]
     words = [each.rpartition(" :: ")[2] for each in classifiers if each.count("::") > 1]
-    text = next(iter(_first(metadata, "License").splitlines()), "")
+    text = next(iter(_first(found, "License").splitlines()), "")
     named = dict.fromkeys(filter(None, map(_spdx, words)))
     return " AND ".join(named) or _spdx(text) or text or "not said"
-
-
-def _first(metadata: PackageMetadata, field: str) -> str:
-    return next(iter(metadata.get_all(field) or []), "")
 
 
 def is_allowed(licence: str, allowed: frozenset[str] = ALLOWED) -> bool:
@@ -146,6 +142,10 @@ def _asked_for(of: Distribution, extras: Sequence[str]) -> Iterator[tuple[str, t
 def _applies(requirement: Requirement, extras: Sequence[str]) -> bool:
     marker = requirement.marker
     return marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras))
+
+
+def _first(found: Distribution, field: str) -> str:
+    return str(next(iter(found.metadata.get_all(field) or []), ""))
 
 
 def _spdx(words: str) -> str:

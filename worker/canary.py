@@ -165,6 +165,7 @@ def _look(database: Database, wanted: CanarySettings, *, now: datetime) -> None:
     came_through = last is not None and last.came_through
     with database.write() as session:
         note_canary(session, came_through=came_through, now=now)
-    if not came_through:
-        stays = f"it is {last.state}" if last else "the registry does not have it"
-        emit(Event.CANARY_LOST, reason=stays, **({"study_instance_uid": last.study_instance_uid} if last else {}))
+    if last is None:
+        emit(Event.CANARY_LOST, reason="the registry does not have it")
+    elif not came_through:
+        emit(Event.CANARY_LOST, study_instance_uid=last.study_instance_uid, reason=f"it is {last.state}")
