@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+from markupsafe import Markup
 from starlette.responses import Response
 
 from config.calibration import Calibration, site_calibration
@@ -116,7 +117,7 @@ def _names(here: Installation) -> dict[str, str]:
     return {task.id: task.name for task in here.catalogue.tasks}
 
 
-def _turnaround_charts(of_days: list[TurnaroundOfDay]) -> list[tuple[str, str, str]]:
+def _turnaround_charts(of_days: list[TurnaroundOfDay]) -> list[tuple[str, Markup, Markup]]:
     """Of each chart its heading, itself, and its legend."""
     labels = [f"{each.day:%m-%d}" for each in of_days]
     titles = {"processing_s": "From quiet to reported", "total_s": "From the last instance to delivered"}
@@ -140,7 +141,7 @@ def _busiest(answers: list[AnswersOfDay]) -> list[str]:
     return sorted(studies, key=lambda name: (-studies[name], name))[:MOST_SERIES]
 
 
-def _medians(title: str, answers: list[AnswersOfDay], days: Days, unit: str) -> str:
+def _medians(title: str, answers: list[AnswersOfDay], days: Days, unit: str) -> Markup:
     found = {(each.name, each.day): each.numbers.median for each in answers if each.numbers}
     series = [Series(name=name, values=[found.get((name, day)) for day in days.each]) for name in _busiest(answers)]
     return line_chart(title, [f"{day:%m-%d}" for day in days.each], series, unit=unit, from_zero=False)

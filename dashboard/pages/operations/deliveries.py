@@ -1,7 +1,7 @@
 """What goes to the destinations: how each is doing, what it refused for good, and sending that once more."""
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import RedirectResponse
@@ -29,7 +29,7 @@ def deliveries(request: Request, here: Here, person: Viewer, number: PageNumber 
         dead = paged(
             lambda offset, limit: deliveries_in(session, DeliveryState.DEAD, limit=limit, offset=offset), number
         )
-    context = {"destinations": summaries, "dead": dead, "states": DeliveryState}
+    context: dict[str, Any] = {"destinations": summaries, "dead": dead, "states": DeliveryState}
     return page(request, "operations_deliveries.html", person, now=now, **context)
 
 

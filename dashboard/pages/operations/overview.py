@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse
@@ -33,7 +33,7 @@ def overview(request: Request, here: Here, person: Viewer) -> Response:
     now = here.now()
     with here.database.read() as session:
         states = count_by_state(session)
-        context = {
+        context: dict[str, Any] = {
             "states": [(state.value, states[state]) for state in StudyState if state in states],
             "last_instance_at": last_sent_to_us_at(session),
             "model": last_model(session),

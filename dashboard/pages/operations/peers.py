@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from fastapi import APIRouter, Request
 from sqlalchemy.orm import Session
@@ -45,7 +46,7 @@ def peers(request: Request, here: Here, person: Viewer, number: PageNumber = 1) 
         known = _known(session, here.settings)
         refused = list_callers(session, refused_only=True, limit=50)
         callers = paged(lambda offset, limit: list_callers(session, limit=limit, offset=offset), number)
-    context = {"known": known, "refused": refused, "callers": callers}
+    context: dict[str, Any] = {"known": known, "refused": refused, "callers": callers}
     return page(request, "operations_peers.html", person, now=here.now(), **context)
 
 

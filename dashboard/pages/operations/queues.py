@@ -1,7 +1,7 @@
 """What waits and runs in each queue, and pausing one."""
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse
@@ -28,7 +28,12 @@ def queues(request: Request, here: Here, person: Viewer) -> Response:
     now = here.now()
     with here.database.read() as session:
         found, former = queue_summaries(session, now=now), former_pauses(session, limit=20)
-    context = {"queues": found, "former": former, "pausable": PAUSABLE, "of_peers": tuple(PEER_QUEUES.values())}
+    context: dict[str, Any] = {
+        "queues": found,
+        "former": former,
+        "pausable": PAUSABLE,
+        "of_peers": tuple(PEER_QUEUES.values()),
+    }
     return page(request, "operations_queues.html", person, now=now, **context)
 
 
