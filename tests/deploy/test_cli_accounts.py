@@ -1,5 +1,6 @@
 """`echoworker accounts` as an administrator meets it, and what `doctor` says of who can sign in."""
 
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,15 @@ from deploy.doctor_dashboard import dashboard
 from tests.support.browsing import PASSWORD, Browser
 from tests.support.certificates import Authority
 from tests.support.servers import free_port
+from tests.support.waiting import wait_until
+
+
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def said(*arguments: str, given: str = "") -> str:
@@ -116,6 +126,7 @@ def served(here: Installation, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sett
     settings = load_settings()
     server = DashboardServer(settings)
     server.start()
+    wait_until(lambda: listens(server.port), 30, "the dashboard to listen")
     yield settings
     server.stop()
 
@@ -153,6 +164,7 @@ def test_doctor_reads_the_certificate_of_the_dashboard(
     server = DashboardServer(settings)
     settings.dashboard.password_file(settings.data_dir).unlink()
     server.start()
+    wait_until(lambda: listens(server.port), 30, "the dashboard to listen")
     try:
         if sees is None:
             assert dashboard(settings).endswith(", by TLS")
