@@ -74,6 +74,7 @@ class Registry:
         with self.database.write() as session:
             fill(session, self.waiting, [task.id for task in self.context.catalogue.tasks])
         with self.database.write() as session:
+            session.execute(text("SET LOCAL statement_timeout = 0"))
             session.execute(text("ANALYZE"))
 
     def take_through(self, count: int) -> None:

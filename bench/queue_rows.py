@@ -110,6 +110,7 @@ TABLES = (
 
 def fill(session: Session, waiting: int, tasks: Sequence[str]) -> None:
     """So many studies that wait, and as many that are at rest."""
+    session.execute(text("SET LOCAL statement_timeout = 0"))
     for statement in TABLES:
         given = (
             {"waiting": waiting} if ":waiting" in statement else {"tasks": list(tasks)} if ":tasks" in statement else {}
