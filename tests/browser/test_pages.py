@@ -50,7 +50,7 @@ def test_a_viewer_finds_a_study_by_the_beginning_of_its_uid_and_sees_nobody(live
     assert page.request.get(f"{study_of(live)}/objects/1.2.3").status == 403
 
 
-def test_a_reader_plays_a_clip_by_keyboard(live: Live, page_of: Opener) -> None:
+def test_a_reader_plays_a_clip_by_keyboard(live: Live, page_of: Opener, pictures: Path) -> None:
     page = page_of(AccountRole.READER)
     page.goto(study_of(live))
     player = page.locator("#clip-1 .player")
@@ -66,10 +66,11 @@ def test_a_reader_plays_a_clip_by_keyboard(live: Live, page_of: Opener) -> None:
         "canvas => new Set(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data).size"
     )
     assert drawn > 50, "a picture has many greys"
+    page.screenshot(path=pictures / "clip.png")
     assert page_of.complaints == []
 
 
-def test_a_reader_moves_through_the_heat_map(live: Live, page_of: Opener) -> None:
+def test_a_reader_moves_through_the_heat_map(live: Live, page_of: Opener, pictures: Path) -> None:
     page = page_of(AccountRole.READER)
     page.goto(study_of(live))
     heat = page.locator("#heat")
@@ -78,6 +79,7 @@ def test_a_reader_moves_through_the_heat_map(live: Live, page_of: Opener) -> Non
     expect(slider).to_be_visible(timeout=60_000)
     slider.fill("5")
     expect(heat.locator("output").first).to_contain_text("5")
+    heat.screenshot(path=pictures / "heat.png")
 
 
 def test_a_reader_confirms_a_discordance_and_the_inbox_knows(live: Live, page_of: Opener) -> None:
@@ -127,7 +129,7 @@ def test_nobody_is_kept_out_by_how_a_page_is_made(live: Live, page_of: Opener, s
         answer = page.goto(path)
         assert answer is not None
         assert answer.ok, path
-        page.screenshot(path=pictures / f"{name}-{scheme}.png", full_page=True)
+        page.screenshot(path=pictures / f"{name}-{scheme}.png")
         faults[path] = faults_of(page)
     assert {path: found for path, found in faults.items() if found} == {}
     assert [said for said in page_of.complaints if not re.search("favicon", said)] == []
