@@ -1,6 +1,7 @@
 """What was made of a study for the PACS, for people: the report's tree, the page, the heat map, and where each went."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,10 +85,9 @@ def heat_maps(spool: Spool, objects: Sequence[Report]) -> list[HeatMap]:
 
 
 def _heat_map(spool: Spool, made: Report) -> HeatMap:
-    try:
-        header = read_image_header(spool.absolute(made.spool_path))
-    except Exception:  # noqa: BLE001  the player says why it cannot be read
-        header = Dataset()
+    header = Dataset()
+    with suppress(Exception):  # the player says why it cannot be read
+        header.update(read_image_header(spool.absolute(made.spool_path)))
     said, frames = str(header.get("ImageComments", "")), int(header.get("NumberOfFrames") or 0)
     return HeatMap(sop_instance_uid=made.sop_instance_uid, said=said, frames=frames)
 

@@ -12,7 +12,7 @@ from config.dashboard import AccountRole
 from config.labels import ModelLabel
 from config.report_objects import ReportObject
 from dashboard.installation import Installation
-from db.discordance_review import list_discordances
+from db.discordance_review import ListedDiscordance, list_discordances
 from db.discordances import ReviewState
 from db.queries import study_detail
 from db.schema import Instance, Study
@@ -357,7 +357,7 @@ def _row(instance: object, study: int, *, action: str, rule: str | None) -> Inst
     return Instance(study_id=study, revision=1, action=action, rule=rule, **facts)
 
 
-def _discordance(here: Installation):
+def _discordance(here: Installation) -> ListedDiscordance:
     with here.database.read() as session:
         (found,) = list_discordances(session, study_instance_uid=UID, include_closed=True)
     return found
