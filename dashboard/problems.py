@@ -1,7 +1,8 @@
 """What is answered when something cannot be: a page to people, JSON (RFC 9457) to programs."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import Request
@@ -54,7 +55,7 @@ async def said_by_http(request: Request, error: Exception) -> Response:
 
 async def not_understood(request: Request, error: Exception) -> Response:
     """A parameter is missing, or is none; what was given is not said again: it may name a patient."""
-    errors = getattr(error, "errors", list)()
+    errors: Sequence[Any] = getattr(error, "errors", list)()
     said = "; ".join(f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in errors)
     return _problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, said or "not understood")
 

@@ -63,10 +63,11 @@ def list_of_discordances(
 ) -> DiscordancePage:
     """Where reports and images do not agree, the latest first."""
     with here.database.read() as session:
-        found = discordance_page(session, state=state, open_only=open_only, before=before, limit=limit)
+        listed = discordance_page(session, state=state, open_only=open_only, before=before, limit=limit + 1)
+    found, more = listed[:limit], listed[limit:]
     trail.searched(here, person, what="discordances, by the API")
     discordances = [Discordance.model_validate(discordance_facts(one)) for one in found]
-    return DiscordancePage(discordances=discordances, next_before=found[-1].id if len(found) == limit else None)
+    return DiscordancePage(discordances=discordances, next_before=found[-1].id if more else None)
 
 
 @router.get("/precision", responses=refusals())

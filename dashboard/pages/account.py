@@ -1,7 +1,7 @@
 """Signing in and out, and one's own account."""
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -41,7 +41,7 @@ def sign_in_with_password(
     except AccountError as error:
         trail.signed_in(here, name.strip(), address_of(request), failure=str(error))
         openid = bool(here.settings.dashboard.openid.issuer)
-        context = {"next": on_this_site(next), "name": name, "said": str(error), "openid": openid}
+        context: dict[str, Any] = {"next": on_this_site(next), "name": name, "said": str(error), "openid": openid}
         return page(request, "sign_in.html", status=HTTPStatus.UNAUTHORIZED, **context)
     trail.signed_in(here, name.strip(), address_of(request))
     return with_session(here, RedirectResponse(on_this_site(next), HTTPStatus.SEE_OTHER), secret)

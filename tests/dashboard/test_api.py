@@ -147,6 +147,16 @@ def test_a_discordance_is_listed_and_reviewed_by_who_shows_the_token(as_program:
     assert ask("/discordances/999").status_code == 404
 
 
+def test_discordances_come_page_by_page_the_latest_first(as_program: Any) -> None:
+    ask = as_program(AccountRole.READER)
+    first = ask("/discordances", limit=2).json()
+    second = ask("/discordances", limit=2, before=first["next_before"]).json()
+    numbers = [one["id"] for page in (first, second) for one in page["discordances"]]
+    assert len(numbers) == 3
+    assert numbers == sorted(numbers, reverse=True)
+    assert second["next_before"] is None
+
+
 def test_a_queue_is_paused_by_an_administrator_alone_and_says_by_whom(as_program: Any) -> None:
     asked = {"queue": "score", "reason": "a new GPU"}
     assert as_program(AccountRole.READER)("/queues/pause", asked).status_code == 403
