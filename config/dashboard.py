@@ -88,7 +88,9 @@ class DashboardSettings(BaseModel):
     sessions_of_an_account: int = Field(ge=1)
     """The oldest ends where there would be more."""
     failures_until_locked: int = Field(ge=3)
+    """Wrong passwords in a row."""
     locked_minutes: int = Field(ge=1)
+    """After so many, no password of the account is looked at for so long."""
     openid: OpenIdSettings
 
     @model_validator(mode="after")

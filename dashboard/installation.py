@@ -8,12 +8,12 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from config.catalogue import Catalogue, load_catalogue
-from config.findings import Finding
 from config.kept_answers import Kept
 from config.settings import Settings
 from dashboard.recently import Recently
 from db.session import Database
 from dicom_node.audit.trail import AuditTrail
+from dicom_node.findings import Finding
 from dicom_node.readiness import look
 
 

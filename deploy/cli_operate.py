@@ -16,8 +16,8 @@ AtMost = Annotated[int, typer.Option("--limit", min=1, help="At most so many.")]
 
 def doctor() -> None:
     """Check this installation; each line that is not ok says what to do. Fails if one is a FAULT; a WARN is none."""
-    from config.findings import Level  # noqa: PLC0415
     from deploy.doctor import examine  # noqa: PLC0415  commands load what they need: --help is quick
+    from dicom_node.findings import Level  # noqa: PLC0415
 
     styles = {Level.OK: "green", Level.WARN: "bold yellow", Level.FAULT: "bold red"}
     faults = 0

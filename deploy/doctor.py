@@ -9,7 +9,6 @@ from importlib.metadata import packages_distributions
 
 from config.catalogue import load_catalogue
 from config.errors import AssociationRejectedError, EchoWorkerError
-from config.findings import Check, Doubt, FaultError, Finding, found_by
 from config.labels import ModelLabel
 from config.peers import PeerSettings, Role
 from config.settings import Settings
@@ -27,6 +26,7 @@ from deploy.doctor_reports import received_reports
 from deploy.doctor_senders import calls_us
 from deploy.doctor_settings import site_file
 from dicom_node.calling import Peer, called_peer, echo
+from dicom_node.findings import Check, Doubt, FaultError, Finding, found_by
 from dicom_node.quarantine import quarantined
 from dicom_node.services import asked, broker, registry
 from dicom_node.spool import Spool

@@ -9,8 +9,8 @@ from pathlib import Path
 from cryptography import x509
 
 from config.errors import ConfigurationError
-from config.findings import Check, Doubt, FaultError
 from config.settings import Settings
+from dicom_node.findings import Check, Doubt, FaultError
 from dicom_node.tls import calling_context
 
 TIMEOUT_S = 5.0

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from config.findings import Doubt
 from config.settings import Settings
 from db.clocks import TOLERANCE_S
 from db.tallies import heartbeats
+from dicom_node.findings import Doubt
 from dicom_node.services import asked
 from dicom_node.spool import Spool
 

@@ -3,11 +3,11 @@
 import socket
 from datetime import UTC, datetime, timedelta
 
-from config.findings import Doubt, FaultError
 from config.settings import Settings
 from dashboard.access.signing_in import first_password_is_in_use
 from db.accounts import has_an_admin
 from dicom_node.expiry import expiry_of
+from dicom_node.findings import Doubt, FaultError
 from dicom_node.services import asked
 
 

@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
-from config.findings import Doubt
 from config.settings import Settings
 from db.dead_letters import DestinationSummary, destination_summaries
 from db.states import DeliveryState
+from dicom_node.findings import Doubt
 from dicom_node.services import asked
 
 

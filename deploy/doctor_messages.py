@@ -5,9 +5,9 @@ import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from config.findings import Check, FaultError
 from config.messages import MessageSettings
 from config.settings import Settings
+from dicom_node.findings import Check, FaultError
 
 PORTS = {"http": 80, "https": 443}
 TIMEOUT_S = 5.0

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from config.findings import Doubt, FaultError
 from config.settings import Settings
 from db.canaries import CAME_THROUGH, FAILED, SENT
 from db.reconciliations import reconciliations
@@ -16,6 +15,7 @@ from db.schema_monitoring import AlertRow
 from db.schema_rescoring import Rescoring
 from db.states import BatchKind, BatchState
 from db.tallies import heartbeats
+from dicom_node.findings import Doubt, FaultError
 from dicom_node.services import asked
 from worker.packs.active import named_folder
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from config.errors import ModelPackError
-from config.findings import Doubt, FaultError
 from config.labels import ModelLabel
 from config.settings import Settings
+from dicom_node.findings import Doubt, FaultError
 from worker.packs.active import PackUse, chosen_folder
 from worker.packs.folder import ModelPack, load_pack
 from worker.packs.installed import SHORT_DIGEST, installed_packs, resolve_base

@@ -2,10 +2,10 @@
 
 from sqlalchemy.orm import Session
 
-from config.findings import Doubt
 from config.settings import Settings
 from db.devices import failing_devices
 from db.pauses import open_pauses, said_of
+from dicom_node.findings import Doubt
 from dicom_node.services import asked
 
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from config.consistency import ConsistencySettings
-from config.findings import Doubt, FaultError
 from config.settings import Settings
 from db.received_reports import count_unmatched
+from dicom_node.findings import Doubt, FaultError
 from dicom_node.services import asked
 from dicom_node.spool import Spool
 from worker.consistency.kept_reports import waiting_reports

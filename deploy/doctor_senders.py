@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from sqlalchemy import select
 
-from config.findings import Check, Doubt
 from config.peers import PeerSettings
 from config.settings import Settings
 from db.received import ACCEPTED
 from db.schema_peers import Caller
+from dicom_node.findings import Check, Doubt
 from dicom_node.services import asked
 
 

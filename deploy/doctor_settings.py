@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from config.findings import Doubt
 from config.setting_mistakes import PREFIX
 from config.settings import CONFIG_VARIABLE, Settings
+from dicom_node.findings import Doubt
 
 
 def site_file(_: Settings) -> str:

@@ -5,8 +5,8 @@ import shutil
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from config.findings import Check, FaultError, Finding, Level, found_by
 from config.settings import Settings
+from dicom_node.findings import Check, FaultError, Finding, Level, found_by
 from dicom_node.reception.reporting import SILENT_AFTER, associations_of_receivers
 from dicom_node.services import broker, registry
 from dicom_node.spool import Spool

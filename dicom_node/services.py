@@ -8,9 +8,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from config.broker import create_celery_app
-from config.findings import Doubt, FaultError
 from config.settings import Settings
 from db.session import Database
+from dicom_node.findings import Doubt, FaultError
 
 Answer = TypeVar("Answer")
 

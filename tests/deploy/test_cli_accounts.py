@@ -10,7 +10,6 @@ from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 from config.errors import AccountError
-from config.findings import Doubt, FaultError
 from config.settings import Settings, load_settings
 from dashboard.access.signing_in import make_first_account
 from dashboard.application import create_app
@@ -18,6 +17,7 @@ from dashboard.installation import Installation
 from dashboard.server import DashboardServer
 from deploy.cli import app
 from deploy.doctor_dashboard import dashboard
+from dicom_node.findings import Doubt, FaultError
 from tests.support.browsing import PASSWORD, Browser
 from tests.support.certificates import Authority
 from tests.support.servers import free_port

@@ -13,11 +13,11 @@ from rich.console import Console
 
 from config.catalogue import load_catalogue
 from config.clinical_tasks import AnyTask
-from config.findings import Doubt, FaultError
 from config.labels import ModelLabel
 from config.settings import Settings, load_settings
 from deploy.doctor_packs import packs_that_lie_there, retrieval_pack, scoring_pack
 from deploy.pack_tables import packs_view
+from dicom_node.findings import Doubt, FaultError
 from tests.support.commands import echoworker
 from tests.support.heads import head_pack
 from tests.support.hub import NAME, Hub

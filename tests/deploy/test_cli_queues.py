@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from config.findings import Doubt
 from config.settings import load_settings
 from db.devices import note_failed
 from deploy.cli import app
 from deploy.doctor_queues import gpus, paused_queues
+from dicom_node.findings import Doubt
 from tests.support.clips import SMALL, as_study_of_its_own
 from tests.worker.pipeline import Pipeline, ready
 

@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import update
 
 from config.catalogue import BUNDLED_CATALOGUE, load_catalogue
-from config.findings import Finding, Level
 from config.settings import Settings, load_settings
 from db.schema import Study
 from db.session import Database
 from deploy.doctor import examine
+from dicom_node.findings import Finding, Level
 from dicom_node.header import read_header
 from dicom_node.quarantine import put_in_quarantine
 from dicom_node.reception.receiver import Receiver

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from config.errors import EchoWorkerError
-from config.findings import Doubt, FaultError
 from config.settings import Settings, load_settings
 from db.schema import Study
 from db.schema_monitoring import AlertRow, Reconciliation
@@ -15,6 +14,7 @@ from db.schema_rescoring import Rescoring
 from db.session import Database
 from db.tallies import note_heartbeat
 from deploy.doctor_nightly import alert_receivers, monitoring_page, nightly_duties, rescoring
+from dicom_node.findings import Doubt, FaultError
 from tests.support.servers import free_port
 
 NOW = datetime.now(UTC)

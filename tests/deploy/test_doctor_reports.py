@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from config.errors import EchoWorkerError
-from config.findings import Doubt, FaultError
 from config.settings import Settings, load_settings
 from db.received_reports import Via
 from deploy.doctor_reports import received_reports
+from dicom_node.findings import Doubt, FaultError
 from dicom_node.spool import Spool
 from tests.support.incoming_reports import Hospital, oru
 from tests.support.servers import free_port

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from config.errors import EchoWorkerError
-from config.findings import Doubt, FaultError, Level
 from config.peers import PeerSettings
 from config.settings import Settings, load_settings
 from db.received import ACCEPTED
@@ -22,6 +21,7 @@ from deploy.doctor_clocks import clocks
 from deploy.doctor_queues import device
 from deploy.doctor_senders import calls_us
 from deploy.doctor_settings import site_file
+from dicom_node.findings import Doubt, FaultError, Level
 from dicom_node.reception.receiver import Receiver
 from dicom_node.spool import Spool
 from tests.support.certificates import Authority

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse
 from starlette.responses import Response
 
-from config.findings import Level
 from dashboard.access.forms import AdminForm
 from dashboard.access.people import Viewer
 from dashboard.installation import Here
@@ -20,6 +19,7 @@ from db.queries import count_by_state
 from db.reconciliations import reconciliations
 from db.states import StudyState
 from db.worker_ends import worker_deaths
+from dicom_node.findings import Level
 
 router = APIRouter(prefix="/operations")
 RECENT = timedelta(days=30)
