@@ -63,6 +63,7 @@ class Study(Base):
         Index("ix_studies_state_next_attempt_at", "state", "next_attempt_at"),
         Index("ix_studies_state_lane_state_since", "state", "lane", "state_since"),
         Index("ix_studies_last_instance_at", "last_instance_at"),
+        Index("ix_studies_state_last_instance_at", "state", "last_instance_at"),
     )
 
 
@@ -280,4 +281,5 @@ class Delivery(Base):
     __table_args__ = (
         UniqueConstraint("report_id", "destination"),
         Index("ix_deliveries_state_destination_next_attempt_at", "state", "destination", "next_attempt_at"),
+        Index("ix_deliveries_state_id", "state", "id"),
     )
