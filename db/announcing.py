@@ -1,6 +1,8 @@
 """Putting due work on the broker: after a step, when a study falls quiet, and by the reaper, all the same way."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 from celery import Celery
 
@@ -12,8 +14,6 @@ from db.forwards import take_forward_announcements
 from db.leases import forget_announcements, take_announcements
 from db.queues import forget_queue_announcements
 from db.session import Database
-
-_TAKE = {Purpose.FORWARD: take_forward_announcements, Purpose.DELIVER: take_delivery_announcements}
 
 
 def announce_due_steps(database: Database, broker: Celery, settings: Settings, *, study_id: int | None = None) -> int:
@@ -39,17 +39,24 @@ def announce_due_steps(database: Database, broker: Celery, settings: Settings, *
 
 def announce_due_forwards(database: Database, broker: Celery, settings: Settings) -> int:
     """Announce every peer that instances wait for and no message is known for; how many were announced."""
-    return _announce_peers(database, broker, settings, Purpose.FORWARD)
+    return _announce_peers(database, broker, settings, Purpose.FORWARD, take_forward_announcements)
 
 
-def announce_due_deliveries(database: Database, broker: Celery, settings: Settings) -> int:
-    """Announce every destination that results wait for and no message is known for; how many were announced."""
-    return _announce_peers(database, broker, settings, Purpose.DELIVER)
+def announce_due_deliveries(
+    database: Database, broker: Celery, settings: Settings, *, study_id: int | None = None
+) -> int:
+    """Announce every destination that results, of one study or of all, wait for and no message is known for; how many
+    were announced.
+    """
+    take = partial(take_delivery_announcements, study_id=study_id)
+    return _announce_peers(database, broker, settings, Purpose.DELIVER, take)
 
 
-def _announce_peers(database: Database, broker: Celery, settings: Settings, purpose: Purpose) -> int:
+def _announce_peers(
+    database: Database, broker: Celery, settings: Settings, purpose: Purpose, take: Callable[..., list[str]]
+) -> int:
     with database.write() as session:
-        peers = _TAKE[purpose](session, now=datetime.now(UTC), wake_again_after_s=settings.pipeline.wake_again_after_s)
+        peers = take(session, now=datetime.now(UTC), wake_again_after_s=settings.pipeline.wake_again_after_s)
     for sent, peer in enumerate(peers):
         if not enqueue_for_peer(broker, purpose, peer):
             with database.write() as session:

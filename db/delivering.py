@@ -204,17 +204,23 @@ def _with_doubt(delivery: Delivery, answered: Answered, answer: str) -> str:
     return answer
 
 
-def take_delivery_announcements(session: Session, *, now: datetime, wake_again_after_s: float) -> list[str]:
+def take_delivery_announcements(
+    session: Session, *, now: datetime, wake_again_after_s: float, study_id: int | None = None
+) -> list[str]:
     """The destinations that something waits for unannounced, or whose announcement or lease ran out; marked.
 
-    Studies that are owed nothing more are settled first: one whose report was made due for those alone who have it.
+    Of all studies, or of one alone, however many others wait. Those that are owed nothing more are settled first: one
+    whose report was made due for those alone who have it.
     """
-    _settle_what_is_owed_nothing(session, now=now)
-    peers = session.scalars(_owed(Delivery.destination).where(_is_due(now)).distinct()).all()
+    _settle_what_is_owed_nothing(session, now=now, study_id=study_id)
+    waiting = _owed(Delivery.destination).where(_is_due(now))
+    if study_id is not None:
+        waiting = waiting.where(Study.id == study_id)
+    peers = session.scalars(waiting.distinct()).all()
     return take_queue_announcements(session, Purpose.DELIVER, peers, now=now, wake_again_after_s=wake_again_after_s)
 
 
-def _settle_what_is_owed_nothing(session: Session, *, now: datetime) -> None:
+def _settle_what_is_owed_nothing(session: Session, *, now: datetime, study_id: int | None) -> None:
     of_current_run = and_(
         CurrentRun.study_id == Study.id, Report.run_id == CurrentRun.run_id, Delivery.report_id == Report.id
     )
@@ -228,6 +234,8 @@ def _settle_what_is_owed_nothing(session: Session, *, now: datetime) -> None:
         .order_by(Study.study_instance_uid)
         .with_for_update(skip_locked=True, of=Study)
     )
+    if study_id is not None:
+        left = left.where(Study.id == study_id)
     for study in session.scalars(left).all():
         settle(session, study, now=now)
 

@@ -297,4 +297,5 @@ class Delivery(Base):
     __table_args__ = (
         UniqueConstraint("report_id", "destination"),
         Index("ix_deliveries_state_destination_next_attempt_at", "state", "destination", "next_attempt_at"),
+        Index("ix_deliveries_state_id", "state", "id"),
     )

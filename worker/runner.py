@@ -58,8 +58,8 @@ def run_step_together(context: WorkerContext, step: Step, study_id: int, work: T
             first_ones.append(number)
             for claimed in _run_if_due(context, step, number, held, work):
                 announce_due_steps(context.database, context.broker, context.settings, study_id=claimed)
-            if step is Step.REPORT:
-                announce_due_deliveries(context.database, context.broker, context.settings)
+                if step is Step.REPORT:
+                    announce_due_deliveries(context.database, context.broker, context.settings, study_id=claimed)
     except SQLAlchemyError as error:
         # What was not written down did not happen: the lease runs out, and the reaper has the step run again.
         emit(Event.REGISTRY_AWAY, step=step, study_id=study_id, error=place_of(error))
