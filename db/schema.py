@@ -62,7 +62,6 @@ class Study(Base):
         Index("ix_studies_state_quiet_at", "state", "quiet_at"),
         Index("ix_studies_state_next_attempt_at", "state", "next_attempt_at"),
         Index("ix_studies_state_lane_state_since", "state", "lane", "state_since"),
-        # What the worklist is read by: its order, with a state or without; and the beginning of a UID.
         Index("ix_studies_last_instance_at_id", "last_instance_at", "id"),
         Index("ix_studies_state_last_instance_at_id", "state", "last_instance_at", "id"),
         Index(
