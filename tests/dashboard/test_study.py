@@ -3,7 +3,6 @@
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
-from html import unescape
 
 import pytest
 from sqlalchemy import select, update
@@ -12,8 +11,6 @@ from config.dashboard import AccountRole
 from config.labels import ModelLabel
 from config.report_objects import ReportObject
 from dashboard.installation import Installation
-from db.discordance_review import ListedDiscordance, list_discordances
-from db.discordances import ReviewState
 from db.queries import study_detail
 from db.schema import Instance, Study
 from db.schema_pictures import Clip
@@ -26,29 +23,21 @@ from tests.support.lab import fill
 from tests.support.reported import QUIET, instance_of
 from tests.support.shown_study import (
     CLIP,
+    PAGE,
     SECRETS,
-    TEXT,
     UID,
     ShownStudy,
     add_discordance,
     add_earlier_study,
     add_report_of_others,
+    section,
     show_study,
 )
-
-PAGE = f"/studies/{UID}"
 
 
 @pytest.fixture
 def shown(here: Installation) -> ShownStudy:
     return show_study(here.database, here.settings)
-
-
-def section(page: str, name: str) -> str:
-    """The text of one part of a page, without its marks."""
-    found = re.search(rf'<section class="card" id="{name}".*?</section>', page, re.DOTALL)
-    assert found is not None, f"no part {name}"
-    return unescape(" ".join(re.sub(r"<[^>]+>", " ", found.group()).split()))
 
 
 def test_a_study_that_is_not_there_is_said_so(as_role: SignIn) -> None:
@@ -101,83 +90,6 @@ def test_the_label_of_a_model_that_is_not_clinical_is_explained(here: Installati
     show_study(here.database, here.settings, label=ModelLabel.UNTRAINED)
     page = as_role(AccountRole.VIEWER).get(PAGE).text
     assert re.search(r'class="said limits untrained"><strong>UNTRAINED\.</strong> \w+', page)
-
-
-def test_both_sides_of_a_discordance_stand_beside_each_other_with_the_passage_marked(
-    here: Installation, as_role: SignIn, shown: ShownStudy
-) -> None:
-    add_discordance(here.database, shown, add_report_of_others(here.database, shown))
-    page = as_role(AccountRole.READER).get(PAGE).text
-    assert "<mark>30 to 35 %</mark>" in page
-    said = section(page, "discordances")
-    assert "MAJOR Left ventricular ejection fraction" in said
-    assert "Ejection fraction 30 to 35 % . No pericardial effusion." in said
-    assert "54.5 %" in said
-    assert "clip 1" in said
-    assert TEXT.splitlines()[0] in section(page, "report")
-
-
-def test_a_report_that_is_lost_or_has_changed_is_said_so(
-    here: Installation, as_role: SignIn, shown: ShownStudy
-) -> None:
-    report_id = add_report_of_others(here.database, shown)
-    add_discordance(here.database, shown, report_id)
-    reader = as_role(AccountRole.READER)
-    file = shown.spool.received_reports / "kept" / f"{report_id}.report"
-    file.write_bytes(file.read_bytes()[:90])
-    assert "<mark>" not in reader.get(PAGE).text
-    file.unlink()
-    page = reader.get(PAGE)
-    assert page.status_code == 200
-    assert "The report is not here any more" in section(page.text, "discordances")
-
-
-def test_a_very_long_report_is_cut_around_its_passage_and_whole_below(
-    here: Installation, as_role: SignIn, shown: ShownStudy
-) -> None:
-    text = f"{'Chamber sizes are as before. ' * 3000}{TEXT}{' The aorta is normal.' * 3000}"
-    add_discordance(here.database, shown, add_report_of_others(here.database, shown, text), text)
-    page = as_role(AccountRole.READER).get(PAGE).text
-    passage = re.search(r'<blockquote class="passage">(.*?)</blockquote>', page, re.DOTALL)
-    assert passage is not None
-    assert "<mark>30 to 35 %</mark>" in passage.group()
-    assert len(passage.group()) < 1000
-    assert passage.group(1).startswith("…")
-    assert text in unescape(page)
-
-
-def test_a_reader_confirms_and_dismisses_and_only_with_a_reason(
-    here: Installation, as_role: SignIn, shown: ShownStudy
-) -> None:
-    add_discordance(here.database, shown, add_report_of_others(here.database, shown))
-    reader = as_role(AccountRole.READER)
-    number = _discordance(here).id
-    action = f"{PAGE}/discordances/{number}"
-    assert reader.submit(PAGE, action, state="DISMISSED", reason=" ").status_code == 409
-    assert reader.submit(PAGE, action, state="CONFIRMED", reason="seen").status_code == 303
-    assert _discordance(here).state is ReviewState.CONFIRMED
-    assert _discordance(here).reviewed_by == "a-reader"
-    assert reader.submit(PAGE, action, state="DISMISSED", reason="misread").status_code == 303
-    assert "DISMISSED by a-reader" in section(reader.get(PAGE).text, "discordances")
-
-
-def test_nobody_reviews_what_they_may_not_or_under_another_study(
-    here: Installation, as_role: SignIn, shown: ShownStudy
-) -> None:
-    add_discordance(here.database, shown, add_report_of_others(here.database, shown))
-    number = _discordance(here).id
-    viewer, reader = as_role(AccountRole.VIEWER), as_role(AccountRole.READER)
-    secret = re.search(r'name="form_secret" value="([^"]+)"', viewer.get(PAGE).text)
-    assert secret is not None
-    sent = {"state": "CONFIRMED", "form_secret": secret.group(1)}
-    assert viewer.client.post(f"{PAGE}/discordances/{number}", data=sent).status_code == 403
-    assert reader.client.post(f"{PAGE}/discordances/{number}", data={"state": "CONFIRMED"}).status_code == 403
-    secret = re.search(r'name="form_secret" value="([^"]+)"', reader.get(PAGE).text)
-    assert secret is not None
-    elsewhere = f"/studies/1.2.9/discordances/{number}"
-    sent = {"state": "CONFIRMED", "form_secret": secret.group(1)}
-    assert reader.client.post(elsewhere, data=sent).status_code == 404
-    assert _discordance(here).state is ReviewState.NEW
 
 
 def test_the_trend_shows_earlier_studies_of_the_patient_as_drawing_and_table(
@@ -355,9 +267,3 @@ def _row(instance: object, study: int, *, action: str, rule: str | None) -> Inst
         "sha256", "size_bytes", "received_at", "calling_ae_title",
     )}  # fmt: skip
     return Instance(study_id=study, revision=1, action=action, rule=rule, **facts)
-
-
-def _discordance(here: Installation) -> ListedDiscordance:
-    with here.database.read() as session:
-        (found,) = list_discordances(session, study_instance_uid=UID, include_closed=True)
-    return found

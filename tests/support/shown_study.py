@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from io import BytesIO
 from pathlib import Path
 from shutil import copyfile
@@ -34,6 +36,7 @@ from tests.support.reported import instance_of, reported
 from tests.support.results import INSTANCE, report_of, run_of, runs_of_every_answer
 
 UID, CLIP = str(INSTANCE.StudyInstanceUID), str(INSTANCE.SOPInstanceUID)
+PAGE = f"/studies/{UID}"
 PATIENT = Identity(
     patient_id="SECRET-4711", patient_name="Zwölf^Ottilie", birth_date="19330224",
     accession_number="ACC-99", study_date="20261031",
@@ -42,6 +45,13 @@ SECRETS = ("SECRET-4711", "Zwölf", "19330224", "1933-02-24", "ACC-99", "2026-10
 TEXT = "Findings. The left ventricle is dilated.\nEjection fraction 30 to 35 %.\nNo pericardial effusion."
 PDF = b"%PDF-1.4 a page\n"
 CATALOGUE = load_catalogue()
+
+
+def section(page: str, name: str) -> str:
+    """The text of one part of a page, without its marks."""
+    found = re.search(rf'<section class="card" id="{name}".*?</section>', page, re.DOTALL)
+    assert found is not None, f"no part {name}"
+    return unescape(" ".join(re.sub(r"<[^>]+>", " ", found.group()).split()))
 
 
 @dataclass(frozen=True)
