@@ -9,6 +9,7 @@ from config.errors import AccountError
 from dashboard.access import trail
 from dashboard.access.passwords import hashed, made_up
 from dashboard.access.people import Person
+from dashboard.access.signing_in import forget_first_password
 from dashboard.installation import Installation
 from db.accounts import account_with, add_account, add_token, change_account, end_one_of
 
@@ -70,6 +71,7 @@ def give_password(here: Installation, admin: Person, account_id: int) -> str:
     with here.database.write() as session:
         name = _own_name(session, account_id)
         change_account(session, name, password_hash=kept, now=here.now())
+    forget_first_password(here.settings, name)
     trail.account_changed(here, admin, name, "new password")
     return password
 

@@ -116,7 +116,7 @@ def one_delivery(here: Here, person: Viewer, number: Number) -> Delivery:
 def resend(here: Here, person: AdminActs, asked: ResendAsked) -> list[Delivery]:
     """Send objects once more, the same as before, with fresh attempts."""
     with here.database.write() as session:
-        resend_deliveries(session, asked.ids, now=here.now())
+        resend_deliveries(session, asked.ids, now=here.now(), by=person.name)
         return [_delivery(delivery_detail(session, number)) for number in sorted(set(asked.ids))]
 
 

@@ -3,11 +3,10 @@
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, HTTPException, Request
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse
 from starlette.responses import Response
 
-from config.errors import RegistryError
 from dashboard.access.forms import AdminForm
 from dashboard.access.people import Viewer
 from dashboard.installation import Here
@@ -37,10 +36,7 @@ def deliveries(request: Request, here: Here, person: Viewer, number: PageNumber 
 def delivery(request: Request, here: Here, person: Viewer, delivery_id: int) -> Response:
     """One delivery: its object, its study, and all that was answered."""
     with here.database.read() as session:
-        try:
-            found = delivery_detail(session, delivery_id)
-        except RegistryError as error:
-            raise HTTPException(HTTPStatus.NOT_FOUND, str(error)) from error
+        found = delivery_detail(session, delivery_id)
     return page(request, "operations_delivery.html", person, found=found)
 
 

@@ -5,12 +5,12 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Form, HTTPException, Request
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from config.errors import ConfigurationError, RegistryError
+from config.errors import ConfigurationError
 from dashboard.access.forms import AdminForm
 from dashboard.access.people import Viewer
 from dashboard.installation import Here
@@ -47,10 +47,7 @@ def rescoring(request: Request, here: Here, person: Viewer) -> Response:
 def batch_page(request: Request, here: Here, person: Viewer, batch_id: int) -> Response:
     """One batch: what changes, task by task, and what can be done about it."""
     with here.database.read() as session:
-        try:
-            batch = batch_of(session, batch_id)
-        except RegistryError as error:
-            raise HTTPException(HTTPStatus.NOT_FOUND, str(error)) from error
+        batch = batch_of(session, batch_id)
         counts, reasons = outcomes_of(session, batch_id), reasons_of(session, batch_id)
     return page(
         request,
