@@ -112,7 +112,7 @@ def _watch(settings: Settings, stop: threading.Event) -> None:
 
 
 def dashboard() -> None:
-    """Serve the web page and its API alone; `up` and `node` do so as well."""
+    """Serve the web page and its API alone; `up` does so as well."""
     stop = stop_on_signals()
     end_with_parent()
     from dashboard.server import DashboardServer  # noqa: PLC0415

@@ -61,7 +61,7 @@ def run_all(settings: Settings, stop: threading.Event) -> None:
     commands = WORKERS | (FORWARDING if settings.peers_in(Role.FORWARD) else {})
     commands |= RESCORING if settings.rescore.enabled else {}
     commands |= DASHBOARD if settings.dashboard.port else {}
-    with held_alone(settings.data_dir), _Tree(settings, stop) as tree:
+    with held_alone(settings.data_dir), _Tree(settings, stop, has_dashboard=True) as tree:
         sweep_crash_files(settings)
         if tree.upgraded(registry):
             registry.require_identities()
@@ -77,7 +77,7 @@ def run_node(settings: Settings, stop: threading.Event) -> None:
     ConfigurationError
         The data folder is wrong, or the node cannot listen.
     """
-    with held_alone(settings.data_dir), _Tree(settings, stop) as tree:
+    with held_alone(settings.data_dir), _Tree(settings, stop, has_dashboard=False) as tree:
         tree.look_after()
 
 
@@ -107,8 +107,9 @@ def _worker(settings: Settings, name: str, command: tuple[str, ...]) -> Child:
 class _Tree:
     """The running processes: the node's from the start, others as they are added."""
 
-    def __init__(self, settings: Settings, stop: threading.Event) -> None:
+    def __init__(self, settings: Settings, stop: threading.Event, *, has_dashboard: bool) -> None:
         self._settings = settings
+        self._has_dashboard = has_dashboard
         self._stop = stop
         self._receivers = [
             Child(f"receiver-{number}", ("node", "--part", "receive"))
@@ -121,7 +122,7 @@ class _Tree:
             self._others.append(Child("monitoring", ("node", "--part", "monitoring")))
 
     def __enter__(self) -> "_Tree":
-        _require_free_ports(self._settings)
+        _require_free_ports(self._settings, has_dashboard=self._has_dashboard)
         for child in [*self._receivers, *self._others]:
             child.start()
         return self
@@ -166,14 +167,18 @@ class _Tree:
             child.look_after()
 
 
-def _require_free_ports(settings: Settings) -> None:
-    """Receiving processes share their ports: the system would let another installation share them as well."""
+def _require_free_ports(settings: Settings, *, has_dashboard: bool) -> None:
+    """Receiving processes share their ports: the system would let another installation share them as well.
+
+    Beside a node alone, the dashboard is a service of its own, and may be up already.
+    """
     wanted = settings.consistency
     ports = [(settings.node.host, settings.node.port)] if settings.tls.accept_without_tls else []
     ports += [(settings.node.host, settings.tls.port)] if settings.tls.enabled else []
     ports += [(wanted.host, wanted.port)] if wanted.receives and wanted.port else []
     ports += [(settings.monitoring.host, settings.monitoring.port)] if settings.monitoring.port else []
-    ports += [(settings.dashboard.host, settings.dashboard.port)] if settings.dashboard.port else []
+    if has_dashboard and settings.dashboard.port:
+        ports.append((settings.dashboard.host, settings.dashboard.port))
     for host, port in ports:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

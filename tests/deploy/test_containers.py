@@ -12,10 +12,20 @@ import redis
 import yaml
 
 from config.peers import Role
-from config.settings import Settings
+from config.settings import Settings, load_settings
+from dashboard.server import DashboardServer
+from db.session import Database
 from deploy.monitoring.server import MonitoringServer
+from deploy.site_authority import SiteAuthority, Wanted
 from tests.support.command_lines import command_named_by
-from tests.support.compose import COMPOSE, FOLDER, SERVICES, redis_by_hand, redis_health_by_hand
+from tests.support.compose import (
+    COMPOSE,
+    FOLDER,
+    SERVICES,
+    dashboard_health_by_hand,
+    redis_by_hand,
+    redis_health_by_hand,
+)
 from tests.support.servers import Redis, free_port, running
 from tests.support.site_files import settings_of_container
 from tests.support.tools import require_tool
@@ -92,7 +102,7 @@ def test_passwords_are_files_and_every_one_that_is_used_is_there() -> None:
 
 def test_every_container_of_ours_runs_a_command_that_there_is_and_all_queues_are_served() -> None:
     commands = {name: command_named_by(service["command"]) for name, service in OURS.items()}
-    assert set(commands.values()) == {"db upgrade", "node", "worker", "beat"}
+    assert set(commands.values()) == {"db upgrade", "node", "worker", "beat", "dashboard"}
     served = {
         queue
         for service in OURS.values()
@@ -105,13 +115,14 @@ def test_every_container_of_ours_runs_a_command_that_there_is_and_all_queues_are
 def test_only_this_host_is_let_in_until_somebody_says_otherwise() -> None:
     published = [port for service in SERVICES.values() for port in service.get("ports", [])]
     assert published
-    assert all(port.startswith(("127.0.0.1:", "${ECHOWORKER_BIND:-127.0.0.1}:")) for port in published)
+    here = ("127.0.0.1:", "${ECHOWORKER_BIND:-127.0.0.1}:", "${ECHOWORKER_DASHBOARD_BIND:-127.0.0.1}:")
+    assert all(port.startswith(here) for port in published)
     assert COMPOSE["networks"]["inside"] == {"internal": True}
 
 
 def test_ports_hosts_and_paths_are_the_same_in_every_file(settings: Settings) -> None:
     exposed = set(map(int, re.findall(r"^EXPOSE (.*)$", DOCKERFILE, re.MULTILINE)[0].split()))
-    assert exposed == {settings.node.port, settings.tls.port, settings.monitoring.port}
+    assert exposed == {settings.node.port, settings.tls.port, settings.monitoring.port, settings.dashboard.port}
     assert f"127.0.0.1:{settings.monitoring.port}/ready" in DOCKERFILE
     ports = [port.rsplit(":", 1)[1] for port in SERVICES["node"]["ports"]]
     assert set(ports) == {str(settings.node.port), str(settings.monitoring.port)}
@@ -126,6 +137,29 @@ def test_ports_hosts_and_paths_are_the_same_in_every_file(settings: Settings) ->
     assert all(f'"/run/secrets/{name}"' in site for name in COMPOSE["secrets"])
     assert OURS["node"]["volumes"] == ["data:/var/lib/echoworker"]
     assert "ECHOWORKER_DATA_DIR=/var/lib/echoworker" in DOCKERFILE
+
+
+def test_the_dashboard_is_there_for_people_and_for_doctor_by_tls_alone(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where others look for it is the service; its own container listens to whoever comes."""
+    service = OURS["dashboard"]
+    assert settings.dashboard.certificate and settings.dashboard.host == "dashboard"
+    assert service["ports"][0].endswith(f":{settings.dashboard.port}:{settings.dashboard.port}")
+    assert f"https://127.0.0.1:{settings.dashboard.port}/" in service["healthcheck"]["test"][-1]
+    (published,) = set(service["networks"]) - {"inside"}
+    assert not COMPOSE["networks"][published].get("internal"), "an engine publishes nothing of an internal network"
+    for name, value in service["environment"].items():
+        monkeypatch.setenv(name, value)
+    assert load_settings().dashboard.host == "0.0.0.0"  # noqa: S104  within its container
+
+
+def test_a_canary_finds_the_node_and_is_let_in(settings: Settings) -> None:
+    assert settings.canary.host == "node"
+    (known,) = [peer for peer in settings.peers_in(Role.SENDER) if peer.ae_title == settings.canary.calling_ae_title]
+    assert not known.networks
+    (sends,) = [service for service in OURS.values() if "deliver" in service["command"][-1].split(",")]
+    assert set(sends["networks"]) & set(OURS["node"]["networks"])
 
 
 def test_a_worker_has_longer_to_end_than_it_may_take(settings: Settings) -> None:
@@ -165,5 +199,31 @@ def test_the_health_check_of_the_image_asks_whether_the_node_is_ready(
     server.start()
     try:
         assert subprocess.run(asked, check=False, capture_output=True).returncode != 0, "no registry, no receiver"
+    finally:
+        server.stop()
+
+
+def test_the_health_check_of_the_dashboard_asks_by_tls_whatever_its_certificate_is_called(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ECHOWORKER_CONFIG")
+    (made,) = SiteAuthority(tmp_path / "tls").make([Wanted(name="echoworker", hosts=("echo.hospital",))], days=30)
+    port = free_port()
+    healthy = dashboard_health_by_hand(port)
+    assert subprocess.run(healthy, check=False, capture_output=True).returncode != 0, "nobody answers"
+    files = {"certificate": str(made.certificate), "private_key": str(made.private_key)}
+    there = settings.model_copy(
+        update={
+            "dashboard": settings.dashboard.model_copy(update={"host": "127.0.0.1", "port": port, **files}),
+            "database": settings.database.model_copy(update={"url": "", "password_file": ""}),
+            "data_dir": tmp_path / "data",
+        }
+    )
+    there.data_dir.mkdir()
+    Database.of(there).upgrade()
+    server = DashboardServer(there)
+    server.start()
+    try:
+        wait_until(lambda: subprocess.run(healthy, check=False).returncode == 0, 30, "the dashboard to be healthy")
     finally:
         server.stop()

@@ -8,6 +8,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from config.peers import Role
 from config.settings import Settings, load_settings
 from db.session import Database
 from db.states import StudyState
@@ -80,7 +81,7 @@ def test_a_pod_keeps_to_the_restricted_standard_and_its_root_is_read_only(worklo
 
 def test_the_containers_run_commands_that_there_are_and_all_queues_are_served() -> None:
     lines = [container["args"] for workload in WORKLOADS for container in containers_of(workload)]
-    assert {command_named_by(line) for line in lines} == {"node", "worker", "beat", "db upgrade", "backup"}
+    assert {command_named_by(line) for line in lines} == {"node", "worker", "beat", "dashboard", "db upgrade", "backup"}
     served = {queue for line in lines if line[0] == "worker" for queue in line[2].split(",")}
     assert served == {"prepare", "score", "report", "deliver", "forward", "maintenance"}
 
@@ -127,10 +128,66 @@ def test_the_settings_are_right_and_fit_ports_paths_and_times(settings: Settings
 
 
 def test_instances_are_let_in_while_the_registry_is_away() -> None:
-    (dicom,) = [found for found in OBJECTS if found["kind"] == "Service" and found["spec"].get("type")]
+    dicom = service("dicom")
     assert dicom["spec"]["type"] == "LoadBalancer"
     assert dicom["spec"]["publishNotReadyAddresses"] is True
     assert dicom["spec"]["externalTrafficPolicy"] == "Local", "else the node would not see who calls"
+
+
+def test_the_dashboard_is_reached_by_tls_alone_and_sees_who_asks(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workload,) = [found for found in WORKLOADS if found["metadata"]["name"] == "dashboard"]
+    (container,) = containers_of(workload)
+    (port,) = container["ports"]
+    assert port["containerPort"] == settings.dashboard.port
+    assert settings.dashboard.certificate and settings.dashboard.public_url.startswith("https://")
+    for name in ("startup", "liveness", "readiness"):
+        assert container[f"{name}Probe"]["httpGet"] == {"path": "/sign-in", "port": port["name"], "scheme": "HTTPS"}
+    people = service("people")["spec"]
+    assert [(each["port"], each["targetPort"]) for each in people["ports"]] == [(443, port["name"])]
+    assert people["externalTrafficPolicy"] == "Local", "else the audit trail would not say from where"
+    # Where `doctor` in the node's pod looks for it: a name that leads to the pod itself, and so to the port as it is.
+    assert service(settings.dashboard.host)["spec"]["clusterIP"] == "None"
+    assert goes_through("node", "dashboard", settings.dashboard.port)
+    for variable in container["env"]:
+        monkeypatch.setenv(variable["name"], variable["value"])
+    assert load_settings().dashboard.host == "0.0.0.0"  # noqa: S104  within its container
+
+
+def test_a_canary_reaches_the_node_by_tls_and_is_let_in(settings: Settings) -> None:
+    assert service(settings.canary.host)["spec"]["selector"] == {"app.kubernetes.io/component": "node"}
+    assert service(settings.canary.host)["spec"]["clusterIP"] == "None"
+    (known,) = [peer for peer in settings.peers_in(Role.SENDER) if peer.ae_title == settings.canary.calling_ae_title]
+    assert (known.tls, known.networks) == (True, ())
+    assert goes_through("deliver", "node", settings.tls.port)
+
+
+def service(name: str) -> dict[str, Any]:
+    (found,) = [each for each in OBJECTS if each["kind"] == "Service" and each["metadata"]["name"] == name]
+    return found
+
+
+def goes_through(source: str, target: str, port: int) -> bool:
+    """Whether network policies let pods of one component call those of another, which takes a rule on either side."""
+    return all(
+        any(_names(rule, side, other, port) for rule in _rules(of, direction))
+        for of, direction, side, other in (
+            (source, "egress", "to", target),
+            (target, "ingress", "from", source),
+        )
+    )
+
+
+def _rules(component: str, direction: str) -> list[dict[str, Any]]:
+    chosen = {"matchLabels": {"app.kubernetes.io/component": component}}
+    policies = [found["spec"] for found in OBJECTS if found["kind"] == "NetworkPolicy"]
+    return [rule for spec in policies if spec["podSelector"] == chosen for rule in spec.get(direction, [])]
+
+
+def _names(rule: dict[str, Any], side: str, other: str, port: int) -> bool:
+    pods = {"podSelector": {"matchLabels": {"app.kubernetes.io/component": other}}}
+    return pods in rule[side] and port in [each["port"] for each in rule["ports"]]
 
 
 def test_services_and_network_policies_select_pods_that_there_are() -> None:

@@ -55,7 +55,15 @@ def test_the_services_run_commands_that_there_are() -> None:
         for line in (FOLDER / name).read_text().splitlines()
         if line.startswith("ExecStart=")
     ]
-    assert {command_named_by(line) for line in lines} == {"up", "node", "worker", "beat", "backup"}
+    assert {command_named_by(line) for line in lines} == {"up", "node", "worker", "beat", "dashboard", "backup"}
+
+
+def test_every_part_belongs_to_the_target_and_keeps_out_of_the_way_of_the_whole() -> None:
+    parts = [name for name in SERVICES if name not in ("echoworker.service", "echoworker-backup.service")]
+    assert "echoworker-dashboard.service" in parts
+    for name in parts:
+        lines = (FOLDER / name).read_text().splitlines()
+        assert {"PartOf=echoworker.target", "WantedBy=echoworker.target", "Conflicts=echoworker.service"} <= set(lines)
 
 
 def test_each_service_gives_longer_to_end_than_it_may_take(tmp_path: Path) -> None:

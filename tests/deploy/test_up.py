@@ -1,16 +1,19 @@
 """The process tree, as real processes."""
 
 import signal
+import socket
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 
-from config.errors import EchoWorkerError
-from deploy.up import WORKERS
+from config.errors import ConfigurationError, EchoWorkerError
+from config.settings import load_settings
+from deploy.up import WORKERS, run_all, run_node
 from dicom_node.calling import echo
 from tests.support.installation import ECHOWORKER, Installation
-from tests.support.servers import StoreSCP
+from tests.support.servers import StoreSCP, free_port
 from tests.support.waiting import wait_until
 
 
@@ -53,3 +56,17 @@ def test_every_part_ends_when_the_system_is_killed_without_a_word(tmp_path: Path
         up.kill()
         for child in filter(runs, children):
             subprocess.run(["kill", "-9", str(child)], check=False)
+
+
+def test_a_node_starts_beside_a_dashboard_that_is_up_already(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In parts, the dashboard is a service of its own; `up` has one, and so does not start where another listens."""
+    at_once = threading.Event()
+    at_once.set()
+    with socket.create_server(("127.0.0.1", 0)) as dashboard:
+        port = dashboard.getsockname()[1]
+        monkeypatch.setenv("ECHOWORKER_DATA_DIR", str(tmp_path / "data"))
+        monkeypatch.setenv("ECHOWORKER_NODE__PORT", str(free_port()))
+        monkeypatch.setenv("ECHOWORKER_DASHBOARD__PORT", str(port))
+        run_node(load_settings(), at_once)
+        with pytest.raises(ConfigurationError, match=f"cannot listen on 127.0.0.1:{port}"):
+            run_all(load_settings(), at_once)

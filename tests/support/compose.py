@@ -1,5 +1,7 @@
 """The compose file, and what of it runs on this machine without an engine."""
 
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,12 @@ def redis_health_by_hand(folder: Path, port: int) -> list[str]:
     """Likewise, the command that says whether it is healthy."""
     command = _here(SERVICES["redis"]["healthcheck"]["test"][1], folder)
     return ["sh", "-c", command.replace("redis-cli ping", f"redis-cli -p {port} ping")]
+
+
+def dashboard_health_by_hand(port: int) -> list[str]:
+    """The command that says whether the dashboard's container is healthy, on another port."""
+    _, _, *rest = SERVICES["dashboard"]["healthcheck"]["test"]
+    return [sys.executable, *(re.sub(r"127\.0\.0\.1:\d+", f"127.0.0.1:{port}", word) for word in rest)]
 
 
 def _here(command: str, folder: Path) -> str:

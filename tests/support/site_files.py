@@ -19,4 +19,5 @@ def settings_of_container(site: Path, folder: Path, monkeypatch: pytest.MonkeyPa
     copy = folder / "site.toml"
     copy.write_text(text)
     monkeypatch.setenv("ECHOWORKER_CONFIG", str(copy))
+    monkeypatch.delenv("ECHOWORKER_DASHBOARD__PORT", raising=False)  # tests have none unless they say so
     return load_settings()

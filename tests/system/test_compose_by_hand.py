@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from deploy.site_authority import SiteAuthority, Wanted
 from tests.support.clips import SMALL, as_study_of_its_own, study_of
-from tests.support.compose import FOLDER, SERVICES, redis_by_hand
+from tests.support.compose import FOLDER, SERVICES, dashboard_health_by_hand, redis_by_hand
 from tests.support.installation import ECHOWORKER
 from tests.support.servers import Orthanc, PostgreSQL, free_port, running
 from tests.support.tools import require_tool
@@ -25,9 +26,12 @@ class Host:
         self.folder = folder
         self.redis_port, self.http_port, dicom_port = free_port(), free_port(), free_port()
         self.pacs = Orthanc(port=dicom_port, http_port=self.http_port)
-        self.node_port, self.monitoring_port = free_port(), free_port()
+        self.node_port, self.monitoring_port, self.dashboard_port = free_port(), free_port(), free_port()
         for name in ("database-password", "redis-password"):
             (folder / name).write_text("s3cret/of+base64==\n")
+        (made,) = SiteAuthority(folder / "tls").make([Wanted(name="echoworker", hosts=("localhost",))], days=30)
+        made.certificate.rename(folder / "dashboard.pem")
+        made.private_key.rename(folder / "dashboard.key")
         user = database_url.partition("://")[2].partition("@")[0]
         assert user, "the password is of a user"
         site = (FOLDER / "site.toml").read_text().replace("/run/secrets/", f"{folder}/")
@@ -45,6 +49,7 @@ class Host:
             "ECHOWORKER_DATA_DIR": str(folder / "data"),
             "ECHOWORKER_NODE__PORT": str(self.node_port),
             "ECHOWORKER_MONITORING__PORT": str(self.monitoring_port),
+            "ECHOWORKER_DASHBOARD__PORT": str(self.dashboard_port),
             "ECHOWORKER_MODEL__PACK": str(pack),
             "ECHOWORKER_STUDY__QUIET_PERIOD_S": "1",
             "ECHOWORKER_PIPELINE__REAP_EVERY_S": "1",
@@ -69,11 +74,16 @@ class Host:
         check = [require_tool("python3"), "-c", code.replace("9464", str(self.monitoring_port))]
         return subprocess.run(check, capture_output=True, check=False).returncode == 0
 
+    def shows_a_dashboard(self) -> bool:
+        """What the health check of its container says."""
+        return subprocess.run(dashboard_health_by_hand(self.dashboard_port), check=False).returncode == 0
+
     @contextmanager
     def service(self, command: Sequence[str], name: str) -> Iterator[None]:
         """Run a command of ours until the end of the block; what it says is in a file of its own."""
         with (self.folder / f"{name}.log").open("wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, env=self.environment)
+            environment = self.environment | SERVICES[name].get("environment", {})
+            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, env=environment)
         try:
             yield
         finally:
@@ -93,9 +103,10 @@ def test_a_study_goes_from_a_sender_to_a_pacs_that_commits_to_the_results(
         (tmp_path / "pacs").mkdir()
         started.enter_context(running(host.orthanc(), tmp_path / "pacs"))
         subprocess.run(host.command("schema"), env=host.environment, check=True, capture_output=True)
-        for name in ("node", "prepare", "score", "deliver", "maintenance", "beat"):
+        for name in ("node", "prepare", "score", "deliver", "maintenance", "beat", "dashboard"):
             started.enter_context(host.service(host.command(name), name))
         wait_until(host.is_ready, 180, f"the node to be ready; see {tmp_path}")
+        wait_until(host.shows_a_dashboard, 60, f"the dashboard to be healthy; see {tmp_path}")
         sender = ["--aetitle", "TRIAL", "--call", "ECHOWORKER", "127.0.0.1", str(host.node_port), str(clip)]
         subprocess.run([require_tool("dcmsend"), *sender], check=True, capture_output=True)
         uid = study_of(clip)
