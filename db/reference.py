@@ -26,7 +26,7 @@ Generated: `echoworker db docs > docs/database.md`. What is behind it, and queri
 
 SQLite or PostgreSQL; `db/schema*.py` are the models, `db/migrations/` their history. Times are in UTC. **Views are what
 dashboards should read**: their columns stay, whatever becomes of the tables. `echoworker db read-only-role` prints the
-SQL of a role that reads views and tables without PHI.
+SQL of a role that reads views and tables without PHI, accounts and the text of reports.
 """
 _AFTER = {"CASCADE": "goes with it", "SET NULL": "emptied with it"}
 
@@ -64,6 +64,8 @@ def _table(model: type[Base]) -> Iterator[str]:
     yield f"### `{table.name}`\n"
     if table.info.get("phi"):
         yield "**PHI: grant it to nobody who only looks.**\n"
+    if table.info.get("secret"):
+        yield "**Who signs in with what: grant it to nobody who only looks.**\n"
     yield f"{_told(model)}\n"
     yield "| column | type | null | key | |"
     yield "|---|---|---|---|---|"

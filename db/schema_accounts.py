@@ -37,7 +37,7 @@ class Account(Base):
 
     sessions: Mapped[list["SignIn"]] = relationship(back_populates="account", order_by="SignIn.id")
 
-    __table_args__ = (UniqueConstraint("issuer", "subject"),)
+    __table_args__ = (UniqueConstraint("issuer", "subject"), {"info": {"secret": True}})
 
 
 class SignIn(Base):
@@ -62,3 +62,5 @@ class SignIn(Base):
     """When it ends in any case."""
 
     account: Mapped[Account] = relationship(back_populates="sessions")
+
+    __table_args__ = ({"info": {"secret": True}},)
