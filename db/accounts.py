@@ -152,6 +152,22 @@ def change_account(
     session.execute(delete(SignIn).where(SignIn.account_id == account.id, SignIn.is_token.is_(False)))
 
 
+def replace_password(session: Session, account_id: int, *, before: str, after: str, goes_on: int) -> None:
+    """Put a hash in the place of the one that was looked at; the account's sessions end but for `goes_on`.
+
+    Raises
+    ------
+    AccountError
+        Another is kept by now, or the account is disabled: what an administrator did meanwhile holds.
+    """
+    is_as_it_was = (Account.id == account_id, Account.password_hash == before, Account.disabled_at.is_(None))
+    changed = update(Account).where(*is_as_it_was).values(password_hash=after, failures=0, locked_until=None)
+    if session.scalar(changed.returning(Account.id)) is None:
+        raise AccountError("the password was changed by somebody else meanwhile: sign in again")
+    others = (SignIn.account_id == account_id, SignIn.is_token.is_(False), SignIn.id != goes_on)
+    session.execute(delete(SignIn).where(*others))
+
+
 def begin(session: Session, account: Account, *, now: datetime, lasts: timedelta, at_most: int) -> str:
     """Sign a browser in; the secret that it is to show. The oldest sessions end where there would be more."""
     of_browsers = select(SignIn).where(SignIn.account_id == account.id, SignIn.is_token.is_(False))

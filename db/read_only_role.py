@@ -7,7 +7,6 @@ from db.all_tables import METADATA
 from db.migrating import views_at
 from db.views import read_view
 
-
 REPORT_TEXT = {
     "discordances": ("sides", "review_reason"),
     "v_discordances": ("first_said", "second_said", "review_reason"),
@@ -49,8 +48,8 @@ def read_only_role_sql(role: str, schema: str = "public") -> str:
             raise ConfigurationError(f"{name!r} is no plain name: use lower case letters, digits and _, at most 63")
     grants = "\n".join(f"{grant}\nTO {role};" for grant in _grants(schema))
     return f"""\
--- The role of dashboards: reads views and tables without PHI and secrets, writes nothing. To be run again after each upgrade, since
--- a table that is new is not granted by itself. Then, in psql, give it a password: \\password {role}
+-- The role of dashboards: reads views and tables without PHI and secrets, writes nothing. To be run again after each
+-- upgrade, since a table that is new is not granted by itself. Then, in psql, give it a password: \\password {role}
 BEGIN;
 DO $$
 BEGIN

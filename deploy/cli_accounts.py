@@ -1,5 +1,6 @@
 """`echoworker accounts`: who may use the dashboard and its API."""
 
+import socket
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -7,7 +8,8 @@ from typing import Annotated
 import typer
 
 from config.dashboard import AccountRole
-from deploy.cli_shared import console, open_registry, start
+from config.settings import Settings
+from deploy.cli_shared import console, open_registry, start, who
 
 accounts_commands = typer.Typer(
     help="Who may use the dashboard: list, add, change, disable; tokens for programs.", invoke_without_command=True
@@ -54,6 +56,7 @@ def add(
     kept = None if password is None else hashed(password)
     with open_registry(settings).write() as session:
         add_account(session, name, role=role, password_hash=kept, now=datetime.now(UTC))
+    _written_down(settings, name, f"added with role {role}")
     console.print(f"{name} is {role}", markup=False, highlight=False)
     _show(None if password_stdin else password)
 
@@ -61,21 +64,21 @@ def add(
 @accounts_commands.command("role")
 def change_role(name: Name, role: Annotated[AccountRole, typer.Argument(help="viewer, reader or admin.")]) -> None:
     """Give an account another role; whoever is signed in with it signs in again."""
-    _change(name, role=role)
+    _change(name, f"role changed to {role}", role=role)
     console.print(f"{name} is {role}", markup=False, highlight=False)
 
 
 @accounts_commands.command("disable")
 def disable(name: Name) -> None:
     """Let nobody use an account from now on, by session or token; what it did stays written with its name."""
-    _change(name, is_enabled=False)
+    _change(name, "disabled", is_enabled=False)
     console.print(f"{name} is disabled", markup=False, highlight=False)
 
 
 @accounts_commands.command("enable")
 def enable(name: Name) -> None:
     """Let an account be used again."""
-    _change(name, is_enabled=True)
+    _change(name, "enabled", is_enabled=True)
     console.print(f"{name} may sign in", markup=False, highlight=False)
 
 
@@ -86,7 +89,7 @@ def change_password(name: Name, password_stdin: FromStandardInput = False) -> No
     from dashboard.access.signing_in import forget_first_password  # noqa: PLC0415
 
     password = _password(from_standard_input=password_stdin)
-    _change(name, password_hash=hashed(password))
+    _change(name, "new password", password_hash=hashed(password))
     forget_first_password(start("accounts"), name)
     console.print(f"the password of {name} is changed, and its sessions have ended", markup=False, highlight=False)
     _show(None if password_stdin else password)
@@ -101,8 +104,10 @@ def token(
     """Make a token for a program that acts as this account, and show it this once: Authorization: Bearer TOKEN."""
     from db.accounts import add_token  # noqa: PLC0415
 
-    with open_registry(start("accounts")).write() as session:
+    settings = start("accounts")
+    with open_registry(settings).write() as session:
         secret = add_token(session, name, note=note, now=datetime.now(UTC), lasts=timedelta(days=days))
+    _written_down(settings, name, f"token made for {days} days")
     typer.echo(secret)
 
 
@@ -113,20 +118,39 @@ def end_sessions(
     """Sign out whoever is signed in with an account."""
     from db.accounts import end_all  # noqa: PLC0415
 
-    with open_registry(start("accounts")).write() as session:
+    settings = start("accounts")
+    with open_registry(settings).write() as session:
         ended = end_all(session, name, tokens_too=tokens)
+    _written_down(settings, name, "sessions ended and tokens taken back" if tokens else "sessions ended")
     console.print(f"{ended} ended", highlight=False)
 
 
 def _change(
-    name: str, *, role: AccountRole | None = None, is_enabled: bool | None = None, password_hash: str | None = None
+    name: str,
+    change: str,
+    *,
+    role: AccountRole | None = None,
+    is_enabled: bool | None = None,
+    password_hash: str | None = None,
 ) -> None:
     from db.accounts import change_account  # noqa: PLC0415
 
-    with open_registry(start("accounts")).write() as session:
+    settings = start("accounts")
+    with open_registry(settings).write() as session:
         change_account(
             session, name, role=role, is_enabled=is_enabled, password_hash=password_hash, now=datetime.now(UTC)
         )
+    _written_down(settings, name, change)
+
+
+def _written_down(settings: Settings, name: str, change: str) -> None:
+    """Into the audit trail, as changes on the page are; whoever has a login here has no account of ours."""
+    from dicom_node.audit.message import User  # noqa: PLC0415
+    from dicom_node.audit.people import user_attributes_changed  # noqa: PLC0415
+    from dicom_node.audit.trail import AuditTrail  # noqa: PLC0415
+
+    user = User(name=who(), address=socket.gethostname())
+    AuditTrail(settings).record(user_attributes_changed(user, account=name, change=change))
 
 
 def _password(*, from_standard_input: bool) -> str:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from config.dashboard import AccountRole
@@ -12,7 +12,7 @@ from config.settings import Settings
 from config.whole_files import write_whole
 from dashboard.access.passwords import fits, hashed, made_up
 from dashboard.installation import Installation
-from db.accounts import add_account, begin, has_an_admin
+from db.accounts import SignedIn, add_account, begin, has_an_admin, replace_password
 from db.schema_accounts import Account
 
 FIRST_NAME = "admin"
@@ -29,17 +29,8 @@ def sign_in(here: Installation, name: str, password: str) -> str:
     AccountError
         It is wrong, or there were too many wrong ones, or there is no such account: the message does not say which.
     """
+    account, kept = _looked_at(here, Account.issuer == "", Account.subject == name, password=password)
     now, wanted = here.now(), here.settings.dashboard
-    with here.database.write() as session:
-        account = session.scalar(select(Account).where(Account.issuer == "", Account.subject == name).with_for_update())
-        is_locked = account is not None and account.locked_until is not None and account.locked_until > now
-        kept = account.password_hash if account is not None and account.disabled_at is None and not is_locked else None
-        if account is not None and not is_locked:
-            account.failures += 1
-            if account.failures >= wanted.failures_until_locked:
-                account.failures, account.locked_until = 0, now + timedelta(minutes=wanted.locked_minutes)
-    if not fits(password, kept) or account is None:
-        raise AccountError(_WRONG)
     with here.database.write() as session:
         found = session.get(Account, account.id)
         if found is None or found.disabled_at is not None or found.password_hash != kept:
@@ -48,24 +39,39 @@ def sign_in(here: Installation, name: str, password: str) -> str:
         return begin(session, found, now=now, lasts=lasts, at_most=wanted.sessions_of_an_account)
 
 
-def change_own_password(here: Installation, account_id: int, *, before: str, after: str) -> None:
-    """Change it for whoever knows the one before; other sessions go on.
+def change_own_password(here: Installation, account: SignedIn, *, before: str, after: str) -> None:
+    """Change it for whoever knows the one before; the account's other sessions end, its tokens stay.
+
+    A wrong one before counts as at signing in: whoever finds a browser that is signed in cannot try them all.
 
     Raises
     ------
     AccountError
-        The one before is wrong, or the new one is too short.
+        The one before is wrong, or there were too many wrong ones, or the new one is too short; or it was changed
+        meanwhile by somebody else.
     """
-    with here.database.read() as session:
-        account = session.get(Account, account_id)
-        kept = account.password_hash if account is not None else None
-    if not fits(before, kept):
-        raise AccountError("the password before is wrong")
     new = hashed(after)
+    found, kept = _looked_at(here, Account.id == account.account_id, password=before)
     with here.database.write() as session:
-        session.execute(update(Account).where(Account.id == account_id).values(password_hash=new))
-    if account is not None and account.issuer == "":
-        forget_first_password(here.settings, account.subject)
+        replace_password(session, found.id, before=kept, after=new, goes_on=account.sign_in_id)
+    if found.issuer == "":
+        forget_first_password(here.settings, found.subject)
+
+
+def _looked_at(here: Installation, *which: ColumnElement[bool], password: str) -> tuple[Account, str]:
+    """The account, and the hash that the password fits; each failure counts before it is looked at."""
+    now, wanted = here.now(), here.settings.dashboard
+    with here.database.write() as session:
+        account = session.scalar(select(Account).where(*which).with_for_update())
+        is_locked = account is not None and account.locked_until is not None and account.locked_until > now
+        kept = account.password_hash if account is not None and account.disabled_at is None and not is_locked else None
+        if account is not None and not is_locked:
+            account.failures += 1
+            if account.failures >= wanted.failures_until_locked:
+                account.failures, account.locked_until = 0, now + timedelta(minutes=wanted.locked_minutes)
+    if not fits(password, kept) or account is None or kept is None:
+        raise AccountError(_WRONG)
+    return account, kept
 
 
 def forget_first_password(settings: Settings, name: str) -> None:

@@ -74,10 +74,12 @@ def change_password(
 ) -> Response:
     """Change one's own password."""
     try:
-        change_own_password(here, person.account.account_id, before=before, after=after)
+        change_own_password(here, person.account, before=before, after=after)
     except AccountError as error:
+        trail.signed_in(here, person.name, person.address, failure=f"password not changed: {error}")
         context = {"said": str(error), "is_wrong": True}
         return page(request, "account.html", person, status=HTTPStatus.BAD_REQUEST, **context)
+    trail.account_changed(here, person, person.name, "own password changed")
     return page(request, "account.html", person, said="the password is changed", is_wrong=False)
 
 

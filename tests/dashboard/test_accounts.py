@@ -8,10 +8,8 @@ from config.dashboard import AccountRole
 from dashboard.installation import Installation
 from db.accounts import list_accounts, vouched_for
 from tests.dashboard.conftest import SignIn
-from tests.support.audit_trail import asked_by_people
+from tests.support.audit_trail import SECURITY_ALERT, asked_by_people
 from tests.support.browsing import PASSWORD, Browser
-
-SECURITY_ALERT = "110113"
 
 
 @pytest.fixture

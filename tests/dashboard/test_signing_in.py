@@ -1,16 +1,18 @@
 """Signing in and out: passwords, sessions, forms, and what the audit trail says of it."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from config.dashboard import AccountRole
 from config.errors import AccountError
+from dashboard.access.passwords import fits
 from dashboard.access.signing_in import make_first_account
 from dashboard.installation import Installation
 from db.accounts import add_token, change_account
 from tests.dashboard.conftest import SignIn
-from tests.support.audit_trail import AUTHENTICATION, asked_by_people
+from tests.support.audit_trail import AUTHENTICATION, SECURITY_ALERT, asked_by_people
 from tests.support.browsing import PASSWORD, Browser
 
 
@@ -88,6 +90,54 @@ def test_a_password_is_changed_by_whoever_knows_the_one_before(as_role: SignIn) 
     assert browser.submit("/account", "/account/password", before=PASSWORD, after=new).status_code == 200
     assert browser.sign_in("a-viewer").status_code == 401
     assert browser.sign_in("a-viewer", new).status_code == 303
+
+
+def test_a_new_password_ends_the_other_sessions_of_the_account_and_not_this_one(
+    here: Installation, as_role: SignIn, browser: Browser
+) -> None:
+    own = as_role(AccountRole.VIEWER)
+    browser.sign_in("a-viewer")
+    with here.database.write() as session:
+        token = add_token(session, "a-viewer", note="export", now=here.now(), lasts=timedelta(days=1))
+    own.submit("/account", "/account/password", before=PASSWORD, after="another password")
+    assert own.get("/").status_code == 200
+    assert browser.get("/").status_code == 303
+    browser.client.cookies.clear()
+    assert browser.get("/", Authorization=f"Bearer {token}").status_code == 200
+
+
+@pytest.mark.parametrize("done", [{"password_hash": "of the administrator"}, {"is_enabled": False}])
+def test_a_change_of_ones_own_password_does_not_undo_what_an_administrator_did_meanwhile(
+    here: Installation, as_role: SignIn, monkeypatch: pytest.MonkeyPatch, done: dict[str, Any]
+) -> None:
+    browser = as_role(AccountRole.VIEWER)
+
+    def fits_while_an_administrator_works(password: str, kept: str | None) -> bool:
+        with here.database.write() as session:
+            change_account(session, "a-viewer", **done, now=here.now())
+        return fits(password, kept)
+
+    monkeypatch.setattr("dashboard.access.signing_in.fits", fits_while_an_administrator_works)
+    refused = browser.submit("/account", "/account/password", before=PASSWORD, after="another password")
+    assert refused.status_code == 400
+    monkeypatch.undo()
+    assert browser.sign_in("a-viewer", "another password").status_code == 401
+
+
+def test_wrong_passwords_before_count_and_lock_as_at_signing_in(here: Installation, as_role: SignIn) -> None:
+    browser = as_role(AccountRole.VIEWER)
+    for _ in range(here.settings.dashboard.failures_until_locked):
+        browser.submit("/account", "/account/password", before="wrong", after="another password")
+    refused = browser.submit("/account", "/account/password", before=PASSWORD, after="another password")
+    assert refused.status_code == 400, "the right one does not help now"
+    told = asked_by_people(here.settings.audit_dir, AUTHENTICATION)
+    assert [one.outcome for one in told] == ["0", *["8"] * (here.settings.dashboard.failures_until_locked + 1)]
+
+
+def test_a_change_of_ones_own_password_is_in_the_audit_trail(here: Installation, as_role: SignIn) -> None:
+    as_role(AccountRole.VIEWER).submit("/account", "/account/password", before=PASSWORD, after="another password")
+    (told,) = asked_by_people(here.settings.audit_dir, SECURITY_ALERT)
+    assert (told.user, told.objects) == ("a-viewer", ("accounts/a-viewer",))
 
 
 def test_an_account_that_is_disabled_is_out_at_once(here: Installation, as_role: SignIn) -> None:

@@ -1,5 +1,6 @@
 """`echoworker accounts` as an administrator meets it, and what `doctor` says of who can sign in."""
 
+import getpass
 import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from dashboard.server import DashboardServer
 from deploy.cli import app
 from deploy.doctor_dashboard import dashboard
 from dicom_node.findings import Doubt, FaultError
+from tests.support.audit_trail import SECURITY_ALERT, asked_by_people
 from tests.support.browsing import PASSWORD, Browser
 from tests.support.certificates import Authority
 from tests.support.servers import free_port
@@ -102,6 +104,21 @@ def test_roles_change_and_accounts_are_disabled_but_for_the_last_administrator(b
     assert browser.sign_in("a.one").status_code == 303
     with pytest.raises(AccountError, match="echoworker accounts lists them"):
         said("disable", "nobody")
+
+
+def test_each_change_is_in_the_audit_trail_without_secrets(here: Installation) -> None:
+    password = said("add", "grafana", "--role", "viewer").splitlines()[-1]
+    token = said("token", "grafana", "--note", "x").strip()
+    for change in (("role", "grafana", "reader"), ("password", "grafana"), ("disable", "grafana")):
+        said(*change)
+    said("enable", "grafana")
+    said("end", "grafana", "--tokens")
+    told = asked_by_people(here.settings.audit_dir, SECURITY_ALERT)
+    assert [one.objects for one in told] == [("accounts/grafana",)] * 7
+    assert all(getpass.getuser() in one.user for one in told)
+    written = b"".join(path.read_bytes() for path in here.settings.audit_dir.glob("*.log"))
+    for secret in (password, token):
+        assert secret.encode() not in written
 
 
 def test_the_file_of_the_first_password_goes_when_that_is_changed(here: Installation, browser: Browser) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from tests.support.audit_schema import parse_valid
 
 TRANSFERRED, QUERY, ACCESSED, AUTHENTICATION = "110104", "110112", "110103", "110114"
+SECURITY_ALERT = "110113"
 
 
 @dataclass(frozen=True, order=True)
