@@ -224,9 +224,10 @@ def configure_logs(*, process: str, stream: TextIO | None = None) -> None:
 def _silence_libraries() -> None:
     """Their log lines and warnings quote the values of data sets and documents.
 
-    celery.app.trace logs the text and the traceback of whatever leaves a task; what failed, our own events say.
+    celery.app.trace logs the text and the traceback of whatever leaves a task, uvicorn.error of whatever leaves a page:
+    what failed, our own events say.
     """
-    for library in ("pynetdicom", "pydicom", "highdicom", "pypdf", "celery.app.trace"):
+    for library in ("pynetdicom", "pydicom", "highdicom", "pypdf", "celery.app.trace", "uvicorn.error"):
         silenced = logging.getLogger(library)
         silenced.handlers = [logging.NullHandler()]
         silenced.propagate = False

@@ -5,6 +5,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from config.errors import EchoWorkerError
@@ -32,9 +33,17 @@ PAGES = (
 """In the order in which their paths are looked at."""
 
 
+class _Application(FastAPI):
+    """Its headers are around all of it: the answer to a fault of ours is made outside of what `add_middleware` adds."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        here: Installation = self.state.installation
+        return SecurityHeaders(super().build_middleware_stack(), is_secure=here.settings.dashboard.is_secure)
+
+
 def create_app(here: Installation) -> FastAPI:
     """The application on this installation."""
-    app = FastAPI(
+    app = _Application(
         title="EchoWorker",
         version=VERSION,
         summary="Where studies are, and what was answered.",
@@ -58,7 +67,6 @@ def create_app(here: Installation) -> FastAPI:
     add_api(app)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.middleware("http")(_static_is_asked_again)
-    app.add_middleware(SecurityHeaders, is_secure=here.settings.dashboard.is_secure)
     if here.settings.dashboard.behind_proxy:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(here.settings.dashboard.behind_proxy))
     return app

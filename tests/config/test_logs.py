@@ -1,4 +1,5 @@
 import json
+import logging
 
 import pytest
 
@@ -31,3 +32,13 @@ def test_an_unexpected_error_is_described_without_its_text() -> None:
         said = place_of(error)
     assert "ValueError" in said
     assert "Doe" not in said
+
+
+@pytest.mark.parametrize("library", ["pydicom", "celery.app.trace", "uvicorn.error"])
+def test_what_a_library_says_of_an_error_is_not_logged(capfd: pytest.CaptureFixture[str], library: str) -> None:
+    configure_logs(process="dashboard")
+    try:
+        int("Doe^Jane")
+    except ValueError:
+        logging.getLogger(library).exception("Exception in ASGI application")
+    assert capfd.readouterr().err == ""

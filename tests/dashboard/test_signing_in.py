@@ -4,11 +4,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 
 from config.dashboard import AccountRole
 from config.errors import AccountError
 from dashboard.access.passwords import fits
 from dashboard.access.signing_in import make_first_account
+from dashboard.application import create_app
 from dashboard.installation import Installation
 from db.accounts import add_token, change_account
 from tests.dashboard.conftest import SignIn
@@ -76,8 +78,9 @@ def test_signing_out_ends_the_session_itself(as_role: SignIn) -> None:
 def test_a_form_without_the_secret_of_the_session_or_from_another_site_does_nothing(as_role: SignIn) -> None:
     browser = as_role(AccountRole.VIEWER)
     assert browser.client.post("/sign-out", data={}).status_code == 403
-    foreign = {"Origin": "https://evil.example"}
-    assert browser.client.post("/sign-in", data={"name": "a", "password": "b"}, headers=foreign).status_code == 403
+    for origin in ("https://evil.example", "null"):
+        sent = {"data": {"name": "a", "password": "b"}, "headers": {"Origin": origin}}
+        assert browser.client.post("/sign-in", **sent).status_code == 403
     assert browser.get("/").status_code == 200
 
 
@@ -175,3 +178,17 @@ def test_every_answer_forbids_scripts_and_frames_of_others(browser: Browser) -> 
         assert "default-src 'none'" in headers["content-security-policy"]
         assert headers["x-frame-options"] == "DENY"
     assert browser.get("/sign-in").headers["cache-control"] == "no-store"
+
+
+def test_the_answer_to_a_fault_of_ours_forbids_them_as_well_and_is_kept_nowhere(here: Installation) -> None:
+    app = create_app(here)
+
+    @app.get("/fails")
+    def fails() -> None:
+        raise RuntimeError
+
+    with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+        answer = client.get("/fails")
+    assert answer.status_code == 500
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["cache-control"] == "no-store"
