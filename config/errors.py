@@ -34,6 +34,7 @@
     ├── RetrieveError               an archive did not give a study, or not all of it
     ├── UnreadableReportError       what came as somebody's report is none: it is kept and listed
     ├── AccountError                an account of the dashboard is not there, or cannot be used so
+    │   └── TooManySignInsError         too many sign in at this moment: nothing was looked at
     ├── SearchError                 there is nothing to search in, or nothing to compare
     └── BackupError                 a backup cannot be made, is not whole, or does not fit where it is to be restored
 
@@ -195,6 +196,10 @@ class SearchError(EchoWorkerError):
 
 class AccountError(EchoWorkerError):
     """An account of the dashboard is not there, cannot be used, or would be the last that can change others."""
+
+
+class TooManySignInsError(AccountError):
+    """Too many sign in at this moment: the password was not looked at, and no failure was counted."""
 
 
 class BackupError(EchoWorkerError):

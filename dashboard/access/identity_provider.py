@@ -25,6 +25,8 @@ KEPT_FOR_S = 3600.0
 """How long what it says of itself is believed without asking."""
 ASKED_AGAIN_AFTER_S = 30.0
 """A token with an unknown key may come of a change of keys; whoever makes up tokens cannot have us ask all the time."""
+AWAY_FOR_S = 10.0
+"""A provider that was not to be asked is not asked again for so long: each time takes a thread until `TIMEOUT_S`."""
 TIMEOUT_S = 10.0
 LONGEST_ANSWER = 1 << 20
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
@@ -64,6 +66,7 @@ class IdentityProvider:
         self._lock = threading.Lock()
         self._known: _Known | None = None
         self._keys: tuple[float, KeySet] | None = None
+        self._failed: tuple[float, str] | None = None
 
     def address_for(self, asked: Asked, challenge: str) -> str:
         """Where a browser is sent to sign in; `challenge` is that of PKCE, S256.
@@ -162,6 +165,19 @@ class IdentityProvider:
         with self._lock:
             if self._known is not None and time.monotonic() - self._known.at < KEPT_FOR_S:
                 return self._known
+            if self._failed is not None and time.monotonic() - self._failed[0] < AWAY_FOR_S:
+                raise AccountError(self._failed[1])
+        try:
+            known = self._discovered()
+        except AccountError as error:
+            with self._lock:
+                self._failed = time.monotonic(), str(error)
+            raise
+        with self._lock:
+            self._known, self._failed = known, None
+        return known
+
+    def _discovered(self) -> _Known:
         issuer = self._wanted.issuer
         said = self._ask("GET", f"{issuer.rstrip('/')}/.well-known/openid-configuration")
         if said.get("issuer") != issuer:  # Discovery section 4.3
@@ -169,16 +185,13 @@ class IdentityProvider:
                 "the identity provider has another name than dashboard.openid.issuer: write it as it does"
             )
         methods = said.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
-        known = _Known(
+        return _Known(
             authorization=self._address(said, "authorization_endpoint"),
             token=self._address(said, "token_endpoint"),
             keys=self._address(said, "jwks_uri"),
             posts_secret="client_secret_basic" not in methods and "client_secret_post" in methods,
             at=time.monotonic(),
         )
-        with self._lock:
-            self._known = known
-        return known
 
     def _address(self, said: Mapping[str, Any], name: str) -> str:
         address = said.get(name)

@@ -10,7 +10,7 @@ from config.dashboard import AccountRole
 from config.errors import AccountError
 from config.settings import Settings
 from config.whole_files import write_whole
-from dashboard.access.passwords import fits, hashed, made_up
+from dashboard.access.passwords import fits, hashed, made_up, turn
 from dashboard.installation import Installation
 from db.accounts import SignedIn, add_account, begin, has_an_admin, replace_password
 from db.schema_accounts import Account
@@ -28,6 +28,8 @@ def sign_in(here: Installation, name: str, password: str) -> str:
     ------
     AccountError
         It is wrong, or there were too many wrong ones, or there is no such account: the message does not say which.
+    TooManySignInsError
+        Nothing was looked at.
     """
     account, kept = _looked_at(here, Account.issuer == "", Account.subject == name, password=password)
     now, wanted = here.now(), here.settings.dashboard
@@ -60,6 +62,11 @@ def change_own_password(here: Installation, account: SignedIn, *, before: str, a
 
 def _looked_at(here: Installation, *which: ColumnElement[bool], password: str) -> tuple[Account, str]:
     """The account, and the hash that the password fits; each failure counts before it is looked at."""
+    with turn():
+        return _looked_at_now(here, *which, password=password)
+
+
+def _looked_at_now(here: Installation, *which: ColumnElement[bool], password: str) -> tuple[Account, str]:
     now, wanted = here.now(), here.settings.dashboard
     with here.database.write() as session:
         account = session.scalar(select(Account).where(*which).with_for_update())

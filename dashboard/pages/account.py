@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse
 from starlette.responses import Response
 
-from config.errors import AccountError
+from config.errors import AccountError, TooManySignInsError
 from dashboard.access import trail
 from dashboard.access.forms import ViewerForm, require_same_site
 from dashboard.access.people import Viewer, address_of, cookie_name
@@ -39,10 +39,13 @@ def sign_in_with_password(
     try:
         secret = sign_in(here, name.strip(), password)
     except AccountError as error:
-        trail.signed_in(here, name.strip(), address_of(request), failure=str(error))
+        is_busy = isinstance(error, TooManySignInsError)
+        if not is_busy:
+            trail.signed_in(here, name.strip(), address_of(request), failure=str(error))
+        status = HTTPStatus.SERVICE_UNAVAILABLE if is_busy else HTTPStatus.UNAUTHORIZED
         openid = bool(here.settings.dashboard.openid.issuer)
         context: dict[str, Any] = {"next": on_this_site(next), "name": name, "said": str(error), "openid": openid}
-        return page(request, "sign_in.html", status=HTTPStatus.UNAUTHORIZED, **context)
+        return page(request, "sign_in.html", status=status, **context)
     trail.signed_in(here, name.strip(), address_of(request))
     return with_session(here, RedirectResponse(on_this_site(next), HTTPStatus.SEE_OTHER), secret)
 

@@ -198,6 +198,12 @@ def test_a_provider_that_is_away_or_is_another_says_so_on_the_page(
     assert answer.status_code == 502
     assert "another name" in answer.text
     assert 'name="password"' in answer.text, "people of our own can sign in all the same"
+    asked = len(provider.asked)
+    assert browser.get("/sign-in/openid").status_code == 502
+    assert len(provider.asked) == asked, "it is not asked again for each who tries"
+    monkeypatch.undo()
+    monkeypatch.setattr("dashboard.access.identity_provider.AWAY_FOR_S", 0.0)
+    assert browser.get("/sign-in/openid").status_code == 303
 
 
 def test_a_secret_goes_in_the_form_to_a_provider_that_takes_it_in_no_other_way(

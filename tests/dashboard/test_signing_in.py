@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 
 from config.dashboard import AccountRole
 from config.errors import AccountError
-from dashboard.access.passwords import fits
+from dashboard.access.passwords import fits, turn
 from dashboard.access.signing_in import make_first_account
 from dashboard.application import create_app
 from dashboard.installation import Installation
@@ -141,6 +141,17 @@ def test_a_change_of_ones_own_password_is_in_the_audit_trail(here: Installation,
     as_role(AccountRole.VIEWER).submit("/account", "/account/password", before=PASSWORD, after="another password")
     (told,) = asked_by_people(here.settings.audit_dir, SECURITY_ALERT)
     assert (told.user, told.objects) == ("a-viewer", ("accounts/a-viewer",))
+
+
+def test_a_flood_of_passwords_is_refused_and_counts_as_no_failure(
+    here: Installation, as_role: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = as_role(AccountRole.VIEWER)
+    monkeypatch.setattr("dashboard.access.passwords.PATIENCE_S", 0.01)
+    with turn(), turn():
+        for _ in range(here.settings.dashboard.failures_until_locked):
+            assert browser.sign_in("a-viewer").status_code == 503
+    assert browser.sign_in("a-viewer").status_code == 303
 
 
 def test_an_account_that_is_disabled_is_out_at_once(here: Installation, as_role: SignIn) -> None:
