@@ -13,7 +13,8 @@ from config.dashboard import AccountRole
 from config.errors import AccountError
 from db.schema_accounts import Account, SignIn
 
-_NAME = re.compile(r"[\w.@+-]{1,64}")
+LONGEST_NAME = 64
+NAME = re.compile(r"[\w.@+-]{1,64}")
 SEEN_EVERY = timedelta(minutes=1)
 """A page asks often: a row is not written for each time."""
 
@@ -42,7 +43,7 @@ def add_account(session: Session, name: str, *, role: AccountRole, password_hash
     AccountError
         The name is none, or somebody has it.
     """
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise AccountError("a name of an account has 1 to 64 letters, digits or . @ + - _")
     if _own(session, name) is not None:
         raise AccountError(f"there is an account {name} already")
@@ -109,7 +110,7 @@ def vouched_for(session: Session, *, issuer: str, subject: str, name: str, role:
     if account is None:
         account = Account(issuer=issuer, subject=subject, created_at=now, failures=0)
         session.add(account)
-    account.name, account.role = name[:64], role
+    account.name, account.role = name, role
     session.flush()
     return account
 
@@ -235,15 +236,28 @@ def seen(session: Session, sign_in_id: int, *, now: datetime) -> None:
 
 
 def has_an_admin(session: Session) -> bool:
-    """Whether somebody could sign in who can add others."""
+    """Whether somebody could sign in, with a password of ours, who can add others."""
     return session.scalar(select(Account.id).where(*_ADMINS).limit(1)) is not None
 
 
-_ADMINS = (Account.role == AccountRole.ADMIN, Account.disabled_at.is_(None), Account.issuer == "")
+def has_own_account(session: Session, name: str) -> bool:
+    """Whether one of our own has this name."""
+    return _own(session, name) is not None
+
+
+_ADMINS = (
+    Account.role == AccountRole.ADMIN,
+    Account.disabled_at.is_(None),
+    Account.issuer == "",
+    Account.password_hash.is_not(None),
+)
+"""One that has tokens alone cannot sign in to add others."""
 
 
 def _require_another_admin(session: Session, account: Account) -> None:
-    if session.scalar(select(Account.id).where(*_ADMINS, Account.id != account.id).limit(1)) is None:
+    # All are locked: two that take each other's role at the same time come one after the other.
+    admins = session.scalars(select(Account.id).where(*_ADMINS).order_by(Account.id).with_for_update()).all()
+    if account.id in admins and len(admins) == 1:
         raise AccountError(f"{account.name} is the last administrator: make another one first")
 
 

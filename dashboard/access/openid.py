@@ -14,15 +14,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from config.dashboard import AccountRole, OpenIdSettings
 from config.errors import AccountError
 from dashboard.access.identity_provider import Asked, IdentityProvider
 from dashboard.installation import Installation
-from db.accounts import begin, end_sessions_of, vouched_for
+from db.accounts import LONGEST_NAME, NAME, begin, end_sessions_of, vouched_for
 
 LASTS = timedelta(minutes=10)
 """How long somebody may take to sign in there."""
+LONGEST_HOST = 31
+"""Characters of the provider's host, from its end, that are written behind a name."""
 _AGAIN = "this sign-in has ended, or was begun in another browser: begin again"
 
 
@@ -89,7 +92,7 @@ class OpenIdSignIn:
             raise AccountError("the answer is of another identity provider")
         self._use(asked.state, now)
         claims = self._provider.claims_for(code, asked)
-        name = str(claims.get(self._wanted.name_claim) or claims.get("email") or claims["sub"])
+        name = known_as(str(claims.get(self._wanted.name_claim) or claims.get("email") or claims["sub"]), self._wanted)
         role = role_of(claims, self._wanted)
         whose = {"issuer": self._wanted.issuer, "subject": str(claims["sub"])}
         if role is None:
@@ -103,7 +106,7 @@ class OpenIdSignIn:
                 raise AccountError(f"{name} is disabled here")
             at_most = here.settings.dashboard.sessions_of_an_account
             secret = begin(session, account, now=now, lasts=lasts, at_most=at_most)
-        return Ended(name=name[:64], secret=secret, next=kept["next"])
+        return Ended(name=name, secret=secret, next=kept["next"])
 
     def _use(self, state: str, now: datetime) -> None:
         """Each once: whoever finds an answer in a history or a log can do nothing with it."""
@@ -126,6 +129,26 @@ class OpenIdSignIn:
 
     def _seal(self, content: str) -> str:
         return hmac.new(self._key, content.encode(), hashlib.sha256).hexdigest()
+
+
+def known_as(name: str, wanted: OpenIdSettings) -> str:
+    """What somebody is called in our records: nobody takes them for an account of ours, or of another provider.
+
+    Raises
+    ------
+    AccountError
+        What the provider calls them is none: it could be read as something else.
+    """
+    if not NAME.fullmatch(name):
+        raise AccountError(
+            "the identity provider's name for you is none that can be written down (1 to 64 letters, digits or "
+            ". @ + - _): name_claim names another claim"
+        )
+    host = (urlsplit(wanted.issuer).hostname or "")[-LONGEST_HOST:]
+    room = LONGEST_NAME - len(host) - 1
+    if len(name) > room:  # what is cut off still tells people apart
+        name = f"{name[: room - 9]}+{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return f"{name}@{host}"
 
 
 def role_of(claims: Mapping[str, Any], wanted: OpenIdSettings) -> AccountRole | None:

@@ -12,7 +12,7 @@ from config.settings import Settings
 from config.whole_files import write_whole
 from dashboard.access.passwords import fits, hashed, made_up, turn
 from dashboard.installation import Installation
-from db.accounts import SignedIn, add_account, begin, has_an_admin, replace_password
+from db.accounts import SignedIn, add_account, begin, has_an_admin, has_own_account, replace_password
 from db.schema_accounts import Account
 
 FIRST_NAME = "admin"
@@ -106,11 +106,14 @@ def make_first_account(here: Installation) -> Path | None:
 
     Returns
     -------
-    The file; None where there is an administrator, or an identity provider that may name one.
+    The file; None where there is an administrator, or an identity provider that may name one; and where the first
+    account's name is taken by one that was disabled or made less, which we do not undo: `doctor` says what to do.
     """
     file = here.settings.dashboard.password_file(here.settings.data_dir)
     with here.database.write() as session:
         if has_an_admin(session) or here.settings.dashboard.openid.admins:
+            return None
+        if has_own_account(session, FIRST_NAME):
             return None
         password = made_up()
         add_account(session, FIRST_NAME, role=AccountRole.ADMIN, password_hash=hashed(password), now=here.now())

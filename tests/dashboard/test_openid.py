@@ -14,7 +14,7 @@ from joserfc.jwk import RSAKey
 
 from config.dashboard import AccountRole, OpenIdSettings
 from config.settings import load_settings
-from dashboard.access.openid import LASTS, role_of
+from dashboard.access.openid import LASTS, known_as, role_of
 from dashboard.application import create_app
 from dashboard.installation import Installation
 from db.accounts import list_accounts
@@ -80,7 +80,7 @@ def test_whoever_the_provider_vouches_for_is_signed_in_with_the_role_of_their_gr
     assert "o.zwoelf" in shown
     assert "<strong>reader</strong>" in shown
     (told,) = asked_by_people(hospital.settings.audit_dir, AUTHENTICATION)
-    assert (told.user, told.said, told.outcome) == ("o.zwoelf", "Login", "0")
+    assert (told.user, told.said, told.outcome) == ("o.zwoelf@127.0.0.1", "Login", "0")
 
 
 def test_the_role_is_what_the_provider_says_today_and_none_signs_nobody_in(
@@ -91,7 +91,7 @@ def test_the_role_is_what_the_provider_says_today_and_none_signs_nobody_in(
     signs_in(browser, provider)
     with hospital.database.read() as session:
         assert [(each.name, each.role, each.issuer) for each in list_accounts(session)] == [
-            ("o.zwoelf", "admin", provider.issuer)
+            ("o.zwoelf@127.0.0.1", "admin", provider.issuer)
         ]
     provider.claims["groups"] = ["cleaning"]
     answer = signs_in(browser, provider)
@@ -217,6 +217,23 @@ def test_without_a_provider_there_is_nowhere_to_go(here: Installation) -> None:
     with TestClient(create_app(here), base_url="http://127.0.0.1", follow_redirects=False) as client:
         assert client.get("/sign-in/openid").status_code == 400
         assert "/sign-in/openid" not in client.get("/sign-in").text
+
+
+def test_nobody_of_the_provider_passes_for_an_account_of_ours(browser: Browser, provider: Provider) -> None:
+    provider.claims["preferred_username"] = "admin"
+    assert signs_in(browser, provider).status_code == 303
+    assert "admin@127.0.0.1" in browser.get("/account").text
+    for name in ("admin (the real one)", "a\u202enimda", "x" * 65):
+        provider.claims["preferred_username"] = name
+        assert signs_in(browser, provider).status_code == 401
+
+
+def test_a_long_name_is_cut_and_still_tells_people_apart() -> None:
+    wanted = OpenIdSettings(issuer="https://id.example", client_id="c", viewers=("v",))
+    one, other = (known_as("x" * 62 + end, wanted) for end in "ab")
+    assert one != other
+    assert {len(one), len(other)} == {64}
+    assert one.endswith("@id.example")
 
 
 def test_roles_are_read_from_lists_single_values_and_claims_within_claims() -> None:

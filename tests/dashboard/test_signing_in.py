@@ -12,7 +12,7 @@ from dashboard.access.passwords import fits, turn
 from dashboard.access.signing_in import make_first_account
 from dashboard.application import create_app
 from dashboard.installation import Installation
-from db.accounts import add_token, change_account
+from db.accounts import add_account, add_token, change_account, list_accounts
 from tests.dashboard.conftest import SignIn
 from tests.support.audit_trail import AUTHENTICATION, SECURITY_ALERT, asked_by_people
 from tests.support.browsing import PASSWORD, Browser
@@ -166,6 +166,24 @@ def test_the_last_administrator_stays(here: Installation, as_role: SignIn) -> No
     as_role(AccountRole.ADMIN)
     with pytest.raises(AccountError, match="last administrator"), here.database.write() as session:
         change_account(session, "a-admin", role=AccountRole.VIEWER, now=here.now())
+
+
+def test_an_administrator_by_tokens_alone_is_none_that_could_add_others(here: Installation, as_role: SignIn) -> None:
+    as_role(AccountRole.ADMIN)
+    with here.database.write() as session:
+        add_account(session, "program", role=AccountRole.ADMIN, password_hash=None, now=here.now())
+    with pytest.raises(AccountError, match="last administrator"), here.database.write() as session:
+        change_account(session, "a-admin", is_enabled=False, now=here.now())
+    with here.database.write() as session:
+        change_account(session, "program", is_enabled=False, now=here.now())
+
+
+def test_a_first_account_that_was_made_less_stays_so_and_the_dashboard_starts(here: Installation) -> None:
+    with here.database.write() as session:
+        add_account(session, "admin", role=AccountRole.VIEWER, password_hash=None, now=here.now())
+    assert make_first_account(here) is None
+    with here.database.read() as session:
+        assert [(each.name, each.role) for each in list_accounts(session)] == [("admin", "viewer")]
 
 
 def test_a_program_shows_a_token_and_a_cookie_is_not_one(here: Installation, as_role: SignIn, browser: Browser) -> None:
