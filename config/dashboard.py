@@ -82,7 +82,7 @@ class DashboardSettings(BaseModel):
     behind_proxy: tuple[str, ...]
     """Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."""
     public_url: str
-    """As people's browsers see it; empty: as they ask for it."""
+    """As people's browsers see it; empty: as they ask for it, without `openid`."""
     session_idle_minutes: int = Field(ge=1, le=24 * 60)
     session_hours: int = Field(ge=1, le=24 * 31)
     sessions_of_an_account: int = Field(ge=1)
@@ -102,6 +102,15 @@ class DashboardSettings(BaseModel):
             raise ValueError(
                 "passwords and patients would go over the network in the open: give certificate and private_key, or "
                 "name the proxy that speaks TLS in behind_proxy"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _is_known_to_the_provider(self) -> Self:
+        if self.openid.issuer and not self.public_url:
+            raise ValueError(
+                "openid.issuer needs public_url: the provider sends people back there, and whoever asks could name any "
+                "other place (Host)"
             )
         return self
 

@@ -208,6 +208,11 @@ def end_all(session: Session, name: str, *, tokens_too: bool) -> int:
     return len(session.scalars(of_account.returning(SignIn.id)).all())
 
 
+def end_all_of_all(session: Session) -> int:
+    """End every session and take every token back: what was taken back since a backup does not come back with it."""
+    return len(session.scalars(delete(SignIn).returning(SignIn.id)).all())
+
+
 def end(session: Session, sign_in_id: int) -> None:
     """Sign out, or take a token back."""
     session.execute(delete(SignIn).where(SignIn.id == sign_in_id))

@@ -15,7 +15,7 @@ class Account(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(64))
-    """As it is signed in with, and as it is written beside what was done; of another provider with its host behind it."""
+    """As it is signed in with, and is written beside what was done; of another provider with its host behind it."""
     issuer: Mapped[str] = mapped_column(String(255))
     """Who vouches for it: the identity provider; empty: we do, by its password."""
     subject: Mapped[str] = mapped_column(String(255))

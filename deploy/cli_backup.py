@@ -54,6 +54,10 @@ def restore(
     typer.echo(f"{done.facts.files} files and the registry of {done.facts.began_at:%Y-%m-%d %H:%M:%S} UTC are restored")
     typer.echo(f"{done.to_register} instances that came while the backup was made wait to be registered")
     typer.echo(f"{done.to_prepare} studies are prepared again; {done.reports} files of reports are looked at again")
+    typer.echo(
+        f"{done.signed_out} sessions and tokens of the dashboard have ended; accounts are as they were then: look at "
+        "echoworker accounts, and give programs new tokens"
+    )
     typer.echo("Now: echoworker up, echoworker doctor, echoworker spool check --verify")
 
 

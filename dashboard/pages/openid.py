@@ -41,7 +41,7 @@ Given = Annotated[str, Query(max_length=4096)]
 @router.get(BEGIN)
 def begin(request: Request, here: Here, signing_in: SigningIn, next: Given = "/") -> Response:
     """Send the browser to the identity provider."""
-    redirect_uri = f"{here.settings.dashboard.public_url.rstrip('/') or str(request.base_url).rstrip('/')}{ANSWER}"
+    redirect_uri = f"{here.settings.dashboard.public_url.rstrip('/')}{ANSWER}"
     try:
         begun = signing_in.begin(redirect_uri=redirect_uri, next=_kept(next), now=here.now())
     except AccountError as error:

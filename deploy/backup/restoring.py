@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from config.errors import BackupError
 from config.settings import Settings
 from config.steps import Step
+from db.accounts import end_all_of_all
 from db.migrating import is_known
 from db.queries import studies_in
 from db.session import Database
@@ -36,6 +37,8 @@ class Restored:
     """Studies whose prepared clips are not in a backup: they are prepared again."""
     reports: int
     """Files of received reports, which are looked at once more."""
+    signed_out: int
+    """Sessions and tokens of the dashboard, none of which counts any more: some were taken back since."""
 
 
 def faults_of_backup(backup: Path) -> Iterator[str]:
@@ -118,8 +121,11 @@ def _taken_up(settings: Settings, registry: Database, facts: BackupFacts) -> Res
     for uid in prepared:
         with registry.write() as session:
             requeue(session, uid, now=datetime.now(UTC), step=Step.PREPARE)
+    with registry.write() as session:
+        signed_out = end_all_of_all(session)
     return Restored(
         facts=facts,
+        signed_out=signed_out,
         to_register=rebuild(spool, registry),
         to_prepare=len(prepared),
         reports=wait_again(spool),

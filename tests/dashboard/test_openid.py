@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from fastapi.testclient import TestClient
@@ -13,6 +13,7 @@ from httpx2 import Response
 from joserfc.jwk import RSAKey
 
 from config.dashboard import AccountRole, OpenIdSettings
+from config.errors import ConfigurationError
 from config.settings import load_settings
 from dashboard.access.openid import LASTS, known_as, role_of
 from dashboard.application import create_app
@@ -44,6 +45,7 @@ def hospital(tmp_path: Path, provider: Provider, monkeypatch: pytest.MonkeyPatch
     for name, value in openid.items():
         said = value if isinstance(value, str) else json.dumps(value)
         monkeypatch.setenv(f"ECHOWORKER_DASHBOARD__OPENID__{name.upper()}", said)
+    monkeypatch.setenv("ECHOWORKER_DASHBOARD__PUBLIC_URL", "http://127.0.0.1")
     here = Installation.of(load_settings(data_dir=tmp_path / "data"))
     here.database.upgrade()
     yield here
@@ -226,6 +228,20 @@ def test_nobody_of_the_provider_passes_for_an_account_of_ours(browser: Browser, 
     for name in ("admin (the real one)", "a\u202enimda", "x" * 65):
         provider.claims["preferred_username"] = name
         assert signs_in(browser, provider).status_code == 401
+
+
+def test_people_come_back_to_where_the_settings_say_whatever_the_request_says(
+    browser: Browser, hospital: Installation
+) -> None:
+    there = browser.get("/sign-in/openid", Host="evil.example").headers["location"]
+    assert parse_qs(urlsplit(there).query)["redirect_uri"] == ["http://127.0.0.1/sign-in/openid/answer"]
+
+
+def test_a_provider_without_the_address_of_the_page_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("ISSUER", "https://id.example"), ("CLIENT_ID", "c"), ("VIEWERS", '["v"]')):
+        monkeypatch.setenv(f"ECHOWORKER_DASHBOARD__OPENID__{name}", value)
+    with pytest.raises(ConfigurationError, match="needs public_url"):
+        load_settings()
 
 
 def test_a_long_name_is_cut_and_still_tells_people_apart() -> None:

@@ -12,9 +12,11 @@ import pytest
 from sqlalchemy import update
 from typer.testing import CliRunner
 
+from config.dashboard import AccountRole
 from config.errors import BackupError, BackupUnderWayError, ConfigurationError, SpoolAwayError
 from config.settings import load_settings
 from config.steps import Step
+from db.accounts import add_account, add_token, list_accounts, signed_in
 from db.queries import studies_in
 from db.schema import Instance, Study
 from db.states import StudyState
@@ -114,6 +116,21 @@ def test_an_installation_comes_back_as_it_was_and_goes_on(
     if new_database[0]:
         with pytest.raises(BackupError, match="has tables already"):
             said("restore", backup)
+
+
+def test_what_was_taken_back_since_does_not_come_back(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pipeline.context.database.write() as session:
+        add_account(session, "grafana", role=AccountRole.VIEWER, password_hash=None, now=NOW)
+        token = add_token(session, "grafana", note="dashboards", now=NOW, lasts=timedelta(days=365))
+    backup = backed_up(pipeline, tmp_path / "backups").folder
+    with pipeline.context.database.read() as session:
+        assert signed_in(session, token, now=NOW, idle=timedelta(days=1)) is not None
+    again = restored(monkeypatch, backup, tmp_path / "new")
+    with again.context.database.read() as session:
+        assert [each.name for each in list_accounts(session)] == ["grafana"]
+        assert signed_in(session, token, now=NOW, idle=timedelta(days=1)) is None
 
 
 def test_what_comes_while_it_is_made_is_in_it_and_is_registered_when_it_is_restored(
