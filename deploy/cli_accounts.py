@@ -92,6 +92,7 @@ def change_password(name: Name, password_stdin: FromStandardInput = False) -> No
     _change(name, "new password", password_hash=hashed(password))
     forget_first_password(start("accounts"), name)
     console.print(f"the password of {name} is changed, and its sessions have ended", markup=False, highlight=False)
+    console.print(f"its tokens go on: echoworker accounts end {name} --tokens", markup=False, highlight=False)
     _show(None if password_stdin else password)
 
 

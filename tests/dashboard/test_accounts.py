@@ -99,6 +99,16 @@ def test_a_new_password_takes_the_place_of_the_one_before(here: Installation, ad
     assert viewer.sign_in("a-viewer", password).status_code == 303
 
 
+def test_whoever_makes_a_new_password_is_told_that_tokens_go_on(
+    here: Installation, admin: Browser, as_role: SignIn
+) -> None:
+    as_role(AccountRole.VIEWER)
+    page = f"/accounts/{number_of(here, 'a-viewer')}"
+    assert "Its tokens go on" not in admin.submit(page, f"{page}/password").text
+    admin.submit(page, f"{page}/tokens", note="nightly export", days="30")
+    assert "Its tokens go on" in admin.submit(page, f"{page}/password").text
+
+
 def test_ones_own_new_password_is_shown_though_the_session_has_ended(here: Installation, admin: Browser) -> None:
     page = f"/accounts/{number_of(here, 'a-admin')}"
     password = secret_in(admin.submit(page, f"{page}/password").text)
