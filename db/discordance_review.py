@@ -27,6 +27,10 @@ class ListedDiscordance:
     found_at: datetime
     model: str
     """Name, version and label of the model of its run."""
+    model_label: str
+    """This label alone: how far the model may be trusted."""
+    run_uid: str
+    """Of that run; the study may have been scored again since."""
     state: ReviewState
     superseded_at: datetime | None
     reviewed_at: datetime | None
@@ -158,16 +162,23 @@ def _count(session: Session, *which: ColumnElement[bool]) -> dict[str, int]:
     return {rule: count for rule, count in session.execute(by_rule)}  # noqa: C416
 
 
-def listed() -> Select[DiscordanceRow, str, str, str, str]:
+def listed() -> Select[DiscordanceRow, str, str, str, str, str]:
     """Discordances with their study and model, as `listed_of` takes a row of them."""
     return (
-        select(DiscordanceRow, Study.study_instance_uid, RunRow.model_name, RunRow.model_version, RunRow.model_label)
+        select(
+            DiscordanceRow,
+            Study.study_instance_uid,
+            RunRow.run_uid,
+            RunRow.model_name,
+            RunRow.model_version,
+            RunRow.model_label,
+        )
         .join(Study, Study.id == DiscordanceRow.study_id)
         .join(RunRow, RunRow.id == DiscordanceRow.run_id)
     )
 
 
-def listed_of(row: DiscordanceRow, study: str, *model: str) -> ListedDiscordance:
+def listed_of(row: DiscordanceRow, study: str, run_uid: str, *model: str) -> ListedDiscordance:
     """One row of `listed`."""
     name, version, label = model
     return ListedDiscordance(
@@ -176,6 +187,8 @@ def listed_of(row: DiscordanceRow, study: str, *model: str) -> ListedDiscordance
         found=discordance_of(row),
         found_at=row.found_at,
         model=f"{name} {version} ({label})",
+        model_label=label,
+        run_uid=run_uid,
         state=ReviewState(row.state),
         superseded_at=row.superseded_at,
         reviewed_at=row.reviewed_at,
