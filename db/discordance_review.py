@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from config.errors import NotFoundError, RegistryError, StudyNotFoundError
 from db.discordance_rows import discordance_of
 from db.discordances import Discordance, ReviewState, Severity
+from db.journal import record_remark
 from db.schema import RunRow, Study
 from db.schema_consistency import ConsistencyCheck, DiscordanceRow
 
@@ -110,14 +111,25 @@ def discordance_detail(session: Session, discordance_id: int) -> ListedDiscordan
 
 
 def review_discordance(
-    session: Session, discordance_id: int, *, state: ReviewState, by: str, reason: str | None, at: datetime
+    session: Session,
+    discordance_id: int,
+    *,
+    state: ReviewState,
+    by: str,
+    reason: str | None,
+    at: datetime,
+    seen: ReviewState | None = None,
 ) -> None:
     """Say what somebody thinks of a discordance; a later word takes the place of an earlier one.
+
+    The journal of the study has each word with who said it; not the reason, which is for readers. `seen` is the state
+    that whoever says it was shown; None: whatever it is.
 
     Raises
     ------
     RegistryError
-        There is none of this number, nobody is named, or it is dismissed without a reason.
+        There is none of this number, nobody is named, it is dismissed without a reason, or somebody else has said
+        something meanwhile.
     """
     name, why = by.strip(), (reason or "").strip()
     if not 0 < len(name) <= LONGEST_NAME:
@@ -127,6 +139,12 @@ def review_discordance(
     row = session.get(DiscordanceRow, discordance_id, with_for_update=True)
     if row is None:
         raise NotFoundError(f"no discordance has the number {discordance_id}: echoworker discordances lists them")
+    before = ReviewState(row.state)
+    if seen not in (None, before):
+        raise RegistryError(f"discordance {discordance_id} is {before} by {row.reviewed_by} meanwhile: look again")
+    of_before = "" if row.reviewed_by is None else f"; before, {before} by {row.reviewed_by}"
+    said = f"discordance {discordance_id} of rule {row.rule}: {state} by {name}{of_before}"
+    record_remark(session, session.get_one(Study, row.study_id), at=at, reason=said)
     row.state, row.reviewed_at, row.reviewed_by, row.review_reason = state, at, name, why or None
 
 

@@ -12,6 +12,7 @@ from dashboard.installation import Installation
 from db.discordance_review import ListedDiscordance, list_discordances
 from db.discordance_rows import record_check
 from db.discordances import MODEL, Check, Discordance, ReviewState, Severity, Side, SideKind
+from db.queries import study_detail
 from db.results import append_run
 from tests.dashboard.conftest import SignIn
 from tests.support.shown_study import (
@@ -121,6 +122,25 @@ def test_a_reader_confirms_and_dismisses_and_only_with_a_reason(
     assert _discordance(here).reviewed_by == "a-reader"
     assert reader.submit(PAGE, action, state="DISMISSED", reason="misread").status_code == 303
     assert "DISMISSED by a-reader" in section(reader.get(PAGE).text, "discordances")
+
+
+def test_each_word_is_in_the_journal_and_none_is_said_of_what_somebody_else_has_said_meanwhile(
+    here: Installation, as_role: SignIn, shown: ShownStudy
+) -> None:
+    add_discordance(here.database, shown, add_report_of_others(here.database, shown))
+    reader, other = as_role(AccountRole.READER), as_role(AccountRole.ADMIN)
+    action = f"{PAGE}/discordances/{_discordance(here).id}"
+    assert reader.submit(PAGE, action, state="NEW").status_code == 422, "what was said is not taken back"
+    assert other.submit(PAGE, action, state="DISMISSED", reason="misread").status_code == 303
+    late = reader.submit(PAGE, action, state="CONFIRMED", seen="NEW")
+    assert late.status_code == 409
+    assert "DISMISSED by a-admin meanwhile" in late.text
+    assert _discordance(here).state is ReviewState.DISMISSED
+    assert reader.submit(PAGE, action, state="CONFIRMED").status_code == 303
+    with here.database.read() as session:
+        said = [entry.reason or "" for entry in study_detail(session, UID).journal[-2:]]
+    assert said[0].endswith("of rule lvef-differs: DISMISSED by a-admin")
+    assert said[1].endswith("CONFIRMED by a-reader; before, DISMISSED by a-admin")
 
 
 def test_nobody_reviews_what_they_may_not_or_under_another_study(
