@@ -50,6 +50,7 @@ def test_a_study_that_is_not_there_is_said_so(as_role: SignIn) -> None:
 
 def test_answers_stand_in_their_groups_with_the_label_of_their_model(as_role: SignIn, shown: ShownStudy) -> None:
     page = as_role(AccountRole.VIEWER).get(PAGE).text
+    assert f'data-run="{shown.run.run_uid}"' in page, "an open page is of one run: see tests/browser/test_scripts.py"
     answers = section(page, "answers")
     groups = [answers.index(f" {name} Question") for name in ("Measurements", "Chambers", "Valves", "Devices")]
     assert groups == sorted(groups)
