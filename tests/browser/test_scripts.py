@@ -88,7 +88,7 @@ class Study:
     status: int = 200
 
     def __call__(self, route: Route) -> None:
-        state = '<div id="state" data-live="1">of {}</div>'
+        state = '<div id="state" data-live="1">of {0}</div>'
         answers = '<section id="answers" data-live="1" data-run="{0}">answers of {0}</section>'
         html(route, (state + answers).format(self.run), self.status)
 
