@@ -55,9 +55,9 @@ class CanaryProgress:
         return self.came_through or self.state in (StudyState.FAILED, StudyState.SKIPPED)
 
 
-def is_a_canary() -> ColumnElement[bool]:
-    """Of a row of `Study`: that it is one."""
-    return Study.study_instance_uid.like(f"{CANARY_ROOT}.%")
+def is_a_canary(uid: ColumnElement[str] | None = None) -> ColumnElement[bool]:
+    """Of a row of `Study`, or of another column with Study Instance UIDs: that it is one."""
+    return (Study.study_instance_uid.expression if uid is None else uid).like(f"{CANARY_ROOT}.%")
 
 
 def canary_uid(now: datetime, random: int) -> str:

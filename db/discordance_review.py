@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from config.errors import NotFoundError, RegistryError, StudyNotFoundError
 from db.discordance_rows import discordance_of
 from db.discordances import Discordance, ReviewState, Severity
+from db.journal import record_remark
 from db.schema import RunRow, Study
 from db.schema_consistency import ConsistencyCheck, DiscordanceRow
 
@@ -27,6 +28,10 @@ class ListedDiscordance:
     found_at: datetime
     model: str
     """Name, version and label of the model of its run."""
+    model_label: str
+    """This label alone: how far the model may be trusted."""
+    run_uid: str
+    """Of that run; the study may have been scored again since."""
     state: ReviewState
     superseded_at: datetime | None
     reviewed_at: datetime | None
@@ -106,14 +111,25 @@ def discordance_detail(session: Session, discordance_id: int) -> ListedDiscordan
 
 
 def review_discordance(
-    session: Session, discordance_id: int, *, state: ReviewState, by: str, reason: str | None, at: datetime
+    session: Session,
+    discordance_id: int,
+    *,
+    state: ReviewState,
+    by: str,
+    reason: str | None,
+    at: datetime,
+    seen: ReviewState | None = None,
 ) -> None:
     """Say what somebody thinks of a discordance; a later word takes the place of an earlier one.
+
+    The journal of the study has each word with who said it; not the reason, which is for readers. `seen` is the state
+    that whoever says it was shown; None: whatever it is.
 
     Raises
     ------
     RegistryError
-        There is none of this number, nobody is named, or it is dismissed without a reason.
+        There is none of this number, nobody is named, it is dismissed without a reason, or somebody else has said
+        something meanwhile.
     """
     name, why = by.strip(), (reason or "").strip()
     if not 0 < len(name) <= LONGEST_NAME:
@@ -123,6 +139,12 @@ def review_discordance(
     row = session.get(DiscordanceRow, discordance_id, with_for_update=True)
     if row is None:
         raise NotFoundError(f"no discordance has the number {discordance_id}: echoworker discordances lists them")
+    before = ReviewState(row.state)
+    if seen not in (None, before):
+        raise RegistryError(f"discordance {discordance_id} is {before} by {row.reviewed_by} meanwhile: look again")
+    of_before = "" if row.reviewed_by is None else f"; before, {before} by {row.reviewed_by}"
+    said = f"discordance {discordance_id} of rule {row.rule}: {state} by {name}{of_before}"
+    record_remark(session, session.get_one(Study, row.study_id), at=at, reason=said)
     row.state, row.reviewed_at, row.reviewed_by, row.review_reason = state, at, name, why or None
 
 
@@ -158,16 +180,23 @@ def _count(session: Session, *which: ColumnElement[bool]) -> dict[str, int]:
     return {rule: count for rule, count in session.execute(by_rule)}  # noqa: C416
 
 
-def listed() -> Select[DiscordanceRow, str, str, str, str]:
+def listed() -> Select[DiscordanceRow, str, str, str, str, str]:
     """Discordances with their study and model, as `listed_of` takes a row of them."""
     return (
-        select(DiscordanceRow, Study.study_instance_uid, RunRow.model_name, RunRow.model_version, RunRow.model_label)
+        select(
+            DiscordanceRow,
+            Study.study_instance_uid,
+            RunRow.run_uid,
+            RunRow.model_name,
+            RunRow.model_version,
+            RunRow.model_label,
+        )
         .join(Study, Study.id == DiscordanceRow.study_id)
         .join(RunRow, RunRow.id == DiscordanceRow.run_id)
     )
 
 
-def listed_of(row: DiscordanceRow, study: str, *model: str) -> ListedDiscordance:
+def listed_of(row: DiscordanceRow, study: str, run_uid: str, *model: str) -> ListedDiscordance:
     """One row of `listed`."""
     name, version, label = model
     return ListedDiscordance(
@@ -176,6 +205,8 @@ def listed_of(row: DiscordanceRow, study: str, *model: str) -> ListedDiscordance
         found=discordance_of(row),
         found_at=row.found_at,
         model=f"{name} {version} ({label})",
+        model_label=label,
+        run_uid=run_uid,
         state=ReviewState(row.state),
         superseded_at=row.superseded_at,
         reviewed_at=row.reviewed_at,

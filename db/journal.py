@@ -11,6 +11,21 @@ from db.schema_pipeline import JournalEntry
 from db.states import ALLOWED, StudyState
 
 
+def record_remark(session: Session, study: Study, *, at: datetime, reason: str) -> None:
+    """Write down what somebody did of a study that takes it nowhere; `reason` is free of PHI."""
+    session.add(
+        JournalEntry(
+            study_id=study.id,
+            revision=study.revision,
+            at=at,
+            state_before=study.state,
+            state_after=study.state,
+            host=socket.gethostname(),
+            reason=reason,
+        )
+    )
+
+
 def record_transition(
     session: Session,
     study: Study,

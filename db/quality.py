@@ -1,7 +1,7 @@
 """How well the installation does over some days: how long studies take, and what is answered and what is not.
 
 Days are days in UTC, as in the views. Quantiles are nearest-rank, so that each is a number that some study has; of an
-even count the median is the lower of the two in the middle.
+even count the median is the lower of the two in the middle. Canaries are no patients: none is counted.
 """
 
 from collections import defaultdict
@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Self
 
-from sqlalchemy import ColumnElement, Float, Integer, column, func, select, table
+from sqlalchemy import ColumnElement, Float, Integer, String, column, func, select, table
 from sqlalchemy.orm import Session
 
 from db.base import UTCDateTime
+from db.canaries import is_a_canary
 from db.drift import WatchedScorer, is_of
 from db.runs import Verdict
 from db.schema import CurrentRun, Instance, ResultRow, RunRow, Study
@@ -21,6 +22,7 @@ from db.schema_monitoring import StudyDevice
 
 _TURNAROUND = table(
     "v_turnaround",
+    column("study_instance_uid", String),
     column("last_instance_at", UTCDateTime()),
     column("processing_s", Float),
     column("total_s", Float),
@@ -138,7 +140,8 @@ def turnaround(session: Session, days: Days) -> list[TurnaroundOfDay]:
     view = _TURNAROUND.c
     found: dict[date, list[tuple[float | None, float | None, int]]] = defaultdict(list)
     columns = (view.last_instance_at, view.processing_s, view.total_s, view.failed_attempts)
-    for at, processing_s, total_s, failed in session.execute(select(*columns).where(days.holds(view.last_instance_at))):
+    of_patients = days.holds(view.last_instance_at) & ~is_a_canary(view.study_instance_uid)
+    for at, processing_s, total_s, failed in session.execute(select(*columns).where(of_patients)):
         found[at.date()].append((processing_s, total_s, failed))
     return [
         TurnaroundOfDay(
@@ -170,7 +173,8 @@ def daily_answers(
         .join(RunRow, RunRow.id == CurrentRun.run_id)
         .join(ResultRow, ResultRow.run_id == RunRow.id)
         .outerjoin(StudyDevice, StudyDevice.study_id == Study.id)
-        .where(days.holds(Study.created_at.expression), ResultRow.task_id == task_id, is_of(scorer))
+        .where(days.holds(Study.created_at.expression), ~is_a_canary())
+        .where(ResultRow.task_id == task_id, is_of(scorer))
     )
     found: dict[tuple[date, str], list[float | None]] = defaultdict(list)
     for came_at, verdict, value, *named in session.execute(rows):
@@ -197,7 +201,7 @@ def answers_of_tasks(session: Session, days: Days) -> list[AnswersOfTask]:
         .join(RunRow, RunRow.id == ResultRow.run_id)
         .join(CurrentRun, CurrentRun.run_id == RunRow.id)
         .join(Study, Study.id == CurrentRun.study_id)
-        .where(days.holds(Study.created_at.expression))
+        .where(days.holds(Study.created_at.expression), ~is_a_canary())
         .subquery()
     )
     found: dict[tuple[str, str, str], tuple[dict[str, int], dict[str, int]]] = defaultdict(lambda: ({}, {}))

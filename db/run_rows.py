@@ -85,6 +85,7 @@ def run_of(row: RunRow, study_instance_uid: str) -> Run:
                 task_id=result.task_id,
                 verdict=Verdict(result.verdict),
                 value=result.value,
+                unit=result.unit,
                 score=result.score,
                 threshold=result.threshold,
                 outcome=result.outcome,

@@ -4,7 +4,7 @@ The worker makes a `Run`, `db.results` appends it, `dicom_node.report` turns it 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
@@ -121,6 +121,8 @@ class TaskResult:
     verdict: Verdict
     value: float | None = None
     """Regression only: the estimate, in the unit of the task."""
+    unit: str | None = field(default=None, compare=False)
+    """UCUM code of that unit, as it was kept with the run; None of an answer that was never in the registry."""
     score: float | None = None
     """Binary: see `score_kind`; zero-shot, the mean cosine of frames and prompts, -1..1, which is no probability.
     Class: as `ClipAnswer.value`."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from config.catalogue import Catalogue
-from config.clinical_tasks import ClassTask, RegressionTask
+from config.clinical_tasks import AnyTask, ClassTask, RegressionTask
 from config.steps import Lane
 from db.discordance_review import ListedDiscordance
 from db.queries import StudyDetail
@@ -104,7 +104,7 @@ def _result(result: TaskResult, run: Run, catalogue: Catalogue | None) -> dict[s
         "model_label": run.model.label,  # with each number, which may travel alone
         "verdict": result.verdict,
         "value": result.value,
-        "unit": task.unit.value if isinstance(task, RegressionTask) and result.value is not None else None,
+        "unit": _unit(result, task) if result.value is not None else None,
         "score": result.score,
         "threshold": result.threshold,
         "outcome": result.outcome,  # also where the verdict is UNCALIBRATED: what the clips are most like
@@ -115,6 +115,11 @@ def _result(result: TaskResult, run: Run, catalogue: Catalogue | None) -> dict[s
         "reason": result.reason,
         "clips": [vars(clip) for clip in result.clips],
     }
+
+
+def _unit(result: TaskResult, task: AnyTask | None) -> str | None:
+    """UCUM code: of the run's catalogue, or, where that is lost, as it was kept with the answer."""
+    return task.unit.value if isinstance(task, RegressionTask) else result.unit
 
 
 def _made(made: Report) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from db.states import StudyState
 
 _SHOWN = (Verdict.MEASURED, Verdict.PRESENT)
 """What a line has room for: the numbers, and what was found."""
+_NO_RUN = (None, None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +102,8 @@ class Line:
     """PHI. None where it was not asked for."""
     model_label: str | None
     """Of the current run's model; None before there is a run."""
+    answers_revision: int | None
+    """Which revision that run looked at: images may have come since."""
     answers: tuple[ShownAnswer, ...]
     """Measurements, and findings that are present."""
     discordances: int
@@ -211,7 +214,7 @@ def _lines(session: Session, studies: Sequence[Study], *, with_identity: bool) -
     ids = [study.id for study in studies]
     waits = why_it_waits(session, [study.id for study in studies if study.state == StudyState.REPORTED])
     identities = _identities(session, ids) if with_identity else {}
-    labels, answers = _answers(session, ids)
+    runs, answers = _answers(session, ids)
     instances, discordances = _instances(session, ids), _discordances(session, ids)
     return [
         Line(
@@ -228,7 +231,8 @@ def _lines(session: Session, studies: Sequence[Study], *, with_identity: bool) -
             reason=study.reason or waits.get(study.id),
             instances=instances.get(study.id, 0),
             identity=identities.get(study.id),
-            model_label=labels.get(study.id),
+            model_label=runs.get(study.id, _NO_RUN)[0],
+            answers_revision=runs.get(study.id, _NO_RUN)[1],
             answers=tuple(answers.get(study.id, ())),
             discordances=discordances.get(study.id, (0, False))[0],
             has_major=discordances.get(study.id, (0, False))[1],
@@ -251,22 +255,23 @@ def _identities(session: Session, ids: Sequence[int]) -> dict[int, Identity]:
     }
 
 
-def _answers(session: Session, ids: Sequence[int]) -> tuple[dict[int, str], dict[int, list[ShownAnswer]]]:
-    """The label of each study's current run, and its answers that are shown."""
+def _answers(session: Session, ids: Sequence[int]) -> tuple[dict[int, tuple[str, int]], dict[int, list[ShownAnswer]]]:
+    """Label and revision of each study's current run, and its answers that are shown."""
+    of_run = (CurrentRun.study_id, RunRow.model_label, RunRow.revision)
     current = (
-        select(CurrentRun.study_id, RunRow.model_label, ResultRow.task_id, ResultRow.value, ResultRow.unit)
+        select(*of_run, ResultRow.task_id, ResultRow.value, ResultRow.unit)
         .join(RunRow, RunRow.id == CurrentRun.run_id)
         .outerjoin(ResultRow, (ResultRow.run_id == RunRow.id) & ResultRow.verdict.in_(_SHOWN))
         .where(CurrentRun.study_id.in_(ids))
         .order_by(ResultRow.id)
     )
-    labels: dict[int, str] = {}
+    runs: dict[int, tuple[str, int]] = {}
     answers: dict[int, list[ShownAnswer]] = {}
-    for study_id, label, task_id, value, unit in session.execute(current):
-        labels[study_id] = label
+    for study_id, label, revision, task_id, value, unit in session.execute(current):
+        runs[study_id] = (label, revision)
         if task_id is not None:
             answers.setdefault(study_id, []).append(ShownAnswer(task_id=task_id, value=value, unit=unit))
-    return labels, answers
+    return runs, answers
 
 
 def _instances(session: Session, ids: Sequence[int]) -> dict[int, int]:

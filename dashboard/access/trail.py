@@ -1,5 +1,6 @@
 """Every look at a patient, and every signing in, is in the audit trail (PS3.15 section A.5.3), with the account."""
 
+import hashlib
 from datetime import timedelta
 
 from fastapi import Request
@@ -24,8 +25,10 @@ ONE_LOOK = timedelta(minutes=30)
 
 def is_to_be_told(here: Installation, request: Request, person: Person, what: str) -> bool:
     """Whether a page that shows patients is to be written down: whenever somebody asks for it, and of one that
-    refreshes itself once in `REFRESHED`. `what` tells pages apart."""
-    is_first = here.recently.is_new(person.account.sign_in_id, what, now=here.now(), within=REFRESHED)
+    refreshes itself once in `REFRESHED`. `what` tells pages apart, and so does what is asked for in the address, of
+    which a digest is remembered: another search is another look, whoever says that it is a refresh."""
+    asked = hashlib.sha256(request.url.query.encode()).hexdigest()
+    is_first = here.recently.is_new(person.account.sign_in_id, f"{what} {asked}", now=here.now(), within=REFRESHED)
     return is_first or LIVE_HEADER not in request.headers
 
 

@@ -44,6 +44,10 @@ class Discordance(Answer):
     """When a check first found it, of this run; UTC."""
     model: str
     """Name, version and label of the model of its run."""
+    model_label: str
+    """That label alone: what answers of the model may be used for."""
+    run_uid: str
+    """Of its run; the study may have been scored again since."""
     state: str
     """NEW, CONFIRMED or DISMISSED."""
     superseded_at: datetime | None

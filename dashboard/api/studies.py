@@ -86,6 +86,8 @@ def one_study(here: Here, person: Viewer, study_instance_uid: StudyUID, identity
     facts = study_facts(detail, catalogue_of(detail, here.settings), found)
     if not person.sees_patients:
         facts["discordances"] = None
+    if not person.operates:
+        facts["journal"] = [{**entry, "traceback": None} for entry in facts["journal"]]
     if identity or (person.sees_patients and found):
         patient_id = whose.patient_id if whose else None
         trail.viewed(here, person, study_instance_uid, patient_id=patient_id)

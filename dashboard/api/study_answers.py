@@ -262,7 +262,7 @@ class Happening(Answer):
     reason: str | None
     """Why it failed, was skipped, or was set back."""
     traceback: str | None
-    """Where a worker was that the study took down."""
+    """Where a worker was that the study took down; null for whoever is no administrator."""
 
 
 class Study(Answer):

@@ -56,7 +56,8 @@ def sign_out(here: Here, person: ViewerForm) -> Response:
     with here.database.write() as session:
         end(session, person.account.sign_in_id)
     trail.signed_out(here, person)
-    response = RedirectResponse("/sign-in", HTTPStatus.SEE_OTHER)
+    # Pictures that the browser keeps go with the session (W3C Clear Site Data).
+    response = RedirectResponse("/sign-in", HTTPStatus.SEE_OTHER, headers={"Clear-Site-Data": '"cache"'})
     response.delete_cookie(cookie_name(here), secure=here.settings.dashboard.is_secure, httponly=True, samesite="lax")
     return response
 

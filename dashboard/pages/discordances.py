@@ -48,13 +48,22 @@ def review(
     wanted: Wanted,
     discordance_id: int,
     state: Annotated[Literal[ReviewState.CONFIRMED, ReviewState.DISMISSED], Form()],
+    seen: Annotated[ReviewState | Literal[""], Form()] = "",
     reason: Annotated[str, Form(max_length=500)] = "",
     number: PageNumber = 1,
 ) -> Response:
     """Confirm or dismiss one, and come back to where one was."""
     try:
         with here.database.write() as session:
-            review_discordance(session, discordance_id, state=state, by=person.name, reason=reason, at=here.now())
+            review_discordance(
+                session,
+                discordance_id,
+                state=state,
+                by=person.name,
+                reason=reason,
+                at=here.now(),
+                seen=seen or None,
+            )
     except RegistryError as error:
         return _page(request, here, person, wanted, number, said=str(error), of=discordance_id)
     return RedirectResponse(f"/discordances?{urlencode(_query(wanted, number))}", HTTPStatus.SEE_OTHER)

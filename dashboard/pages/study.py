@@ -109,14 +109,16 @@ def review(
     person: ReaderForm,
     uid: str,
     number: int,
-    state: Annotated[ReviewState, Form()],
+    state: Annotated[Literal[ReviewState.CONFIRMED, ReviewState.DISMISSED], Form()],
+    seen: Annotated[ReviewState | Literal[""], Form()] = "",
     reason: _Reason = "",
 ) -> Response:
     """Say what somebody thinks of a discordance."""
     with here.database.write() as session:
         if discordance_detail(session, number).study_instance_uid != uid:
             raise StudyNotFoundError(f"study {uid} has no discordance {number}")
-        review_discordance(session, number, state=state, by=person.name, reason=reason, at=here.now())
+        now = here.now()
+        review_discordance(session, number, state=state, by=person.name, reason=reason, at=now, seen=seen or None)
     return _back(uid, f"discordance-{number}")
 
 

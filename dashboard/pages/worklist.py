@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from config.canary import is_canary
 from dashboard.access import trail
 from dashboard.access.people import Viewer
 from dashboard.installation import Here
@@ -46,5 +47,6 @@ def worklist(request: Request, here: Here, person: Viewer, form: FormOfWorklist)
         mode=mode,
         catalogue=here.catalogue,
         standing=standing,
+        is_canary=is_canary,
         now=here.now(),
     )

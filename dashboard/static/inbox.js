@@ -5,6 +5,8 @@
 const items = () => [...document.querySelectorAll("#inbox .inbox > li[id]")];
 const current = () => document.activeElement?.closest("#inbox .inbox > li[id]") ?? null;
 
+let isSending = false;
+
 function go(by) {
   const all = items();
   const next = all[Math.min(Math.max(all.indexOf(current()) + by, 0), all.length - 1)];
@@ -30,7 +32,11 @@ document.addEventListener("submit", (event) => {
   event.preventDefault();
   const reason = event.target.elements.reason;
   if (event.submitter?.value === "DISMISSED" && !reason.value.trim()) return reason.focus();
-  send(event.target, event.submitter).catch(() => location.reload());
+  if (isSending) return; // what comes next is not in its place yet
+  isSending = true;
+  send(event.target, event.submitter)
+    .catch(() => location.reload())
+    .finally(() => { isSending = false; });
 });
 
 document.addEventListener("keydown", (event) => {
@@ -39,6 +45,7 @@ document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") current()?.focus();
     return;
   }
+  if (event.repeat && !["j", "k"].includes(event.key)) return; // a key that is held says something of one alone
   const item = current();
   if (event.key === "j") go(1);
   else if (event.key === "k") go(-1);

@@ -83,7 +83,13 @@ def study_content(
         limits=_limits(detail.run),
         has_catalogue=catalogue is not None,
         clips=listed_clips(detail, catalogue),
-        discordances=shown_discordances(current, catalogue or here.catalogue, text),
+        discordances=shown_discordances(
+            current,
+            catalogue or here.catalogue,
+            run_uid=detail.run.run_uid if detail.run else None,
+            for_reader=for_reader,
+            text=text,
+        ),
         objects=made_objects(detail.objects, answers),
     )
     if not for_reader:

@@ -52,6 +52,8 @@ class ShownSide:
     source: str
     """The report's id, or the Study Instance UID of an earlier study; "" of the images."""
     is_earlier_study: bool
+    is_of_model: bool
+    """A model says so, of these images or of an earlier study's: it never stands without its label."""
     clips: tuple[str, ...]
     passage: Passage | None
     why_no_passage: str
@@ -63,7 +65,10 @@ class ShownDiscordance:
 
     listed: ListedDiscordance
     question: str
-    sides: tuple[ShownSide, ...]
+    is_of_earlier_run: bool
+    """The study was scored again since, and not compared again yet."""
+    sides: tuple[ShownSide, ...] | None = field(repr=False)
+    """PHI: what reports say. None for whoever may not read it."""
 
 
 def study_text(database: Database, spool: Spool, study_id: int) -> StudyText:
@@ -73,14 +78,21 @@ def study_text(database: Database, spool: Spool, study_id: int) -> StudyText:
 
 
 def shown_discordances(
-    listed: Sequence[ListedDiscordance], catalogue: Catalogue | None, text: StudyText | None
+    listed: Sequence[ListedDiscordance],
+    catalogue: Catalogue | None,
+    *,
+    run_uid: str | None,
+    for_reader: bool,
+    text: StudyText | None,
 ) -> list[ShownDiscordance]:
-    """Each with both sides; `text` is None for whoever may not read reports."""
+    """What is asked, and with both sides only `for_reader`; `text` is None where no report was read. `run_uid` is of
+    the run that counts."""
     return [
         ShownDiscordance(
             listed=one,
             question=_question(one.found.field, catalogue),
-            sides=tuple(_shown(side, text) for side in one.found.sides),
+            is_of_earlier_run=one.run_uid != run_uid,
+            sides=tuple(_shown(side, text) for side in one.found.sides) if for_reader else None,
         )
         for one in listed
     ]
@@ -114,6 +126,7 @@ def _shown(side: Side, text: StudyText | None) -> ShownSide:
         said=side.said,
         source="" if side.kind is SideKind.IMAGES else side.source,
         is_earlier_study=side.kind is SideKind.EARLIER,
+        is_of_model=side.kind in (SideKind.IMAGES, SideKind.EARLIER),
         clips=side.clips,
         passage=passage,
         why_no_passage=why,

@@ -16,8 +16,10 @@ from db.stored_objects import StoredObject
 from dicom_node.spool import Spool
 from worker.pixels.screen import packed_frames
 
-KEPT = {"Cache-Control": "private, max-age=3600"}
-"""An instance never changes: the browser of whoever saw it may keep it for an hour, and nobody on the way may."""
+KEPT = {"Cache-Control": "private, max-age=3600", "Vary": "Cookie, Authorization"}
+"""An instance never changes: the browser of whoever saw it may keep it for an hour, and nobody on the way may. It is
+asked for anew by whoever signs in next at the same browser (RFC 9110 section 12.5.5): their role may be another, and
+the audit trail has to name them."""
 _GONE, _UNREADABLE = 410, 422
 _LETTERS = 'font-family="sans-serif" font-size="15"'
 _Made = TypeVar("_Made")

@@ -16,6 +16,7 @@ from db.accounts import add_account, add_token
 from db.callers import record_calls
 from db.received import ACCEPTED, Call
 from db.schema import RunRow
+from db.schema_pipeline import JournalEntry
 from tests.dashboard.conftest import SignIn
 from tests.support import lab
 from tests.support.audit_trail import ACCESSED, QUERY, asked_by_people
@@ -122,6 +123,25 @@ def test_one_study_has_its_results_with_what_made_them_and_its_timeline(as_progr
     assert [each["state_after"] for each in study["journal"]][-1] == "DELIVERED"
     assert study["objects"][0]["deliveries"][0]["state"] == "DELIVERED"
     assert study["instances"][0]["calling_ae_title"] == "ECHO1"
+
+
+def test_a_number_keeps_its_unit_where_the_catalogue_of_its_run_is_lost(filled: Installation, as_program: Any) -> None:
+    with filled.database.write() as session:
+        session.execute(update(RunRow).values(catalogue_digest="0" * 64))
+    results = as_program(AccountRole.VIEWER)("/studies/1.2.1").json()["run"]["results"]
+    assert [result["unit"] for result in results if result["value"] is not None] == ["%"]
+    assert {result["unit"] for result in results if result["value"] is None} <= {None}
+
+
+def test_where_a_worker_died_is_for_administrators(filled: Installation, as_program: Any) -> None:
+    with filled.database.write() as session:
+        session.execute(update(JournalEntry).where(JournalEntry.study_id == 1).values(traceback="towers.py:12"))
+
+    def told(role: AccountRole) -> set[str | None]:
+        return {each["traceback"] for each in as_program(role)("/studies/1.2.1").json()["journal"]}
+
+    assert told(AccountRole.READER) == {None}
+    assert told(AccountRole.ADMIN) == {"towers.py:12"}
 
 
 def test_what_reports_say_is_for_readers(filled: Installation, as_program: Any) -> None:

@@ -102,6 +102,15 @@ def test_a_reader_confirms_and_comes_back_to_the_same_list(here: Installation, r
     assert shown(reader, answer.headers["location"]) == []
 
 
+def test_what_somebody_else_has_said_meanwhile_is_not_lost(here: Installation, reader: Browser) -> None:
+    action = f"/discordances/{OPEN}?state=all&page=1"
+    assert reader.submit("/discordances?state=all", action, state="DISMISSED", reason="old").status_code == 303
+    late = reader.submit("/discordances?state=all", action, state="CONFIRMED", seen="NEW")
+    assert late.status_code == 400
+    assert "DISMISSED by a-reader meanwhile" in late.text
+    assert row_of(here, OPEN).review_reason == "old"
+
+
 def test_a_dismissal_needs_a_reason(here: Installation, reader: Browser) -> None:
     action = f"/discordances/{OPEN}?state=open&page=1"
     refused = reader.submit("/discordances", action, state="DISMISSED", reason=" ")

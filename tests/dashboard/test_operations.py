@@ -139,7 +139,7 @@ def test_alerts_that_are_open_are_shown(here: Installation, viewer: Browser) -> 
     assert re.search(r"dead-letter PACS \d+ \w+ 1 object was refused for good oncall:", words(viewer, ""))
 
 
-def test_archives_and_deaths_of_workers_are_shown(here: Installation, viewer: Browser) -> None:
+def test_archives_and_deaths_of_workers_are_shown(here: Installation, viewer: Browser, admin: Browser) -> None:
     now = here.now()
     with here.database.write() as session:
         look = {"archive": "ARCHIVE", "day": now.date(), "looked_at": now, "found": 12, "fetched": 1}
@@ -151,6 +151,9 @@ def test_archives_and_deaths_of_workers_are_shown(here: Installation, viewer: Br
                              state_after="PREPARED", attempt=2, host="gpu1", reason=died, traceback="towers.py:12")
             )  # fmt: skip
     said = words(viewer, "")
+    assert f"gpu1 score, attempt 2 1.2.3 {died}" in said
+    assert "towers.py" not in said, "a traceback is for administrators"
+    said = words(admin, "")
     assert f"{now.date()} ARCHIVE 12 1 0 1" in said
     assert "out of reach" in said
     assert f"gpu1 score, attempt 2 1.2.3 {died} Where towers.py:12" in said

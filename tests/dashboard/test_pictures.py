@@ -58,6 +58,13 @@ def test_frames_that_came_as_jpeg_go_to_the_browser_untouched_at_the_times_of_th
     assert answer.headers["cache-control"] == "private, max-age=3600"
 
 
+def test_what_a_browser_keeps_of_pictures_is_not_for_the_next_who_signs_in(as_role: SignIn, shown: ShownStudy) -> None:
+    reader = as_role(AccountRole.READER)
+    for what in ("frames", "frames/1", "strip?frame=1"):
+        assert {"Cookie", "Authorization"} <= set(reader.get(f"{CLIPS}/{what}").headers["vary"].split(", ")), what
+    assert reader.submit("/account", "/sign-out").headers["clear-site-data"] == '"cache"'
+
+
 def test_one_frame_is_a_picture_by_itself(as_role: SignIn, shown: ShownStudy) -> None:
     reader = as_role(AccountRole.READER)
     answer = reader.get(f"{CLIPS}/frames/7")

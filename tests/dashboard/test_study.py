@@ -11,6 +11,8 @@ from config.dashboard import AccountRole
 from config.labels import ModelLabel
 from config.report_objects import ReportObject
 from dashboard.installation import Installation
+from db.discordance_review import list_discordances, review_discordance
+from db.discordances import ReviewState
 from db.queries import study_detail
 from db.schema import Instance, Study
 from db.schema_pictures import Clip
@@ -48,6 +50,7 @@ def test_a_study_that_is_not_there_is_said_so(as_role: SignIn) -> None:
 
 def test_answers_stand_in_their_groups_with_the_label_of_their_model(as_role: SignIn, shown: ShownStudy) -> None:
     page = as_role(AccountRole.VIEWER).get(PAGE).text
+    assert f'data-run="{shown.run.run_uid}"' in page, "an open page is of one run: see tests/browser/test_scripts.py"
     answers = section(page, "answers")
     groups = [answers.index(f" {name} Question") for name in ("Measurements", "Chambers", "Valves", "Devices")]
     assert groups == sorted(groups)
@@ -64,13 +67,25 @@ def test_answers_stand_in_their_groups_with_the_label_of_their_model(as_role: Si
 def test_a_viewer_sees_states_and_answers_and_nothing_of_the_patient(
     here: Installation, as_role: SignIn, shown: ShownStudy
 ) -> None:
-    add_discordance(here.database, shown, add_report_of_others(here.database, shown))
+    report = add_report_of_others(here.database, shown)
+    add_discordance(here.database, shown, report)
+    with here.database.write() as session:
+        (found,) = list_discordances(session, study_instance_uid=UID)
+        review_discordance(
+            session, found.id, state=ReviewState.CONFIRMED, by="dr-b", reason="he had an infarct", at=datetime.now(UTC)
+        )
     add_earlier_study(here.database, here.settings, shown, "20250101", 40.0)
     page = as_role(AccountRole.VIEWER).get(PAGE).text
-    for secret in (*SECRETS, "dilated", "2025-01-01", "/frames", "<img class", "/objects/"):
+    of_reports = ("30 to 35 %", report, "infarct")
+    for secret in (*SECRETS, *of_reports, "dilated", "2025-01-01", "/frames", "<img class", "/objects/"):
         assert secret not in page, secret
-    assert "30 to 35 %" in page, "what a check found is no PHI"
+    said = section(page, "discordances")
+    for seen in ("MAJOR Left ventricular ejection fraction", "lvef-differs", "CONFIRMED"):
+        assert seen in said
+    assert "dr-b" not in said
     assert asked_by_people(here.settings.audit_dir, ACCESSED) == []
+    reader = section(as_role(AccountRole.READER).get(PAGE).text, "discordances")
+    assert all(secret in reader for secret in ("30 to 35 %", "infarct", "dr-b"))
 
 
 def test_a_reader_sees_whose_study_it_is_and_the_audit_trail_says_so_once_a_minute(

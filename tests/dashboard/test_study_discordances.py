@@ -1,16 +1,22 @@
 """The discordances on the page of a study: both sides with the passage, and what people say of them."""
 
 import re
+from dataclasses import replace
 from html import unescape
 
 import pytest
 
 from config.dashboard import AccountRole
+from config.labels import ModelLabel
 from dashboard.installation import Installation
 from db.discordance_review import ListedDiscordance, list_discordances
-from db.discordances import ReviewState
+from db.discordance_rows import record_check
+from db.discordances import MODEL, Check, Discordance, ReviewState, Severity, Side, SideKind
+from db.queries import study_detail
+from db.results import append_run
 from tests.dashboard.conftest import SignIn
 from tests.support.shown_study import (
+    CLIP,
     PAGE,
     TEXT,
     UID,
@@ -39,6 +45,39 @@ def test_both_sides_of_a_discordance_stand_beside_each_other_with_the_passage_ma
     assert "54.5 %" in said
     assert "clip 1" in said
     assert TEXT.splitlines()[0] in section(page, "report")
+
+
+def test_a_side_of_a_model_has_the_label_of_the_run_that_was_compared_and_not_of_a_later_one(
+    here: Installation, as_role: SignIn, shown: ShownStudy
+) -> None:
+    add_discordance(here.database, shown, add_report_of_others(here.database, shown))
+    reader = as_role(AccountRole.READER)
+    assert "earlier run" not in section(reader.get(PAGE).text, "discordances")
+    later = replace(shown.run, run_uid="later", model=replace(shown.run.model, label=ModelLabel.CLINICAL))
+    with here.database.write() as session:
+        append_run(session, study_id=shown.number, run=later, units={})
+    page = reader.get(PAGE).text
+    assert "CLINICAL" in section(page, "answers")
+    said = section(page, "discordances")
+    assert "The images DEMO" in said
+    assert f"an earlier run of {shown.run.model.name} {shown.run.model.version} (DEMO)" in said
+    assert "CLINICAL" not in said
+
+
+def test_what_an_earlier_study_gave_is_labelled_too(here: Installation, as_role: SignIn, shown: ShownStudy) -> None:
+    sides = (
+        Side(kind=SideKind.IMAGES, source=MODEL, said="54.5 %", clips=(CLIP,)),
+        Side(kind=SideKind.EARLIER, source="1.2.9", said="61 %"),
+    )
+    found = Discordance(
+        rule="lvef-fell", rules_version="1", field="lvef", severity=Severity.MINOR, sides=sides, confidence=None
+    )
+    check = Check(rules_version="1", reports=(), notes=(), discordances=(found,), told=None)
+    with here.database.write() as session:
+        record_check(session, study_id=shown.number, run_uid=shown.run.run_uid, check=check, at=here.now())
+    said = section(as_role(AccountRole.READER).get(PAGE).text, "discordances")
+    assert "The images DEMO 54.5 %" in said
+    assert "The study before DEMO 61 %" in said
 
 
 def test_a_report_that_is_lost_or_has_changed_is_said_so(
@@ -83,6 +122,25 @@ def test_a_reader_confirms_and_dismisses_and_only_with_a_reason(
     assert _discordance(here).reviewed_by == "a-reader"
     assert reader.submit(PAGE, action, state="DISMISSED", reason="misread").status_code == 303
     assert "DISMISSED by a-reader" in section(reader.get(PAGE).text, "discordances")
+
+
+def test_each_word_is_in_the_journal_and_none_is_said_of_what_somebody_else_has_said_meanwhile(
+    here: Installation, as_role: SignIn, shown: ShownStudy
+) -> None:
+    add_discordance(here.database, shown, add_report_of_others(here.database, shown))
+    reader, other = as_role(AccountRole.READER), as_role(AccountRole.ADMIN)
+    action = f"{PAGE}/discordances/{_discordance(here).id}"
+    assert reader.submit(PAGE, action, state="NEW").status_code == 422, "what was said is not taken back"
+    assert other.submit(PAGE, action, state="DISMISSED", reason="misread").status_code == 303
+    late = reader.submit(PAGE, action, state="CONFIRMED", seen="NEW")
+    assert late.status_code == 409
+    assert "DISMISSED by a-admin meanwhile" in late.text
+    assert _discordance(here).state is ReviewState.DISMISSED
+    assert reader.submit(PAGE, action, state="CONFIRMED").status_code == 303
+    with here.database.read() as session:
+        said = [entry.reason or "" for entry in study_detail(session, UID).journal[-2:]]
+    assert said[0].endswith("of rule lvef-differs: DISMISSED by a-admin")
+    assert said[1].endswith("CONFIRMED by a-reader; before, DISMISSED by a-admin")
 
 
 def test_nobody_reviews_what_they_may_not_or_under_another_study(

@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 from config.dashboard import AccountRole
 from config.privacy import IdentityMode
 from dashboard.installation import Installation
+from db.canaries import canary_uid
 from db.identities import IdentityKeeper
 from db.received import Identity
 from db.schema import Study
@@ -149,6 +150,28 @@ def test_a_line_says_where_the_study_stands_and_what_model_answered(here: Instal
         assert secret not in page
 
 
+def test_answers_to_an_earlier_revision_are_said_to_be(here: Installation, as_role: SignIn) -> None:
+    with here.database.write() as session:
+        fill(session)
+    viewer = as_role(AccountRole.VIEWER)
+
+    def line() -> str:
+        return next(line for line in viewer.get("/").text.split("<tr>") if listed(line) == ["1.2.5"])
+
+    assert "of revision" not in line()
+    with here.database.write() as session:
+        session.execute(update(Study).where(Study.study_instance_uid == "1.2.5").values(revision=Study.revision + 1))
+    assert "of revision 1<" in line()
+
+
+def test_a_canary_is_tagged_as_one(here: Installation, as_role: SignIn, receive: Receive) -> None:
+    canary = receive(canary_uid(here.now(), 7))
+    receive("1.2.3")
+    page = as_role(AccountRole.VIEWER).get("/").text
+    tagged = {uid: "canary</span>" in line for line in page.split("<tr>") for uid in listed(line)}
+    assert tagged == {canary: True, "1.2.3": False}
+
+
 def test_the_figures_count_each_state_and_lead_to_it(here: Installation, as_role: SignIn) -> None:
     with here.database.write() as session:
         fill(session)
@@ -201,11 +224,14 @@ def test_a_list_with_names_is_in_the_audit_trail_and_its_refreshes_once_a_minute
     assert told() == 1, "and none of whoever sees no names"
     reader.get("/?patient=1")
     assert told() == 2
+    for path in ("/?patient=2", "/?patient=2", "/?patient=3"):
+        reader.get(path, **live)
+    assert told() == 4, "another search is no refresh, whatever its header says"
     later = here.now() + timedelta(minutes=2)
     object.__setattr__(here, "now", lambda: later)
     reader.get("/", **live)
     reader.get("/", **live)
-    assert told() == 3
+    assert told() == 5
 
 
 def test_every_state_has_a_figure(as_role: SignIn) -> None:

@@ -5,12 +5,13 @@ from datetime import date, datetime, timedelta
 import pytest
 
 from db.callers import record_calls
+from db.canaries import canary_uid
 from db.discordance_inbox import InboxFilter, Shown, fields_found, inbox
 from db.drift import watched_scorer
 from db.quality import Days, Spread, answers_of_tasks, daily_answers, turnaround
 from db.queries import last_calls
 from db.received import ACCEPTED, Call
-from db.schema import ResultRow
+from db.schema import ResultRow, Study
 from db.schema_monitoring import StudyDevice
 from db.session import Database
 from tests.support import lab
@@ -32,6 +33,20 @@ def test_turnaround_is_of_the_day_on_which_the_last_instance_came(filled: Databa
     assert first.processing_s == Spread(p10=120.5, median=120.5, p90=120.5)
     assert first.total_s == Spread(p10=570, median=570, p90=570)
     assert (second.studies, second.processing_s) == (0, None)
+
+
+def test_canaries_are_no_patients(filled: Database) -> None:
+    with filled.write() as session:
+        scorer = watched_scorer(session)
+        assert scorer is not None
+        for number in (1, 3):
+            session.get_one(Study, number).study_instance_uid = canary_uid(lab.NOVEMBER, number)
+    with filled.read() as session:
+        assert [one.studies for one in turnaround(session, BOTH)] == [0, 0]
+        by_sender = daily_answers(session, scorer, "lvef", BOTH, by_sender=True)
+        asked = {(one.task_id, one.label): one.studies for one in answers_of_tasks(session, BOTH)}
+    assert asked["lvef", "RESEARCH"] == 2
+    assert "2026-10-31" not in {f"{one.day}" for one in by_sender}
 
 
 def test_a_day_ends_at_midnight_in_utc(filled: Database) -> None:
