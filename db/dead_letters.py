@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from config.errors import NotFoundError, RegistryError
 from config.steps import Purpose, Step
 from db.deliveries import OWED, lock_deliveries, of_current_runs, start_anew
-from db.journal import record_transition
+from db.journal import record_act, record_transition
 from db.pauses import open_pauses, said_of
 from db.queues import ask_at_once, queues_of
 from db.schema import Delivery, Report, Study
@@ -115,7 +115,7 @@ def dead_of(session: Session, destination: str) -> list[int]:
 def resend_deliveries(session: Session, delivery_ids: Collection[int], *, now: datetime, by: str = "hand") -> None:
     """Make these due with fresh attempts, and ask their destinations at once. The objects are the same as before.
 
-    A study that was DELIVERED, or FAILED with a dead letter, is REPORTED again; its journal says by whom.
+    A study that was DELIVERED, or FAILED with a dead letter, is REPORTED again. The journal of each says by whom.
 
     Raises
     ------
@@ -139,6 +139,8 @@ def resend_deliveries(session: Session, delivery_ids: Collection[int], *, now: d
             study.state, study.state_since = StudyState.REPORTED, now
             study.reason = study.failed_step = None
             record_transition(session, study, before=before, at=now, reason=f"resent by {by}")
+        else:
+            record_act(session, study, at=now, reason=f"resent by {by}")
 
 
 def why_it_waits(session: Session, study_ids: Sequence[int]) -> dict[int, str]:

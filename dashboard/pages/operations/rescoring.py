@@ -86,7 +86,7 @@ def _carry_out(session: Session, order: Order, batch_id: int, *, by: str, reason
         case Order.PAUSE:
             set_paused(session, batch_id, paused=True, by=by)
         case Order.RESUME:
-            set_paused(session, batch_id, paused=False)
+            set_paused(session, batch_id, paused=False, by=by)
         case Order.CONTINUE:
             go_on_after_canary(session, batch_id, now=now, by=by)
         case Order.ADOPT:
