@@ -53,5 +53,4 @@ Words = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500, 
 """A sentence of somebody; without names of patients."""
 Name = Annotated[str, StringConstraints(max_length=64, pattern=_WITHOUT_NUL)]
 StudyUID = Annotated[str, Path(pattern=UID_PATTERN, description="Study Instance UID (0020,000D).")]
-Number = Annotated[int, Path(ge=1, lt=2**31, description="Its number, as lists give it.")]
 AtMost = Annotated[int, Query(ge=1, le=500, description="At most so many.")]

@@ -8,8 +8,9 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from dashboard.access.people import Viewer
-from dashboard.api.answers import Answer, AtMost, Number, refusals
+from dashboard.api.answers import Answer, AtMost, refusals
 from dashboard.installation import Here
+from dashboard.parameters import Number
 from db.rescored import batch_of, batches, outcomes_of
 from db.schema_rescoring import Rescoring as Batch
 from worker.packs.facts import pack_facts

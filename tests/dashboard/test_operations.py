@@ -234,6 +234,20 @@ def test_what_is_not_there_is_said_so(admin: Browser) -> None:
         assert admin.get(f"/operations/{path}").status_code == 404
 
 
+def test_numbers_that_no_row_can_have_and_text_that_no_database_keeps_are_refused(admin: Browser) -> None:
+    for path in ("/operations/deliveries/{0}", "/operations/rescoring/{0}", "/accounts/{0}"):
+        for number in (0, 2**31, 10**19):
+            assert admin.get(path.format(number)).status_code == 422, (path, number)
+    secret = re.search(r'name="form_secret" value="([^"]*)"', admin.get("/account").text)
+    assert secret is not None
+    said = {"form_secret": secret[1], "state": "CONFIRMED"}
+    assert admin.client.post(f"/discordances/{2**31}", data=said).status_code == 422
+    for asked in ("/?patient=%00", "/?name=A%00", "/discordances?rule=%00", "/studies/1.2%00"):
+        answer = admin.get(asked)
+        assert (answer.status_code, "the character NUL" in answer.text) == (422, True), asked
+    assert admin.submit("/operations/queues", "/operations/queues/score/pause", reason="a\0").status_code == 422
+
+
 def test_a_batch_shows_how_far_it_is_and_is_paused_resumed_and_adopted(here: Installation, admin: Browser) -> None:
     assert "Batch 1 rescore SCORED Other 2 RESEARCH" in words(admin, "/rescoring")
     assert "1 of 2" in words(admin, "/rescoring")

@@ -11,6 +11,7 @@ from dashboard.access.forms import AdminForm
 from dashboard.access.people import Viewer
 from dashboard.installation import Here
 from dashboard.paging import PageNumber, paged
+from dashboard.parameters import Number
 from dashboard.rendering import page
 from db.dead_letters import dead_of, deliveries_in, delivery_detail, destination_summaries, resend_deliveries
 from db.states import DeliveryState
@@ -33,7 +34,7 @@ def deliveries(request: Request, here: Here, person: Viewer, number: PageNumber 
 
 
 @router.get("/deliveries/{delivery_id}")
-def delivery(request: Request, here: Here, person: Viewer, delivery_id: int) -> Response:
+def delivery(request: Request, here: Here, person: Viewer, delivery_id: Number) -> Response:
     """One delivery: its object, its study, and all that was answered."""
     with here.database.read() as session:
         found = delivery_detail(session, delivery_id)
@@ -41,7 +42,7 @@ def delivery(request: Request, here: Here, person: Viewer, delivery_id: int) -> 
 
 
 @router.post("/deliveries/{delivery_id}/resend")
-def resend(here: Here, person: AdminForm, delivery_id: int) -> Response:
+def resend(here: Here, person: AdminForm, delivery_id: Number) -> Response:
     """Send one once more."""
     with here.database.write() as session:
         resend_deliveries(session, [delivery_id], now=here.now(), by=person.name)
