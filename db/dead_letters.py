@@ -72,8 +72,17 @@ def destination_summaries(session: Session, *, now: datetime) -> list[Destinatio
 
 def deliveries_in(session: Session, state: DeliveryState, *, limit: int, offset: int = 0) -> list[DeliveryDetail]:
     """Deliveries in this state, the latest first, without their answers."""
-    found = select(Delivery).where(Delivery.state == state).order_by(Delivery.id.desc()).offset(offset).limit(limit)
-    return [_detail(session, delivery, answers=[]) for delivery in session.scalars(found)]
+    found = (
+        select(Delivery, Report, Study)
+        .join(Report, Report.id == Delivery.report_id)
+        .join(Study, Study.id == Report.study_id)
+        .where(Delivery.state == state)
+        .order_by(Delivery.id.desc())
+    )
+    return [
+        DeliveryDetail(delivery=delivery, report=report, study=study, answers=[])
+        for delivery, report, study in session.execute(found.offset(offset).limit(limit))
+    ]
 
 
 def last_delivered(session: Session, destination: str) -> datetime | None:
@@ -106,10 +115,10 @@ def answers_to(session: Session, delivery_ids: Collection[int]) -> dict[int, lis
     return answers
 
 
-def dead_of(session: Session, destination: str) -> list[int]:
-    """The dead letters of one destination."""
+def dead_of(session: Session, destination: str, *, limit: int | None = None) -> list[int]:
+    """The dead letters of one destination, the first ones first."""
     dead = select(Delivery.id).where(Delivery.destination == destination, Delivery.state == DeliveryState.DEAD)
-    return list(session.scalars(dead.order_by(Delivery.id)))
+    return list(session.scalars(dead.order_by(Delivery.id).limit(limit)))
 
 
 def resend_deliveries(session: Session, delivery_ids: Collection[int], *, now: datetime, by: str = "hand") -> None:

@@ -44,6 +44,7 @@ def refusals(*more: int) -> dict[int | str, dict[str, Any]]:
         403: "The account's role is not enough, or the request may come from another site.",
         404: "There is no such thing.",
         409: "It cannot be done as things are.",
+        503: "As much of this is under way as may be: ask again later.",
         422: "A parameter is missing, or is none.",
     }
     return {status: {"model": Problem, "description": said[status]} for status in (401, 403, *more, 422)}

@@ -3,16 +3,20 @@
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Engine, event, select
 
 from config.dashboard import AccountRole
 from config.keep import KeptKind
 from config.monitoring import AlertCause
 from config.settings import load_settings
 from dashboard.installation import Installation
+from dashboard.pages.operations import deliveries
 from dashboard.rendering import NOTHING
 from db.alerts import Condition, alert_told, note_conditions, take_alerts
 from db.callers import record_calls
@@ -221,6 +225,50 @@ def test_a_dead_letter_has_a_page_and_is_sent_again_by_name(here: Installation, 
         last = study_detail(session, "1.2.2").journal[-1]
     assert (last.state_after, last.reason) == ("REPORTED", "resent by a-admin")
     assert "3 PACS sr" not in words(admin, "/deliveries")
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """What any database is asked meanwhile."""
+    asked: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        asked.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+@pytest.mark.parametrize("path", ["/operations/deliveries", "/api/v1/deliveries", "/api/v1/rescorings"])
+def test_a_longer_list_takes_no_more_statements(here: Installation, viewer: Browser, path: str) -> None:
+    viewer.get(path)
+    with statements() as of_one:
+        assert viewer.get(path).status_code == 200
+    with here.database.write() as session:
+        for delivery in session.scalars(select(Delivery)):
+            delivery.state = DeliveryState.DEAD
+        session.add_all(batch(BatchKind.RESCORE) for _ in range(3))
+    with statements() as of_some:
+        assert viewer.get(path).status_code == 200
+    assert 0 < len(of_some) <= len(of_one)
+
+
+def test_sending_all_again_takes_a_portion_at_a_time(
+    here: Installation, admin: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliveries, "MOST_AT_ONCE", 1)
+    of_pacs = select(Delivery).where(Delivery.destination == "PACS").order_by(Delivery.id)
+    with here.database.write() as session:
+        for delivery in session.scalars(of_pacs):
+            delivery.state = DeliveryState.DEAD
+    admin.submit("/operations/deliveries", "/operations/deliveries/resend")
+    with here.database.read() as session:
+        states = [delivery.state for delivery in session.scalars(of_pacs)]
+    assert states[0] == DeliveryState.DUE
+    assert set(states[1:]) == {DeliveryState.DEAD}
 
 
 def test_all_dead_letters_of_a_destination_are_sent_again(here: Installation, admin: Browser) -> None:

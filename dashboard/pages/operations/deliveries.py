@@ -18,6 +18,8 @@ from db.states import DeliveryState
 
 router = APIRouter(prefix="/operations")
 ADDRESS = "/operations/deliveries"
+MOST_AT_ONCE = 1000
+"""To be sent again in one transaction, as by the API; what is left stays in the list."""
 
 
 @router.get("/deliveries")
@@ -51,7 +53,7 @@ def resend(here: Here, person: AdminForm, delivery_id: Number) -> Response:
 
 @router.post("/deliveries/resend")
 def resend_all(here: Here, person: AdminForm, destination: Annotated[str, Form(max_length=32)]) -> Response:
-    """Send all dead letters of a destination once more."""
+    """Send the dead letters of a destination once more, the first `MOST_AT_ONCE`."""
     with here.database.write() as session:
-        resend_deliveries(session, dead_of(session, destination), now=here.now(), by=person.name)
+        resend_deliveries(session, dead_of(session, destination, limit=MOST_AT_ONCE), now=here.now(), by=person.name)
     return RedirectResponse(ADDRESS, HTTPStatus.SEE_OTHER)
