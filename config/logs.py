@@ -79,6 +79,7 @@ class Event(StrEnum):
     PROCESS_ENDED = "process ended unexpectedly, starting again"
     DEVICE_FAILS = "GPU failed its check: the next one is tried"
     DEVICE_SET_ASIDE = "GPU set aside: it has failed its check too often, and is used no more"
+    DEVICE_USED_AGAIN = "GPU said to be mended: it is checked, and used, from the next loading of a model on"
     ON_CPU_INSTEAD = "no GPU is fit to be used: the model runs on the CPU, slowly"
     CLOCK_WENT_BACK = "times found further ahead than they can be: a clock was set back, and they are too"
     WORK_HANDED_BACK = "worker stopped before its work was done: others may take it"

@@ -1,6 +1,6 @@
 """The web application: every page and every answer, put together."""
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
@@ -16,6 +16,7 @@ from dashboard.api.routes import add_api
 from dashboard.installation import Installation
 from dashboard.pages import account, accounts, api, discordances, openid, pictures, quality, study, worklist
 from dashboard.pages.operations import routes as operations
+from dashboard.parameters import require_no_nul
 from dashboard.rendering import HERE, VERSION
 
 PAGES = (
@@ -44,6 +45,7 @@ class _Application(FastAPI):
 def create_app(here: Installation) -> FastAPI:
     """The application on this installation."""
     app = _Application(
+        dependencies=[Depends(require_no_nul)],
         title="EchoWorker",
         version=VERSION,
         summary="Where studies are, and what was answered.",

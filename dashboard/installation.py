@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from threading import BoundedSemaphore
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -15,6 +16,9 @@ from db.session import Database
 from dicom_node.audit.trail import AuditTrail
 from dicom_node.findings import Finding
 from dicom_node.readiness import look
+
+EXPORTS_AT_ONCE = 2
+"""Of one process."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +35,8 @@ class Installation:
     """Aware."""
     recently: Recently = field(default_factory=Recently)
     """What was written into the audit trail a moment ago."""
+    exports: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(EXPORTS_AT_ONCE))
+    """Places for exports: each holds a connection to the registry for as long as whoever takes it is slow."""
 
     @classmethod
     def of(cls, settings: Settings) -> "Installation":

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from config.errors import NotFoundError, RegistryError
 from config.steps import Purpose, Step
 from db.deliveries import OWED, lock_deliveries, of_current_runs, start_anew
-from db.journal import record_transition
+from db.journal import record_act, record_transition
 from db.pauses import open_pauses, said_of
 from db.queues import ask_at_once, queues_of
 from db.schema import Delivery, Report, Study
@@ -72,8 +72,17 @@ def destination_summaries(session: Session, *, now: datetime) -> list[Destinatio
 
 def deliveries_in(session: Session, state: DeliveryState, *, limit: int, offset: int = 0) -> list[DeliveryDetail]:
     """Deliveries in this state, the latest first, without their answers."""
-    found = select(Delivery).where(Delivery.state == state).order_by(Delivery.id.desc()).offset(offset).limit(limit)
-    return [_detail(session, delivery, answers=[]) for delivery in session.scalars(found)]
+    found = (
+        select(Delivery, Report, Study)
+        .join(Report, Report.id == Delivery.report_id)
+        .join(Study, Study.id == Report.study_id)
+        .where(Delivery.state == state)
+        .order_by(Delivery.id.desc())
+    )
+    return [
+        DeliveryDetail(delivery=delivery, report=report, study=study, answers=[])
+        for delivery, report, study in session.execute(found.offset(offset).limit(limit))
+    ]
 
 
 def last_delivered(session: Session, destination: str) -> datetime | None:
@@ -106,16 +115,16 @@ def answers_to(session: Session, delivery_ids: Collection[int]) -> dict[int, lis
     return answers
 
 
-def dead_of(session: Session, destination: str) -> list[int]:
-    """The dead letters of one destination."""
+def dead_of(session: Session, destination: str, *, limit: int | None = None) -> list[int]:
+    """The dead letters of one destination, the first ones first."""
     dead = select(Delivery.id).where(Delivery.destination == destination, Delivery.state == DeliveryState.DEAD)
-    return list(session.scalars(dead.order_by(Delivery.id)))
+    return list(session.scalars(dead.order_by(Delivery.id).limit(limit)))
 
 
 def resend_deliveries(session: Session, delivery_ids: Collection[int], *, now: datetime, by: str = "hand") -> None:
     """Make these due with fresh attempts, and ask their destinations at once. The objects are the same as before.
 
-    A study that was DELIVERED, or FAILED with a dead letter, is REPORTED again; its journal says by whom.
+    A study that was DELIVERED, or FAILED with a dead letter, is REPORTED again. The journal of each says by whom.
 
     Raises
     ------
@@ -139,6 +148,8 @@ def resend_deliveries(session: Session, delivery_ids: Collection[int], *, now: d
             study.state, study.state_since = StudyState.REPORTED, now
             study.reason = study.failed_step = None
             record_transition(session, study, before=before, at=now, reason=f"resent by {by}")
+        else:
+            record_act(session, study, at=now, reason=f"resent by {by}")
 
 
 def why_it_waits(session: Session, study_ids: Sequence[int]) -> dict[int, str]:

@@ -48,8 +48,10 @@ def failing_devices(session: Session) -> Sequence[DeviceHealth]:
     return session.scalars(select(DeviceHealth).where(failing).order_by(DeviceHealth.host, DeviceHealth.device)).all()
 
 
-def use_again(session: Session, host: str, device: str) -> None:
+def use_again(session: Session, host: str, device: str, *, by: str, now: datetime) -> None:
     """Somebody says that a device is mended: it is checked, and used, from the next loading of a model on.
+
+    Who says so, and when, is kept before what it failed by, until it fails again.
 
     Raises
     ------
@@ -60,6 +62,7 @@ def use_again(session: Session, host: str, device: str) -> None:
     if row is None or row.set_aside_at is None:
         raise RegistryError(f"{device} of {host} is not set aside: echoworker devices lists what is")
     row.failures, row.set_aside_at = 0, None
+    row.reason = f"said to be mended by {by} at {now:%Y-%m-%d %H:%M} UTC; before: {row.reason}"
 
 
 def _row(session: Session, host: str, device: str) -> DeviceHealth | None:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from config.errors import NotFoundError, RegistryError, StudyNotFoundError
 from db.discordance_rows import discordance_of
 from db.discordances import Discordance, ReviewState, Severity
-from db.journal import record_remark
+from db.journal import record_act
 from db.schema import RunRow, Study
 from db.schema_consistency import ConsistencyCheck, DiscordanceRow
 
@@ -144,7 +144,7 @@ def review_discordance(
         raise RegistryError(f"discordance {discordance_id} is {before} by {row.reviewed_by} meanwhile: look again")
     of_before = "" if row.reviewed_by is None else f"; before, {before} by {row.reviewed_by}"
     said = f"discordance {discordance_id} of rule {row.rule}: {state} by {name}{of_before}"
-    record_remark(session, session.get_one(Study, row.study_id), at=at, reason=said)
+    record_act(session, session.get_one(Study, row.study_id), at=at, reason=said)
     row.state, row.reviewed_at, row.reviewed_by, row.review_reason = state, at, name, why or None
 
 

@@ -2,6 +2,7 @@
 
 import socket
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -11,19 +12,9 @@ from db.schema_pipeline import JournalEntry
 from db.states import ALLOWED, StudyState
 
 
-def record_remark(session: Session, study: Study, *, at: datetime, reason: str) -> None:
-    """Write down what somebody did of a study that takes it nowhere; `reason` is free of PHI."""
-    session.add(
-        JournalEntry(
-            study_id=study.id,
-            revision=study.revision,
-            at=at,
-            state_before=study.state,
-            state_after=study.state,
-            host=socket.gethostname(),
-            reason=reason,
-        )
-    )
+def record_act(session: Session, study: Study, *, at: datetime, reason: str) -> None:
+    """Write down what somebody did to a study that stays in its state; `reason` says what and who, free of PHI."""
+    _append(session, study, before=study.state, at=at, reason=reason)
 
 
 def record_transition(
@@ -47,18 +38,28 @@ def record_transition(
     """
     if StudyState(study.state) not in ALLOWED[None if before is None else StudyState(before)]:
         raise ValueError(f"study {study.study_instance_uid} cannot go from {before} to {study.state}")
+    _append(
+        session,
+        study,
+        before=before,
+        at=at,
+        step=step,
+        attempt=attempt,
+        duration_ms=duration_ms,
+        reason=reason,
+        traceback=traceback,
+    )
+
+
+def _append(session: Session, study: Study, *, before: str | None, at: datetime, **facts: Any) -> None:
     session.add(
         JournalEntry(
             study_id=study.id,
             revision=study.revision,
             at=at,
-            step=step,
             state_before=before,
             state_after=study.state,
-            attempt=attempt,
-            duration_ms=duration_ms,
             host=socket.gethostname(),
-            reason=reason,
-            traceback=traceback,
+            **facts,
         )
     )

@@ -167,10 +167,10 @@ def move_batch(batch: Rescoring, state: BatchState, *, now: datetime, reason: st
     batch.reason = reason
 
 
-def set_paused(session: Session, batch_id: int, *, paused: bool, by: str = "") -> None:
+def set_paused(session: Session, batch_id: int, *, paused: bool, by: str) -> None:
     """Whoever works on it stops at the end of the portion that it is in; or it may be gone on with.
 
-    `by`: who has it stand still, which is then why it does.
+    `by`: who says so, which is kept with why it came to its state or stood still, until it comes to another state.
 
     Raises
     ------
@@ -179,10 +179,8 @@ def set_paused(session: Session, batch_id: int, *, paused: bool, by: str = "") -
     """
     batch = batch_to_change(session, batch_id)
     batch.paused = paused
-    if not paused:
-        batch.reason = None
-    elif by:
-        batch.reason = f"paused by {by}"
+    said = f"{'paused' if paused else 'resumed'} by {by}"
+    batch.reason = f"{batch.reason}; {said}" if batch.reason else said
 
 
 def go_on_after_canary(session: Session, batch_id: int, *, now: datetime, by: str = "") -> None:

@@ -85,6 +85,6 @@ class DeviceHealth(Base):
     failed_at: Mapped[datetime | None]
     """When it last failed one."""
     reason: Mapped[str | None]
-    """Of the last failure."""
+    """Of the last failure; who said since, and when, that it is mended."""
     set_aside_at: Mapped[datetime | None]
     """Since when no worker uses it, until somebody says that it is mended."""

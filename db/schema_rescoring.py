@@ -28,7 +28,7 @@ class Rescoring(Base):
     state_since: Mapped[datetime]
     """When it came to this state."""
     reason: Mapped[str | None]
-    """Why it stands still, in our words."""
+    """Why it came to its state or stands still, and who paused and resumed it since, in our words."""
     pack: Mapped[str]
     """The folder of the pack; empty: the one that scores."""
     model_name: Mapped[str] = mapped_column(String(64))

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from config.errors import ConfigurationError
-from deploy.cli_shared import console, open_registry, start
+from deploy.cli_shared import console, open_registry, start, who
 
 deliveries_commands = typer.Typer(
     help="What goes to the destinations: what waits, what was refused for good, sending it once more.",
@@ -72,7 +72,7 @@ def resend(
         raise ConfigurationError("name deliveries by number, or one --destination")
     with open_registry(settings).write() as session:
         chosen = numbers or dead_of(session, destination)
-        resend_deliveries(session, chosen, now=datetime.now(UTC))
+        resend_deliveries(session, chosen, now=datetime.now(UTC), by=who())
     if not chosen:
         console.print(f"{destination} has no dead letters", markup=False)
         return

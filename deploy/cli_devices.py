@@ -1,13 +1,15 @@
 """`echoworker devices`: GPUs that have failed their check, and using one again that is mended."""
 
 import socket
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from deploy.cli_shared import console, open_registry, start
+from config.logs import Event, emit
+from deploy.cli_shared import console, open_registry, start, who
 
 devices_commands = typer.Typer(
     help="GPUs that have failed their check, and using one again that is mended.", invoke_without_command=True
@@ -45,5 +47,6 @@ def use_again(
 
     host = host or socket.gethostname()
     with open_registry(start("devices")).write() as session:
-        use_device_again(session, host, device)
+        use_device_again(session, host, device, by=who(), now=datetime.now(UTC))
+    emit(Event.DEVICE_USED_AGAIN, host=host, model=device, reason=f"by {who()}")
     console.print(f"{device} of {host} is checked and used from the next start of a worker on", markup=False)

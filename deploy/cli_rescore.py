@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from config.errors import ConfigurationError
-from deploy.cli_shared import console, open_registry, start
+from deploy.cli_shared import console, open_registry, start, who
 
 if TYPE_CHECKING:
     from config.settings import Settings
@@ -129,7 +129,7 @@ def pause(batch_id: Batch) -> None:
     from db.rescorings import set_paused  # noqa: PLC0415
 
     with open_registry(start("rescore")).write() as session:
-        set_paused(session, batch_id, paused=True)
+        set_paused(session, batch_id, paused=True, by=who())
     _say(f"re-scoring {batch_id} is paused: echoworker rescore resume {batch_id}")
 
 
@@ -141,7 +141,7 @@ def resume(batch_id: Batch, leave: Leave = False) -> None:
     settings = start("rescore")
     _require_window(settings, leave=leave)
     with open_registry(settings).write() as session:
-        set_paused(session, batch_id, paused=False)
+        set_paused(session, batch_id, paused=False, by=who())
     _go_on(_worker(settings), batch_id, leave=leave)
 
 
@@ -153,7 +153,7 @@ def continue_(batch_id: Batch, leave: Leave = False) -> None:
     settings = start("rescore")
     _require_window(settings, leave=leave)
     with open_registry(settings).write() as session:
-        go_on_after_canary(session, batch_id, now=datetime.now(UTC))
+        go_on_after_canary(session, batch_id, now=datetime.now(UTC), by=who())
     _go_on(_worker(settings), batch_id, leave=leave)
 
 
@@ -165,20 +165,20 @@ def adopt(batch_id: Batch, leave: Leave = False) -> None:
     settings = start("rescore")
     _require_window(settings, leave=leave)
     with open_registry(settings).write() as session:
-        decide_to_adopt(session, batch_id, now=datetime.now(UTC))
+        decide_to_adopt(session, batch_id, now=datetime.now(UTC), by=who())
     _go_on(_worker(settings), batch_id, leave=leave)
 
 
 @rescore_commands.command("discard")
 def discard_(
     batch_id: Batch,
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, without names.")] = "by hand",
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, without names.")] = "",
 ) -> None:
     """Leave a batch be: its runs stay as rows, and never become current."""
     from db.rescorings import discard  # noqa: PLC0415
 
     with open_registry(start("rescore")).write() as session:
-        discard(session, batch_id, now=datetime.now(UTC), reason=reason)
+        discard(session, batch_id, now=datetime.now(UTC), reason=f"by {who()}: {reason}" if reason else f"by {who()}")
     _say(f"re-scoring {batch_id} is discarded")
 
 

@@ -44,6 +44,7 @@ def refusals(*more: int) -> dict[int | str, dict[str, Any]]:
         403: "The account's role is not enough, or the request may come from another site.",
         404: "There is no such thing.",
         409: "It cannot be done as things are.",
+        503: "As much of this is under way as may be: ask again later.",
         422: "A parameter is missing, or is none.",
     }
     return {status: {"model": Problem, "description": said[status]} for status in (401, 403, *more, 422)}
@@ -53,5 +54,4 @@ Words = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500, 
 """A sentence of somebody; without names of patients."""
 Name = Annotated[str, StringConstraints(max_length=64, pattern=_WITHOUT_NUL)]
 StudyUID = Annotated[str, Path(pattern=UID_PATTERN, description="Study Instance UID (0020,000D).")]
-Number = Annotated[int, Path(ge=1, lt=2**31, description="Its number, as lists give it.")]
 AtMost = Annotated[int, Query(ge=1, le=500, description="At most so many.")]

@@ -7,9 +7,8 @@ from http import HTTPStatus
 
 from fastapi import HTTPException
 
+from dashboard.parameters import LARGEST_NUMBER
 from db.study_pages import StudyPlace
-
-LARGEST = 2**62
 
 
 def written(place: StudyPlace | None) -> str | None:
@@ -38,6 +37,6 @@ def read(cursor: str | None) -> StudyPlace | None:
         raise HTTPException(
             HTTPStatus.UNPROCESSABLE_ENTITY, "cursor: give what next_cursor of the page before said"
         ) from error
-    if not 0 < place.study_id < LARGEST:
+    if not 0 < place.study_id <= LARGEST_NUMBER:
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "cursor: give what next_cursor of the page before said")
     return place

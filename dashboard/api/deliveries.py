@@ -8,8 +8,9 @@ from pydantic import Field
 
 from dashboard.access.people import Viewer
 from dashboard.api.acting import AdminActs
-from dashboard.api.answers import Answer, Asked, AtMost, Number, refusals
+from dashboard.api.answers import Answer, Asked, AtMost, refusals
 from dashboard.installation import Here
+from dashboard.parameters import Number
 from db.dead_letters import (
     DeliveryDetail,
     deliveries_in,

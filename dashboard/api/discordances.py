@@ -8,9 +8,10 @@ from pydantic import Field
 from dashboard.access import trail
 from dashboard.access.people import Reader
 from dashboard.api.acting import ReaderActs
-from dashboard.api.answers import Answer, Asked, AtMost, Number, Words, refusals
+from dashboard.api.answers import Answer, Asked, AtMost, Words, refusals
 from dashboard.api.discordance_answers import Discordance
 from dashboard.installation import Here
+from dashboard.parameters import Number
 from db.discordance_review import (
     discordance_detail,
     discordance_page,

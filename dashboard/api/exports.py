@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
+from http import HTTPStatus
 from itertools import chain
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, HTTPException, Path, Query
 from fastapi.responses import StreamingResponse
 
 from config.dashboard import AccountRole
@@ -58,7 +59,7 @@ def views(person: Viewer) -> list[ExportedView]:
 @router.get(
     "/{view}.csv",
     response_class=StreamingResponse,
-    responses={**refusals(404), 200: {"content": {CSV: {"schema": {"type": "string"}}}}},
+    responses={**refusals(404, 503), 200: {"content": {CSV: {"schema": {"type": "string"}}}}},
 )
 def as_csv(here: Here, person: Viewer, view: Named, since: Since = None, until: Until = None) -> StreamingResponse:
     """A view as CSV in UTF-8. Texts that a spreadsheet would take for a formula have an apostrophe ahead of them."""
@@ -68,7 +69,7 @@ def as_csv(here: Here, person: Viewer, view: Named, since: Since = None, until: 
 @router.get(
     "/{view}.parquet",
     response_class=StreamingResponse,
-    responses={**refusals(404), 200: {"content": {PARQUET: {"schema": {"type": "string", "format": "binary"}}}}},
+    responses={**refusals(404, 503), 200: {"content": {PARQUET: {"schema": {"type": "string", "format": "binary"}}}}},
 )
 def as_parquet(here: Here, person: Viewer, view: Named, since: Since = None, until: Until = None) -> StreamingResponse:
     """A view as Parquet: UTC timestamps, dates, numbers, booleans and nulls."""
@@ -91,8 +92,17 @@ def _export(
 
 
 def _written(here: Installation, view: View, days: Days, write: Writer) -> Iterator[bytes]:
-    with here.database.read() as session:
-        yield from write(view, view_rows(session, view.name, days))
+    if not here.exports.acquire(blocking=False):
+        raise HTTPException(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "as many exports as there may be at once are under way: ask again once one has ended",
+            {"Retry-After": "60"},
+        )
+    try:
+        with here.database.read() as session:
+            yield from write(view, view_rows(session, view.name, days))
+    finally:  # whoever goes away leaves a place, too
+        here.exports.release()
 
 
 def _described(view: View) -> ExportedView:

@@ -8,9 +8,10 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from dashboard.access.people import Viewer
-from dashboard.api.answers import Answer, AtMost, Number, refusals
+from dashboard.api.answers import Answer, AtMost, refusals
 from dashboard.installation import Here
-from db.rescored import batch_of, batches, outcomes_of
+from dashboard.parameters import Number
+from db.rescored import batch_of, batches, outcomes_of, outcomes_of_all
 from db.schema_rescoring import Rescoring as Batch
 from worker.packs.facts import pack_facts
 
@@ -89,10 +90,9 @@ def packs(here: Here, person: Viewer) -> list[Pack]:
 def rescorings(here: Here, person: Viewer, limit: AtMost = 20) -> list[Rescoring]:
     """The batches of re-scoring, the newest first."""
     with here.database.read() as session:
-        return [
-            Rescoring.model_validate(_facts(batch, outcomes_of(session, batch.id)))
-            for batch in batches(session, limit=limit)
-        ]
+        found = batches(session, limit=limit)
+        counts = outcomes_of_all(session, [batch.id for batch in found])
+        return [Rescoring.model_validate(_facts(batch, counts[batch.id])) for batch in found]
 
 
 @router.get("/rescorings/{number}", responses=refusals(404))

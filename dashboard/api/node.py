@@ -63,5 +63,5 @@ def quarantine(here: Here, person: Viewer, limit: AtMost = 100) -> list[Quaranti
     """What was refused and kept aside, the latest first."""
     return [
         Quarantined.model_validate(vars(each) | {"path": each.path.as_posix()})
-        for each in quarantined(here.settings.spool_dir)[:limit]
+        for each in quarantined(here.settings.spool_dir, at_least=limit)[:limit]
     ]

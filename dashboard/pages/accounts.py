@@ -13,6 +13,7 @@ from dashboard.access import accounts as changes
 from dashboard.access.forms import AdminForm
 from dashboard.access.people import Admin, Person
 from dashboard.installation import Here, Installation
+from dashboard.parameters import Number
 from dashboard.rendering import page
 from db.accounts import account_with, list_accounts, sign_ins_of
 
@@ -39,34 +40,34 @@ def add(
 
 
 @router.get("/{account_id}")
-def account(request: Request, here: Here, person: Admin, account_id: int) -> Response:
+def account(request: Request, here: Here, person: Admin, account_id: Number) -> Response:
     """One account with its sessions and tokens."""
     return _one(request, here, person, account_id)
 
 
 @router.post("/{account_id}/role")
-def give_role(here: Here, person: AdminForm, account_id: int, role: Role) -> Response:
+def give_role(here: Here, person: AdminForm, account_id: Number, role: Role) -> Response:
     """Let it do more, or less."""
     changes.give_role(here, person, account_id, role)
     return _back(account_id)
 
 
 @router.post("/{account_id}/disable")
-def disable(here: Here, person: AdminForm, account_id: int) -> Response:
+def disable(here: Here, person: AdminForm, account_id: Number) -> Response:
     """Let nobody sign in with it; whoever is signed in is out at once."""
     changes.enable(here, person, account_id, is_enabled=False)
     return _back(account_id)
 
 
 @router.post("/{account_id}/enable")
-def enable(here: Here, person: AdminForm, account_id: int) -> Response:
+def enable(here: Here, person: AdminForm, account_id: Number) -> Response:
     """Let it sign in again."""
     changes.enable(here, person, account_id, is_enabled=True)
     return _back(account_id)
 
 
 @router.post("/{account_id}/password")
-def give_password(request: Request, here: Here, person: AdminForm, account_id: int) -> Response:
+def give_password(request: Request, here: Here, person: AdminForm, account_id: Number) -> Response:
     """Make a new password, which is shown once."""
     password = changes.give_password(here, person, account_id)
     if account_id == person.account.account_id:  # this session has ended with the others
@@ -79,7 +80,7 @@ def give_token(
     request: Request,
     here: Here,
     person: AdminForm,
-    account_id: int,
+    account_id: Number,
     note: Annotated[str, Form(min_length=1, max_length=64, pattern=r"\S")],
     days: Annotated[int, Form(ge=1, le=3660)],
 ) -> Response:
@@ -89,7 +90,7 @@ def give_token(
 
 
 @router.post("/{account_id}/end/{sign_in_id}")
-def end(here: Here, person: AdminForm, account_id: int, sign_in_id: int) -> Response:
+def end(here: Here, person: AdminForm, account_id: Number, sign_in_id: Number) -> Response:
     """End a session, or take a token back."""
     changes.end(here, person, account_id, sign_in_id)
     return _back(account_id)

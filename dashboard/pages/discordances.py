@@ -14,6 +14,7 @@ from dashboard.access.forms import ReaderForm
 from dashboard.access.people import Person, Reader
 from dashboard.installation import Here, Installation
 from dashboard.paging import PageNumber, paged
+from dashboard.parameters import Number
 from dashboard.rendering import page
 from db.discordance_inbox import InboxFilter, Shown, fields_found, inbox
 from db.discordance_review import precision_by_rule, review_discordance
@@ -46,7 +47,7 @@ def review(
     here: Here,
     person: ReaderForm,
     wanted: Wanted,
-    discordance_id: int,
+    discordance_id: Number,
     state: Annotated[Literal[ReviewState.CONFIRMED, ReviewState.DISMISSED], Form()],
     seen: Annotated[ReviewState | Literal[""], Form()] = "",
     reason: Annotated[str, Form(max_length=500)] = "",

@@ -14,7 +14,7 @@ from pyarrow import parquet
 
 from config.dashboard import AccountRole
 from dashboard.api.tables import CSV_ROWS, GROUP_ROWS, csv_of, parquet_of
-from dashboard.installation import Installation
+from dashboard.installation import EXPORTS_AT_ONCE, Installation
 from db.schema import Study
 from db.view_rows import RANGES, documented_view, kind_of
 from db.views import View
@@ -55,6 +55,20 @@ def test_every_view_comes_whole_in_the_order_of_its_columns_in_both_kinds_of_fil
         assert table.column_names == list(documented_view(view).columns), view
         assert table.num_rows == len(rows) > 0, view
         assert list(rows[0]) == table.column_names
+
+
+def test_no_more_exports_than_some_hold_a_connection_and_one_that_ends_or_fails_gives_its_place_back(
+    here: Installation, reader: Browser
+) -> None:
+    for _ in range(EXPORTS_AT_ONCE + 1):
+        assert reader.get(f"{EXPORTS}/v_no_such.csv").status_code == 404
+        assert rows_of(reader, "v_turnaround")
+    for _ in range(EXPORTS_AT_ONCE):
+        assert here.exports.acquire(blocking=False), "those before are over"
+    refused = reader.get(f"{EXPORTS}/v_turnaround.csv")
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "60")
+    here.exports.release()
+    assert rows_of(reader, "v_turnaround")
 
 
 def test_parquet_keeps_times_numbers_and_what_is_not_there(reader: Browser) -> None:

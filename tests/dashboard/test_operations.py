@@ -25,7 +25,7 @@ from db.retention import note_removal
 from db.schema import Delivery
 from db.schema_monitoring import Reconciliation
 from db.schema_peers import DeliveryAnswer
-from db.schema_pipeline import JournalEntry
+from db.schema_pipeline import DeviceHealth, JournalEntry
 from db.schema_rescoring import RescoredStudy, Rescoring
 from db.states import BatchKind, BatchState, DeliveryState, RescoredState
 from dicom_node.quarantine import put_in_quarantine
@@ -167,6 +167,7 @@ def test_a_gpu_that_is_mended_is_used_again(here: Installation, admin: Browser) 
     assert admin.submit("/operations", "/operations/devices/use-again").status_code == 303
     with here.database.read() as session:
         assert set_aside(session, "gpu1") == set()
+        assert "said to be mended by a-admin" in str(session.get_one(DeviceHealth, ("gpu1", "cuda:0")).reason)
 
 
 def test_a_queue_is_paused_with_a_reason_and_resumed_by_name(here: Installation, admin: Browser) -> None:
@@ -246,6 +247,7 @@ def test_a_batch_shows_how_far_it_is_and_is_paused_resumed_and_adopted(here: Ins
     rescore = here.settings.rescore.model_copy(update={"enabled": True})
     object.__setattr__(here, "settings", here.settings.model_copy(update={"rescore": rescore}))
     assert admin.submit(page, f"{page}/resume").status_code == 303
+    assert "paused by a-admin; resumed by a-admin" in words(admin, "/rescoring/1")
     assert admin.submit(page, f"{page}/adopt").status_code == 303
     with here.database.read() as session:
         found = session.get_one(Rescoring, 1)

@@ -71,6 +71,8 @@ def test_what_is_no_uid_or_no_day_finds_nothing_and_says_why(as_role: SignIn, re
         "state=NOWHERE",
         "older=nonsense",
         "older=2026-01-01/99999999999999999999x",
+        "older=2026-01-01T00:00:00/9999999999999999999",
+        "newer=2026-01-01T00:00:00/0",
     ):
         answer = browser.get(f"/?{asked}")
         assert answer.status_code == 200

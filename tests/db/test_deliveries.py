@@ -250,6 +250,10 @@ def test_a_dead_letter_is_resent_at_once_and_its_study_goes_on(
         resend_deliveries(session, [number], now=now)
     assert detail(registry).study.state == "REPORTED"
     assert [item.delivery_id for item in due(registry, "PACS", now)] == [number]
+    with registry.write() as session:
+        resend_deliveries(session, [number], now=now, by="somebody else")
+        last = study_detail(session, detail(registry).study.study_instance_uid).journal[-1]
+    assert (last.state_before, last.state_after, last.reason) == ("REPORTED", "REPORTED", "resent by somebody else")
 
 
 def test_what_is_not_known_or_replaced_is_not_resent(

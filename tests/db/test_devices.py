@@ -4,6 +4,7 @@ import pytest
 
 from config.errors import RegistryError
 from db.devices import failing_devices, note_failed, note_passed, set_aside, use_again
+from db.schema_pipeline import DeviceHealth
 from db.session import Database
 
 
@@ -36,10 +37,14 @@ def test_a_gpu_that_fails_again_and_again_is_set_aside_until_somebody_has_mended
             hours[2],
         )
     with registry.write() as session:
-        use_again(session, "gpu1", "cuda:0")
+        use_again(session, "gpu1", "cuda:0", by="a technician", now=hours[3])
     assert aside(registry) == set()
+    with registry.read() as session:
+        kept = session.get_one(DeviceHealth, ("gpu1", "cuda:0")).reason
+    said = f"said to be mended by a technician at {hours[3]:%Y-%m-%d %H:%M} UTC; before: CUDA error: ECC"
+    assert kept == said, "who it was stays known"
     with registry.write() as session, pytest.raises(RegistryError, match="cuda:0 of gpu1 is not set aside"):
-        use_again(session, "gpu1", "cuda:0")
+        use_again(session, "gpu1", "cuda:0", by="a technician", now=hours[3])
 
 
 def test_only_failures_in_a_row_count_and_of_many_at_once_one(registry: Database, now: datetime) -> None:

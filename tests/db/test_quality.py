@@ -1,8 +1,10 @@
 """How well the installation does: numbers worked out by hand (tests.support.lab), on both databases."""
 
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import event, text
 
 from db.callers import record_calls
 from db.canaries import canary_uid
@@ -47,6 +49,43 @@ def test_canaries_are_no_patients(filled: Database) -> None:
         asked = {(one.task_id, one.label): one.studies for one in answers_of_tasks(session, BOTH)}
     assert asked["lvef", "RESEARCH"] == 2
     assert "2026-10-31" not in {f"{one.day}" for one in by_sender}
+
+
+def test_turnaround_says_what_the_view_says(filled: Database) -> None:
+    with filled.write() as session:  # of an earlier revision, and of one that is open again
+        session.get_one(Study, 3).revision += 1
+        session.get_one(Study, 5).state = "RECEIVING"
+    view = text("SELECT CAST(last_instance_at AS text), processing_s, total_s, failed_attempts FROM v_turnaround")
+    with filled.read() as session:
+        told = [day for day in turnaround(session, BOTH) if day.studies]
+        rows = [(row[0][:10], *row[1:]) for row in session.execute(view)]
+    assert rows
+    for day in told:
+        of_day = [row[1:] for row in rows if row[0] == f"{day.day}"]
+        assert day.studies == len(of_day)
+        assert day.processing_s == Spread.of(seconds for seconds, _, _ in of_day if seconds is not None)
+        assert day.total_s == Spread.of(seconds for _, seconds, _ in of_day if seconds is not None)
+        assert day.failed_attempts == sum(failed for _, _, failed in of_day)
+    assert sum(day.studies for day in told) == len(rows)
+
+
+def test_turnaround_reads_the_journal_of_the_studies_of_these_days_alone(filled: Database) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    with filled.read() as session:
+        connection = session.connection()
+        if connection.dialect.name != "sqlite":
+            return  # of so few rows PostgreSQL reads the whole table, whatever there is
+        event.listen(connection, "before_cursor_execute", note)
+        turnaround(session, BOTH)
+        ((statement, parameters),) = asked
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+    said = " / ".join(row[-1] for row in plan)
+    assert "SEARCH studies USING INDEX ix_studies_last_instance_at_id" in said
+    assert "SEARCH journal USING INDEX ix_journal_study_id" in said
 
 
 def test_a_day_ends_at_midnight_in_utc(filled: Database) -> None:

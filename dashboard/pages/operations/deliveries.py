@@ -11,12 +11,15 @@ from dashboard.access.forms import AdminForm
 from dashboard.access.people import Viewer
 from dashboard.installation import Here
 from dashboard.paging import PageNumber, paged
+from dashboard.parameters import Number
 from dashboard.rendering import page
 from db.dead_letters import dead_of, deliveries_in, delivery_detail, destination_summaries, resend_deliveries
 from db.states import DeliveryState
 
 router = APIRouter(prefix="/operations")
 ADDRESS = "/operations/deliveries"
+MOST_AT_ONCE = 1000
+"""To be sent again in one transaction, as by the API; what is left stays in the list."""
 
 
 @router.get("/deliveries")
@@ -33,7 +36,7 @@ def deliveries(request: Request, here: Here, person: Viewer, number: PageNumber 
 
 
 @router.get("/deliveries/{delivery_id}")
-def delivery(request: Request, here: Here, person: Viewer, delivery_id: int) -> Response:
+def delivery(request: Request, here: Here, person: Viewer, delivery_id: Number) -> Response:
     """One delivery: its object, its study, and all that was answered."""
     with here.database.read() as session:
         found = delivery_detail(session, delivery_id)
@@ -41,7 +44,7 @@ def delivery(request: Request, here: Here, person: Viewer, delivery_id: int) -> 
 
 
 @router.post("/deliveries/{delivery_id}/resend")
-def resend(here: Here, person: AdminForm, delivery_id: int) -> Response:
+def resend(here: Here, person: AdminForm, delivery_id: Number) -> Response:
     """Send one once more."""
     with here.database.write() as session:
         resend_deliveries(session, [delivery_id], now=here.now(), by=person.name)
@@ -50,7 +53,7 @@ def resend(here: Here, person: AdminForm, delivery_id: int) -> Response:
 
 @router.post("/deliveries/resend")
 def resend_all(here: Here, person: AdminForm, destination: Annotated[str, Form(max_length=32)]) -> Response:
-    """Send all dead letters of a destination once more."""
+    """Send the dead letters of a destination once more, the first `MOST_AT_ONCE`."""
     with here.database.write() as session:
-        resend_deliveries(session, dead_of(session, destination), now=here.now(), by=person.name)
+        resend_deliveries(session, dead_of(session, destination, limit=MOST_AT_ONCE), now=here.now(), by=person.name)
     return RedirectResponse(ADDRESS, HTTPStatus.SEE_OTHER)

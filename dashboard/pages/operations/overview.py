@@ -8,6 +8,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse
 from starlette.responses import Response
 
+from config.logs import Event, emit
 from dashboard.access.forms import AdminForm
 from dashboard.access.people import Viewer
 from dashboard.installation import Here
@@ -48,11 +49,12 @@ def overview(request: Request, here: Here, person: Viewer) -> Response:
 @router.post("/devices/use-again")
 def use_device_again(
     here: Here,
-    _: AdminForm,
+    person: AdminForm,
     host: Annotated[str, Form(max_length=128)],
     device: Annotated[str, Form(max_length=16)],
 ) -> Response:
     """Say that a GPU is mended."""
     with here.database.write() as session:
-        use_again(session, host, device)
+        use_again(session, host, device, by=person.name, now=here.now())
+    emit(Event.DEVICE_USED_AGAIN, host=host, model=device, reason=f"by {person.name}")
     return RedirectResponse("/operations", HTTPStatus.SEE_OTHER)

@@ -14,6 +14,7 @@ from config.errors import ConfigurationError
 from dashboard.access.forms import AdminForm
 from dashboard.access.people import Viewer
 from dashboard.installation import Here
+from dashboard.parameters import Number
 from dashboard.rendering import page
 from db.rescored import batch_of, batches, outcomes_of, outcomes_of_all, reasons_of
 from db.rescorings import OVER, decide_to_adopt, discard, go_on_after_canary, set_paused
@@ -44,7 +45,7 @@ def rescoring(request: Request, here: Here, person: Viewer) -> Response:
 
 
 @router.get("/rescoring/{batch_id}")
-def batch_page(request: Request, here: Here, person: Viewer, batch_id: int) -> Response:
+def batch_page(request: Request, here: Here, person: Viewer, batch_id: Number) -> Response:
     """One batch: what changes, task by task, and what can be done about it."""
     with here.database.read() as session:
         batch = batch_of(session, batch_id)
@@ -67,7 +68,7 @@ def batch_page(request: Request, here: Here, person: Viewer, batch_id: int) -> R
 def act(
     here: Here,
     person: AdminForm,
-    batch_id: int,
+    batch_id: Number,
     order: Order,
     reason: Annotated[str, Form(max_length=500)] = "",
 ) -> Response:
@@ -86,7 +87,7 @@ def _carry_out(session: Session, order: Order, batch_id: int, *, by: str, reason
         case Order.PAUSE:
             set_paused(session, batch_id, paused=True, by=by)
         case Order.RESUME:
-            set_paused(session, batch_id, paused=False)
+            set_paused(session, batch_id, paused=False, by=by)
         case Order.CONTINUE:
             go_on_after_canary(session, batch_id, now=now, by=by)
         case Order.ADOPT:

@@ -154,12 +154,12 @@ def test_fresh_studies_go_first_and_a_pause_holds(archive: ScoredArchive) -> Non
     assert archive.work(batch_id) is Stopped.FRESH_STUDIES
     archive.set_state(fresh, StudyState.DELIVERED)
     with archive.context.database.write() as session:
-        set_paused(session, batch_id, paused=True)
+        set_paused(session, batch_id, paused=True, by="somebody")
     assert archive.work(batch_id) is Stopped.NOBODY_TO_WORK_ON
     with archive.context.database.read() as session:
         assert outcomes_of(session, batch_id) == {RescoredState.DUE: 1}
     with archive.context.database.write() as session:
-        set_paused(session, batch_id, paused=False)
+        set_paused(session, batch_id, paused=False, by="somebody")
     assert archive.work(batch_id) is Stopped.WAITS
 
 

@@ -1,0 +1,98 @@
+"""What is asked for is bounded: numbers and text that no database takes, statements of a list, what is sent at once."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event, select
+
+from config.dashboard import AccountRole
+from dashboard.installation import Installation
+from dashboard.pages.operations import deliveries
+from db.schema import Delivery
+from db.states import BatchKind, DeliveryState
+from dicom_node.spool import Spool
+from tests.dashboard.conftest import SignIn
+from tests.dashboard.test_quality import batch
+from tests.support import lab
+from tests.support.browsing import Browser
+
+
+@pytest.fixture
+def here(here: Installation) -> Installation:
+    """The laboratory with a batch of re-scoring."""
+    Spool(here.settings.spool_dir).create()
+    with here.database.write() as session:
+        lab.fill(session)
+        session.add(batch(BatchKind.RESCORE))
+    return here
+
+
+@pytest.fixture
+def viewer(here: Installation, as_role: SignIn) -> Browser:
+    return as_role(AccountRole.VIEWER)
+
+
+@pytest.fixture
+def admin(here: Installation, as_role: SignIn) -> Browser:
+    return as_role(AccountRole.ADMIN)
+
+
+def test_numbers_that_no_row_can_have_and_text_that_no_database_keeps_are_refused(admin: Browser) -> None:
+    for path in ("/operations/deliveries/{0}", "/operations/rescoring/{0}", "/accounts/{0}"):
+        for number in (0, 2**31, 10**19):
+            assert admin.get(path.format(number)).status_code == 422, (path, number)
+    secret = re.search(r'name="form_secret" value="([^"]*)"', admin.get("/account").text)
+    assert secret is not None
+    said = {"form_secret": secret[1], "state": "CONFIRMED"}
+    assert admin.client.post(f"/discordances/{2**31}", data=said).status_code == 422
+    for asked in ("/?patient=%00", "/?name=A%00", "/discordances?rule=%00", "/studies/1.2%00"):
+        answer = admin.get(asked)
+        assert (answer.status_code, "the character NUL" in answer.text) == (422, True), asked
+    assert admin.submit("/operations/queues", "/operations/queues/score/pause", reason="a\0").status_code == 422
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """What any database is asked meanwhile."""
+    asked: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        asked.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+@pytest.mark.parametrize("path", ["/operations/deliveries", "/api/v1/deliveries", "/api/v1/rescorings"])
+def test_a_longer_list_takes_no_more_statements(here: Installation, viewer: Browser, path: str) -> None:
+    viewer.get(path)
+    with statements() as of_one:
+        assert viewer.get(path).status_code == 200
+    with here.database.write() as session:
+        for delivery in session.scalars(select(Delivery)):
+            delivery.state = DeliveryState.DEAD
+        session.add_all(batch(BatchKind.RESCORE) for _ in range(3))
+    with statements() as of_some:
+        assert viewer.get(path).status_code == 200
+    assert 0 < len(of_some) <= len(of_one)
+
+
+def test_sending_all_again_takes_a_portion_at_a_time(
+    here: Installation, admin: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliveries, "MOST_AT_ONCE", 1)
+    of_pacs = select(Delivery).where(Delivery.destination == "PACS").order_by(Delivery.id)
+    with here.database.write() as session:
+        for delivery in session.scalars(of_pacs):
+            delivery.state = DeliveryState.DEAD
+    admin.submit("/operations/deliveries", "/operations/deliveries/resend")
+    with here.database.read() as session:
+        states = [delivery.state for delivery in session.scalars(of_pacs)]
+    assert states[0] == DeliveryState.DUE
+    assert set(states[1:]) == {DeliveryState.DEAD}
