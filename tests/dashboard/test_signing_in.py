@@ -79,8 +79,8 @@ def test_a_form_without_the_secret_of_the_session_or_from_another_site_does_noth
     browser = as_role(AccountRole.VIEWER)
     assert browser.client.post("/sign-out", data={}).status_code == 403
     for origin in ("https://evil.example", "null"):
-        sent = {"data": {"name": "a", "password": "b"}, "headers": {"Origin": origin}}
-        assert browser.client.post("/sign-in", **sent).status_code == 403
+        sent = {"name": "a", "password": "b"}
+        assert browser.client.post("/sign-in", data=sent, headers={"Origin": origin}).status_code == 403
     assert browser.get("/").status_code == 200
 
 
