@@ -147,7 +147,7 @@ def turnaround(session: Session, days: Days) -> list[TurnaroundOfDay]:
     ]
 
 
-def _times_of_studies(days: Days) -> Select[Any]:
+def _times_of_studies(days: Days) -> Select[*tuple[Any, ...]]:
     """As v_turnaround has them. It sums over the journal of all studies before a range narrows it: here the studies of
     the range are chosen first, by an index, and the journal is read of these alone."""
     entry = JournalEntry
