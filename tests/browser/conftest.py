@@ -54,7 +54,7 @@ class Live:
     healthy: StudyTruth
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory, postgresql_server: PostgreSQL, orthanc: Orthanc) -> Iterator[Live]:
     """Two studies went through it; one destination has them, another has refused them for good."""
     folder = tmp_path_factory.mktemp("live")
