@@ -21,7 +21,7 @@ from tests.support.clips import data_set_of
 
 KNOWN_FOLDERS = ("audit", "cache", "spool/catalogues", "spool/receivers", "packs", "calibration")
 """Of the data folder, that hold what belongs to no study; what is unfinished there is counted all the same."""
-LOCKS = ("running-on-", "spool/received_reports/.registering")
+LOCKS = ("running-on-", "spool/received_reports/.registering", "spool/.removing")
 NOTES = (".json", ".taken")
 """Of `spool/receivers`: what living processes tell each other; those of the dead are read up and removed."""
 
