@@ -31,23 +31,10 @@ def received_object(session: Session, study_instance_uid: str, sop_instance_uid:
     StudyNotFoundError
         The study, or the instance in it, is not in the registry.
     """
-    of_study = (
-        select(Instance, PatientIdentity.patient_id)
-        .join(Study, Study.id == Instance.study_id)
-        .outerjoin(PatientIdentity, PatientIdentity.study_id == Study.id)
-        .where(Study.study_instance_uid == study_instance_uid, Instance.sop_instance_uid == sop_instance_uid)
-    )
-    row = session.execute(of_study).one_or_none()
-    if row is None:
+    found = _stored(session, Instance, study_instance_uid, sop_instance_uid)
+    if found is None:
         raise StudyNotFoundError(f"study {study_instance_uid} has no instance {sop_instance_uid}")
-    instance, patient_id = row
-    return StoredObject(
-        sop_instance_uid=instance.sop_instance_uid,
-        sop_class_uid=instance.sop_class_uid,
-        spool_path=instance.spool_path,
-        removed_at=instance.removed_at,
-        patient_id=patient_id,
-    )
+    return found
 
 
 def made_object(session: Session, study_instance_uid: str, sop_instance_uid: str) -> StoredObject:
@@ -58,20 +45,29 @@ def made_object(session: Session, study_instance_uid: str, sop_instance_uid: str
     StudyNotFoundError
         The study, or the object of it, is not in the registry.
     """
+    found = _stored(session, Report, study_instance_uid, sop_instance_uid)
+    if found is None:
+        raise StudyNotFoundError(f"nothing was made of study {study_instance_uid} under {sop_instance_uid}")
+    return found
+
+
+def _stored(
+    session: Session, kind: type[Instance] | type[Report], study_instance_uid: str, sop_instance_uid: str
+) -> StoredObject | None:
     of_study = (
-        select(Report, PatientIdentity.patient_id)
-        .join(Study, Study.id == Report.study_id)
+        select(kind, PatientIdentity.patient_id)
+        .join(Study, Study.id == kind.study_id)
         .outerjoin(PatientIdentity, PatientIdentity.study_id == Study.id)
-        .where(Study.study_instance_uid == study_instance_uid, Report.sop_instance_uid == sop_instance_uid)
+        .where(Study.study_instance_uid == study_instance_uid, kind.sop_instance_uid == sop_instance_uid)
     )
     row = session.execute(of_study).one_or_none()
     if row is None:
-        raise StudyNotFoundError(f"nothing was made of study {study_instance_uid} under {sop_instance_uid}")
-    report, patient_id = row
+        return None
+    found: Instance | Report = row[0]
     return StoredObject(
-        sop_instance_uid=report.sop_instance_uid,
-        sop_class_uid=report.sop_class_uid,
-        spool_path=report.spool_path,
-        removed_at=None,
-        patient_id=patient_id,
+        sop_instance_uid=found.sop_instance_uid,
+        sop_class_uid=found.sop_class_uid,
+        spool_path=found.spool_path,
+        removed_at=found.removed_at if isinstance(found, Instance) else None,  # what we made is not removed
+        patient_id=row[1],
     )
