@@ -1,6 +1,6 @@
 """The read side: all that the command line and dashboards show comes from here, free of PHI."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -61,7 +61,11 @@ def list_studies(session: Session, *, limit: int = 50, state: str | None = None)
     query = select(Study, instances).order_by(Study.last_instance_at.desc(), Study.id.desc()).limit(limit)
     if state is not None:
         query = query.where(Study.state == state)
-    rows = session.execute(query).all()
+    return study_summaries(session, [(study, count) for study, count in session.execute(query)])
+
+
+def study_summaries(session: Session, rows: Sequence[tuple[Study, int]]) -> list[StudySummary]:
+    """Of studies with the number of their instances, in the order that they have."""
     waits = why_it_waits(session, [study.id for study, _ in rows if study.state == StudyState.REPORTED])
     return [
         StudySummary(

@@ -8,10 +8,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlalchemy.orm import Session, selectinload
 
-from db.dead_letters import why_it_waits
-from db.queries import StudySummary
+from db.queries import StudySummary, study_summaries
 from db.schema import Instance, PatientIdentity, Study
-from db.states import StudyState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,21 +52,10 @@ def study_page(session: Session, wanted: StudyFilter, *, limit: int, after: Stud
         place: tuple[Any, Any] = (after.last_instance_at, after.study_id)
         query = query.where(tuple_(Study.last_instance_at, Study.id) < place)
     latest_first = query.order_by(Study.last_instance_at.desc(), Study.id.desc())
-    rows = session.execute(latest_first.limit(limit + 1)).all()
+    rows = [(study, count) for study, count in session.execute(latest_first.limit(limit + 1))]
     studies = [study for study, _ in rows[:limit]]
-    waits = why_it_waits(session, [study.id for study in studies if study.state == StudyState.REPORTED])
     return StudyPage(
-        studies=[
-            StudySummary(
-                study_instance_uid=study.study_instance_uid,
-                state=study.state,
-                revision=study.revision,
-                instances=count,
-                last_instance_at=study.last_instance_at,
-                reason=study.reason or waits.get(study.id),
-            )
-            for study, count in rows[:limit]
-        ],
+        studies=study_summaries(session, rows[:limit]),
         identities=[study.identity for study in studies],
         ends_at=StudyPlace(last_instance_at=studies[-1].last_instance_at, study_id=studies[-1].id)
         if len(rows) > limit
