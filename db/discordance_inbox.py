@@ -6,7 +6,7 @@ from enum import StrEnum
 from sqlalchemy import ColumnElement, select, true
 from sqlalchemy.orm import Session
 
-from db.discordance_review import WORST_FIRST, ListedDiscordance, listed, listed_of
+from db.discordance_review import WORST_FIRST, ListedDiscordance, is_open, listed, listed_of
 from db.discordances import ReviewState, Severity
 from db.schema_consistency import DiscordanceRow
 
@@ -51,13 +51,12 @@ def fields_found(session: Session) -> list[str]:
 
 
 def _is_shown(shown: Shown) -> ColumnElement[bool]:
-    stays = DiscordanceRow.superseded_at.is_(None)
     match shown:
         case Shown.OPEN:
-            return (DiscordanceRow.state == ReviewState.NEW) & stays
+            return is_open()
         case Shown.CONFIRMED | Shown.DISMISSED:
             return DiscordanceRow.state == ReviewState[shown.name]
         case Shown.SUPERSEDED:
-            return ~stays
+            return DiscordanceRow.superseded_at.is_not(None)
         case Shown.ALL:
             return true()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, case, func, select
+from sqlalchemy import ColumnElement, Select, case, func, literal_column, select
 from sqlalchemy.orm import Session
 
 from config.errors import NotFoundError, RegistryError, StudyNotFoundError
@@ -16,6 +16,11 @@ from db.schema_consistency import ConsistencyCheck, DiscordanceRow
 LONGEST_NAME = 64
 WORST_FIRST = (case((DiscordanceRow.severity == Severity.MAJOR, 0), else_=1), DiscordanceRow.id.desc())
 """... and of these the latest."""
+
+
+def is_open() -> ColumnElement[bool]:
+    """Of a discordance: somebody is still to look at it. Written out, so that the index of these alone serves it."""
+    return (DiscordanceRow.state == literal_column(f"'{ReviewState.NEW}'")) & DiscordanceRow.superseded_at.is_(None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +82,7 @@ def list_discordances(
             raise StudyNotFoundError(f"study {study_instance_uid} is not in the registry")
         query = query.where(Study.study_instance_uid == study_instance_uid)
     if not include_closed:
-        query = query.where(DiscordanceRow.state == ReviewState.NEW, DiscordanceRow.superseded_at.is_(None))
+        query = query.where(is_open())
     rows = session.execute(query.order_by(*WORST_FIRST).limit(limit)).all()
     return [listed_of(*row) for row in rows]
 
@@ -90,7 +95,7 @@ def discordance_page(
     if state is not None:
         query = query.where(DiscordanceRow.state == state)
     if open_only:
-        query = query.where(DiscordanceRow.state == ReviewState.NEW, DiscordanceRow.superseded_at.is_(None))
+        query = query.where(is_open())
     if before is not None:
         query = query.where(DiscordanceRow.id < before)
     return [listed_of(*row) for row in session.execute(query.order_by(DiscordanceRow.id.desc()).limit(limit)).all()]
@@ -156,7 +161,7 @@ def precision_by_rule(session: Session) -> list[RulePrecision]:
     of = DiscordanceRow
     confirmed = _count(session, of.state == ReviewState.CONFIRMED, of.id.in_(last_word))
     dismissed = _count(session, of.state == ReviewState.DISMISSED, of.id.in_(last_word))
-    new = _count(session, of.state == ReviewState.NEW, of.superseded_at.is_(None))
+    new = _count(session, is_open())
     return [
         RulePrecision(
             rule=rule,

@@ -15,7 +15,6 @@ from sqlalchemy import (
     case,
     func,
     literal,
-    literal_column,
     select,
     tuple_,
     type_coerce,
@@ -24,7 +23,8 @@ from sqlalchemy.orm import Session
 
 from config.privacy import IdentityMode
 from db.dead_letters import why_it_waits
-from db.discordances import ReviewState, Severity
+from db.discordance_review import is_open
+from db.discordances import Severity
 from db.received import Identity
 from db.runs import Verdict
 from db.schema import CurrentRun, Instance, PatientIdentity, ResultRow, RunRow, Study
@@ -164,11 +164,6 @@ def by_name(name: str, mode: IdentityMode) -> ColumnElement[bool]:
     written = {name.lower(), name.upper()}
     starts = [kept.like(func.lower(literal(_escaped(one) + "%")), escape="\\") for one in sorted(written)]
     return starts[0] | starts[1] if len(starts) > 1 else starts[0]
-
-
-def is_open() -> ColumnElement[bool]:
-    """Of a discordance: somebody is still to look at it. Written out, so that the index of these alone serves it."""
-    return (DiscordanceRow.state == literal_column(f"'{ReviewState.NEW}'")) & DiscordanceRow.superseded_at.is_(None)
 
 
 def _conditions(looked_for: LookedFor, mode: IdentityMode) -> list[ColumnElement[bool]]:
