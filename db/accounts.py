@@ -28,6 +28,12 @@ class SignedIn:
     name: str
     role: AccountRole
     is_token: bool
+    seen_at: datetime
+    """When its use was last noted."""
+
+    def is_to_be_noted(self, now: datetime) -> bool:
+        """Whether that is long enough ago for `seen`, which takes a transaction that writes."""
+        return self.seen_at < now - SEEN_EVERY
 
 
 def list_accounts(session: Session) -> list[Account]:
@@ -231,6 +237,7 @@ def signed_in(session: Session, secret: str, *, now: datetime, idle: timedelta) 
         name=found.account.name,
         role=AccountRole(found.account.role),
         is_token=found.is_token,
+        seen_at=found.seen_at,
     )
 
 

@@ -81,7 +81,8 @@ def _person(request: Request, here: Here) -> Person:
         account = signed_in(session, secret, now=here.now(), idle=idle)
     if account is None or account.is_token != is_program:
         raise SignInNeededError
-    if LIVE_HEADER not in request.headers:  # a page that refreshes itself is nobody at work
+    # A page that refreshes itself is nobody at work.
+    if LIVE_HEADER not in request.headers and account.is_to_be_noted(here.now()):
         with here.database.write() as session:
             seen(session, account.sign_in_id, now=here.now())
     person = Person(
