@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import null, select
 from sqlalchemy.orm import Session
 
 from config.errors import StudyNotFoundError
@@ -54,20 +54,18 @@ def made_object(session: Session, study_instance_uid: str, sop_instance_uid: str
 def _stored(
     session: Session, kind: type[Instance] | type[Report], study_instance_uid: str, sop_instance_uid: str
 ) -> StoredObject | None:
+    removed_at = Instance.removed_at if kind is Instance else null()  # what we made is not removed
     of_study = (
-        select(kind, PatientIdentity.patient_id)
+        select(
+            kind.sop_instance_uid,
+            kind.sop_class_uid,
+            kind.spool_path,
+            removed_at.label("removed_at"),
+            PatientIdentity.patient_id,
+        )
         .join(Study, Study.id == kind.study_id)
         .outerjoin(PatientIdentity, PatientIdentity.study_id == Study.id)
         .where(Study.study_instance_uid == study_instance_uid, kind.sop_instance_uid == sop_instance_uid)
     )
-    row = session.execute(of_study).one_or_none()
-    if row is None:
-        return None
-    found: Instance | Report = row[0]
-    return StoredObject(
-        sop_instance_uid=found.sop_instance_uid,
-        sop_class_uid=found.sop_class_uid,
-        spool_path=found.spool_path,
-        removed_at=found.removed_at if isinstance(found, Instance) else None,  # what we made is not removed
-        patient_id=row[1],
-    )
+    row = session.execute(of_study).mappings().one_or_none()
+    return None if row is None else StoredObject(**row)
