@@ -1,19 +1,26 @@
 """Putting due work on the broker: after a step, when a study falls quiet, and by the reaper, all the same way."""
 
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from celery import Celery
+from sqlalchemy import ColumnElement, Select, or_, select, union_all, update
+from sqlalchemy.orm import Session
 
 from config.broker import enqueue, enqueue_for_peer
 from config.settings import Settings
-from config.steps import Purpose
+from config.steps import Purpose, Step
 from db.delivering import take_delivery_announcements
 from db.forwards import take_forward_announcements
-from db.leases import forget_announcements, take_announcements
+from db.leases import is_due, note_lost, release
 from db.queues import forget_queue_announcements
+from db.schema import Study
 from db.session import Database
+from db.states import LEASED_STEPS, STEP_DUE_IN, StudyState
+
+ANNOUNCED_AT_ONCE = 1000
+"""However many wait: nobody locks them all, nor fills the broker with them. The reaper announces the next ones."""
 
 
 def announce_due_steps(database: Database, broker: Celery, settings: Settings, *, study_id: int | None = None) -> int:
@@ -37,6 +44,33 @@ def announce_due_steps(database: Database, broker: Celery, settings: Settings, *
     return len(due)
 
 
+def take_announcements(
+    session: Session, *, now: datetime, wake_again_after_s: float, study_id: int | None = None
+) -> list[tuple[int, Step]]:
+    """The steps that wait unannounced, or whose announcement or lease has run out; marked as announced now."""
+    stale = now - timedelta(seconds=wake_again_after_s)
+    reasons = (Study.announced_at.is_(None), Study.announced_at < stale, Study.lease_expires_at < now)
+    of_one = () if study_id is None else (Study.id == study_id,)
+    # Each step and each reason has an index: a pass reads what it announces, and not all that waits.
+    chosen = union_all(*(_first(is_due(step, now), why, *of_one) for step in LEASED_STEPS for why in reasons))
+    # What the chosen rows were chosen for is asked once more of them as they are when they are locked.
+    still = or_(*(is_due(step, now) for step in LEASED_STEPS)) & or_(*reasons)
+    query = select(Study).where(Study.id.in_(chosen), still).order_by(Study.lane, Study.id).limit(ANNOUNCED_AT_ONCE)
+    announced = []
+    for study in session.scalars(query.with_for_update(skip_locked=True)):
+        step = STEP_DUE_IN[StudyState(study.state)]
+        note_lost(session, study, step, now=now)
+        study.announced_at = now
+        release(study)
+        announced.append((study.id, step))
+    return announced
+
+
+def forget_announcements(session: Session, study_ids: Sequence[int]) -> None:
+    """These announcements could not be sent: the studies are announced again at the next occasion."""
+    session.execute(update(Study).where(Study.id.in_(study_ids)).values(announced_at=None))
+
+
 def announce_due_forwards(database: Database, broker: Celery, settings: Settings) -> int:
     """Announce every peer that instances wait for and no message is known for; how many were announced."""
     return _announce_peers(database, broker, settings, Purpose.FORWARD, take_forward_announcements)
@@ -50,6 +84,12 @@ def announce_due_deliveries(
     """
     take = partial(take_delivery_announcements, study_id=study_id)
     return _announce_peers(database, broker, settings, Purpose.DELIVER, take)
+
+
+def _first(*conditions: ColumnElement[bool]) -> Select[tuple[int]]:
+    """The numbers of those studies that go first."""
+    first = select(Study.id).where(*conditions).order_by(Study.lane, Study.id).limit(ANNOUNCED_AT_ONCE).subquery()
+    return select(first.c.id)
 
 
 def _announce_peers(

@@ -6,13 +6,13 @@ writes what the step made: so a step that ran twice, or whose study was re-opene
 
 import socket
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
 from config.errors import LeaseLostError
@@ -21,10 +21,7 @@ from config.steps import Lane, Step
 from db.journal import record_transition
 from db.pauses import is_paused
 from db.schema import Study
-from db.states import LEASED_STEPS, STEP_DUE_IN, TRANSITIONS, Back, StudyState, state_after
-
-ANNOUNCED_AT_ONCE = 1000
-"""However many wait: nobody locks them all, nor fills the broker with them. The reaper announces the next ones."""
+from db.states import STEP_DUE_IN, TRANSITIONS, Back, StudyState, state_after
 
 
 class Fault(Enum):
@@ -68,7 +65,7 @@ def claim(
     study = session.scalar(select(Study).where(Study.id == study_id, is_due(step, now)).with_for_update())
     if study is None:
         return None
-    _note_lost(session, study, step, now=now)
+    note_lost(session, study, step, now=now)
     if study.attempts >= pipeline.maximum_attempts:
         reason = f"{step}: the worker stopped without a word in {study.attempts} attempts"
         _fail(session, study, replace(_claim_of(study, step), claimed_at=now), reason=reason, now=now)
@@ -125,7 +122,7 @@ def completing(
     study.attempts = 0
     study.announced_at = None
     study.next_attempt_at = None
-    _release(study)
+    release(study)
     _note(session, study, held, before=before, now=now, is_attempt=stay_reason is None)
 
 
@@ -157,7 +154,7 @@ def fail_attempt(
     study.reason = reason
     study.next_attempt_at = now + timedelta(seconds=wait_s)
     study.announced_at = None
-    _release(study)
+    release(study)
     _note(session, study, held, before=study.state, now=now, traceback=traceback)
     return StudyState(study.state)
 
@@ -169,7 +166,7 @@ def hand_back(session: Session, held: Claim, *, reason: str, now: datetime) -> N
         study.attempts -= 1
         study.reason = reason
         study.next_attempt_at = study.announced_at = None
-        _release(study)
+        release(study)
         _note(session, study, held, before=study.state, now=now, is_attempt=False)
 
 
@@ -185,30 +182,6 @@ def hold(session: Session, held: Claim) -> Study:
     if study is None:
         raise LeaseLostError(f"study {held.study_instance_uid}: the lease on {held.step} has passed on")
     return study
-
-
-def take_announcements(
-    session: Session, *, now: datetime, wake_again_after_s: float, study_id: int | None = None
-) -> list[tuple[int, Step]]:
-    """The steps that wait unannounced, or whose announcement or lease has run out; marked as announced now."""
-    stale = now - timedelta(seconds=wake_again_after_s)
-    unannounced = or_(Study.announced_at.is_(None), Study.announced_at < stale, Study.lease_expires_at < now)
-    waiting = or_(*(is_due(step, now) for step in LEASED_STEPS))
-    query = select(Study).where(waiting, unannounced).order_by(Study.lane, Study.id).with_for_update(skip_locked=True)
-    query = query.limit(ANNOUNCED_AT_ONCE) if study_id is None else query.where(Study.id == study_id)
-    announced = []
-    for study in session.scalars(query):
-        step = STEP_DUE_IN[StudyState(study.state)]
-        _note_lost(session, study, step, now=now)
-        study.announced_at = now
-        _release(study)
-        announced.append((study.id, step))
-    return announced
-
-
-def forget_announcements(session: Session, study_ids: Sequence[int]) -> None:
-    """These announcements could not be sent: the studies are announced again at the next occasion."""
-    session.execute(update(Study).where(Study.id.in_(study_ids)).values(announced_at=None))
 
 
 def is_due(step: Step, now: datetime) -> ColumnElement[bool]:
@@ -250,7 +223,7 @@ def _claim_of(study: Study, step: Step) -> Claim:
     )
 
 
-def _note_lost(session: Session, study: Study, step: Step, *, now: datetime) -> None:
+def note_lost(session: Session, study: Study, step: Step, *, now: datetime) -> None:
     """An attempt whose lease ran out has its row in the journal too; nobody is left to write it."""
     if study.lease_token is None:
         return
@@ -267,7 +240,7 @@ def _fail(
     study.failed_step = held.step
     study.reason = reason
     study.next_attempt_at = None
-    _release(study)
+    release(study)
     _note(session, study, held, before=before, now=now, traceback=traceback)
 
 
@@ -294,6 +267,7 @@ def _note(
     )
 
 
-def _release(study: Study) -> None:
+def release(study: Study) -> None:
+    """Nobody works on it."""
     study.lease_token = study.lease_owner = None
     study.lease_expires_at = study.claimed_at = None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy import ColumnElement, ScalarSelect, and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from config.steps import PEER_QUEUES, RESCORE_QUEUE, Lane, Purpose, Step
@@ -69,31 +69,37 @@ def _of_rescoring(session: Session, pauses: list[QueuePause], now: datetime) -> 
 
 
 def _of_step(session: Session, step: Step, pauses: list[QueuePause], now: datetime) -> QueueSummary:
-    running = and_(Study.lease_expires_at.is_not(None), Study.lease_expires_at >= now)
-    later = and_(~running, Study.next_attempt_at.is_not(None), Study.next_attempt_at > now)
-    waiting = and_(
-        or_(Study.lease_expires_at.is_(None), Study.lease_expires_at < now),
-        or_(Study.next_attempt_at.is_(None), Study.next_attempt_at <= now),
+    here, stat = Study.state == TRANSITIONS[step].before, Study.lane == Lane.STAT
+    running, later = Study.lease_expires_at >= now, Study.next_attempt_at > now
+    not_running = or_(Study.lease_expires_at.is_(None), Study.lease_expires_at < now)
+    waiting = not_running & or_(Study.next_attempt_at.is_(None), Study.next_attempt_at <= now)
+    # All, less those that do not wait: an index counts each, however many wait. In one statement, of one moment.
+    asked = (
+        *(_how_many(here, *lane) for lane in ((), (stat,))),
+        *(_how_many(here, or_(running, later), *lane) for lane in ((), (stat,))),
+        _how_many(here, running),
+        _how_many(here, later, not_running),
+        *(_oldest(here, Study.lane == lane, waiting) for lane in Lane),
     )
-    row = session.execute(
-        select(
-            func.count(case((waiting, 1))),
-            func.count(case((and_(waiting, Study.lane == Lane.STAT), 1))),
-            func.count(case((later, 1))),
-            func.count(case((running, 1))),
-            func.min(case((waiting, Study.state_since))),
-        ).where(Study.state == TRANSITIONS[step].before)
-    ).one()
-    count, stat, tried_later, at_work, oldest = row
+    count, of_stat, busy, busy_of_stat, at_work, tried_later, *oldest = session.execute(select(*asked)).one()
     return QueueSummary(
         queue=step,
-        waiting=count,
-        stat=stat,
+        waiting=count - busy,
+        stat=of_stat - busy_of_stat,
         later=tried_later,
         running=at_work,
-        oldest=oldest,
+        oldest=min((at for at in oldest if at is not None), default=None),
         pauses=tuple(pauses),
     )
+
+
+def _how_many(*conditions: ColumnElement[bool]) -> ScalarSelect[int]:
+    return select(func.count()).select_from(Study).where(*conditions).scalar_subquery()
+
+
+def _oldest(*conditions: ColumnElement[bool]) -> ScalarSelect[datetime]:
+    """The first of an index by state, lane and time."""
+    return select(Study.state_since).where(*conditions).order_by(Study.state_since).limit(1).scalar_subquery()
 
 
 _DELIVERIES = of_current_runs().join(Study, Study.id == Report.study_id).where(Delivery.state == DeliveryState.DUE)

@@ -6,6 +6,7 @@ from sqlalchemy import ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
+from db.schema import Study
 
 
 class JournalEntry(Base):
@@ -88,3 +89,16 @@ class DeviceHealth(Base):
     """Of the last failure; who said since, and when, that it is mended."""
     set_aside_at: Mapped[datetime | None]
     """Since when no worker uses it, until somebody says that it is mended."""
+
+
+# What the passes that announce work look for, among however many that wait: a row of each index is a row to be announced.
+Index(
+    "ix_studies_unannounced",
+    Study.state,
+    Study.lane,
+    Study.id,
+    sqlite_where=Study.announced_at.is_(None),
+    postgresql_where=Study.announced_at.is_(None),
+)
+Index("ix_studies_state_announced_at", Study.state, Study.announced_at)
+Index("ix_studies_state_lease_expires_at", Study.state, Study.lease_expires_at)

@@ -22,8 +22,8 @@ from config.errors import (
 )
 from config.logs import Event, emit, frames_of, place_of, told_of
 from config.steps import Lane, Step
-from db.announcing import announce_due_deliveries, announce_due_steps
-from db.leases import Claim, Fault, completing, fail_attempt, forget_announcements, owner_named, renew
+from db.announcing import announce_due_deliveries, announce_due_steps, forget_announcements
+from db.leases import Claim, Fault, completing, fail_attempt, owner_named, renew
 from db.queries import study_instance_uid_of
 from db.taking_along import claim_most_urgent, claim_next
 from worker.context import WorkerContext

@@ -14,7 +14,8 @@ from config.settings import Settings, load_settings
 from config.steps import Purpose, Step
 from db.clocks import bring_back
 from db.drift import LOOKED_ON
-from db.leases import Claim, Fault, claim, completing, fail_attempt, renew, take_announcements
+from db.announcing import take_announcements
+from db.leases import Claim, Fault, claim, completing, fail_attempt, renew
 from db.queues import Trouble, claim_queue, queues_of, release_queue
 from db.received import ReceivedInstance
 from db.schema import Study

@@ -8,7 +8,8 @@ from sqlalchemy import select
 from config.errors import LeaseLostError
 from config.settings import PipelineSettings
 from config.steps import Lane, Step
-from db.leases import Claim, Fault, claim, completing, fail_attempt, renew, take_announcements
+from db.announcing import take_announcements
+from db.leases import Claim, Fault, claim, completing, fail_attempt, renew
 from db.queries import study_detail
 from db.received import ReceivedInstance
 from db.schema import Study
@@ -53,7 +54,7 @@ def announced(registry: Database, now: datetime, wake_again_after_s: float = 300
 def test_of_very_many_that_wait_the_first_are_announced_and_the_others_at_the_next_occasion(
     registry: Database, received: Receive, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("db.leases.ANNOUNCED_AT_ONCE", 2)
+    monkeypatch.setattr("db.announcing.ANNOUNCED_AT_ONCE", 2)
     with registry.write() as session:
         for number in (1, 2, 3):
             register_instance(session, received(f"1.2.{number}", at=now - QUIET), QUIET)

@@ -130,7 +130,7 @@ def test_a_command_that_only_looks_makes_no_data_folder(installation: Installati
 def test_a_registry_of_another_version_is_named(installation: Installation) -> None:
     (installation.folder / "data").mkdir()
     sqlite3.connect(installation.folder / "data" / "registry.sqlite3").execute("CREATE TABLE other (id)").close()
-    said = "error: the registry's schema is at nothing, this version needs 0019: run echoworker db upgrade"
+    said = "error: the registry's schema is at nothing, this version needs 0020: run echoworker db upgrade"
     assert installation.command("studies").stderr.strip() == said
 
 
