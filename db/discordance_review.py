@@ -1,21 +1,24 @@
 """The read side of discordances, and what people say of them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, case, func, literal_column, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal_column, select
+from sqlalchemy.orm import Session, aliased
 
 from config.errors import NotFoundError, RegistryError, StudyNotFoundError
 from db.discordance_rows import discordance_of
 from db.discordances import Discordance, ReviewState, Severity
 from db.journal import record_act
 from db.schema import RunRow, Study
-from db.schema_consistency import ConsistencyCheck, DiscordanceRow
+from db.schema_consistency import ConsistencyCheck, DiscordanceReview, DiscordanceRow
 
 LONGEST_NAME = 64
 WORST_FIRST = (case((DiscordanceRow.severity == Severity.MAJOR, 0), else_=1), DiscordanceRow.id.desc())
 """... and of these the latest."""
+WHAT_IT_IS = ("study_id", "rule", "field", "report_id")
+"""Where these are the same, a later run has found the same discordance again."""
 
 
 def is_open() -> ColumnElement[bool]:
@@ -47,6 +50,16 @@ class ListedDiscordance:
     def is_open(self) -> bool:
         """Whether somebody is still to look at it."""
         return self.state is ReviewState.NEW and self.superseded_at is None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Review:
+    """What somebody said of a discordance."""
+
+    at: datetime
+    by: str
+    state: ReviewState
+    reason: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +138,7 @@ def review_discordance(
     at: datetime,
     seen: ReviewState | None = None,
 ) -> None:
-    """Say what somebody thinks of a discordance; a later word takes the place of an earlier one.
+    """Say what somebody thinks of a discordance; a later word takes the place of an earlier one, which is kept.
 
     The journal of the study has each word with who said it; not the reason, which is for readers. `seen` is the state
     that whoever says it was shown; None: whatever it is.
@@ -151,11 +164,36 @@ def review_discordance(
     said = f"discordance {discordance_id} of rule {row.rule}: {state} by {name}{of_before}"
     record_act(session, session.get_one(Study, row.study_id), at=at, reason=said)
     row.state, row.reviewed_at, row.reviewed_by, row.review_reason = state, at, name, why or None
+    session.add(
+        DiscordanceReview(discordance_id=row.id, reviewed_at=at, reviewed_by=name, state=state, reason=why or None)
+    )
+
+
+def reviews_of(session: Session, discordance_ids: Collection[int]) -> dict[int, list[Review]]:
+    """All that was said of these, the last word first; and, in earlier runs, of the same with the same two sides.
+
+    A discordance of which nothing was said is left out.
+    """
+    earlier = aliased(DiscordanceRow)
+    is_same = (getattr(earlier, name) == getattr(DiscordanceRow, name) for name in WHAT_IT_IS)
+    said = (
+        select(DiscordanceRow, earlier, DiscordanceReview)
+        .join(earlier, and_(*is_same, earlier.id <= DiscordanceRow.id))
+        .join(DiscordanceReview, DiscordanceReview.discordance_id == earlier.id)
+        .where(DiscordanceRow.id.in_(discordance_ids))
+        .order_by(DiscordanceReview.id.desc())
+    )
+    reviews: dict[int, list[Review]] = {}
+    for row, of, word in session.execute(said):
+        if _said(of) == _said(row):
+            review = Review(at=word.reviewed_at, by=word.reviewed_by, state=ReviewState(word.state), reason=word.reason)
+            reviews.setdefault(row.id, []).append(review)
+    return reviews
 
 
 def precision_by_rule(session: Session) -> list[RulePrecision]:
     """Of each rule that found anything; of a discordance that came again in a later run, the last word counts."""
-    same = (DiscordanceRow.study_id, DiscordanceRow.rule, DiscordanceRow.field, DiscordanceRow.report_id)
+    same = (getattr(DiscordanceRow, name) for name in WHAT_IT_IS)
     reviewed = DiscordanceRow.state != ReviewState.NEW
     last_word = select(func.max(DiscordanceRow.id)).where(reviewed).group_by(*same)
     of = DiscordanceRow
@@ -177,6 +215,10 @@ def last_check(session: Session, run_uid: str) -> ConsistencyCheck | None:
     """The last comparison of a run with the reports of its study; None where there was none."""
     of_run = select(ConsistencyCheck).join(RunRow, RunRow.id == ConsistencyCheck.run_id)
     return session.scalar(of_run.where(RunRow.run_uid == run_uid))
+
+
+def _said(row: DiscordanceRow) -> list[str]:
+    return [side["said"] for side in row.sides]
 
 
 def _count(session: Session, *which: ColumnElement[bool]) -> dict[str, int]:

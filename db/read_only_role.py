@@ -9,6 +9,7 @@ from db.views import read_view
 
 REPORT_TEXT = {
     "discordances": ("sides", "review_reason"),
+    "discordance_reviews": ("reason",),
     "v_discordances": ("first_said", "second_said", "review_reason"),
     "v_worklist": ("reason",),
 }

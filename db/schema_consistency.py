@@ -156,3 +156,20 @@ class DiscordanceRow(Base):
             postgresql_where=text("state = 'NEW' AND superseded_at IS NULL"),
         ),
     )
+
+
+class DiscordanceReview(Base):
+    """What somebody said of a discordance, append-only; the discordance itself has the last word alone."""
+
+    __tablename__ = "discordance_reviews"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    discordance_id: Mapped[int] = mapped_column(ForeignKey("discordances.id", ondelete="CASCADE"), index=True)
+    reviewed_at: Mapped[datetime]
+    """When it was said."""
+    reviewed_by: Mapped[str] = mapped_column(String(64))
+    """Who said it."""
+    state: Mapped[str] = mapped_column(String(16))
+    """CONFIRMED or DISMISSED."""
+    reason: Mapped[str | None]
+    """Why; free of PHI."""

@@ -91,7 +91,7 @@ class DeviceHealth(Base):
     """Since when no worker uses it, until somebody says that it is mended."""
 
 
-# What the passes that announce work look for, among however many that wait: a row of each index is a row to be announced.
+# What the passes that announce work look for, however many wait: what these indexes find is to be announced.
 Index(
     "ix_studies_unannounced",
     Study.state,

@@ -90,9 +90,25 @@ def precision(
         console.print("no rule has found anything yet")
 
 
+@discordances_commands.command("reviews")
+def reviews(number: Number) -> None:
+    """Show all that was said of one, the last word first."""
+    from db.discordance_review import discordance_detail, reviews_of  # noqa: PLC0415
+    from deploy.discordance_tables import reviews_table  # noqa: PLC0415
+
+    with open_registry(start("discordances")).read() as session:
+        discordance_detail(session, number)
+        said = reviews_of(session, [number]).get(number, [])
+    console.print(reviews_table(said) if said else f"nobody has said anything of discordance {number}")
+
+
 def _review(number: int, state: "ReviewState", by: str, reason: str) -> None:
-    from db.discordance_review import review_discordance  # noqa: PLC0415
+    from db.discordance_review import review_discordance, reviews_of  # noqa: PLC0415
 
     with open_registry(start("discordances")).write() as session:
+        before = reviews_of(session, [number]).get(number)
         review_discordance(session, number, state=state, by=by, reason=reason, at=datetime.now(UTC))
     console.print(f"discordance {number} is {state}")
+    if before:
+        said = f"before, it was {before[0].state} by {before[0].by}: echoworker discordances reviews {number}"
+        console.print(said, markup=False, highlight=False)

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from config.catalogue import Catalogue
 from config.clinical_tasks import ClassTask
-from db.discordance_review import ListedDiscordance, RulePrecision
+from db.discordance_review import ListedDiscordance, Review, RulePrecision
 from db.discordances import Discordance, ReviewState, Severity
 from db.runs import Verdict
 from deploy.tables import time_column, time_text, uid_column, whole_column
@@ -92,6 +92,14 @@ def discordances_table(found: Iterable[ListedDiscordance], catalogue: Catalogue)
             time_text(one.found_at),
             Text(_state(one)),
         )
+    return table
+
+
+def reviews_table(reviews: Iterable[Review]) -> Table:
+    """One row for each word."""
+    table = Table("When", "State", "By", "Why")
+    for review in reviews:
+        table.add_row(time_text(review.at), review.state, Text(review.by), Text(review.reason or ""))
     return table
 
 

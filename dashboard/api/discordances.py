@@ -1,5 +1,6 @@
 """Discordances by the API: for readers, as what reports say is in them; each look is in the audit trail."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
@@ -17,6 +18,7 @@ from db.discordance_review import (
     discordance_page,
     precision_by_rule,
     review_discordance,
+    reviews_of,
 )
 from db.discordances import ReviewState
 from db.study_json import discordance_facts
@@ -39,6 +41,20 @@ class Review(Asked):
     """CONFIRMED: the two do not agree, whichever is right. DISMISSED: they do, or the rule was wrong."""
     reason: Words = ""
     """What was found, without names of patients; needed where it is dismissed."""
+    seen: ReviewState | None = None
+    """The state that it was shown in; refused with 409 where somebody has said something meanwhile. Null: whatever it
+    is."""
+
+
+class SaidReview(Answer):
+    """What somebody said of a discordance."""
+
+    at: datetime
+    """UTC."""
+    by: str
+    state: ReviewState
+    """CONFIRMED or DISMISSED."""
+    reason: str | None
 
 
 class RulePrecision(Answer):
@@ -87,11 +103,29 @@ def one_discordance(here: Here, person: Reader, number: Number) -> Discordance:
     return Discordance.model_validate(discordance_facts(found))
 
 
+@router.get("/{number}/reviews", responses=refusals(404))
+def reviews_of_discordance(here: Here, person: Reader, number: Number) -> list[SaidReview]:
+    """All that was said of it, the last word first; and, in earlier runs, of the same with the same two sides."""
+    with here.database.read() as session:
+        found = discordance_detail(session, number)
+        reviews = reviews_of(session, [number]).get(number, [])
+    trail.viewed(here, person, found.study_instance_uid, patient_id=None)
+    return [SaidReview.model_validate(review) for review in reviews]
+
+
 @router.post("/{number}/review", responses=refusals(404, 409))
 def review(here: Here, person: ReaderActs, number: Number, review: Review) -> Discordance:
     """Say what you think of it; a later word takes the place of an earlier one."""
     with here.database.write() as session:
-        review_discordance(session, number, state=review.state, by=person.name, reason=review.reason, at=here.now())
+        review_discordance(
+            session,
+            number,
+            state=review.state,
+            by=person.name,
+            reason=review.reason,
+            at=here.now(),
+            seen=review.seen,
+        )
         found = discordance_detail(session, number)
     trail.viewed(here, person, found.study_instance_uid, patient_id=None)
     return Discordance.model_validate(discordance_facts(found))

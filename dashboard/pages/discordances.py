@@ -17,7 +17,7 @@ from dashboard.paging import PageNumber, paged
 from dashboard.parameters import Number
 from dashboard.rendering import page
 from db.discordance_inbox import InboxFilter, Shown, fields_found, inbox
-from db.discordance_review import precision_by_rule, review_discordance
+from db.discordance_review import precision_by_rule, review_discordance, reviews_of
 from db.discordances import ReviewState, Severity
 
 router = APIRouter()
@@ -84,6 +84,7 @@ def _page(
     with here.database.read() as session:
         found = paged(lambda offset, limit: inbox(session, wanted, offset=offset, limit=limit), number)
         rules, fields = precision_by_rule(session), fields_found(session)
+        reviews = reviews_of(session, [one.id for one in found.rows])
     trail.searched(here, person, what="discordances")
     return page(
         request,
@@ -91,6 +92,7 @@ def _page(
         person,
         status=HTTPStatus.BAD_REQUEST if said else HTTPStatus.OK,
         found=found,
+        reviews=reviews,
         wanted=wanted,
         asked=urlencode(_query(wanted, number)),
         rules=rules,

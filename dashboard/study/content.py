@@ -18,7 +18,7 @@ from dashboard.study.disagreements import ShownDiscordance, StudyText, shown_dis
 from dashboard.study.objects import HeatMap, MadeObject, ReportTree, heat_maps, made_objects, report_tree
 from dashboard.study.trend import Trend, trend_of
 from db.dead_letters import answers_to
-from db.discordance_review import list_discordances
+from db.discordance_review import list_discordances, reviews_of
 from db.priors import earlier_values
 from db.queries import StudyDetail, study_detail
 from db.received import Identity
@@ -71,6 +71,7 @@ def study_content(
     with here.database.read() as session:
         detail = study_detail(session, uid)
         found = list_discordances(session, study_instance_uid=uid, include_closed=True)
+        reviews = reviews_of(session, [one.id for one in found]) if for_reader else {}
         answers = answers_to(session, [one.id for made in detail.objects for one in made.deliveries])
         catalogue = catalogue_if_kept(spool, detail.run, here.catalogue)
         identity = _identity(session, uid) if for_reader else None
@@ -89,6 +90,7 @@ def study_content(
             run_uid=detail.run.run_uid if detail.run else None,
             for_reader=for_reader,
             text=text,
+            reviews=reviews,
         ),
         objects=made_objects(detail.objects, answers),
     )

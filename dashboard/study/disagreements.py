@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from config.catalogue import Catalogue
-from db.discordance_review import ListedDiscordance
+from db.discordance_review import ListedDiscordance, Review
 from db.discordances import Side, SideKind
 from db.session import Database
 from dicom_node.report.words import ENGLISH
@@ -69,6 +69,8 @@ class ShownDiscordance:
     """The study was scored again since, and not compared again yet."""
     sides: tuple[ShownSide, ...] | None = field(repr=False)
     """PHI: what reports say. None for whoever may not read it."""
+    said_before: tuple[Review, ...] = field(repr=False)
+    """By those who reviewed it before the last one did, the latest first; likewise for readers alone."""
 
 
 def study_text(database: Database, spool: Spool, study_id: int) -> StudyText:
@@ -84,6 +86,7 @@ def shown_discordances(
     run_uid: str | None,
     for_reader: bool,
     text: StudyText | None,
+    reviews: Mapping[int, Sequence[Review]],
 ) -> list[ShownDiscordance]:
     """What is asked, and with both sides only `for_reader`; `text` is None where no report was read. `run_uid` is of
     the run that counts."""
@@ -93,6 +96,7 @@ def shown_discordances(
             question=_question(one.found.field, catalogue),
             is_of_earlier_run=one.run_uid != run_uid,
             sides=tuple(_shown(side, text) for side in one.found.sides) if for_reader else None,
+            said_before=tuple(reviews.get(one.id, ())[1:]) if for_reader else (),
         )
         for one in listed
     ]

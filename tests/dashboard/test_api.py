@@ -162,6 +162,11 @@ def test_a_discordance_is_listed_and_reviewed_by_who_shows_the_token(as_program:
     assert "for a reason" in refused.json()["detail"]
     said = ask(f"/discordances/{found['id']}/review", {"state": "CONFIRMED", "reason": "an old report"}).json()
     assert (said["state"], said["reviewed_by"], said["review_reason"]) == ("CONFIRMED", "p-reader", "an old report")
+    late = ask(f"/discordances/{found['id']}/review", {"state": "DISMISSED", "reason": "no", "seen": "NEW"})
+    assert late.status_code == 409
+    assert "CONFIRMED by p-reader meanwhile" in late.json()["detail"]
+    words = ask(f"/discordances/{found['id']}/reviews").json()
+    assert [(one["by"], one["state"], one["reason"]) for one in words] == [("p-reader", "CONFIRMED", "an old report")]
     assert ask("/discordances", open=True).json()["discordances"] == []
     assert ask("/discordances/precision").json()[0]["confirmed"] == 1
     assert ask("/discordances/999").status_code == 404

@@ -111,6 +111,17 @@ def test_what_somebody_else_has_said_meanwhile_is_not_lost(here: Installation, r
     assert row_of(here, OPEN).review_reason == "old"
 
 
+def test_what_was_said_before_is_still_there_beside_the_last_word(here: Installation, reader: Browser) -> None:
+    action = f"/discordances/{OPEN}?state=all&page=1"
+    reader.submit("/discordances?state=all", action, state="DISMISSED", reason="the old loop")
+    assert "Said before" not in reader.get("/discordances?state=all").text
+    reader.submit("/discordances?state=all", action, state="CONFIRMED", reason="the new one")
+    page = " ".join(reader.get("/discordances?state=all").text.split())
+    assert "Confirmed by a-reader" in page
+    assert "<summary>Said before</summary> <ul><li>Dismissed by a-reader, " in page
+    assert "the old loop" in page
+
+
 def test_a_dismissal_needs_a_reason(here: Installation, reader: Browser) -> None:
     action = f"/discordances/{OPEN}?state=open&page=1"
     refused = reader.submit("/discordances", action, state="DISMISSED", reason=" ")

@@ -12,9 +12,9 @@ from sqlalchemy import func, select
 from config.errors import LeaseLostError
 from config.settings import Settings, load_settings
 from config.steps import Purpose, Step
+from db.announcing import take_announcements
 from db.clocks import bring_back
 from db.drift import LOOKED_ON
-from db.announcing import take_announcements
 from db.leases import Claim, Fault, claim, completing, fail_attempt, renew
 from db.queues import Trouble, claim_queue, queues_of, release_queue
 from db.received import ReceivedInstance

@@ -17,6 +17,7 @@ from db.discordance_review import (
     list_discordances,
     precision_by_rule,
     review_discordance,
+    reviews_of,
 )
 from db.discordance_rows import record_check, told_of
 from db.discordances import MODEL, Check, Discordance, ReviewState, Severity, Side, SideKind, Told
@@ -72,9 +73,13 @@ class Study1:
         with self._registry.read() as session:
             return list_discordances(session, study_instance_uid="1.2.1", include_closed=include_closed)
 
-    def review(self, number: int, state: ReviewState, reason: str | None = None) -> None:
+    def review(self, number: int, state: ReviewState, reason: str | None = None, by: str = "Reader") -> None:
         with self._registry.write() as session:
-            review_discordance(session, number, state=state, by="Reader", reason=reason, at=self._now)
+            review_discordance(session, number, state=state, by=by, reason=reason, at=self._now)
+
+    def said_of(self, number: int) -> list[tuple[str, str, str | None]]:
+        with self._registry.read() as session:
+            return [(one.by, one.state, one.reason) for one in reviews_of(session, [number]).get(number, [])]
 
 
 @pytest.fixture
@@ -126,6 +131,23 @@ def test_other_values_are_another_thing_to_look_at(study: Study1) -> None:
     study.review(study.listed()[0].id, ReviewState.DISMISSED, "a typing error")
     assert study.check(study.run(), discordance(said="60 %")) == 1
     assert [one.state for one in study.listed()] == [ReviewState.NEW]
+
+
+def test_every_word_is_kept_with_its_reason_the_last_one_first(study: Study1) -> None:
+    study.check(study.run(), discordance())
+    (found,) = study.listed()
+    assert study.said_of(found.id) == []
+    study.review(found.id, ReviewState.DISMISSED, "misread", by="A. Reader")
+    study.review(found.id, ReviewState.CONFIRMED, by="B. Reader")
+    said = [("B. Reader", "CONFIRMED", None), ("A. Reader", "DISMISSED", "misread")]
+    assert study.said_of(found.id) == said
+    study.check(study.run(), discordance())
+    (again,) = study.listed(include_closed=True)[:1]
+    assert again.id != found.id
+    assert study.said_of(again.id) == said, "of the same two sides"
+    study.check(study.run(), discordance(said="60 %"))
+    (other,) = study.listed()
+    assert study.said_of(other.id) == [], "of another value nobody has said anything"
 
 
 def test_precision_counts_the_last_word_on_each(registry: Database, study: Study1) -> None:

@@ -7,8 +7,8 @@ from sqlalchemy import select
 from config.errors import RegistryError
 from config.settings import PipelineSettings
 from config.steps import Purpose, Step
-from db.delivering import offer, take_delivery_announcements
 from db.announcing import take_announcements
+from db.delivering import offer, take_delivery_announcements
 from db.leases import claim, completing, renew
 from db.pauses import former_pauses, pause_queue, resume_queue
 from db.queries import count_left_waiting, study_detail

@@ -4,8 +4,8 @@ from sqlalchemy import select
 
 from config.settings import PipelineSettings
 from config.steps import Purpose, Step
-from db.delivering import offer, take_delivery_announcements
 from db.announcing import take_announcements
+from db.delivering import offer, take_delivery_announcements
 from db.leases import claim
 from db.queries import study_detail
 from db.queues import claim_queue, queues_of

@@ -45,7 +45,7 @@ COMMANDS = (
     "doctor", "callers", "quarantine", "db", "db upgrade", "db downgrade", "db read-only-role", "db docs",
     "db identities",
     "rules", "rules list", "rules test", "rules apply", "rules forwards", "check",
-    "discordances", "discordances confirm", "discordances dismiss", "discordances precision",
+    "discordances", "discordances confirm", "discordances dismiss", "discordances precision", "discordances reviews",
     "search", "similar", "same-patient", "rank", "spool", "spool check", "spool rebuild",
     "reports", "reports add", "reports match", "backup", "restore", "certificates", "certificates make", "size",
 )  # fmt: skip

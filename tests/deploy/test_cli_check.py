@@ -107,7 +107,12 @@ def test_discordances_are_listed_reviewed_and_counted(installation: Installation
     assert "55 to 60 %" in listed
     assert "lvef-differs 7" in listed
     number, other = str(first["id"]), str(second["id"])
-    said(installation, "discordances", "confirm", number, "--by", "A. Reader")
+    assert "nobody has said anything" in said(installation, "discordances", "reviews", number)
+    said(installation, "discordances", "dismiss", number, "--by", "C", "--reason", "old [loop]")
+    confirmed = said(installation, "discordances", "confirm", number, "--by", "A. Reader")
+    assert f"before, it was DISMISSED by C: echoworker discordances reviews {number}" in confirmed
+    words = said(installation, "discordances", "reviews", number)
+    assert words.index("CONFIRMED") < words.index("DISMISSED") < words.index("old [loop]")
     assert "--reason" in refusal(installation, "discordances", "dismiss", other, "--by", "B")
     dismissed = said(installation, "discordances", "dismiss", other, "--by", "B", "--reason", "an old lead")
     assert f"discordance {other} is DISMISSED" in dismissed
