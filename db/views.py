@@ -14,25 +14,30 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
+from config.canary import CANARY_ROOT
 from config.errors import RegistryError
 
 FOLDER = Path(__file__).with_name("migrations") / "views"
+NO_CANARY = f"substr({{0}}, 1, {len(CANARY_ROOT) + 1}) <> '{CANARY_ROOT}.'"
 FUNCTIONS: Mapping[str, Mapping[str, str]] = {
     "sqlite": {
         "day_of": "date({0})",
         "month_of": "date({0}, 'start of month')",
         "seconds_between": "round((julianday({1}) - julianday({0})) * 86400, 3)",
         "text_in": "json_extract({0}, '$[{1}].{2}')",
+        "is_of_patients": NO_CANARY,
     },
     "postgresql": {
         "day_of": "CAST({0} AT TIME ZONE 'UTC' AS date)",
         "month_of": "CAST(date_trunc('month', {0} AT TIME ZONE 'UTC') AS date)",
         "seconds_between": "CAST(round(extract(epoch FROM {1} - {0}), 3) AS double precision)",
         "text_in": "({0} -> {1} ->> '{2}')",
+        "is_of_patients": NO_CANARY,
     },
 }
 """day_of(time) and month_of(time): the date in UTC, and that of the month's first day; text under SQLite, which has no
-dates. seconds_between(earlier, later). text_in(JSON list, place, key). Arguments have no brackets and no commas."""
+dates. seconds_between(earlier, later). text_in(JSON list, place, key). is_of_patients(Study Instance UID): it is no
+canary's. Arguments have no brackets and no commas."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,13 +27,16 @@ from db.session import Database
 
 SAID = {"kind": "sr", "purpose": "forward"}
 """What a column holds that a step looks at."""
+OF_VIEWS = ("ix_studies_day", "ix_studies_month", "ix_instances_day")
 RENAMED = [("forward_peers", "peer_queues")]
 
 
 def test_the_migrated_schema_is_the_schema_of_the_models(registry: Database, registry_url: str) -> None:
     with create_engine(registry_url).connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, METADATA) == []
+        found = compare_metadata(context, METADATA)
+    # The models know no indexes by an expression that each database writes in its own way.
+    assert [each for each in found if each[0] != "remove_index" or each[1].name not in OF_VIEWS] == []
 
 
 def test_upgrading_twice_changes_nothing(registry: Database) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from db.canaries import canary_uid
 from db.schema import (
     CurrentRun,
     Delivery,
@@ -80,6 +81,25 @@ def fill(session: Session) -> None:
     _journal_of_the_first(session)
     _deliveries(session, old, last, second)
     _discordances(session, last, second, third)
+
+
+def add_canary(session: Session) -> str:
+    """A study of our own, scored and delivered on the day of the others; its Study Instance UID."""
+    uid = canary_uid(NOVEMBER, 7)
+    _study(session, 9, NOVEMBER, "ECHO1", "DELIVERED")
+    session.get_one(Study, 9).study_instance_uid = uid
+    _run(
+        session,
+        9,
+        "canary",
+        NOVEMBER,
+        lvef=("MEASURED", 99.0),
+        pacemaker=("PRESENT", 0.9),
+        mr=("CLASSIFIED", 3.0, "severe"),
+    )
+    session.add(JournalEntry(study_id=9, revision=1, at=NOVEMBER, state_after="READY", host="h"))
+    session.flush()
+    return uid
 
 
 def _study(session: Session, number: int, came: datetime, sender: str, state: str) -> None:
