@@ -18,7 +18,7 @@ REMEDY = "put new ones in their place, no restart is needed (docs/operations.md)
 
 
 def certificates(settings: Settings) -> str:
-    """All that `[tls]` and `[dashboard]` name."""
+    """All that `[tls]` names; that of the dashboard is looked at with it (deploy.doctor_dashboard)."""
     now = datetime.now(UTC)
     ends = dict(_ends(settings))
     if not ends:
@@ -62,12 +62,7 @@ def _is_soon(what: str, left: timedelta, within: timedelta) -> bool:
 def _ends(settings: Settings) -> Iterator[tuple[str, datetime]]:
     """Of each file the first end of what is in it."""
     tls = settings.tls
-    named = {
-        "tls.certificate": tls.certificate,
-        "tls.trusted": tls.trusted,
-        "dashboard.certificate": settings.dashboard.certificate,
-    }
-    for name, file in named.items():
+    for name, file in {"tls.certificate": tls.certificate, "tls.trusted": tls.trusted}.items():
         if not file:
             continue
         try:
