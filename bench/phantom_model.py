@@ -38,7 +38,7 @@ NORMALISATION = {"mean": [0.1] * 3, "std": [0.15] * 3}
 """About that of the clips. CLIP's own is that of photographs: most of an ultrasound picture is black, and would be a
 constant with a little on it."""
 HEAT_MAP_STAGE = -3
-"""Of five. The last has 4 x 4 places, and what is between them is guessed; this one has 14 x 14, at half the depth."""
+"""Of four. The last has 4 x 4 places, and what is between them is guessed; this one has 14 x 14, at half the depth."""
 
 
 def new_model(seed: int) -> CLIP:
