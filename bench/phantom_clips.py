@@ -22,10 +22,10 @@ from worker.phantom.captions import PAGE
 from worker.phantom.coding import jpeg_round_trip
 from worker.phantom.heart import MOST_ENLARGED, SMALLEST, Device, Heart, sample_heart
 from worker.phantom.lettering import letters, stamp
-from worker.phantom.screen import compose
+from worker.phantom.screen import Screen, compose
 from worker.phantom.screen_parts import VendorStyle
 from worker.phantom.styles import TRAINING_STYLES, sample_style
-from worker.phantom.ultrasound import image_clip
+from worker.phantom.ultrasound import SectorClip, image_clip
 from worker.phantom.words import sample_patient, words_for
 from worker.pixels.profiles import FAST, SIDE
 from worker.pixels.regions import Region
@@ -102,7 +102,7 @@ def frames_of(scan: Scan, frames: int) -> Frames:
     """What the image tower gets of a clip: uint8 [T, 224, 224, 3]."""
     if scan.heart is None or scan.acquisition is None:
         return _page(scan.random, frames)
-    return shown_of(scan, scan.heart, scan.acquisition, frames).frames
+    return _taken(scan, scan.heart, scan.acquisition, frames).frames()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +119,38 @@ class Shown:
 
 def shown_of(scan: Scan, heart: Heart, acquisition: Acquisition, frames: int) -> Shown:
     """A clip of a heart."""
+    taken = _taken(scan, heart, acquisition, frames)
+    return Shown(
+        frames=taken.frames(),
+        devices=np.stack([taken.where(mask) for mask in taken.clip.devices]),
+        fan=taken.where(taken.clip.fan),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Taken:
+    """A clip on a machine's screen."""
+
+    clip: SectorClip
+    screen: Screen
+    pictures: npt.NDArray[np.uint8]
+    """Of the whole screen, JPEG and back."""
+    region: Region
+    """Of the ultrasound picture, as the product finds it."""
+
+    def frames(self) -> Frames:
+        return np.stack([FAST.model_frame(picture, self.region) for picture in self.pictures])
+
+    def where(self, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Of a mask of the sector: bool [224, 224], as frames are cut."""
+        picture = np.zeros(self.pictures.shape[1:], np.uint8)
+        sector = self.screen.sector
+        picture[sector.top : sector.bottom, sector.left : sector.right] = 255 * mask[..., np.newaxis]
+        there: npt.NDArray[np.bool_] = FAST.model_frame(picture, self.region)[..., 0] > 127
+        return there
+
+
+def _taken(scan: Scan, heart: Heart, acquisition: Acquisition, frames: int) -> _Taken:
     rows, columns = scan.style.sector_shape(acquisition.half_angle_deg)
     # Frame by frame: at so few frames a second, one would otherwise shine through into the next.
     clip = image_clip(heart, acquisition, rows=rows, columns=columns, only=list(range(frames)))
@@ -131,19 +163,7 @@ def shown_of(scan: Scan, heart: Heart, acquisition: Acquisition, frames: int) ->
             region = find_sector(list(pictures[::2])).region
         except ClipError:
             region = screen.sector
-
-    def where(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-        picture = np.zeros(pictures.shape[1:], np.uint8)
-        sector = screen.sector
-        picture[sector.top : sector.bottom, sector.left : sector.right] = 255 * mask[..., np.newaxis]
-        there: npt.NDArray[np.bool_] = FAST.model_frame(picture, region)[..., 0] > 127
-        return there
-
-    return Shown(
-        frames=np.stack([FAST.model_frame(picture, region) for picture in pictures]),
-        devices=np.stack([where(mask) for mask in clip.devices]),
-        fan=where(clip.fan),
-    )
+    return _Taken(clip=clip, screen=screen, pictures=pictures, region=region)
 
 
 def make_clips(folder: Path, *, seed: int, clips: int, frames: int, processes: int) -> Frames:

@@ -9,7 +9,9 @@ wait for each other).
 - The values of a measurement lie along an arc of a circle, evenly: whatever frame it is compared with, the similarity
   has one peak, and falls on both sides of it. The product reads the peak, frame by frame, and averages the frames of
   whole beats (worker.echoclip.zero_shot); so the peaks of a clip's frames are to average to the truth, and where a
-  frame's own peak lies is nearly its own affair.
+  frame's own peak lies is its own affair. That is how single frames tell of motion: at end systole a cavity that is
+  small for its muscle speaks for a high ejection fraction, at end diastole against it. (Drawn to the truth one by one,
+  frames learn to guess from the shape that goes with it.)
 - The grades of a class lie along an arc as well. The loss is the cross entropy over them, of a clip's mean cosines.
 - A finding that is there and one that is not, and each view, have directions of their own. A finding is asked for by a
   threshold on its cosine: the loss is the cross entropy of true and false.
@@ -29,11 +31,11 @@ HALF_ARC = math.pi / 3
 """From the middle of an arc to either end."""
 UNIT = 9.0
 """The error, in percent or mmHg, from which on a measurement's loss grows in proportion to it, and no faster."""
-AGREEMENT = 0.2
-"""How much each frame is drawn to the clip's truth by itself, against all of them together."""
+MOMENT = "moment"
+"""What is true of single frames (bench.phantom_moments)."""
 HEIGHT = 0.1
 """How much a frame's similarity to the value at its own peak is to stand out from that to others."""
-WEIGHTS = {"lvef": 4.0, "pa_pressure": 1.0, VIEW: 0.4}
+WEIGHTS = {"lvef": 4.0, "pa_pressure": 1.0, VIEW: 0.4, MOMENT: 2.0}
 """Of the parts of the loss: of any grade 0.4, of a finding 2.5, of one that never is there 0.05."""
 
 
@@ -147,13 +149,12 @@ class Meanings(nn.Module):
     def _of_measurement(self, about: str, frames: Tensor, truth: Tensor, logit_scale: Tensor) -> Tensor:
         peaks, wanted = self.peaks(about, frames) / UNIT, truth / UNIT
         together = functional.smooth_l1_loss(peaks.mean(dim=1), wanted)
-        alone = functional.smooth_l1_loss(peaks, wanted[:, None].expand_as(peaks))
         # A peak could be low as well. In few and rough steps, it is to be high.
         values = torch.tensor([float(value) for value in self.answers[about][::10]])
         near = torch.softmax(-((values - UNIT * peaks.detach()[..., None]) ** 2) / 200, dim=-1)
         logits = logit_scale * frames @ self._directions[about][::10].T
         height = functional.cross_entropy(logits.flatten(0, 1), near.flatten(0, 1))
-        return together + AGREEMENT * alone + HEIGHT * height
+        return together + HEIGHT * height
 
 
 def weighted(losses: Mapping[str, Tensor]) -> Tensor:

@@ -20,17 +20,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from bench.phantom_clips import Frames, make_clips, scans_of
-from bench.phantom_meanings import Meanings, Truth, weighted
+from bench.phantom_meanings import MOMENT, Meanings, Truth, weighted
 from bench.phantom_model import CLIP, SIDE, WIDTH, new_model, normalised, tokenize, write_model
+from bench.phantom_moments import Moments, truth_of_frames
 from bench.phantom_variations import varied
 from config.catalogue import load_catalogue
+from worker.echoclip.precision import bfloat16_is_faster
 from worker.echoclip.texts import encode_texts
 from worker.phantom.captions import answers, sentences
 
-CLIPS_AT_ONCE, FRAMES_OF_EACH = 12, 4
-FRAMES_KEPT = 8
-"""Of each clip: one beat. In one step every second of them is seen."""
-RATE, WARM_UP = 1.2e-3, 40
+CLIPS_AT_ONCE, FRAMES = 8, 8
+"""In one step, and of each clip: one beat, so that where a frame's peak lies can depend on when in it that was."""
+RATE, WARM_UP = 2e-3, 40
 DECAY = 0.05
 WORD_STEPS, SENTENCES_AT_ONCE, WORD_RATE = 1500, 192, 2e-3
 SAVED_EVERY = 250
@@ -43,15 +44,19 @@ class Training:
 
     model: CLIP
     meanings: Meanings
+    moments: Moments
     frames: Frames
     truth: Truth
+    truth_of_frames: Tensor
+    """[N, T, 3], as `bench.phantom_moments` has it."""
     steps: int
     seed: int
     step: int = 0
     optimizer: torch.optim.Optimizer = field(init=False)
 
     def __post_init__(self) -> None:
-        learning = [*self.model.visual.parameters(), *self.meanings.parameters(), self.model.logit_scale]
+        towers = (self.model.visual, self.meanings, self.moments)
+        learning = [*(p for tower in towers for p in tower.parameters()), self.model.logit_scale]
         decaying = [p for p in learning if p.ndim >= 2]
         plain = [p for p in learning if p.ndim < 2]
         groups = [{"params": decaying, "weight_decay": DECAY}, {"params": plain, "weight_decay": 0.0}]
@@ -81,12 +86,16 @@ class Training:
         """Of the clips that this step sees."""
         random = np.random.default_rng((self.seed, step))  # so that a training that goes on is the one that stopped
         clips = self._clips(step)
-        first = int(random.integers(FRAMES_KEPT // FRAMES_OF_EACH))
-        seen = torch.from_numpy(self.frames[clips, first :: FRAMES_KEPT // FRAMES_OF_EACH])
+        seen, which = torch.from_numpy(self.frames[clips]), torch.as_tensor(clips)
         generator = torch.Generator().manual_seed(int(random.integers(2**62)))
         pictures = normalised(varied(seen, SIDE, generator))
-        embedded = functional.normalize(self.model.visual(pictures), dim=-1).unflatten(0, seen.shape[:2])
-        return self.meanings.losses(embedded, self.truth.of(torch.as_tensor(clips)), self.model.logit_scale.exp())
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16_is_faster()):
+            features = self.model.visual.trunk(pictures)
+            embedded = self.model.visual.head(features)
+        embedded = functional.normalize(embedded.float(), dim=-1).unflatten(0, seen.shape[:2])
+        losses = self.meanings.losses(embedded, self.truth.of(which), self.model.logit_scale.exp())
+        moments = self.moments.loss(features.float().unflatten(0, seen.shape[:2]), self.truth_of_frames[which])
+        return losses | {MOMENT: moments}
 
     def _clips(self, step: int) -> npt.NDArray[np.intp]:
         """Every clip once, in an order of its own each time round."""
@@ -101,6 +110,7 @@ class Training:
             "steps": self.steps,
             "model": self.model.state_dict(),
             "meanings": self.meanings.state_dict(),
+            "moments": self.moments.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
         torch.save(state, file.with_suffix(".new"))
@@ -112,6 +122,7 @@ class Training:
         self.step, self.steps = state["step"], state["steps"]
         self.model.load_state_dict(state["model"])
         self.meanings.load_state_dict(state["meanings"])
+        self.moments.load_state_dict(state["moments"])
         self.optimizer.load_state_dict(state["optimizer"])
 
     def seconds_of_a_step(self) -> float:
@@ -151,9 +162,18 @@ def _step(optimizer: torch.optim.Optimizer, loss: Tensor, rate: float, step: int
 def prepared(frames: Frames, *, seed: int, steps: int) -> Training:
     """A training that has not begun, with the clips of this seed."""
     meanings = Meanings(sentences(load_catalogue()), WIDTH, seed)
-    scans = scans_of(seed=seed, clips=len(frames), frames=FRAMES_KEPT)
-    truth = meanings.truth([answers(scan.view, scan.heart) for scan in scans])
-    return Training(model=new_model(seed), meanings=meanings, frames=frames, truth=truth, steps=steps, seed=seed)
+    scans = scans_of(seed=seed, clips=len(frames), frames=FRAMES)
+    model = new_model(seed)
+    return Training(
+        model=model,
+        meanings=meanings,
+        moments=Moments(model.visual.trunk.num_features),
+        frames=frames,
+        truth=meanings.truth([answers(scan.view, scan.heart) for scan in scans]),
+        truth_of_frames=truth_of_frames(scans, FRAMES),
+        steps=steps,
+        seed=seed,
+    )
 
 
 def main() -> None:
@@ -169,7 +189,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     frames = make_clips(
-        options.out / "clips", seed=options.seed, clips=options.clips, frames=FRAMES_KEPT, processes=options.threads
+        options.out / "clips", seed=options.seed, clips=options.clips, frames=FRAMES, processes=options.threads
     )
     training = prepared(frames, seed=options.seed, steps=options.steps or 0)
     checkpoint = options.out / "checkpoint.pt"

@@ -2,7 +2,7 @@
 
 Selvaraju et al., "Grad-CAM", ICCV 2017, as EchoCLIP's publication uses it (Christensen et al., Nature Medicine 2024,
 there "PromptCAM"). The target is the dot product of the image embedding, as the tower gives it, not yet of length 1,
-with the prompt's embedding, of length 1. The features are what the last stage of the ConvNeXt trunk gives, [C, h, w],
+with the prompt's embedding, of length 1. The features are what the trunk's last stage gives, [C, h, w],
 or an earlier one where the pack says so (a small picture leaves the last stage of a small model a few places only).
 A channel's weight is the mean over the picture of the target's gradient by that channel; the map is the weighted sum
 of the channels, without what is negative, brought up to the picture's size with bicubic interpolation.
@@ -14,7 +14,7 @@ nothing was found glows like any other: ours share one scale for the clip. And w
 zero is cut off there, not shifted to become the new zero.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -115,7 +115,7 @@ def on_one_scale(support: Maps) -> Maps:
 
 
 def trunk_stage(model: nn.Module, number: int) -> nn.Module:
-    """A stage of the image tower's trunk, as timm's ConvNeXt has it: -1 is the last.
+    """A stage of the image tower's trunk, as timm's ConvNeXt has them, or its residual networks: -1 is the last.
 
     Raises
     ------
@@ -123,12 +123,20 @@ def trunk_stage(model: nn.Module, number: int) -> nn.Module:
         The tower is built in another way, as vision transformers are, or has fewer stages.
     """
     visual = getattr(model, "visual", None)
-    stages = getattr(getattr(visual, "trunk", None), "stages", None)
-    if not isinstance(stages, nn.Sequential | nn.ModuleList) or not len(stages):
+    stages = _stages(getattr(visual, "trunk", None))
+    if not stages:
         raise _unsuitable(visual, "its image tower has no convolutional stages")
     if -number > len(stages):
         raise _unsuitable(visual, f"its image tower has {len(stages)} stages, and heat_map_cfg names stage {number}")
     return stages[number]
+
+
+def _stages(trunk: object) -> Sequence[nn.Module]:
+    stages = getattr(trunk, "stages", None)
+    if isinstance(stages, nn.Sequential | nn.ModuleList):
+        return list(stages)
+    layers = (getattr(trunk, f"layer{number}", None) for number in range(1, 5))
+    return [layer for layer in layers if isinstance(layer, nn.Module)]
 
 
 def _support(
@@ -190,6 +198,6 @@ def _image_tower(towers: ExplainedTowers) -> nn.Module:
 
 def _unsuitable(visual: object, why: str) -> ModelPackError:
     return ModelPackError(
-        f"no heat map can be made of this model ({type(visual).__name__}): {why}; EchoCLIP's is timm's "
-        "ConvNeXt, and it must be built like that"
+        f"no heat map can be made of this model ({type(visual).__name__}): {why}; it must be built as timm's ConvNeXt, "
+        "which EchoCLIP's is, or its ResNet"
     )

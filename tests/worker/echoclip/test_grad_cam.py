@@ -21,6 +21,11 @@ from worker.models import Frames
 from worker.packs.folder import ModelPack, load_pack
 from worker.pixels.clip import read_clip
 
+RESIDUAL = {
+    "embed_dim": 8,
+    "vision_cfg": {"timm_model_name": "resnet10t", "timm_pool": "", "timm_proj": "linear", "image_size": 64},
+    "text_cfg": {"context_length": 8, "vocab_size": 8, "width": 8, "heads": 1, "layers": 1},
+}
 PROMPTS = ["A wire crosses the ventricle.", "There is a lead."]
 
 
@@ -250,6 +255,14 @@ def test_a_stage_that_the_tower_lacks_is_a_clear_error() -> None:
     towers.heat_map_stage = -9
     with pytest.raises(ModelPackError, match=r"has 2 stages, and heat_map_cfg names stage -9"):
         heat_maps(towers, frame_with_spot(3, 3)[None], BRIGHT)
+
+
+def test_the_stages_of_a_residual_network_are_its_four_layers() -> None:
+    model = open_clip.CLIP(**RESIDUAL)
+    assert trunk_stage(model, -1) is model.visual.trunk.layer4
+    assert trunk_stage(model, -4) is model.visual.trunk.layer1
+    with pytest.raises(ModelPackError, match="has 4 stages, and heat_map_cfg names stage -5"):
+        trunk_stage(model, -5)
 
 
 def test_what_cannot_be_explained_is_refused() -> None:
