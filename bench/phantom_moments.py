@@ -1,8 +1,8 @@
 """What is true of each frame of a synthetic clip: where in its beat it was taken. Needed to learn, and not kept.
 
 An ejection fraction is motion, and a model of single frames can only tell of it by what a moment looks like: how much
-of the stroke is ejected, how large the cavity is just now, how far the valves are open. Left to itself it is slow to find
-that out, since hearts of little function also look round and large at any moment. So it is told.
+of the stroke is ejected, how large the cavity is just now, how far the valves are open. Left to itself it is slow to
+find that out, since hearts of little function also look round and large at any moment. So it is told.
 """
 
 import math
@@ -41,7 +41,7 @@ class Moments(nn.Module):
 
 
 def truth_of_frames(scans: Sequence[Scan], frames: int) -> Tensor:
-    """Of each frame of these clips of one beat, float32 [N, T, 3], about -1..1; NaN where no ventricle is seen whole."""
+    """Of each frame of clips of one beat, float32 [N, T, 3], about -1..1; NaN where no ventricle is seen whole."""
     truth = np.full((len(scans), frames, TOLD), np.nan, np.float32)
     for number, scan in enumerate(scans):
         if scan.heart is not None and scan.acquisition is not None and scan.view in SEEN_IN["lvef"]:
