@@ -147,7 +147,7 @@ def _sign(folder: Path) -> None:
     write_manifest(
         folder,
         name="phantom-demo",
-        version="1",
+        version="2",
         family="phantom-demo",
         label=ModelLabel.DEMO,
         licence="Apache-2.0",
