@@ -17,8 +17,7 @@ from db.schema import Delivery, Report, Study
 from db.schema_peers import DeliveryAnswer, PeerQueue
 from db.states import DeliveryState, StudyState
 
-OVER = (DeliveryState.DELIVERED, DeliveryState.CANCELLED)
-NOT_OVER = tuple(state for state in DeliveryState if state not in OVER)
+OTHER_STATES = tuple(state for state in DeliveryState if state is not DeliveryState.DELIVERED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +26,7 @@ class DestinationSummary:
 
     destination: str
     counts: dict[str, int]
-    """Objects by `DeliveryState`: of current runs, and of former ones those that it got, or that were given up."""
+    """Objects by `DeliveryState`: of current runs, and of former ones those that it got."""
     waiting_since: datetime | None
     """When the oldest of what is due was made."""
     circuit: str
@@ -53,10 +52,10 @@ def destination_summaries(session: Session, *, now: datetime) -> list[Destinatio
     """Every destination that something was due for, by name."""
     counts: dict[str, dict[str, int]] = {}
     asked = (Delivery.destination, Delivery.state, func.count())
-    # What is over is nearly all of it, and counted from an index alone.
-    over = select(*asked).where(Delivery.state.in_(OVER))
-    open_ones = of_current_runs(*asked).where(Delivery.state.in_(NOT_OVER))
-    for question in (over, open_ones):
+    # What was delivered is nearly all of it, and counted from an index alone.
+    delivered = select(*asked).where(Delivery.state == DeliveryState.DELIVERED)
+    others = of_current_runs(*asked).where(Delivery.state.in_(OTHER_STATES))
+    for question in (delivered, others):
         for name, state, count in session.execute(question.group_by(Delivery.destination, Delivery.state)):
             counts.setdefault(name, {})[state] = count
     oldest_due = of_current_runs(Delivery.destination, func.min(Report.created_at))

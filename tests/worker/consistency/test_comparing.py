@@ -1,4 +1,4 @@
-"""What is called a discordance, with the bundled rules, and what is not."""
+"""What is called a discordance, with the bundled rules and a model of known errors, and what is not."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,10 +14,20 @@ from db.runs import ClipAnswer, TaskResult, Verdict
 from worker.consistency.comparable import comparable
 from worker.consistency.comparing import discordances
 from worker.consistency.comparison import Comparison, Found, Reported
-from worker.consistency.rules import KnownQuality, Rules, load_rules
+from worker.consistency.rules import KnownError, KnownQuality, Rules, load_rules
 from worker.consistency.statements import Certainty, Quantity, SourceKind, Statement, When
 
-CATALOGUE, RULES = load_catalogue(), load_rules()
+ERRORS = {"lvef": 6.0, "pa_pressure": 8.0}
+"""Of the model of these tests, whatever the one that is bundled has."""
+CATALOGUE = load_catalogue()
+RULES = load_rules().model_copy(
+    update={
+        "errors": tuple(
+            KnownError(family="phantom-demo", field=field, mean_absolute_error=error, origin="this test")
+            for field, error in ERRORS.items()
+        )
+    }
+)
 TEXT, MACHINE = SourceKind.TEXT_REPORT, SourceKind.MEASUREMENT_REPORT
 
 
