@@ -121,11 +121,11 @@ def read_figures(session: Session, *, now: datetime) -> Figures:
 
 def _waiting_since(session: Session, now: datetime) -> dict[str, datetime]:
     since: dict[str, datetime] = {}
-    for step in LEASED_STEPS:
+    for leased in LEASED_STEPS:
         # Lane by lane, the first of an index: min() of both would read all that waits.
-        oldest = [session.scalar(_oldest(TRANSITIONS[step].before, lane)) for lane in Lane]
+        oldest = [session.scalar(_oldest(TRANSITIONS[leased].before, lane)) for lane in Lane]
         if found := [at for at in oldest if at is not None]:
-            since[step] = min(found)
+            since[leased] = min(found)
     quiet = (Study.state == StudyState.RECEIVING) & (Study.quiet_at <= now)
     to_be_closed = session.scalar(select(func.min(Study.quiet_at)).where(quiet))
     # A report without a destination waits for nobody.
@@ -136,7 +136,7 @@ def _waiting_since(session: Session, now: datetime) -> dict[str, datetime]:
     return since
 
 
-def _oldest(state: StudyState, lane: Lane) -> Select[tuple[datetime]]:
+def _oldest(state: StudyState, lane: Lane) -> Select[datetime]:
     return select(func.min(Study.state_since)).where(Study.state == state, Study.lane == lane)
 
 

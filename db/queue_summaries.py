@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, ScalarSelect, and_, case, func, or_, select
 from sqlalchemy.orm import Session
@@ -74,7 +75,7 @@ def _of_step(session: Session, step: Step, pauses: list[QueuePause], now: dateti
     not_running = or_(Study.lease_expires_at.is_(None), Study.lease_expires_at < now)
     waiting = not_running & or_(Study.next_attempt_at.is_(None), Study.next_attempt_at <= now)
     # All, less those that do not wait: an index counts each, however many wait. In one statement, of one moment.
-    asked = (
+    asked: tuple[ScalarSelect[Any], ...] = (
         *(_how_many(here, *lane) for lane in ((), (stat,))),
         *(_how_many(here, or_(running, later), *lane) for lane in ((), (stat,))),
         _how_many(here, running),
