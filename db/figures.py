@@ -8,21 +8,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from config.steps import Lane, Purpose, Step
+from config.steps import Purpose, Step
 from db.canaries import FAILED as CANARY_FAILED
 from db.canaries import SENT as CANARY_SENT
 from db.canaries import is_a_canary, last_canary
 from db.drift import LOOKED_ON, last_drift
 from db.nightly import BEGUN
 from db.queries import count_by_state
+from db.queue_summaries import oldest_by_lane
 from db.queues import queues_of
 from db.reconciliations import reconciliations
 from db.schema import CurrentRun, Delivery, Report, RunRow, Study
 from db.schema_peers import Forward
-from db.states import LEASED_STEPS, TRANSITIONS, DeliveryState, StudyState
+from db.states import LEASED_STEPS, DeliveryState, StudyState
 from db.tallies import TallyKind, heartbeats, tallies
 
 MISSED_FOR = timedelta(days=7)
@@ -122,9 +123,7 @@ def read_figures(session: Session, *, now: datetime) -> Figures:
 def _waiting_since(session: Session, now: datetime) -> dict[str, datetime]:
     since: dict[str, datetime] = {}
     for leased in LEASED_STEPS:
-        # Lane by lane, the first of an index: min() of both would read all that waits.
-        oldest = [session.scalar(_oldest(TRANSITIONS[leased].before, lane)) for lane in Lane]
-        if found := [at for at in oldest if at is not None]:
+        if found := [at for at in session.execute(select(*oldest_by_lane(leased))).one() if at is not None]:
             since[leased] = min(found)
     quiet = (Study.state == StudyState.RECEIVING) & (Study.quiet_at <= now)
     to_be_closed = session.scalar(select(func.min(Study.quiet_at)).where(quiet))
@@ -134,10 +133,6 @@ def _waiting_since(session: Session, now: datetime) -> dict[str, datetime]:
         if first is not None:
             since[step] = first
     return since
-
-
-def _oldest(state: StudyState, lane: Lane) -> Select[datetime]:
-    return select(func.min(Study.state_since)).where(Study.state == state, Study.lane == lane)
 
 
 def _deliveries(session: Session) -> dict[tuple[str, str], int]:

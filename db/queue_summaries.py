@@ -80,7 +80,7 @@ def _of_step(session: Session, step: Step, pauses: list[QueuePause], now: dateti
         *(_how_many(here, or_(running, later), *lane) for lane in ((), (stat,))),
         _how_many(here, running),
         _how_many(here, later, not_running),
-        *(_oldest(here, Study.lane == lane, waiting) for lane in Lane),
+        *oldest_by_lane(step, waiting),
     )
     count, of_stat, busy, busy_of_stat, at_work, tried_later, *oldest = session.execute(select(*asked)).one()
     return QueueSummary(
@@ -98,9 +98,12 @@ def _how_many(*conditions: ColumnElement[bool]) -> ScalarSelect[int]:
     return select(func.count()).select_from(Study).where(*conditions).scalar_subquery()
 
 
-def _oldest(*conditions: ColumnElement[bool]) -> ScalarSelect[datetime]:
-    """The first of an index by state, lane and time."""
-    return select(Study.state_since).where(*conditions).order_by(Study.state_since).limit(1).scalar_subquery()
+def oldest_by_lane(step: Step, *conditions: ColumnElement[bool]) -> list[ScalarSelect[datetime]]:
+    """Since when the oldest study is before this step, lane by lane: each is the first of an index, where one question
+    of all lanes would read all that waits."""
+    here = (Study.state == TRANSITIONS[step].before, *conditions)
+    first = select(Study.state_since).order_by(Study.state_since).limit(1)
+    return [first.where(*here, Study.lane == lane).scalar_subquery() for lane in Lane]
 
 
 _DELIVERIES = of_current_runs().join(Study, Study.id == Report.study_id).where(Delivery.state == DeliveryState.DUE)

@@ -71,13 +71,13 @@ def study_content(
     with here.database.read() as session:
         detail = study_detail(session, uid)
         found = list_discordances(session, study_instance_uid=uid, include_closed=True)
-        reviews = reviews_of(session, [one.id for one in found]) if for_reader else {}
+        current = [one for one in found if one.superseded_at is None]
+        reviews = reviews_of(session, [one.id for one in current]) if for_reader else {}
         answers = answers_to(session, [one.id for made in detail.objects for one in made.deliveries])
         catalogue = catalogue_if_kept(spool, detail.run, here.catalogue)
         identity = _identity(session, uid) if for_reader else None
         trends = _trends(session, detail, catalogue, identity) if identity and not is_refresh else []
     text = study_text(here.database, spool, detail.study.id) if for_reader and not is_refresh else None
-    current = [one for one in found if one.superseded_at is None]
     content = StudyContent(
         detail=detail,
         groups=[] if detail.run is None else groups_of(detail.run, catalogue),
