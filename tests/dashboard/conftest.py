@@ -57,3 +57,13 @@ def as_role(here: Installation, kept_password: str) -> Iterator[SignIn]:
     yield sign_in
     for client in clients:
         client.close()
+
+
+@pytest.fixture
+def viewer(as_role: SignIn) -> Browser:
+    return as_role(AccountRole.VIEWER)
+
+
+@pytest.fixture
+def admin(as_role: SignIn) -> Browser:
+    return as_role(AccountRole.ADMIN)

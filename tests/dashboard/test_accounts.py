@@ -12,11 +12,6 @@ from tests.support.audit_trail import SECURITY_ALERT, asked_by_people
 from tests.support.browsing import PASSWORD, Browser
 
 
-@pytest.fixture
-def admin(as_role: SignIn) -> Browser:
-    return as_role(AccountRole.ADMIN)
-
-
 def number_of(here: Installation, name: str) -> int:
     with here.database.read() as session:
         return next(account.id for account in list_accounts(session) if account.name == name)

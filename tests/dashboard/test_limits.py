@@ -8,14 +8,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, select
 
-from config.dashboard import AccountRole
 from dashboard.installation import Installation
 from dashboard.pages.operations import deliveries
 from db.deliveries import of_current_runs
 from db.schema import Delivery
 from db.states import BatchKind, DeliveryState
 from dicom_node.spool import Spool
-from tests.dashboard.conftest import SignIn
 from tests.dashboard.test_quality import batch
 from tests.support import lab
 from tests.support.browsing import Browser
@@ -29,16 +27,6 @@ def here(here: Installation) -> Installation:
         lab.fill(session)
         session.add(batch(BatchKind.RESCORE))
     return here
-
-
-@pytest.fixture
-def viewer(here: Installation, as_role: SignIn) -> Browser:
-    return as_role(AccountRole.VIEWER)
-
-
-@pytest.fixture
-def admin(here: Installation, as_role: SignIn) -> Browser:
-    return as_role(AccountRole.ADMIN)
 
 
 def test_numbers_that_no_row_can_have_and_text_that_no_database_keeps_are_refused(admin: Browser) -> None:

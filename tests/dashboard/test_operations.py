@@ -53,16 +53,6 @@ def here(here: Installation) -> Installation:
     return here
 
 
-@pytest.fixture
-def viewer(here: Installation, as_role: SignIn) -> Browser:
-    return as_role(AccountRole.VIEWER)
-
-
-@pytest.fixture
-def admin(here: Installation, as_role: SignIn) -> Browser:
-    return as_role(AccountRole.ADMIN)
-
-
 def words(browser: Browser, path: str) -> str:
     """The text of a page of operations, without its markup."""
     answer = browser.get(f"/operations{path}")
