@@ -80,7 +80,7 @@ RANGES: Mapping[str, str | None] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Days:
+class OpenDays:
     """A range of days in UTC, both included; None: open."""
 
     first: date | None = None
@@ -108,7 +108,7 @@ def documented_view(name: str) -> View:
 
 
 def view_rows(
-    session: Session, name: str, days: Days, *, equal: Mapping[str, str] | None = None, limit: int | None = None
+    session: Session, name: str, days: OpenDays, *, equal: Mapping[str, str] | None = None, limit: int | None = None
 ) -> Iterator[tuple[Any, ...]]:
     """The rows of these days, with the view's columns in order; `AT_ONCE` are in memory, however many there are.
 
@@ -132,7 +132,7 @@ def view_rows(
     return (tuple(row) for row in rows)
 
 
-def _within(of: ColumnElement[Any], kind: ColumnKind, days: Days) -> Iterator[ColumnElement[bool]]:
+def _within(of: ColumnElement[Any], kind: ColumnKind, days: OpenDays) -> Iterator[ColumnElement[bool]]:
     is_time = kind is ColumnKind.TIME
     if days.first is not None:
         yield of >= (datetime.combine(days.first, time.min, UTC) if is_time else days.first)

@@ -2,14 +2,16 @@
 
 import socket
 import sys
-from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from config.dashboard import AccountRole
-from config.settings import Settings
 from deploy.cli_shared import console, open_registry, start, who
+
+if TYPE_CHECKING:
+    from dashboard.access.accounts import AccountChanges
 
 accounts_commands = typer.Typer(
     help="Who may use the dashboard: list, add, change, disable; tokens for programs.", invoke_without_command=True
@@ -48,15 +50,8 @@ def add(
     ] = False,
 ) -> None:
     """Add an account; without a password given, one is made up and shown this once."""
-    from dashboard.access.passwords import hashed  # noqa: PLC0415
-    from db.accounts import add_account  # noqa: PLC0415
-
-    settings = start("accounts")
     password = None if no_password else _password(from_standard_input=password_stdin)
-    kept = None if password is None else hashed(password)
-    with open_registry(settings).write() as session:
-        add_account(session, name, role=role, password_hash=kept, now=datetime.now(UTC))
-    _written_down(settings, name, f"added with role {role}")
+    _changes().add(name, role, password=password)
     console.print(f"{name} is {role}", markup=False, highlight=False)
     _show(None if password_stdin else password)
 
@@ -64,33 +59,29 @@ def add(
 @accounts_commands.command("role")
 def change_role(name: Name, role: Annotated[AccountRole, typer.Argument(help="viewer, reader or admin.")]) -> None:
     """Give an account another role; whoever is signed in with it signs in again."""
-    _change(name, f"role changed to {role}", role=role)
+    _changes().give_role(name, role)
     console.print(f"{name} is {role}", markup=False, highlight=False)
 
 
 @accounts_commands.command("disable")
 def disable(name: Name) -> None:
     """Let nobody use an account from now on, by session or token; what it did stays written with its name."""
-    _change(name, "disabled", is_enabled=False)
+    _changes().enable(name, is_enabled=False)
     console.print(f"{name} is disabled", markup=False, highlight=False)
 
 
 @accounts_commands.command("enable")
 def enable(name: Name) -> None:
     """Let an account be used again."""
-    _change(name, "enabled", is_enabled=True)
+    _changes().enable(name, is_enabled=True)
     console.print(f"{name} may sign in", markup=False, highlight=False)
 
 
 @accounts_commands.command("password")
 def change_password(name: Name, password_stdin: FromStandardInput = False) -> None:
     """Give an account another password, and unlock it; without one given, one is made up and shown this once."""
-    from dashboard.access.passwords import hashed  # noqa: PLC0415
-    from dashboard.access.signing_in import forget_first_password  # noqa: PLC0415
-
     password = _password(from_standard_input=password_stdin)
-    _change(name, "new password", password_hash=hashed(password))
-    forget_first_password(start("accounts"), name)
+    _changes().give_password(name, password)
     console.print(f"the password of {name} is changed, and its sessions have ended", markup=False, highlight=False)
     console.print(f"its tokens go on: echoworker accounts end {name} --tokens", markup=False, highlight=False)
     _show(None if password_stdin else password)
@@ -103,13 +94,7 @@ def token(
     days: Annotated[int, typer.Option("--days", min=1, max=LONGEST_DAYS, help="How long it counts.")] = 365,
 ) -> None:
     """Make a token for a program that acts as this account, and show it this once: Authorization: Bearer TOKEN."""
-    from db.accounts import add_token  # noqa: PLC0415
-
-    settings = start("accounts")
-    with open_registry(settings).write() as session:
-        secret = add_token(session, name, note=note, now=datetime.now(UTC), lasts=timedelta(days=days))
-    _written_down(settings, name, f"token made for {days} days")
-    typer.echo(secret)
+    typer.echo(_changes().give_token(name, note=note, days=days))
 
 
 @accounts_commands.command("end")
@@ -117,41 +102,19 @@ def end_sessions(
     name: Name, tokens: Annotated[bool, typer.Option("--tokens", help="Take its tokens back as well.")] = False
 ) -> None:
     """Sign out whoever is signed in with an account."""
-    from db.accounts import end_all  # noqa: PLC0415
-
-    settings = start("accounts")
-    with open_registry(settings).write() as session:
-        ended = end_all(session, name, tokens_too=tokens)
-    _written_down(settings, name, "sessions ended and tokens taken back" if tokens else "sessions ended")
+    ended = _changes().end_all(name, tokens_too=tokens)
     console.print(f"{ended} ended", highlight=False)
 
 
-def _change(
-    name: str,
-    change: str,
-    *,
-    role: AccountRole | None = None,
-    is_enabled: bool | None = None,
-    password_hash: str | None = None,
-) -> None:
-    from db.accounts import change_account  # noqa: PLC0415
-
-    settings = start("accounts")
-    with open_registry(settings).write() as session:
-        change_account(
-            session, name, role=role, is_enabled=is_enabled, password_hash=password_hash, now=datetime.now(UTC)
-        )
-    _written_down(settings, name, change)
-
-
-def _written_down(settings: Settings, name: str, change: str) -> None:
-    """Into the audit trail, as changes on the page are; whoever has a login here has no account of ours."""
+def _changes() -> "AccountChanges":
+    """By whoever has a login here, and no account of ours."""
+    from dashboard.access.accounts import AccountChanges  # noqa: PLC0415
     from dicom_node.audit.message import User  # noqa: PLC0415
-    from dicom_node.audit.people import user_attributes_changed  # noqa: PLC0415
     from dicom_node.audit.trail import AuditTrail  # noqa: PLC0415
 
-    user = User(name=who(), address=socket.gethostname())
-    AuditTrail(settings).record(user_attributes_changed(user, account=name, change=change))
+    settings = start("accounts")
+    by = User(name=who(), address=socket.gethostname())
+    return AccountChanges(settings=settings, database=open_registry(settings), trail=AuditTrail(settings), by=by)
 
 
 def _password(*, from_standard_input: bool) -> str:

@@ -1,113 +1,121 @@
-"""What administrators do with accounts: each is in the audit trail, without the passwords and tokens that it makes."""
+"""What is done with accounts, on the page and by `echoworker accounts`.
 
-from datetime import timedelta
+Each change is in the audit trail, with who made it, and without the passwords and tokens that come of it: these are
+kept nowhere.
+"""
 
-from sqlalchemy.orm import Session
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from config.dashboard import AccountRole
 from config.errors import AccountError
-from dashboard.access import trail
-from dashboard.access.passwords import hashed, made_up
-from dashboard.access.people import Person
+from config.settings import Settings
+from dashboard.access.passwords import hashed
 from dashboard.access.signing_in import forget_first_password
-from dashboard.installation import Installation
-from db.accounts import account_with, add_account, add_token, change_account, end_one_of
+from db.accounts import account_with, add_account, add_token, change_account, end_all, end_one_of
+from db.session import Database
+from dicom_node.audit.message import User
+from dicom_node.audit.people import user_attributes_changed
+from dicom_node.audit.trail import AuditTrail
 
 
-def add(here: Installation, admin: Person, name: str, role: AccountRole) -> str:
-    """Add an account; the password that was made for it, which is kept nowhere.
+@dataclass(frozen=True, kw_only=True)
+class AccountChanges:
+    """Changes that somebody makes. Accounts of our own have their name for good; each method raises AccountError where
+    there is none of that name."""
 
-    Raises
-    ------
-    AccountError
-        The name is none, or somebody has it.
-    """
-    password = made_up()
-    kept = hashed(password)
-    with here.database.write() as session:
-        add_account(session, name, role=role, password_hash=kept, now=here.now())
-    trail.account_changed(here, admin, name, f"added with role {role}")
-    return password
+    settings: Settings
+    database: Database
+    trail: AuditTrail
+    by: User
+    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
+    def add(self, name: str, role: AccountRole, *, password: str | None) -> None:
+        """Add an account; without a password it is for a program, which shows a token.
 
-def give_role(here: Installation, admin: Person, account_id: int, role: AccountRole) -> None:
-    """Let it do more, or less; whoever is signed in with it is signed out.
+        Raises
+        ------
+        AccountError
+            The name is none, or somebody has it.
+        """
+        kept = None if password is None else hashed(password)
+        with self.database.write() as session:
+            add_account(session, name, role=role, password_hash=kept, now=self.now())
+        self._written_down(name, f"added with role {role}")
 
-    Raises
-    ------
-    AccountError
-        There is no such account of our own, or it is the last administrator.
-    """
-    with here.database.write() as session:
-        name = _own_name(session, account_id)
-        change_account(session, name, role=role, now=here.now())
-    trail.account_changed(here, admin, name, f"role changed to {role}")
+    def give_role(self, name: str, role: AccountRole) -> None:
+        """Let it do more, or less; whoever is signed in with it is signed out.
 
+        Raises
+        ------
+        AccountError
+            Also where it is the last administrator.
+        """
+        with self.database.write() as session:
+            change_account(session, name, role=role, now=self.now())
+        self._written_down(name, f"role changed to {role}")
 
-def enable(here: Installation, admin: Person, account_id: int, *, is_enabled: bool) -> None:
-    """Let it sign in again, or not any more.
+    def enable(self, name: str, *, is_enabled: bool) -> None:
+        """Let it sign in again, or not any more.
 
-    Raises
-    ------
-    AccountError
-        There is no such account of our own, or it is the last administrator.
-    """
-    with here.database.write() as session:
-        name = _own_name(session, account_id)
-        change_account(session, name, is_enabled=is_enabled, now=here.now())
-    trail.account_changed(here, admin, name, "enabled" if is_enabled else "disabled")
+        Raises
+        ------
+        AccountError
+            Also where it is the last administrator.
+        """
+        with self.database.write() as session:
+            change_account(session, name, is_enabled=is_enabled, now=self.now())
+        self._written_down(name, "enabled" if is_enabled else "disabled")
 
+    def give_password(self, name: str, password: str) -> None:
+        """Give it another password, and unlock it; whoever is signed in with it is signed out."""
+        kept = hashed(password)
+        with self.database.write() as session:
+            change_account(session, name, password_hash=kept, now=self.now())
+        forget_first_password(self.settings, name)
+        self._written_down(name, "new password")
 
-def give_password(here: Installation, admin: Person, account_id: int) -> str:
-    """Make a new password, which is kept nowhere; whoever is signed in with the account is signed out.
+    def give_token(self, name: str, *, note: str, days: int) -> str:
+        """Make a token for a program that acts as this account."""
+        with self.database.write() as session:
+            token = add_token(session, name, note=note, now=self.now(), lasts=timedelta(days=days))
+        self._written_down(name, f"token made for {days} days")
+        return token
 
-    Raises
-    ------
-    AccountError
-        There is no such account of our own.
-    """
-    password = made_up()
-    kept = hashed(password)
-    with here.database.write() as session:
-        name = _own_name(session, account_id)
-        change_account(session, name, password_hash=kept, now=here.now())
-    forget_first_password(here.settings, name)
-    trail.account_changed(here, admin, name, "new password")
-    return password
+    def end_all(self, name: str, *, tokens_too: bool) -> int:
+        """Sign out whoever is signed in with it, and take its tokens back as well; how many ended."""
+        with self.database.write() as session:
+            ended = end_all(session, name, tokens_too=tokens_too)
+        self._written_down(name, "sessions ended and tokens taken back" if tokens_too else "sessions ended")
+        return ended
 
+    def end_one(self, account_id: int, sign_in_id: int) -> None:
+        """End a session, or take a token back, of any account: also of one that an identity provider vouches for.
 
-def give_token(here: Installation, admin: Person, account_id: int, *, note: str, days: int) -> str:
-    """Make a token for a program, which is kept nowhere.
+        Raises
+        ------
+        AccountError
+            It has ended already.
+        """
+        with self.database.write() as session:
+            name = account_with(session, account_id).name
+            ended = end_one_of(session, account_id, sign_in_id)
+        self._written_down(name, "token taken back" if ended.is_token else "session ended")
 
-    Raises
-    ------
-    AccountError
-        There is no such account of our own.
-    """
-    with here.database.write() as session:
-        name = _own_name(session, account_id)
-        token = add_token(session, name, note=note, now=here.now(), lasts=timedelta(days=days))
-    trail.account_changed(here, admin, name, f"token made for {days} days")
-    return token
+    def name_of(self, account_id: int) -> str:
+        """Of an account of our own: one that an identity provider vouches for may have the same name as another's.
 
+        Raises
+        ------
+        AccountError
+            There is none of this number, or it is not our own.
+        """
+        with self.database.read() as session:
+            account = account_with(session, account_id)
+            if account.issuer:
+                raise AccountError(f"{account.name} signs in with {account.issuer}, which says what it may do")
+            return account.name
 
-def end(here: Installation, admin: Person, account_id: int, sign_in_id: int) -> None:
-    """End a session, or take a token back.
-
-    Raises
-    ------
-    AccountError
-        It has ended already.
-    """
-    with here.database.write() as session:
-        name = account_with(session, account_id).name
-        ended = end_one_of(session, account_id, sign_in_id)
-    trail.account_changed(here, admin, name, "token taken back" if ended.is_token else "session ended")
-
-
-def _own_name(session: Session, account_id: int) -> str:
-    """Of an account of our own: one that an identity provider vouches for may have the same name as another's."""
-    account = account_with(session, account_id)
-    if account.issuer:
-        raise AccountError(f"{account.name} signs in with {account.issuer}, which says what it may do")
-    return account.name
+    def _written_down(self, account: str, change: str) -> None:
+        self.trail.record(user_attributes_changed(self.by, account=account, change=change))

@@ -46,18 +46,18 @@ def clip_viewed(
         one = StudyInstances(
             study_instance_uid=study_instance_uid, patient_id=patient_id, sop_classes={sop_class_uid: 1}
         )
-        here.trail.record(instances_viewed(_user(person), one))
+        here.trail.record(instances_viewed(user(person), one))
 
 
 def viewed(here: Installation, person: Person, study_instance_uid: str, *, patient_id: str | None) -> None:
     """This person sees pictures, identity or reports of a study."""
     instances = StudyInstances(study_instance_uid=study_instance_uid, patient_id=patient_id, sop_classes={})
-    here.trail.record(instances_viewed(_user(person), instances))
+    here.trail.record(instances_viewed(user(person), instances))
 
 
 def searched(here: Installation, person: Person, *, what: str) -> None:
     """This person was shown a list that names patients; `what`: which list, without what was searched for."""
-    here.trail.record(patients_searched(_user(person), what=what))
+    here.trail.record(patients_searched(user(person), what=what))
 
 
 def signed_in(here: Installation, name: str, address: str, *, failure: str = "") -> None:
@@ -67,13 +67,14 @@ def signed_in(here: Installation, name: str, address: str, *, failure: str = "")
 
 def signed_out(here: Installation, person: Person) -> None:
     """This person signed out."""
-    here.trail.record(user_signed_out(_user(person)))
+    here.trail.record(user_signed_out(user(person)))
 
 
-def account_changed(here: Installation, person: Person, account: str, change: str) -> None:
-    """This person changed an account, its tokens or its sessions; `change`: in a few words, without secrets."""
-    here.trail.record(user_attributes_changed(_user(person), account=account, change=change))
+def own_password_changed(here: Installation, person: Person) -> None:
+    """This person changed their own password; what admins do is in `dashboard.access.accounts`."""
+    here.trail.record(user_attributes_changed(user(person), account=person.name, change="own password changed"))
 
 
-def _user(person: Person) -> User:
+def user(person: Person) -> User:
+    """This person, as the trail names whoever took part."""
     return User(name=person.name, address=person.address)

@@ -16,7 +16,7 @@ from dashboard.access.refusals import NotAllowedError
 from dashboard.api.answers import Answer, refusals
 from dashboard.api.tables import Row, csv_of, parquet_of
 from dashboard.installation import Here, Installation
-from db.view_rows import RANGES, Days, documented_view, kind_of, view_rows
+from db.view_rows import RANGES, OpenDays, documented_view, kind_of, view_rows
 from db.views import View
 
 router = APIRouter(prefix="/exports", tags=["exports"])
@@ -63,7 +63,9 @@ def views(person: Viewer) -> list[ExportedView]:
 )
 def as_csv(here: Here, person: Viewer, view: Named, since: Since = None, until: Until = None) -> StreamingResponse:
     """A view as CSV in UTF-8. Texts that a spreadsheet would take for a formula have an apostrophe ahead of them."""
-    return _export(here, person, view, Days(first=since, last=until), csv_of, f"{CSV}; charset=utf-8; header=present")
+    return _export(
+        here, person, view, OpenDays(first=since, last=until), csv_of, f"{CSV}; charset=utf-8; header=present"
+    )
 
 
 @router.get(
@@ -73,11 +75,11 @@ def as_csv(here: Here, person: Viewer, view: Named, since: Since = None, until: 
 )
 def as_parquet(here: Here, person: Viewer, view: Named, since: Since = None, until: Until = None) -> StreamingResponse:
     """A view as Parquet: UTC timestamps, dates, numbers, booleans and nulls."""
-    return _export(here, person, view, Days(first=since, last=until), parquet_of, PARQUET)
+    return _export(here, person, view, OpenDays(first=since, last=until), parquet_of, PARQUET)
 
 
 def _export(
-    here: Installation, person: Person, name: str, days: Days, write: Writer, media_type: str
+    here: Installation, person: Person, name: str, days: OpenDays, write: Writer, media_type: str
 ) -> StreamingResponse:
     view = documented_view(name)
     if name in OF_REPORTS:
@@ -91,7 +93,7 @@ def _export(
     return StreamingResponse(chain((first,), content), media_type=media_type, headers=disposition)
 
 
-def _written(here: Installation, view: View, days: Days, write: Writer) -> Iterator[bytes]:
+def _written(here: Installation, view: View, days: OpenDays, write: Writer) -> Iterator[bytes]:
     if not here.exports.acquire(blocking=False):
         raise HTTPException(
             HTTPStatus.SERVICE_UNAVAILABLE,

@@ -9,7 +9,7 @@ from pydantic import Field
 from dashboard.access.people import Viewer
 from dashboard.api.answers import Answer, Name, refusals
 from dashboard.installation import Here, Installation
-from db.view_rows import Days, documented_view, view_rows
+from db.view_rows import OpenDays, documented_view, view_rows
 
 router = APIRouter(prefix="/quality", tags=["quality"])
 DAYS = 30
@@ -109,11 +109,11 @@ def _days(
     here: Here,
     since: Annotated[date | None, Query(description=f"From this day on (UTC); {DAYS} days ago.")] = None,
     until: Annotated[date | None, Query(description="To the end of this day (UTC); open.")] = None,
-) -> Days:
-    return Days(first=since or (here.now() - timedelta(days=DAYS)).date(), last=until)
+) -> OpenDays:
+    return OpenDays(first=since or (here.now() - timedelta(days=DAYS)).date(), last=until)
 
 
-Range = Annotated[Days, Depends(_days)]
+Range = Annotated[OpenDays, Depends(_days)]
 
 
 @router.get("/turnaround", responses=refusals())
@@ -146,7 +146,7 @@ def prevalence(
     return _rows(here, Prevalence, "v_device_prevalence", days, limit, task_id=task)
 
 
-def _rows(here: Installation, of: type[Row], view: str, days: Days, limit: int, **equal: str | None) -> list[Row]:
+def _rows(here: Installation, of: type[Row], view: str, days: OpenDays, limit: int, **equal: str | None) -> list[Row]:
     wanted: dict[str, str] = {name: value for name, value in equal.items() if value is not None}
     names = documented_view(view).columns
     with here.database.read() as session:

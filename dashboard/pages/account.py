@@ -83,7 +83,7 @@ def change_password(
         trail.signed_in(here, person.name, person.address, failure=f"password not changed: {error}")
         context = {"said": str(error), "is_wrong": True}
         return page(request, "account.html", person, status=HTTPStatus.BAD_REQUEST, **context)
-    trail.account_changed(here, person, person.name, "own password changed")
+    trail.own_password_changed(here, person)
     return page(request, "account.html", person, said="the password is changed", is_wrong=False)
 
 

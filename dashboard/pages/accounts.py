@@ -9,8 +9,10 @@ from starlette.responses import Response
 
 from config.dashboard import AccountRole
 from config.errors import AccountError
-from dashboard.access import accounts as changes
+from dashboard.access import trail
+from dashboard.access.accounts import AccountChanges
 from dashboard.access.forms import AdminForm
+from dashboard.access.passwords import made_up
 from dashboard.access.people import Admin, Person
 from dashboard.installation import Here, Installation
 from dashboard.parameters import Number
@@ -32,8 +34,9 @@ def add(
     request: Request, here: Here, person: AdminForm, name: Annotated[str, Form(max_length=256)], role: Role
 ) -> Response:
     """Add one; its password is shown once."""
+    password = made_up()
     try:
-        password = changes.add(here, person, name.strip(), role)
+        _changes(here, person).add(name.strip(), role, password=password)
     except AccountError as error:
         return _list(request, here, person, wrong=str(error))
     return _list(request, here, person, secret=password, of=name.strip())
@@ -48,28 +51,32 @@ def account(request: Request, here: Here, person: Admin, account_id: Number) -> 
 @router.post("/{account_id}/role")
 def give_role(here: Here, person: AdminForm, account_id: Number, role: Role) -> Response:
     """Let it do more, or less."""
-    changes.give_role(here, person, account_id, role)
+    changes = _changes(here, person)
+    changes.give_role(changes.name_of(account_id), role)
     return _back(account_id)
 
 
 @router.post("/{account_id}/disable")
 def disable(here: Here, person: AdminForm, account_id: Number) -> Response:
     """Let nobody sign in with it; whoever is signed in is out at once."""
-    changes.enable(here, person, account_id, is_enabled=False)
+    changes = _changes(here, person)
+    changes.enable(changes.name_of(account_id), is_enabled=False)
     return _back(account_id)
 
 
 @router.post("/{account_id}/enable")
 def enable(here: Here, person: AdminForm, account_id: Number) -> Response:
     """Let it sign in again."""
-    changes.enable(here, person, account_id, is_enabled=True)
+    changes = _changes(here, person)
+    changes.enable(changes.name_of(account_id), is_enabled=True)
     return _back(account_id)
 
 
 @router.post("/{account_id}/password")
 def give_password(request: Request, here: Here, person: AdminForm, account_id: Number) -> Response:
     """Make a new password, which is shown once."""
-    password = changes.give_password(here, person, account_id)
+    changes, password = _changes(here, person), made_up()
+    changes.give_password(changes.name_of(account_id), password)
     if account_id == person.account.account_id:  # this session has ended with the others
         return page(request, "account_secret.html", secret=password, of=person.name)
     return _one(request, here, person, account_id, password=password)
@@ -85,15 +92,22 @@ def give_token(
     days: Annotated[int, Form(ge=1, le=3660)],
 ) -> Response:
     """Make a token for a program, which is shown once."""
-    token = changes.give_token(here, person, account_id, note=note.strip(), days=days)
+    changes = _changes(here, person)
+    token = changes.give_token(changes.name_of(account_id), note=note.strip(), days=days)
     return _one(request, here, person, account_id, token=token)
 
 
 @router.post("/{account_id}/end/{sign_in_id}")
 def end(here: Here, person: AdminForm, account_id: Number, sign_in_id: Number) -> Response:
     """End a session, or take a token back."""
-    changes.end(here, person, account_id, sign_in_id)
+    _changes(here, person).end_one(account_id, sign_in_id)
     return _back(account_id)
+
+
+def _changes(here: Installation, person: Person) -> AccountChanges:
+    return AccountChanges(
+        settings=here.settings, database=here.database, trail=here.trail, by=trail.user(person), now=here.now
+    )
 
 
 def _back(account_id: int) -> Response:

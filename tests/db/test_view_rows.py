@@ -9,7 +9,7 @@ from sqlalchemy import create_engine, inspect, types
 from config.errors import NotFoundError
 from db.migrating import views_at
 from db.session import Database
-from db.view_rows import RANGES, ColumnKind, Days, documented_view, kind_of, view_rows
+from db.view_rows import RANGES, ColumnKind, OpenDays, documented_view, kind_of, view_rows
 from tests.support import lab
 
 PYTHON = {
@@ -43,7 +43,7 @@ def test_values_have_the_kind_that_their_column_says(registry: Database) -> None
     with registry.read() as session:
         for name in RANGES:
             columns = list(documented_view(name).columns)
-            rows = list(view_rows(session, name, Days()))
+            rows = list(view_rows(session, name, OpenDays()))
             assert rows, name
             for column, values in zip(columns, zip(*rows, strict=True), strict=True):
                 of = PYTHON[kind_of(column)]
@@ -68,11 +68,11 @@ def test_days_are_of_utc_and_the_latest_come_first_where_there_is_a_limit(regist
         lab.fill(session)
     october, november = date(2026, 10, 31), date(2026, 11, 1)
     with registry.read() as session:
-        of_october = list(view_rows(session, "v_study_timeline", Days(first=october, last=october)))
+        of_october = list(view_rows(session, "v_study_timeline", OpenDays(first=october, last=october)))
         assert len(of_october) == 7
-        assert list(view_rows(session, "v_study_timeline", Days(first=november))) == []
-        assert [row[0] for row in view_rows(session, "v_intake_daily", Days(), limit=1)] == [november]
-        only = view_rows(session, "v_drift_daily", Days(), equal={"task_id": "lvef"})
+        assert list(view_rows(session, "v_study_timeline", OpenDays(first=november))) == []
+        assert [row[0] for row in view_rows(session, "v_intake_daily", OpenDays(), limit=1)] == [november]
+        only = view_rows(session, "v_drift_daily", OpenDays(), equal={"task_id": "lvef"})
         assert {row[6] for row in only} == {"lvef"}
         with pytest.raises(NotFoundError, match="v_states"):
-            view_rows(session, "v_patients", Days())
+            view_rows(session, "v_patients", OpenDays())
