@@ -17,15 +17,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from io import StringIO
-from multiprocessing import Pool
 from pathlib import Path
-
-import torch
 
 from bench.installation import STEPS, Installation
 from bench.phantom_figures import Case, print_figures, so_far
 from bench.phantom_report import Told, told_by
 from bench.phantom_sanity import print_sanity
+from bench.phantom_studies import made_ahead
 from config.catalogue import load_catalogue
 from config.logs import configure_logs
 from config.steps import Step
@@ -34,7 +32,7 @@ from worker.phantom.study import make_study
 from worker.phantom.styles import HELD_OUT_STYLE
 from worker.phantom.truth import StudyTruth
 
-FIRST_SEED = 700_000
+FIRST_SEED = 3_000_000
 FRAMES = 45
 """Of a clip: as the shortest that `echoworker phantom` makes, to be done in half an hour."""
 DEMO_PACK = Path(__file__).parents[1] / "worker/phantom/demo_pack"
@@ -59,15 +57,14 @@ def cases_of(options: Options, folder: Path) -> Iterator[Case]:
     """Each study with what its report says."""
     installation, catalogue = Installation.create(options.pack, folder / "data"), load_catalogue()
     seeds = range(options.seed, options.seed + options.studies)
-    with Pool(torch.get_num_threads()) as pool:
-        for truth in pool.imap(partial(made, folder, options.clips), seeds):
-            files = sorted((folder / str(truth.seed)).glob("*.dcm"))
-            study = installation.receive_files(files)
-            for step in (*STEPS, Step.REPORT):
-                installation.run(step, study)
-            told: dict[str, Told] = told_by(installation.report(study), catalogue)
-            yield Case(truth=truth, told=told)
-            shutil.rmtree(folder / str(truth.seed))
+    for truth in made_ahead(partial(made, folder, options.clips), seeds):
+        files = sorted((folder / str(truth.seed)).glob("*.dcm"))
+        study = installation.receive_files(files)
+        for step in (*STEPS, Step.REPORT):
+            installation.run(step, study)
+        told: dict[str, Told] = told_by(installation.report(study), catalogue)
+        yield Case(truth=truth, told=told)
+        shutil.rmtree(folder / str(truth.seed))
 
 
 def main() -> None:

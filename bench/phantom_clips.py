@@ -4,6 +4,7 @@ A clip is decided by its seed alone. It goes the way of a real one, but in memor
 JPEG and back, cropped to the sector and made 224 x 224 by the code that prepares studies.
 """
 
+import hashlib
 import json
 import sys
 import time
@@ -16,6 +17,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+import worker.phantom
+import worker.pixels
 from config.errors import ClipError
 from worker.phantom.acquisition import Acquisition, PhantomView, sample_acquisition
 from worker.phantom.captions import PAGE
@@ -167,11 +170,15 @@ def _taken(scan: Scan, heart: Heart, acquisition: Acquisition, frames: int) -> _
 
 
 def make_clips(folder: Path, *, seed: int, clips: int, frames: int, processes: int) -> Frames:
-    """The clips 0 to `clips` - 1 of a seed, kept in a folder and made where they are not; mapped from there."""
+    """The clips 0 to `clips` - 1 of a seed, kept in a folder and made where they are not; mapped from there.
+
+    What an earlier generator made is made anew.
+    """
     file, done = folder / "frames.npy", folder / "made.json"
-    made = {"seed": seed, "clips": clips, "frames": frames}
+    made = {"seed": seed, "clips": clips, "frames": frames, "generator": _generator()}
     if not done.exists() or json.loads(done.read_text()) != made:
         folder.mkdir(parents=True, exist_ok=True)
+        done.unlink(missing_ok=True)
         shape = (clips, frames, SIDE, SIDE, 3)
         np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape).flush()
         began = time.monotonic()
@@ -187,6 +194,13 @@ def make_clips(folder: Path, *, seed: int, clips: int, frames: int, processes: i
 def scans_of(*, seed: int, clips: int, frames: int) -> Sequence[Scan]:
     """What is true of the clips of `make_clips`."""
     return [scan_of(seed, number, frames=frames) for number in range(clips)]
+
+
+def _generator() -> str:
+    """A digest of all code that decides a clip: SHA-256."""
+    sources = [Path(__file__), *sorted(Path(worker.phantom.__file__).parent.glob("*.py"))]
+    sources += sorted(Path(worker.pixels.__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
 
 
 def _devices(random: np.random.Generator) -> frozenset[Device]:

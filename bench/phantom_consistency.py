@@ -20,13 +20,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from io import StringIO
-from multiprocessing import Pool
 from pathlib import Path
-
-import torch
 
 from bench.installation import STEPS, Installation
 from bench.phantom_accuracy import DEMO_PACK, FRAMES
+from bench.phantom_studies import made_ahead
 from config.logs import configure_logs
 from config.steps import Step
 from db.discordance_review import list_discordances
@@ -39,7 +37,7 @@ from worker.phantom.study import make_study
 from worker.phantom.styles import HELD_OUT_STYLE
 from worker.phantom.truth import StudyKind, StudyTruth
 
-FIRST_SEED = 760_000
+FIRST_SEED = 4_000_000
 SILENT = (Verdict.ABSTAINED, Verdict.UNCALIBRATED)
 CLIPS = 3
 """Of each study; the first are apical."""
@@ -75,20 +73,19 @@ class Checked:
 def checked_studies(pack: Path, folder: Path, seeds: range, kind: StudyKind) -> Iterator[Checked]:
     """Each study with what the product found."""
     installation = Installation.create(pack, folder / "data")
-    with Pool(torch.get_num_threads()) as pool:
-        for truth in pool.imap(partial(made, folder, kind), seeds):
-            study = installation.receive_files(sorted((folder / str(truth.seed)).glob("*.dcm")))
-            for step in (*STEPS, Step.REPORT):
-                installation.run(step, study)
-            with installation.context.database.read() as session:
-                listed = list_discordances(session, study_instance_uid=study)
-                run = study_detail(session, study).run
-            yield Checked(
-                truth=truth,
-                found=tuple(each.found for each in listed),
-                answered=frozenset(r.task_id for r in run.results if r.verdict not in SILENT) if run else frozenset(),
-            )
-            shutil.rmtree(folder / str(truth.seed))
+    for truth in made_ahead(partial(made, folder, kind), seeds):
+        study = installation.receive_files(sorted((folder / str(truth.seed)).glob("*.dcm")))
+        for step in (*STEPS, Step.REPORT):
+            installation.run(step, study)
+        with installation.context.database.read() as session:
+            listed = list_discordances(session, study_instance_uid=study)
+            run = study_detail(session, study).run
+        yield Checked(
+            truth=truth,
+            found=tuple(each.found for each in listed),
+            answered=frozenset(r.task_id for r in run.results if r.verdict not in SILENT) if run else frozenset(),
+        )
+        shutil.rmtree(folder / str(truth.seed))
 
 
 def made(folder: Path, kind: StudyKind, seed: int) -> StudyTruth:

@@ -8,6 +8,7 @@ other seeds and a machine that nothing was trained or chosen with, is not touche
 
 import argparse
 import hashlib
+import json
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -134,13 +135,18 @@ def make_pack(weights: Path, folder: Path, *, hearts: int, seed: int, processes:
         scorer.model,
         profile=FAST.name,
         catalogue_digest=catalogue.digest,
-        truth_sha256=hashlib.sha256(source.encode()).hexdigest(),
+        truth_sha256=_digest_of_truth(tasks, known),
         software_version=version("echoworker"),
     )
     if calibration is not None:
         (folder / CALIBRATION_FILE).write_bytes(calibration.content())
     _sign(folder)
     return findings
+
+
+def _digest_of_truth(tasks: Sequence[AnyTask], hearts: Sequence[Heart]) -> str:
+    truth = {task.id: [truth_of(task, heart) for heart in hearts] for task in tasks}
+    return hashlib.sha256(json.dumps(truth, sort_keys=True).encode()).hexdigest()
 
 
 def _sign(folder: Path) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 LARGER, SHIFTED, TURNED = 0.06, 0.05, 0.05
-"""At most: in parts of the picture's side, and in radians."""
+"""At most: in parts of its size, in parts of half the picture's side, and in radians."""
 GAMMA, TINT, GAIN, BLACK, NOISE = 0.3, 0.2, 0.2, 0.04, 0.03
 BLURRED = 0.2
 """How many of the clips."""
@@ -36,12 +36,6 @@ def varied(frames: Tensor, side: int, generator: torch.Generator) -> Tensor:
     pictures = torch.where(drawn(1, 1, 1) > 1 - 2 * BLURRED, blurred, pictures)
     noise = torch.randn(pictures.shape[0], 1, side, side, generator=generator)
     return (pictures + NOISE * drawn(1, 1, 1).abs() * noise).clamp(0, 1)
-
-
-def plain(frames: Tensor, side: int) -> Tensor:
-    """The same without any variation."""
-    pictures = frames.flatten(0, 1).permute(0, 3, 1, 2).float() / 255
-    return functional.avg_pool2d(pictures, pictures.shape[-1] // side) if side < pictures.shape[-1] else pictures
 
 
 def _moved(pictures: Tensor, drawn: Callable[..., Tensor]) -> Tensor:

@@ -1,17 +1,18 @@
 """Train the DEMO model: a small CLIP, from nothing, on synthetic hearts alone.
 
-    python -m bench.train_phantom --out FOLDER [--clips N] [--minutes M | --steps S] [--seed S] [--resume]
+    python -m bench.train_phantom --out FOLDER [--clips N] [--steps S] [--seed S] [--precision P] [--resume]
 
 Clips are made once and kept in FOLDER/clips; the model that comes of it lies in FOLDER/pack. First the image tower
 learns what is true of a clip, then the text tower where each sentence lies (bench.phantom_meanings); both in plain
-torch on the CPU. The same seed, clips, steps and machine give the same weights; --minutes finds out how many steps fit,
-and says so.
+torch on the CPU. The same seed, clips, steps, precision and machine give the same weights. With --resume a training
+that was stopped goes on as the one that it was.
 """
 
 import argparse
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -25,10 +26,12 @@ from bench.phantom_model import CLIP, SIDE, WIDTH, new_model, normalised, tokeni
 from bench.phantom_moments import Moments, truth_of_frames
 from bench.phantom_variations import varied
 from config.catalogue import load_catalogue
-from worker.echoclip.precision import bfloat16_is_faster
+from worker.echoclip.precision import Precision, chosen_precision
 from worker.echoclip.texts import encode_texts
 from worker.phantom.captions import answers, sentences
 
+CLIPS, STEPS = 5400, 3800
+"""What two cores do within an hour, with some minutes to spare (docs/model-card.md)."""
 CLIPS_AT_ONCE, FRAMES = 8, 8
 """In one step, and of each clip: one beat, so that where a frame's peak lies can depend on when in it that was."""
 RATE, WARM_UP = 2e-3, 40
@@ -51,6 +54,8 @@ class Training:
     """[N, T, 3], as `bench.phantom_moments` has it."""
     steps: int
     seed: int
+    precision: torch.dtype
+    """Of the image tower's trunk: float32 or bfloat16."""
     step: int = 0
     optimizer: torch.optim.Optimizer = field(init=False)
 
@@ -89,7 +94,7 @@ class Training:
         seen, which = torch.from_numpy(self.frames[clips]), torch.as_tensor(clips)
         generator = torch.Generator().manual_seed(int(random.integers(2**62)))
         pictures = normalised(varied(seen, SIDE, generator))
-        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16_is_faster()):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.precision is torch.bfloat16):
             features = self.model.visual.trunk(pictures)
             embedded = self.model.visual.head(features)
         embedded = functional.normalize(embedded.float(), dim=-1).unflatten(0, seen.shape[:2])
@@ -107,7 +112,7 @@ class Training:
     def _save(self, file: Path) -> None:
         state = {
             "step": self.step,
-            "steps": self.steps,
+            "made_of": self._made_of,
             "model": self.model.state_dict(),
             "meanings": self.meanings.state_dict(),
             "moments": self.moments.state_dict(),
@@ -117,22 +122,31 @@ class Training:
         file.with_suffix(".new").replace(file)
 
     def resume(self, file: Path) -> None:
-        """Go on where it was kept."""
+        """Go on where it was kept.
+
+        Raises
+        ------
+        ValueError
+            Another training was kept there.
+        """
         state = torch.load(file, weights_only=True)
-        self.step, self.steps = state["step"], state["steps"]
+        if state["made_of"] != self._made_of:
+            raise ValueError(f"{file} is of {state['made_of']}, and this training of {self._made_of}")
+        self.step = state["step"]
         self.model.load_state_dict(state["model"])
         self.meanings.load_state_dict(state["meanings"])
         self.moments.load_state_dict(state["moments"])
         self.optimizer.load_state_dict(state["optimizer"])
 
-    def seconds_of_a_step(self) -> float:
-        """Measured, without learning anything."""
-        times = []
-        for _ in range(4):
-            began = time.monotonic()
-            weighted(self._losses(0)).backward()
-            times.append(time.monotonic() - began)
-        return sorted(times)[1]
+    @property
+    def _made_of(self) -> dict[str, int | str]:
+        """All that decides the weights that come of it, on one machine."""
+        return {
+            "seed": self.seed,
+            "clips": len(self.frames),
+            "steps": self.steps,
+            "precision": str(self.precision).removeprefix("torch."),
+        }
 
 
 def teach_words(model: CLIP, meanings: Meanings, tokens: Tensor, *, seed: int) -> None:
@@ -159,7 +173,7 @@ def _step(optimizer: torch.optim.Optimizer, loss: Tensor, rate: float, step: int
     optimizer.step()
 
 
-def prepared(frames: Frames, *, seed: int, steps: int) -> Training:
+def prepared(frames: Frames, *, seed: int, steps: int, precision: torch.dtype) -> Training:
     """A training that has not begun, with the clips of this seed."""
     meanings = Meanings(sentences(load_catalogue()), WIDTH, seed)
     scans = scans_of(seed=seed, clips=len(frames), frames=FRAMES)
@@ -173,6 +187,7 @@ def prepared(frames: Frames, *, seed: int, steps: int) -> Training:
         truth_of_frames=truth_of_frames(scans, FRAMES),
         steps=steps,
         seed=seed,
+        precision=precision,
     )
 
 
@@ -180,29 +195,30 @@ def main() -> None:
     """Make clips, train, write the pack."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--clips", type=int, default=5400)
-    parser.add_argument("--minutes", type=float, default=36)
-    parser.add_argument("--steps", type=int)
+    parser.add_argument("--clips", type=int, default=CLIPS)
+    parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--precision", choices=get_args(Precision), default="auto", help="auto: whichever is faster")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--resume", action="store_true")
     options = parser.parse_args()
+    began = time.monotonic()
     torch.set_num_threads(options.threads)
     frames = make_clips(
         options.out / "clips", seed=options.seed, clips=options.clips, frames=FRAMES, processes=options.threads
     )
-    training = prepared(frames, seed=options.seed, steps=options.steps or 0)
+    precision = chosen_precision(options.precision, torch.device("cpu"))
+    print(f"{len(frames)} clips, {options.steps} steps in {precision}")
+    training = prepared(frames, seed=options.seed, steps=options.steps, precision=precision)
     checkpoint = options.out / "checkpoint.pt"
     if options.resume and checkpoint.exists():
         training.resume(checkpoint)
-    if not training.steps:
-        training.steps = int(60 * options.minutes / training.seconds_of_a_step())
-        print(f"--steps {training.steps}")
     training.run(checkpoint)
     tokens = tokenize([sentence.text for sentence in sentences(load_catalogue())])
     teach_words(training.model, training.meanings, tokens, seed=options.seed)
     (options.out / "pack").mkdir(exist_ok=True)
     write_model(training.model, tokens, options.out / "pack")
+    print(f"{(time.monotonic() - began) / 60:.1f} minutes")
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ from torch.nn import functional
 from bench.phantom_meanings import Meanings
 from bench.phantom_model import WIDTH
 from config.catalogue import load_catalogue
+from tests.support.phantoms import is_true
 from worker.phantom.acquisition import PhantomView
-from worker.phantom.captions import LEAD_TASKS, Answer, answers, is_true, sentences
+from worker.phantom.captions import LEAD_TASKS, Answer, answers, sentences
 from worker.phantom.heart import Device, sample_heart
 
 SENTENCES = sentences(load_catalogue())
@@ -53,7 +54,7 @@ def test_what_lies_where_a_value_does_has_its_peak_there(meanings: Meanings, abo
     (place,) = {
         tuple(meanings.of_sentences[number].tolist())
         for number, sentence in enumerate(SENTENCES)
-        if (sentence.about, sentence.answer, sentence.style) == (about, value, 0)
+        if (sentence.about, sentence.answer) == (about, value)
     }
     assert float(meanings.peaks(about, torch.tensor(place))) == pytest.approx(value, abs=1e-3)
 

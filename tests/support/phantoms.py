@@ -1,10 +1,12 @@
-"""A synthetic sector without its physics, for tests of what machines draw and write around it."""
+"""Of synthetic hearts: sectors without physics, for tests of what machines draw around them; what is true of a clip."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import numpy as np
 
 from worker.phantom.acquisition import Acquisition, PhantomView
+from worker.phantom.captions import Answer, Sentence
 from worker.phantom.screen_parts import VendorStyle
 from worker.phantom.ultrasound import SectorClip
 from worker.phantom.words import Patient, Words, words_for
@@ -41,3 +43,14 @@ def noise_in_a_fan(style: VendorStyle, *, times_ms: tuple[float, ...], seed: int
         devices=np.zeros((len(times_ms), rows, columns), bool),
         fan=fan,
     )
+
+
+def is_true(sentence: Sentence, known: Mapping[str, Answer]) -> bool | None:
+    """Whether a sentence is true of a clip with these `answers`; None: they do not say.
+
+    That of a measurement is true where its number is the nearest.
+    """
+    answer = known.get(sentence.about)
+    if answer is None:
+        return None
+    return (round(answer) if isinstance(answer, float) else answer) == sentence.answer

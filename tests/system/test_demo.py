@@ -12,12 +12,14 @@ from db.discordance_review import list_discordances
 from db.queries import study_detail
 from db.runs import Verdict
 from db.session import Database
+from deploy.demo_view import CLASSED, MEASURED, TOLERANCE
 from tests.support.installation import ECHOWORKER
-from worker.phantom.heart import Device
+from worker.phantom.heart import Device, Grade
 from worker.phantom.truth import StudyKind, read_truths
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
+GRADES = [str(grade) for grade in Grade]
 WATCH = '''
 """Loaded by every Python process of the demo: any address but the loopback is written down, and refused."""
 import sys
@@ -102,7 +104,11 @@ def assert_its_answers_are_right(folder: Path) -> None:
             run = study_detail(session, uid).run
         assert run is not None
         results = {result.task_id: result for result in run.results}
-        assert results["lvef"].value == pytest.approx(heart.ejection_fraction, abs=20)
+        for task, tolerance in TOLERANCE.items():
+            assert results[task].value == pytest.approx(getattr(heart, MEASURED[task]), abs=tolerance), task
+        for task in CLASSED:
+            apart = GRADES.index(results[task].outcome or "") - GRADES.index(getattr(heart, task))
+            assert abs(apart) <= 1, task
         found = {task for task in Device if results[task].verdict is Verdict.PRESENT}
         assert found == set(heart.devices)
 

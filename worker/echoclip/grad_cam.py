@@ -198,6 +198,6 @@ def _image_tower(towers: ExplainedTowers) -> nn.Module:
 
 def _unsuitable(visual: object, why: str) -> ModelPackError:
     return ModelPackError(
-        f"no heat map can be made of this model ({type(visual).__name__}): {why}; it must be built as timm's ConvNeXt, "
-        "which EchoCLIP's is, or its ResNet"
+        f"no heat map can be made of this model ({type(visual).__name__}): {why}; its image tower must be "
+        "timm's ConvNeXt, as EchoCLIP's is, or timm's ResNet"
     )

@@ -10,8 +10,8 @@ from torch.nn.functional import linear
 
 from config.errors import ConfigurationError
 
-Device = Literal["auto", "cpu", "cuda"] | str
-"""Of strings any that torch knows, as `cuda:1`: one that was chosen among several."""
+Device = str
+"""`auto`, or what torch knows: `cpu`, `cuda`, or one of several as `cuda:1`."""
 Precision = Literal["auto", "float32", "bfloat16"]
 
 ROUNDS = 6

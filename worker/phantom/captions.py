@@ -1,4 +1,4 @@
-"""What may be said of a synthetic clip, in sentences: which of them are true of it, and which are false.
+"""What may be said of a synthetic clip, in sentences, and what is true of it.
 
 The sentences are the prompts of a task catalogue, and further ones in a report's style that say the same, or the
 opposite: a model that is trained with the prompts alone would know nothing else. A picture is spoken of, not a patient:
@@ -75,10 +75,6 @@ class Sentence:
     """The id of a task of the catalogue, or `VIEW`, or `LV_FUNCTION`."""
     answer: Answer
     """What it says."""
-    style: int
-    """Sentences of one style differ in their answer alone, and in the words for it: from 0, for each `about`."""
-    is_prompt: bool
-    """Whether the catalogue asks with it, or it was added here."""
 
 
 _MORE_MEASURED = {
@@ -141,26 +137,14 @@ def answers(view: PhantomView | str, heart: Heart | None) -> dict[str, Answer]:
     return known
 
 
-def is_true(sentence: Sentence, known: Mapping[str, Answer]) -> bool | None:
-    """Whether a sentence is true of a clip with these `answers`; None: they do not say.
-
-    That of a measurement is true where its number is the nearest.
-    """
-    answer = known.get(sentence.about)
-    if answer is None:
-        return None
-    return (round(answer) if isinstance(answer, float) else answer) == sentence.answer
-
-
 def _of_tasks(catalogue: Catalogue) -> Iterator[Sentence]:
     for task in catalogue.tasks:
         match task:
             case RegressionTask() if task.id in SEEN_IN:
                 templates = (*task.prompts, *_MORE_MEASURED.get(task.id, ()))
-                for style, template in enumerate(templates):
+                for template in templates:
                     for value in task.values.numbers:
-                        text = template.replace(PLACEHOLDER, str(value))
-                        yield _said(text, task.id, value, style, is_prompt=style < len(task.prompts))
+                        yield Sentence(text=template.replace(PLACEHOLDER, str(value)), about=task.id, answer=value)
             case ClassTask() if task.id in _CHAMBERS:
                 yield from _of_sizes(task)
             case BinaryTask() if task.id in (*LEAD_TASKS, *Device, *NEVER_THERE):
@@ -173,28 +157,24 @@ def _of_sizes(task: ClassTask) -> Iterator[Sentence]:
     chamber = _CHAMBERS[task.id]
     for outcome in task.classes:
         more = f"Dilation of the {chamber}: {_GRADES.get(outcome.id, 'severely dilated')}."
-        for style, text in enumerate((*outcome.prompts, more)):
-            yield _said(text, task.id, outcome.id, style, is_prompt=style < len(outcome.prompts))
+        for text in (*outcome.prompts, more):
+            yield Sentence(text=text, about=task.id, answer=outcome.id)
 
 
 def _of_finding(task: BinaryTask) -> Iterator[Sentence]:
-    told = [(text, True) for text in (*task.prompts, *_SEEN.get(task.id, ()))]
-    told += [(text, False) for text in _NOT_SEEN.get(task.id, ())]
-    for style, (text, answer) in enumerate(told):
-        yield _said(text, task.id, answer, style, is_prompt=style < len(task.prompts))
+    for text in (*task.prompts, *_SEEN.get(task.id, ())):
+        yield Sentence(text=text, about=task.id, answer=True)
+    for text in _NOT_SEEN.get(task.id, ()):
+        yield Sentence(text=text, about=task.id, answer=False)
 
 
 def _of_views(catalogue: Catalogue) -> Iterator[Sentence]:
     for view in catalogue.views:
-        for style, text in enumerate((*view.prompts, f"This clip shows: {view.name}.")):
-            yield _said(text, VIEW, view.id, style, is_prompt=style < len(view.prompts))
+        for text in (*view.prompts, f"This clip shows: {view.name}."):
+            yield Sentence(text=text, about=VIEW, answer=view.id)
 
 
 def _of_function() -> Iterator[Sentence]:
     for grade in FUNCTION:
-        yield _said(f"Systolic function of the left ventricle is {grade}.", LV_FUNCTION, grade, 0, is_prompt=False)
-        yield _said(f"LV function: {grade}.", LV_FUNCTION, grade, 1, is_prompt=False)
-
-
-def _said(text: str, about: str, answer: Answer, style: int, *, is_prompt: bool) -> Sentence:
-    return Sentence(text=text, about=about, answer=answer, style=style, is_prompt=is_prompt)
+        for text in (f"Systolic function of the left ventricle is {grade}.", f"LV function: {grade}."):
+            yield Sentence(text=text, about=LV_FUNCTION, answer=grade)

@@ -10,7 +10,7 @@ from worker.phantom.report_text import Said
 from worker.phantom.truth import Contradiction
 
 LEAST_DIFFERENCE = 25.0
-"""Points of ejection fraction: no two readers differ so much."""
+"""Points of ejection fraction, before the untrue one is rounded: no two readers differ so much."""
 Planted = tuple[Said, float, tuple[Contradiction, ...]]
 """What the text says, the ejection fraction that the vendor's report gives, and the contradictions in them."""
 

@@ -14,6 +14,7 @@ from config.errors import ModelPackError
 from tests.support.clips import SMALL
 from tests.worker.echoclip.bright_spots import BRIGHT, DARK, SIDE, SQUARE, SQUARES, SpotTowers, frame_with_spot
 from tests.worker.echoclip.rewritten import with_whole_configuration
+from worker import phantom
 from worker.echoclip import grad_cam
 from worker.echoclip.grad_cam import Maps, heat_maps, on_one_scale, support_maps, trunk_stage
 from worker.echoclip.towers import Towers
@@ -26,6 +27,7 @@ RESIDUAL = {
     "vision_cfg": {"timm_model_name": "resnet10t", "timm_pool": "", "timm_proj": "linear", "image_size": 64},
     "text_cfg": {"context_length": 8, "vocab_size": 8, "width": 8, "heads": 1, "layers": 1},
 }
+DEMO_PACK = Path(phantom.__file__).parent / "demo_pack"
 PROMPTS = ["A wire crosses the ventricle.", "There is a lead."]
 
 
@@ -263,6 +265,33 @@ def test_the_stages_of_a_residual_network_are_its_four_layers() -> None:
     assert trunk_stage(model, -4) is model.visual.trunk.layer1
     with pytest.raises(ModelPackError, match="has 4 stages, and heat_map_cfg names stage -5"):
         trunk_stage(model, -5)
+
+
+def test_maps_of_the_bundled_residual_network_are_those_of_the_definition() -> None:
+    """It has pictures of 112, of frames of 224; its configuration names the last stage but one, of 7 x 7 places."""
+    pack = load_pack(DEMO_PACK)
+    towers = Towers(pack, device="cpu", precision="float32")
+    frames = read_clip(SMALL).frames[:2]
+    prompts = towers.embed_prompts(PROMPTS)
+    model = open_clip.create_model(f"local-dir:{DEMO_PACK}").double().eval()
+    trunk = model.visual.trunk
+    mean, std = (torch.tensor(v, dtype=torch.float64) for v in (pack.normalisation.mean, pack.normalisation.std))
+    expected = []
+    for frame in torch.from_numpy(frames):
+        image = ((frame.double() / 255 - mean) / std).permute(2, 0, 1)[None]
+        image = nn.functional.avg_pool2d(image, 2)
+        stem = trunk.maxpool(trunk.act1(trunk.bn1(trunk.conv1(image))))
+        seen = trunk.layer3(trunk.layer2(trunk.layer1(stem))).detach().requires_grad_()
+        embedding = model.visual.head(trunk.forward_head(trunk.layer4(seen)))[0]
+        gradient = torch.autograd.grad((embedding @ prompts.double().T).mean(), seen)[0][0]
+        features = seen[0].detach()
+        summed = sum(gradient[channel].mean() * features[channel] for channel in range(len(features)))
+        expected.append(torch.as_tensor(summed).clamp(min=0))
+    coarse = torch.stack(expected)[:, None]
+    assert coarse.shape[2:] == (7, 7)
+    fine = nn.functional.interpolate(coarse, (224, 224), mode="bicubic", align_corners=False)[:, 0].clamp(min=0).numpy()
+    assert 0 < (fine > 0).mean() < 1
+    np.testing.assert_allclose(support_maps(towers, frames, prompts), fine, atol=1e-4 * fine.max(), rtol=0)
 
 
 def test_what_cannot_be_explained_is_refused() -> None:
