@@ -2,7 +2,7 @@
 
     python -m bench.phantom_accuracy [--pack PACK] [--studies N] [--quick N] [--clips M] [--seed S]
 
-Each study has a seed of its own and comes from the machine that nothing was trained or chosen with. It is received,
+Each study has a seed of its own and comes from the machine that no weights were trained with. It is received,
 prepared, scored and reported by the product's own steps, and its numbers are read from the finished report. Then, on
 fewer of them, what has to fail: prompts that were shuffled, truths that were shuffled, sectors that are blank. And
 where the heat map of a device's prompts lies.

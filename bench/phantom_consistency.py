@@ -2,7 +2,7 @@
 
     python -m bench.phantom_consistency [--pack PACK] [--studies N] [--quick N] [--truthful N] [--seed S] [--rules FILE]
 
-Each study has a seed of its own, and comes from the machine that nothing was trained or chosen with. Its machine's
+Each study has a seed of its own, and comes from the machine that no weights were trained with. Its machine's
 report and its reader's text are received with its clips; one of the two says something that is not true of its heart.
 The product's own steps receive, prepare, score and report it. A planted contradiction counts as found where a
 discordance is about its question; a discordance about a question that nothing untrue was said of counts as false.

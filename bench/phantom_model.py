@@ -39,7 +39,7 @@ NORMALISATION = {"mean": [0.1] * 3, "std": [0.15] * 3}
 constant with a little on it."""
 HEAT_MAP_STAGE = -2
 """Of four. The last has 4 x 4 places, and what is between them is guessed; this one has 7 x 7, and of all four the heat
-lies most on the device that is asked for (70 hearts, seeds 2400000/0 to 2400000/69)."""
+lies most on the device that is asked for (70 hearts, seeds 2400000/0 to 2400000/69, of the held-out machine)."""
 
 
 def new_model(seed: int) -> CLIP:

@@ -3,7 +3,7 @@
     python -m bench.phantom_pack --weights FOLDER --out PACK [--hearts N] [--seed S]
 
 The validation hearts have seeds of their own, and the machines of the training; what a model is finally judged with,
-other seeds and a machine that nothing was trained or chosen with, is not touched here (bench.phantom_accuracy).
+other seeds and a machine that no weights were trained with, is not touched here (bench.phantom_accuracy).
 """
 
 import argparse

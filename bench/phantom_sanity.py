@@ -3,8 +3,8 @@ seen in motion, and what in shape alone. And where heat maps lie.
 
     python -m bench.phantom_sanity --pack PACK [--hearts N] [--seed S] [--training-machines]
 
-On hearts of their own seeds, in pictures of the machine that nothing was trained or chosen with; with
---training-machines in those of the others, for whoever has something to choose.
+On hearts of their own seeds, in pictures of the machine that no weights were trained with; with --training-machines
+in those of the others, for whoever has something to choose.
 """
 
 from collections.abc import Callable, Sequence

@@ -20,7 +20,8 @@ __all__ = [
 ]
 
 HELD_OUT_STYLE = TIDEWATER
-"""Never for training or for choosing anything: for measuring how well a model reads a machine that it does not know."""
+"""Never for training or choosing: for measuring how well a model reads a machine that it does not know. The stage
+of the heat maps once was chosen with it, which docs/model-card.md says."""
 TRAINING_STYLES: tuple[VendorStyle, ...] = (HARBOUR, MEADOW, NORTHLIGHT, QUARRY, LANTERN, ORCHARD)
 STYLES = {style.name: style for style in (*TRAINING_STYLES, HELD_OUT_STYLE)}
 """By name."""
