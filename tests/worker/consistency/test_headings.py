@@ -30,8 +30,10 @@ def test_a_history_ends_at_the_next_heading_whether_it_is_known_or_not(heading: 
         ("COMPARISON\nEF 20 %.\n\nLEFT VENTRICLE\nEF 60 %.", "en"),
         ("Comparison:\nEF 20 %.\n\nLeft ventricle: EF 60 %.", "en"),
         ("Indication:\nEF 20 %.\nDOPPLER STUDY\nEF 60 %.", "en"),
+        ("INDICATION:\nKnown EF 20 %.\nLEFT VENTRICLE: EF 60 %.", "en"),
         ("Prior study: EF 20 %. Current: EF 60 %.", "en"),
         ("COMPARISON STUDY: 1/2/2020\nEF was 20 %.\n\nEF was 60 %.", "en"),
+        ("Comparison: TTE of 1/2/2020.\nEF was 20 %.\n\nEF was 60 %.", "en"),
         ("History of Present Illness: EF 20 %.\nLVEF: 60 %", "en"),
         ("Indications for Study: EF 20 %.\nLVEF: 60 %", "en"),
     ],
@@ -74,6 +76,7 @@ def test_a_word_of_time_with_a_colon_is_of_what_follows() -> None:
     [
         ("Ejection Fraction:\n60%", ("lvef", (60, 60), NOW)),
         ("Pacemaker:\nNo", ("pacemaker", False, NOW)),
+        ("Pacemaker:\n- none", ("pacemaker", False, NOW)),
         ("Mitral regurgitation:\nModerate", ("mitral_regurgitation", ("moderate", "moderate"), NOW)),
     ],
 )

@@ -115,7 +115,7 @@ def test_a_text_that_fits_two_languages_is_in_that_of_our_reports_or_english(tex
 def test_a_text_of_other_times_alone_is_told_of() -> None:
     told = "all that the text says is read as earlier or planned: nothing of it was compared with the images"
     assert READER.text("r", "HISTORY:\nEF 20 %. Candidate for TAVR.", ["cut"]).notes == ("cut", told)
-    assert READER.text("r", "HISTORY:\nEF 20 %.\n\nNo TAVR.").notes == ()
+    assert READER.text("r", "HISTORY:\nEF 20 %.\n\nValves:\nNo TAVR.").notes == ()
     assert READER.text("r", "Good morning.").notes == ()
 
 
