@@ -28,12 +28,10 @@ def add_observations(segments: Sequence[Segment], builder: TextBuilder) -> list[
     """Add the text of the observations of one order; what was left out, as notes that quote nothing.
 
     What an observation is called is the heading of its text; of coded values, numbers, and texts that are an answer of
-    few words to it, it is in front of them. A text of one name in several observations is no answer, but lines of a
-    text. What follows a text's section under a name of its own is set apart from it by an empty line. A PDF counts
-    where there is no text beside it, which would say the same.
+    few words to it, it is in front of them. What follows a text's section under a name of its own is set apart from it
+    by an empty line. A PDF counts where there is no text beside it, which would say the same.
     """
-    named = Counter(_name_of(segment) for segment in segments if segment.name == "OBX")
-    reader = _Reader(builder, {name for name, times in named.items() if times > 1})
+    reader = _Reader(builder, _names_of_lines([segment for segment in segments if segment.name == "OBX"]))
     for segment in segments:
         if segment.name == "OBX":
             reader.observation(segment)
@@ -43,10 +41,9 @@ def add_observations(segments: Sequence[Segment], builder: TextBuilder) -> list[
 
 
 class _Reader:
-    def __init__(self, builder: TextBuilder, repeated: Container[str]) -> None:
+    def __init__(self, builder: TextBuilder, names_of_lines: Container[str]) -> None:
         self._builder = builder
-        self._repeated = repeated
-        """Names that several observations have."""
+        self._names_of_lines = names_of_lines
         self._heading = ""
         """The section that was begun last, and not ended by a value."""
         self._count = 0
@@ -86,18 +83,13 @@ class _Reader:
         lines, name = _lines_of(segment, 5), _name_of(segment)
         if not lines.strip():
             return
-        if name and self._is_answer(lines.strip(), name, kind=segment.first(2).upper()):
+        if name and (_is_number(segment) or (name not in self._names_of_lines and _is_short(segment))):
             self._line(f"{name}: {lines.strip()} {segment.first(6)}")
             return
         if name and name != self._heading:
             self._heading = name
             self._builder.heading(name)
         self._builder.paragraph(lines, origin=f"OBX {self._count}")
-
-    def _is_answer(self, lines: str, name: str, *, kind: str) -> bool:
-        if kind == "ST" and _BEGINS_AS_NUMBER.match(lines):
-            return True
-        return name not in self._repeated and "\n" not in lines and len(lines.split()) <= _MOST_WORDS
 
     def _value(self, segment: Segment, kind: str) -> None:
         said = []
@@ -139,6 +131,23 @@ class _Reader:
 
     def _notice(self, what: str) -> None:
         self._noticed[what] = self._noticed.get(what, 0) + 1
+
+
+def _names_of_lines(observations: Sequence[Segment]) -> set[str]:
+    """Names under which a text was sent line by line, an observation each: a short one of these is no answer."""
+    named = Counter(map(_name_of, observations))
+    texts = {_name_of(each) for each in observations if each.first(2).upper() != "ST" or not _is_short(each)}
+    return {name for name in texts if named[name] > 1}
+
+
+def _is_short(segment: Segment) -> bool:
+    """Whether a text may be an answer: few words on one line, without a heading of its own."""
+    lines = _lines_of(segment, 5).strip()
+    return not {"\n", ":"} & set(lines) and len(lines.split()) <= _MOST_WORDS
+
+
+def _is_number(segment: Segment) -> bool:
+    return segment.first(2).upper() == "ST" and _BEGINS_AS_NUMBER.match(_lines_of(segment, 5)) is not None
 
 
 def _lines_of(segment: Segment, number: int) -> str:

@@ -119,8 +119,7 @@ def test_codes_numbers_and_sections_of_old_senders() -> None:
         )
     )  # fmt: skip
     assert report.text == (
-        "LV size: small LV\nRV: normal\nLVEF: 55 %\nRAP: <20 mm[Hg]\nTR Vmax: 2.8 m/s\n"
-        "Impression: Good.\nAs discussed."
+        "LV size: small LV\nRV: normal\nLVEF: 55 %\nRAP: <20 mm[Hg]\nTR Vmax: 2.8 m/s\nImpression: Good.\nAs discussed."
     )
     assert report.notes == (
         "1 observations were taken back (OBX-11): they are left out",
@@ -131,19 +130,21 @@ def test_codes_numbers_and_sections_of_old_senders() -> None:
 def test_a_text_of_few_words_is_an_answer_and_lines_of_one_name_are_a_text() -> None:
     report = only(
         message(
-            obx("ST", "No", name="P^Pacemaker"), obx("TX", "Regurgitation that is", name="M^Mitral valve"),
+            obx("ST", "No", name="P^Pacemaker"), obx("ST", "None", name="P^Pacemaker"),
+            obx("TX", "Regurgitation that is", name="M^Mitral valve"),
             obx("TX", "moderate.", name="M^Mitral valve"), obx("ST", "55", name="E^LVEF", unit="%"),
             obx("ST", "57", name="E^LVEF", unit="%"), obx("TX", "And a murmur.", name="M^Mitral valve"),
             obx("TX", "A text that has more than six words.", name="F^Findings"),
-            obx("TX", "Two\\.br\\lines", name="C^X"),
+            obx("TX", "Two\\.br\\lines", name="C^X"), obx("TX", "History: EF 20 %", name="R^Report"),
         )
     )  # fmt: skip
     assert report.text == (
-        "Pacemaker: No\n\nMitral valve\nRegurgitation that is\nmoderate.\n\nLVEF: 55 %\nLVEF: 57 %\n\n"
-        "Mitral valve\nAnd a murmur.\n\nFindings\nA text that has more than six words.\n\nX\nTwo\nlines"
+        "Pacemaker: No\nPacemaker: None\n\nMitral valve\nRegurgitation that is\nmoderate.\n\nLVEF: 55 %\nLVEF: 57 %\n\n"
+        "Mitral valve\nAnd a murmur.\n\nFindings\nA text that has more than six words.\n\nX\nTwo\nlines\n\n"
+        "Report\nHistory: EF 20 %"
     )
     assert [part.heading for part in report.parts] == [
-        "", "Mitral valve", "Mitral valve", "", "", "Mitral valve", "Findings", "X"
+        "", "", "Mitral valve", "Mitral valve", "", "", "Mitral valve", "Findings", "X", "Report"
     ]  # fmt: skip
 
 
