@@ -1,11 +1,12 @@
 """How well findings are read out of report texts: precision and recall per field, on labelled sentences of our own.
 
     python -m bench.consistency [--part PART] [--language en] [--hard] [--errors]
+    python -m bench.consistency --pin > tests/worker/consistency/corpus_figures.toml
 
 A statement is right where field, value or grade or presence, certainty and time are those of the truth, and its place
 overlaps the truth's. "Placed" is the share of these whose place is the truth's own: what both cover is at least half of
 what either does. The sentences are in tests/worker/consistency/corpus; "written-with" is what the rules were made to
-fit, the others were not.
+fit, the others were not. What --pin prints is what the tests let no part fall below.
 """
 
 import argparse
@@ -190,6 +191,23 @@ def figures(found: Sequence[Outcome], fields: Iterable[str] | None = None) -> Fi
     )
 
 
+def pinned(found: Sequence[Outcome]) -> dict[str, Figures]:
+    """What is pinned of one part: of each language, of ejection fractions, of devices."""
+    languages = sorted({outcome.sentence.language for outcome in found})
+    of_language = {name: figures([each for each in found if each.sentence.language == name]) for name in languages}
+    return of_language | {"lvef": figures(found, ["lvef"]), "devices": figures(found, DEVICES)}
+
+
+def _print_pins() -> None:
+    print("# Of today: `python -m bench.consistency --pin` writes it, and test_corpus.py lets nothing fall below it.")
+    sentences = list(read_corpus())
+    for part in PARTS:
+        print(f"\n[{part}]")
+        for name, of in pinned(outcomes(each for each in sentences if each.part == part)).items():
+            told = {"precision": of.precision, "recall": of.recall, "placed": of.placing}
+            print(f"{name} = {{ {', '.join(f'{key} = {value:.3f}' for key, value in told.items())} }}")
+
+
 def _print_part(part: str, found: Sequence[Outcome]) -> None:
     hard = sum(outcome.sentence.is_hard for outcome in found)
     languages = Counter(outcome.sentence.language for outcome in found)
@@ -234,7 +252,11 @@ def main() -> None:
     parser.add_argument("--language")
     parser.add_argument("--hard", action="store_true")
     parser.add_argument("--errors", action="store_true")
+    parser.add_argument("--pin", action="store_true")
     given = parser.parse_args()
+    if given.pin:
+        _print_pins()
+        return
     for part in [given.part] if given.part else PARTS:
         sentences = [
             sentence
