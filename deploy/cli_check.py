@@ -46,7 +46,8 @@ def check(
     from worker.consistency.study_reports import StudyReports, reports_of_study  # noqa: PLC0415
 
     settings = start("check")
-    consistency, database, spool = configured(settings.consistency), open_registry(settings), Spool(settings.spool_dir)
+    consistency = configured(settings.consistency, settings.report.language)
+    database, spool = open_registry(settings), Spool(settings.spool_dir)
     with database.read() as session:
         detail = study_detail(session, uid)
         study_id, run = detail.study.id, detail.run

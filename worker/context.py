@@ -48,7 +48,9 @@ class WorkerContext:
         self.database = Database.of(settings)
         self.spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
         self.catalogue: Catalogue = load_catalogue(settings.catalogue_path)
-        self.consistency = configured(settings.consistency) if settings.consistency.enabled else None
+        self.consistency = (
+            configured(settings.consistency, settings.report.language) if settings.consistency.enabled else None
+        )
         """What reports are compared with; None where they are not."""
         self.fitting = Fitting(settings, self.database)
         """How well texts fit images; its model is loaded when it is first asked."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from config.consistency import ConsistencySettings
+from config.languages import Language
 from worker.consistency.reading import ReportReader
 from worker.consistency.rules import BUNDLED_RULES, Rules, load_rules
 
@@ -16,8 +17,10 @@ class Consistency:
     reader: ReportReader
 
 
-def configured(settings: ConsistencySettings) -> Consistency:
+def configured(settings: ConsistencySettings, language: Language) -> Consistency:
     """Read the site's files, so that a mistake in them stops the start and not the first study.
+
+    `language` is that of our own reports: others are likely to be in it, too, where their words do not tell.
 
     Raises
     ------
@@ -25,4 +28,4 @@ def configured(settings: ConsistencySettings) -> Consistency:
         A file of rules or words is missing, or has a mistake.
     """
     rules = load_rules(Path(settings.rules) if settings.rules else BUNDLED_RULES)
-    return Consistency(rules=rules, reader=ReportReader([Path(name) for name in settings.lexicons]))
+    return Consistency(rules=rules, reader=ReportReader([Path(name) for name in settings.lexicons], language=language))

@@ -20,6 +20,7 @@ from worker.consistency.values import Grade, Number
 from worker.consistency.vocabulary import Vocabulary
 
 _LEADS = ("pacemaker_lead_rv", "pacemaker_lead_ra")
+_Placed = Number | Grade | Mention
 
 
 def extract(text: str, vocabulary: Vocabulary) -> tuple[Statement, ...]:
@@ -118,15 +119,28 @@ class _Reading:
             )
 
     def _statement(self, mention: Mention, value: Number | Grade | None) -> Statement:
-        """With the place alone, from the first of the mention and its value to the last."""
+        """With the place alone: from the first of the mention and its value to the last.
+
+        A number alone where another of the same mention stands between them, as in "EF improved from 30 to 45 %"; of a
+        grade the mention alone where another mention does, as of the TR in "mild MR and TR".
+        """
         tokens = self._clauses.tokens
-        first = mention.first if value is None else min(mention.first, value.first)
-        last = mention.last if value is None else max(mention.last, value.last)
+        first, last = mention.first, mention.last
+        others: Sequence[_Placed] = mention.numbers if isinstance(value, Number) else self._mentions
+        is_apart = value is not None and any(_is_between(other, mention, value) for other in others)
+        if isinstance(value, Number) and is_apart:
+            first, last = value.first, value.last
+        elif value is not None and not is_apart:
+            first, last = min(first, value.first), max(last, value.last)
         # "Severely reduced": the word behind a grade belongs to it.
         while (behind := next((each for each in mention.grades if each.first == last + 1), None)) is not None:
             last = behind.last
         field = mention.concept.graded_as or mention.concept.field or ""
         return Statement(field=field, start=tokens[first].start, end=tokens[last].end)
+
+
+def _is_between(one: _Placed, first: _Placed, second: _Placed) -> bool:
+    return min(first.last, second.last) < one.first and one.last < max(first.first, second.first)
 
 
 def _meant(grades: Sequence[Left]) -> Sequence[Left]:

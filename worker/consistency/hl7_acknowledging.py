@@ -13,7 +13,8 @@ from dicom_node.messages.hl7_text import APPLICATION
 from worker.consistency.hl7_parsing import Message, parse
 from worker.consistency.hl7_reports import refuse_other_messages
 
-_CONTROL_ID = re.compile(rb"^\x0b?\s*MSH(.)(.*?)[\r\n]", re.DOTALL)
+_HEADER = re.compile(rb"^\x0b?\s*MSH(.)(.*?)[\r\n]", re.DOTALL)
+"""The line of the MSH, with which a message begins."""
 
 
 class Verdict(StrEnum):
@@ -65,7 +66,8 @@ def acknowledgement(judged: Judged, *, our_control_id: str, now: datetime | None
     """The answer, without the frame of MLLP; None where the sender wants none (MSH-15 and MSH-16, table 0155).
 
     Without MSH-15 and MSH-16 in the original mode. With MSH-15 it is the commit acknowledgement of the enhanced mode.
-    Senders that set MSH-16 alone wait for an application acknowledgement on the same connection, and get one.
+    Senders that want none of these for what became of the message, and an application acknowledgement by MSH-16, get
+    that, at once and on the same connection: we send no second answer later.
     """
     message = judged.message
     if message is None:
@@ -73,14 +75,14 @@ def acknowledgement(judged: Judged, *, our_control_id: str, now: datetime | None
     commit, application = (message.header.first(number).upper() for number in (15, 16))
     if commit and _is_wanted(commit, judged.verdict):
         return _answer(message, judged, _OF_COMMITTING[judged.verdict], our_control_id, now)
-    if (not commit and not application) or (commit in {"", "NE"} and _is_wanted(application, judged.verdict)):
+    if (not commit and not application) or _is_wanted(application, judged.verdict):
         return _answer(message, judged, judged.verdict.value, our_control_id, now)
     return None
 
 
 def header_of_beginning(beginning: bytes) -> Message | None:
     """The header of a message of which only the beginning came, for an answer that names it; None without one."""
-    found = _CONTROL_ID.search(beginning[:4096])
+    found = _HEADER.search(beginning[:4096])
     try:
         return parse(found[0]) if found is not None else None
     except UnreadableReportError:

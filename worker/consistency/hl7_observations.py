@@ -3,7 +3,8 @@
 import base64
 import binascii
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Container, Sequence
 
 from worker.consistency.hl7_parsing import Segment
 from worker.consistency.pdf_text import add_pdf_text
@@ -14,7 +15,9 @@ _LINES = {"TX", "FT", "", "ST"}
 _CODED = {"CE", "CWE", "CNE", "CF"}
 _NUMBERS = {"NM", "SN"}
 _BEGINS_AS_NUMBER = re.compile(r"\s*[<>~]?\s*\d")
-"""A number that came as ST belongs on one line with its name."""
+"""A number that came as ST belongs on one line with its name, however often that comes."""
+_MOST_WORDS = 6
+"""Of an answer: "No", "Moderate", "55 %" are nothing without what they answer."""
 _NOT_SHOWN = {"X", "D", "W"}
 """OBX-11: there is no result, it is deleted, or it was of another patient."""
 _SECTIONS = {"GDT": "Findings", "IMP": "Impression", "REC": "Recommendation", "ADT": "Addendum", "CON": "Consultation"}
@@ -24,10 +27,11 @@ _SECTIONS = {"GDT": "Findings", "IMP": "Impression", "REC": "Recommendation", "A
 def add_observations(segments: Sequence[Segment], builder: TextBuilder) -> list[str]:
     """Add the text of the observations of one order; what was left out, as notes that quote nothing.
 
-    What an observation is called is the heading of its text; of coded values and numbers, it is in front of them. A PDF
-    counts where there is no text beside it, which would say the same.
+    What an observation is called is the heading of its text; of coded values, numbers, and texts that are an answer of
+    few words to it, it is in front of them. What follows a text's section under a name of its own is set apart from it
+    by an empty line. A PDF counts where there is no text beside it, which would say the same.
     """
-    reader = _Reader(builder)
+    reader = _Reader(builder, _names_of_lines([segment for segment in segments if segment.name == "OBX"]))
     for segment in segments:
         if segment.name == "OBX":
             reader.observation(segment)
@@ -37,9 +41,11 @@ def add_observations(segments: Sequence[Segment], builder: TextBuilder) -> list[
 
 
 class _Reader:
-    def __init__(self, builder: TextBuilder) -> None:
+    def __init__(self, builder: TextBuilder, names_of_lines: Container[str]) -> None:
         self._builder = builder
+        self._names_of_lines = names_of_lines
         self._heading = ""
+        """The section that was begun last, and not ended by a value."""
         self._count = 0
         self._documents: list[tuple[bytes, int]] = []
         self._noticed: dict[str, int] = {}
@@ -74,16 +80,15 @@ class _Reader:
         return notes
 
     def _text(self, segment: Segment) -> None:
-        lines = _lines_of(segment, 5)
+        lines, name = _lines_of(segment, 5), _name_of(segment)
         if not lines.strip():
             return
-        heading = _name_of(segment)
-        if heading and segment.first(2).upper() == "ST" and _BEGINS_AS_NUMBER.match(lines):
-            self._builder.paragraph(f"{heading}: {lines} {segment.first(6)}".rstrip(), origin=f"OBX {self._count}")
+        if name and (_is_number(segment) or (name not in self._names_of_lines and _is_short(segment))):
+            self._line(f"{name}: {lines.strip()} {segment.first(6)}")
             return
-        if heading and heading != self._heading:
-            self._heading = heading
-            self._builder.heading(heading)
+        if name and name != self._heading:
+            self._heading = name
+            self._builder.heading(name)
         self._builder.paragraph(lines, origin=f"OBX {self._count}")
 
     def _value(self, segment: Segment, kind: str) -> None:
@@ -97,8 +102,14 @@ class _Reader:
         if value:
             unit = (segment.first(6) or segment.first(6, 2)) if kind in _NUMBERS else ""
             name = _name_of(segment)
-            line = f"{name}: {value} {unit}".rstrip() if name else f"{value} {unit}".rstrip()
-            self._builder.paragraph(line, origin=f"OBX {self._count}")
+            self._line(f"{name}: {value} {unit}" if name else f"{value} {unit}")
+
+    def _line(self, words: str) -> None:
+        """A value with its name, which is of no section of text."""
+        if self._heading:
+            self._builder.gap()
+            self._heading = ""
+        self._builder.paragraph(words, origin=f"OBX {self._count}")
 
     def _document(self, segment: Segment, kind: str) -> None:
         """ED: source, type, subtype, encoding, data (section 2.A.24)."""
@@ -120,6 +131,23 @@ class _Reader:
 
     def _notice(self, what: str) -> None:
         self._noticed[what] = self._noticed.get(what, 0) + 1
+
+
+def _names_of_lines(observations: Sequence[Segment]) -> set[str]:
+    """Names under which a text was sent line by line, an observation each: a short one of these is no answer."""
+    named = Counter(map(_name_of, observations))
+    texts = {_name_of(each) for each in observations if each.first(2).upper() != "ST" or not _is_short(each)}
+    return {name for name in texts if named[name] > 1}
+
+
+def _is_short(segment: Segment) -> bool:
+    """Whether a text may be an answer: few words on one line, without a heading of its own."""
+    lines = _lines_of(segment, 5).strip()
+    return not {"\n", ":"} & set(lines) and len(lines.split()) <= _MOST_WORDS
+
+
+def _is_number(segment: Segment) -> bool:
+    return segment.first(2).upper() == "ST" and _BEGINS_AS_NUMBER.match(_lines_of(segment, 5)) is not None
 
 
 def _lines_of(segment: Segment, number: int) -> str:

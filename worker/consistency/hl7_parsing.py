@@ -102,6 +102,16 @@ def messages_in(content: bytes) -> list[bytes]:
     return [content[start:end].strip() for start, end in zip(starts, [*starts[1:], len(content)], strict=True)]
 
 
+def messages_of_frame(content: bytes) -> list[bytes]:
+    """The messages of one frame of MLLP: one as a rule, byte for byte; but some senders put a batch into a frame.
+
+    Of a frame that begins with neither a message nor a batch, all as one, for whoever reads it to refuse.
+    """
+    begin = _as_bytes_of_one_kind(content).lstrip()[:3].decode("latin-1")
+    messages = messages_in(content) if begin in {"MSH", *_ENVELOPES} else []
+    return messages if len(messages) > 1 or begin in _ENVELOPES else [content]
+
+
 def parse(content: bytes) -> Message:
     """Take a message apart.
 

@@ -23,6 +23,7 @@ from config.peers import Networks, is_in
 from config.whole_files import write_durably
 from dicom_node.tls import handshake_failure
 from worker.consistency.hl7_acknowledging import Judged, Verdict, acknowledgement, header_of_beginning, judge
+from worker.consistency.hl7_parsing import messages_of_frame
 from worker.consistency.mllp_frames import CARRIAGE_RETURN, END, START, Frames, TooLong
 
 LONGEST_MESSAGE = 32 << 20
@@ -204,7 +205,8 @@ class _Connection(socketserver.BaseRequestHandler):
                 self._answer(connection, judged)
                 emit(Event.REPORT_REFUSED, host=self.client_address[0], reason="an HL7 message is too long")
                 return False
-            self._answer(connection, self._kept(message))
+            for one in messages_of_frame(message):
+                self._answer(connection, self._kept(one))
         if frames.is_no_mllp:
             emit(Event.REPORT_REFUSED, host=self.client_address[0], reason="what is sent is no MLLP")
             return False

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from worker.consistency.headings import LABEL_TOKENS, Section, heading_of, is_past, label_length, names_field
 from worker.consistency.statements import When
 from worker.consistency.tokens import HYPHENS, Sort, Token
 from worker.consistency.vocabulary import Vocabulary
@@ -11,7 +12,6 @@ _MOST_TOKENS = 150
 """Of a sentence: a text without a full stop is cut, so that the time stays linear."""
 _SHORT_LINE = 60
 """Characters: a line that is shorter was ended on purpose, a longer one may have been wrapped."""
-_LABEL_TOKENS = 6
 _ENDS = frozenset(".!?")
 _BULLETS = HYPHENS | frozenset("•*·#>")
 
@@ -26,43 +26,45 @@ class Passage:
     """The structures that a heading above it, or at the beginning of its line, names."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Heading:
-    length: int
-    """Tokens, with the colon."""
-    is_alone: bool
-    """On its line: it then holds for the lines below."""
-    when: When | None = None
-    topic: tuple[str, ...] = ()
-
-
 def passages(tokens: Sequence[Token], vocabulary: Vocabulary) -> Iterator[Passage]:
     """In order; headings and empty sentences are left out.
 
     A heading with text behind it holds to the end of that line, if it was not wrapped; one on a line of its own holds
-    until the next: of a structure, until an empty line.
+    until the next: of a structure, until an empty line. One that is not known ends the history or the plan that it
+    stands below (`Section.ends_at`).
     """
-    below = inline = When.CURRENT
+    section, inline = Section(), When.CURRENT
     topic: tuple[str, ...] = ()
     topic_below: tuple[str, ...] = ()
+    is_below_date = False
+    is_shouting = not any(token.sort is Sort.WORD and not token.is_shouted for token in tokens)
     for first, end, line_ended in _sentences(tokens, vocabulary):
         sentence = tokens[first:end]
-        heading = _heading(sentence, vocabulary, tokens[end] if end < len(tokens) else None)
-        is_labelled = sentence[0].lines > 0 and _label_length(sentence) > 0
-        if line_ended or is_labelled or (heading is not None and heading.when is not None):
-            inline, topic = below, topic_below
-        if sentence[0].lines > 1 or (heading is not None and heading.when is not None):
+        following = tokens[end] if end < len(tokens) else None
+        heading = heading_of(sentence, vocabulary, following, is_shouting=is_shouting)
+        names_time = heading is not None and heading.when is not None
+        after_gap, is_labelled = sentence[0].lines > 1, sentence[0].lines > 0 and label_length(sentence) > 0
+        if heading is not None and section.ends_at(heading, after_gap=after_gap):
+            section = Section()
+        if line_ended or is_labelled or names_time:
+            inline, topic = section.when, topic_below
+        if after_gap or names_time:
             topic = topic_below = ()
+        if after_gap or is_labelled or heading is not None:
+            is_below_date = False
         if heading is not None:
             if heading.when is not None:
                 inline = heading.when
-                below = heading.when if heading.is_alone else below
+                section = Section(when=heading.when) if heading.is_alone else section
+                is_below_date = heading.is_dated
+                sentence = sentence[heading.length :]
             if heading.topic:
                 topic = heading.topic
                 topic_below = heading.topic if heading.is_alone else topic_below
-            sentence = sentence[heading.length if heading.when is not None else 0 :]
         if sentence:
-            yield Passage(tokens=sentence, when=inline, topic=topic)
+            is_of_date = is_below_date and is_past(sentence, vocabulary)
+            yield Passage(tokens=sentence, when=When.HISTORY if is_of_date else inline, topic=topic)
+            section.add(heading)
 
 
 def _sentences(tokens: Sequence[Token], vocabulary: Vocabulary) -> Iterator[tuple[int, int, bool]]:
@@ -73,7 +75,8 @@ def _sentences(tokens: Sequence[Token], vocabulary: Vocabulary) -> Iterator[tupl
         token, before = tokens[at], tokens[at - 1]
         is_short = before.end - tokens[line].start < _SHORT_LINE
         if token.lines:
-            begins = _begins_line(tokens, at, is_short=is_short)
+            goes_on = before.text == ":" and names_field(tokens[line : at - 1], vocabulary)
+            begins = _begins_line(tokens, at, is_short=is_short, goes_on=goes_on)
             line = at
         if (
             at in entries
@@ -104,15 +107,14 @@ def _entries(tokens: Sequence[Token]) -> set[int]:
     return found
 
 
-def _begins_line(tokens: Sequence[Token], at: int, *, is_short: bool) -> bool:
+def _begins_line(tokens: Sequence[Token], at: int, *, is_short: bool, goes_on: bool) -> bool:
+    """`goes_on`: the line before is the label of a field alone, as "Ejection fraction:"; its value stands below it."""
     token, before = tokens[at], tokens[at - 1]
     return (
         token.lines > 1
         or before.text in _ENDS
-        or before.text == ":"
-        or token.text in _BULLETS
-        or _label_length(tokens[at : at + _LABEL_TOKENS]) > 0
-        or (is_short and token.is_capital)
+        or label_length(tokens[at : at + LABEL_TOKENS]) > 0
+        or (not goes_on and (before.text == ":" or token.text in _BULLETS or (is_short and token.is_capital)))
     )
 
 
@@ -134,30 +136,3 @@ def _is_glued(tokens: Sequence[Token], at: int) -> bool:
     both_words = token.sort is Sort.WORD and word.sort is Sort.WORD
     is_begun = token.is_capital and not token.is_shouted and not word.is_shouted
     return both_words and is_begun and min(len(token.text), len(word.text)) > 2
-
-
-def _label_length(sentence: Sequence[Token]) -> int:
-    """The tokens of "Left ventricle:", with the colon; 0 where it does not begin with such a label."""
-    for at, token in enumerate(sentence[:_LABEL_TOKENS]):
-        if at > 0 and token.lines:
-            return 0
-        if token.text == ":":
-            return at + 1
-        if token.sort is not Sort.WORD and token.text not in "/-&":
-            return 0
-    return 0
-
-
-def _heading(sentence: Sequence[Token], vocabulary: Vocabulary, following: Token | None) -> _Heading | None:
-    length = _label_length(sentence)
-    is_alone = (following is None or following.lines > 0) and length in (0, len(sentence))
-    words = sentence[: length - 1] if length else sentence
-    if not words or len(words) >= _LABEL_TOKENS or not (length or is_alone):
-        return None
-    when = vocabulary.sections.get(tuple(token.text for token in words if token.sort is Sort.WORD))
-    if when is not None:
-        return _Heading(length=length or len(sentence), is_alone=is_alone, when=when)
-    marks = vocabulary.marks(words)
-    if len(marks) == 1 and marks[0].structures and marks[0].last - marks[0].first + 1 == len(words):
-        return _Heading(length=length, is_alone=is_alone, topic=marks[0].structures)
-    return None

@@ -30,6 +30,7 @@ class TextBuilder:
     is_cut: bool = False
     _text: str = ""
     _heading: str = ""
+    _is_apart: bool = False
 
     @property
     def text(self) -> str:
@@ -43,12 +44,16 @@ class TextBuilder:
             self._heading = words
             self._add(words, gap="\n\n")
 
+    def gap(self) -> None:
+        """End the section: an empty line before the paragraph that comes next, which has no heading."""
+        self._heading, self._is_apart = "", True
+
     def paragraph(self, words: str, *, origin: str) -> None:
         """Add lines as they are; blanks at their ends, and rows of empty lines, are left out."""
         words = tidy(words)
         if not words:
             return
-        start = self._add(words, gap="\n")
+        start = self._add(words, gap="\n\n" if self._is_apart else "\n")
         if start < len(self._text):
             self.parts.append(Part(start=start, end=len(self._text), heading=self._heading, origin=origin))
 
@@ -58,7 +63,7 @@ class TextBuilder:
 
     def _add(self, words: str, *, gap: str) -> int:
         before = self._text + (gap if self._text else "")
-        self._text = before + words
+        self._text, self._is_apart = before + words, False
         if len(self._text) > LONGEST:
             self._text, self.is_cut = self._text[:LONGEST], True
         return min(len(before), LONGEST)

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 
 from config.errors import UnreadableReportError
+from config.languages import Language
 from worker.consistency.comparison import Reported
 from worker.consistency.extraction import extract
 from worker.consistency.hl7_parsing import messages_in
@@ -19,8 +20,10 @@ from worker.consistency.measurement_report import read_measurement_report
 from worker.consistency.report_documents import kind_of_report, read_pdf, read_report_document
 from worker.consistency.report_files import read_report_file
 from worker.consistency.sr_tree import instance_name
-from worker.consistency.statements import SourceKind
+from worker.consistency.statements import SourceKind, Statement, When
 from worker.consistency.vocabulary import Vocabulary, most_likely
+
+_OF_OTHER_TIMES = "all that the text says is read as earlier or planned: nothing of it was compared with the images"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +44,15 @@ class ReadReport:
 class ReportReader:
     """Reads reports by the words of the lexicons: text in whichever of their languages fits it best."""
 
-    def __init__(self, own_lexicons: Sequence[Path] = ()) -> None:
+    def __init__(self, own_lexicons: Sequence[Path] = (), *, language: Language = Language.ENGLISH) -> None:
         """Check the hospital's own files at once; the bundled ones are read when they are first needed.
+
+        Parameters
+        ----------
+        own_lexicons
+            The hospital's own files.
+        language
+            Of a text that fits several equally well, as one of nothing but abbreviations does.
 
         Raises
         ------
@@ -50,6 +60,7 @@ class ReportReader:
             One of them is missing, or has a mistake.
         """
         self._own = tuple(own_lexicons)
+        self._language = language
         self._lexicons: dict[str, Lexicon] | None = load_lexicons(self._own) if self._own else None
 
     @cached_property
@@ -59,9 +70,10 @@ class ReportReader:
 
     def text(self, report_id: str, text: str, notes: Sequence[str] = ()) -> ReadReport:
         """Read what somebody wrote."""
-        statements = extract(text, most_likely(text, self._vocabularies))
+        statements = extract(text, most_likely(text, self._vocabularies, self._language))
         reported = Reported(id=report_id, kind=SourceKind.TEXT_REPORT, statements=statements)
-        return ReadReport(reported=reported, text=text, notes=tuple(notes))
+        of_other_times = [_OF_OTHER_TIMES] if statements and not any(map(_is_current, statements)) else []
+        return ReadReport(reported=reported, text=text, notes=(*notes, *of_other_times))
 
     def instance(self, dataset: Dataset, our_instances: Container[str] = frozenset()) -> ReadReport | None:
         """Read a Structured Report or an Encapsulated PDF; None for what is no report, and for what is ours.
@@ -127,3 +139,7 @@ class TextReader(ReportReader):
         """What somebody wrote, without statements; the same text as `ReportReader` has, whose places fit it."""
         reported = Reported(id=report_id, kind=SourceKind.TEXT_REPORT, statements=())
         return ReadReport(reported=reported, text=text, notes=tuple(notes))
+
+
+def _is_current(statement: Statement) -> bool:
+    return statement.when is When.CURRENT

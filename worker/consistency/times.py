@@ -136,6 +136,9 @@ class Times:
         # "45 % | prior 50 %"
         tokens = self._clauses.tokens
         near = [each for each in near if not any(token.text in "|\t" for token in tokens[each.last + 1 : cue.first])]
+        # "45 %  Prior: 50 %"
+        if cue.last + 1 < len(tokens) and tokens[cue.last + 1].text == ":":
+            return None
         same = [each for each in near if self._clause(each) == self._clauses.of_token[cue.first]]
         return same[-1] if same else None
 

@@ -17,6 +17,7 @@ _END = ""
 _ANY_NUMBER = "0"
 """Stands for every number in a phrase: "0 months ago"."""
 _MOST_UNIT_TOKENS = 4
+_ENGLISH = "en"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -195,7 +196,15 @@ def _is_one_slip(one: str, other: str) -> bool:
     )
 
 
-def most_likely(text: str, vocabularies: Sequence[Vocabulary]) -> Vocabulary:
-    """The one whose words the text has most of; the first of equals."""
-    words = [token.text for token in tokens_of(text) if token.sort is Sort.WORD]
-    return max(vocabularies, key=lambda each: sum(each.knows(word) for word in words))
+def most_likely(text: str, vocabularies: Sequence[Vocabulary], preferred: str = _ENGLISH) -> Vocabulary:
+    """The one whose words the text has most of; of equals the one in the preferred language, else the English one.
+
+    A few abbreviations are the same in all of them, and not all mean the same: MI is a leak in German, in English none.
+    Single letters tell nothing: the I of a grade is no English word.
+    """
+    words = [token.text for token in tokens_of(text) if token.sort is Sort.WORD and len(token.text) > 1]
+
+    def fit(each: Vocabulary) -> tuple[int, bool, bool]:
+        return sum(each.knows(word) for word in words), each.language == preferred, each.language == _ENGLISH
+
+    return max(vocabularies, key=fit)

@@ -1,14 +1,19 @@
 """The labelled sentences: what the corpus must hold, and that the rules still fit what they were written with."""
 
+import tomllib
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
-from bench.consistency import DEVICES, PARTS, figures, outcomes, read_corpus
+from bench.consistency import DEVICES, PARTS, outcomes, overlap, pinned, read_corpus
 from worker.consistency.fields import CONCEPTS
 from worker.consistency.fields import DEVICES as KNOWN_DEVICES
+from worker.consistency.statements import Statement
 
 SENTENCES = tuple(read_corpus())
+PINNED = tomllib.loads(Path(__file__).with_name("corpus_figures.toml").read_text(encoding="utf-8"))
+TOLERANCE = 0.01
 
 
 def test_there_are_enough_sentences_and_enough_hard_ones() -> None:
@@ -44,9 +49,25 @@ def test_the_rules_fit_what_they_were_written_with(language: str) -> None:
     assert len(wrong) <= 0.02 * len(part), wrong
 
 
-def test_what_was_not_written_for_the_rules_is_read_well_enough_to_be_of_use() -> None:
-    """A floor far below the figures in docs/consistency-reading.md: it catches what breaks, and is no aim."""
-    found = outcomes([each for each in SENTENCES if each.part != "written-with"])
-    for of in (figures(found), figures(found, ["lvef"]), figures(found, DEVICES)):
-        assert of.precision > 0.85
-        assert of.recall > 0.85
+@pytest.mark.parametrize("part", PARTS)
+def test_no_part_is_read_worse_than_it_was(part: str) -> None:
+    """Of a small one a single error is more than the tolerance: then look at it, and pin anew what is right."""
+    found = pinned(outcomes([each for each in SENTENCES if each.part == part]))
+    assert set(found) == set(PINNED[part])
+    for name, of in found.items():
+        told = {"precision": of.precision, "recall": of.recall, "placed": of.placing}
+        assert {key: value for key, value in told.items() if value < PINNED[part][name][key] - TOLERANCE} == {}, name
+
+
+def test_a_place_is_told_by_what_both_have_and_words_that_come_twice_are_told_apart() -> None:
+    def place(start: int, end: int) -> Statement:
+        return Statement(field="lvef", start=start, end=end)
+
+    assert overlap(place(0, 10), place(0, 10)) == 1
+    assert overlap(place(0, 10), place(5, 10)) == 0.5
+    assert overlap(place(0, 100), place(5, 10)) == 0.05
+    assert overlap(place(0, 5), place(5, 10)) == overlap(place(0, 2), place(5, 10)) == 0
+    twice = next(each for each in SENTENCES if each.text.startswith("COMPARISON STUDY: 1/2/2020"))
+    assert [twice.text[each.start : each.end] for each in twice.truth] == ["EF was 60%", "EF 40%"]
+    told = {each.field: each for each in next(each for each in SENTENCES if "assess for peri" in each.text).truth}
+    assert told["pericardial_effusion"].start > told["lvef"].start

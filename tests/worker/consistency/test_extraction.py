@@ -48,6 +48,11 @@ def brief(text: str, language: str = "en") -> list[tuple[str, object, str]]:
     return found
 
 
+def places_in(text: str) -> list[str]:
+    """The words of each statement."""
+    return [text[each.start : each.end] for each in said(text)]
+
+
 def of(field: str, text: str) -> Statement:
     (statement,) = [each for each in extract(text, ENGLISH) if each.field == field]
     return statement
@@ -184,8 +189,9 @@ def test_headings_say_what_time_and_what_valve_is_meant() -> None:
 
 def test_a_statement_has_the_place_of_its_words_in_the_text() -> None:
     text = "  The left atrium is severely enlarged.\n\nLVEF: 55-60 %, no pacemaker."
-    places = [text[each.start : each.end] for each in said(text)]
-    assert places == ["left atrium is severely enlarged", "LVEF: 55-60 %", "pacemaker"]
+    assert places_in(text) == ["left atrium is severely enlarged", "LVEF: 55-60 %", "pacemaker"]
+    assert places_in("EF improved from 30 to 45 %.") == ["EF improved from 30", "45 %"]
+    assert places_in("Mild MR, AS and TR.") == ["Mild MR", "AS", "TR"]
 
 
 def test_as_is_a_word_and_only_in_capitals_a_stenosis() -> None:

@@ -58,6 +58,8 @@ def test_an_answer_never_repeats_the_patient() -> None:
         ("AL", "NE", "ORU", "CA"), ("AL", "NE", "ADT", "CR"), ("NE", "AL", "ORU", "AA"), ("NE", "NE", "ORU", None),
         ("ER", "NE", "ORU", None), ("ER", "NE", "ADT", "CR"), ("SU", "NE", "ORU", "CA"), ("SU", "NE", "ADT", None),
         ("", "AL", "ORU", "AA"), ("", "ER", "ADT", "AR"), ("", "", "ORU", "AA"), ("AL", "AL", "ORU", "CA"),
+        ("ER", "AL", "ORU", "AA"), ("ER", "SU", "ORU", "AA"), ("ER", "AL", "ADT", "CR"), ("ER", "ER", "ORU", None),
+        ("SU", "AL", "ADT", "AR"), ("SU", "SU", "ADT", None),
     ],
 )  # fmt: skip
 def test_original_and_enhanced_mode(accept: str, application: str, kind: str, code: str | None) -> None:
@@ -68,7 +70,7 @@ def test_original_and_enhanced_mode(accept: str, application: str, kind: str, co
 
 def test_other_delimiters_are_kept_in_the_answer() -> None:
     content = b"MSH$%~\\&$RIS$HOSP$$$20260301$$ORU%R01$M%1$P$2.4\rPID$1$$X\rOBR$1\rOBX$1$TX$F%Findings$$EF 55 \\S\\\r"
-    assert only(content).text == "Findings\nEF 55 %"
+    assert only(content).text == "Findings: EF 55 %"
     said = acknowledgement(judge(content), our_control_id="1")
     assert said is not None
     assert said.startswith(b"MSH$%~\\&$")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from config.errors import EchoWorkerError, UnreadableReportError
 from tests.worker.consistency.test_report_documents import pdf
 from worker.consistency.hl7_acknowledging import acknowledgement, judge
-from worker.consistency.hl7_parsing import messages_in, parse
+from worker.consistency.hl7_parsing import messages_in, messages_of_frame, parse
 from worker.consistency.hl7_reports import HL7Report, ResultStatus, read_hl7_reports, time_in
 
 NAME, PATIENT_ID = "GEHEIM^PATRICK", "SECRET-4711"
@@ -48,7 +48,7 @@ def test_a_message_that_hl7apy_built_is_read(version: str) -> None:
     first.obx_5 = text.translate(str.maketrans(escaped))
     second.obx_2, second.obx_3, second.obx_5, second.obx_6, second.obx_11 = "NM", "18043-0^LVEF^LN", "55", "%", "F"
     report = only(built.to_er7().encode())
-    assert report.text == f"Findings\n{text}\nLVEF: 55 %"
+    assert report.text == f"Findings\n{text}\n\nLVEF: 55 %"
     assert [a.value for a in report.identifiers.accession_numbers] == ["ACC-77", "FILLER-1"]
     assert [(i.value, i.issuer) for i in report.identifiers.patient_ids] == [(PATIENT_ID, "HOSP")]
     assert report.status is ResultStatus.FINAL
@@ -119,13 +119,33 @@ def test_codes_numbers_and_sections_of_old_senders() -> None:
         )
     )  # fmt: skip
     assert report.text == (
-        "LV size: small LV\nRV: normal\nLVEF: 55 %\nRAP: <20 mm[Hg]\nTR Vmax: 2.8 m/s\n\n"
-        "Impression\nGood.\nAs discussed."
+        "LV size: small LV\nRV: normal\nLVEF: 55 %\nRAP: <20 mm[Hg]\nTR Vmax: 2.8 m/s\nImpression: Good.\nAs discussed."
     )
     assert report.notes == (
         "1 observations were taken back (OBX-11): they are left out",
         "1 observations are of a type that has no text: they are left out",
     )
+
+
+def test_a_text_of_few_words_is_an_answer_and_lines_of_one_name_are_a_text() -> None:
+    report = only(
+        message(
+            obx("ST", "No", name="P^Pacemaker"), obx("ST", "None", name="P^Pacemaker"),
+            obx("TX", "Regurgitation that is", name="M^Mitral valve"),
+            obx("TX", "moderate.", name="M^Mitral valve"), obx("ST", "55", name="E^LVEF", unit="%"),
+            obx("ST", "57", name="E^LVEF", unit="%"), obx("TX", "And a murmur.", name="M^Mitral valve"),
+            obx("TX", "A text that has more than six words.", name="F^Findings"),
+            obx("TX", "Two\\.br\\lines", name="C^X"), obx("TX", "History: EF 20 %", name="R^Report"),
+        )
+    )  # fmt: skip
+    assert report.text == (
+        "Pacemaker: No\nPacemaker: None\n\nMitral valve\nRegurgitation that is\nmoderate.\n\nLVEF: 55 %\nLVEF: 57 %\n\n"
+        "Mitral valve\nAnd a murmur.\n\nFindings\nA text that has more than six words.\n\nX\nTwo\nlines\n\n"
+        "Report\nHistory: EF 20 %"
+    )
+    assert [part.heading for part in report.parts] == [
+        "", "", "Mitral valve", "Mitral valve", "", "", "Mitral valve", "Findings", "X", "Report"
+    ]  # fmt: skip
 
 
 def test_a_pdf_counts_where_there_is_no_text() -> None:
@@ -191,6 +211,9 @@ def test_a_file_may_have_several_messages_a_batch_or_frames() -> None:
         messages = messages_in(content)
         assert [only(m).text for m in messages] == ["one", "two\nMSH is no segment here"]
     assert messages_in(b" \r\n") == []
+    assert [only(m).text for m in messages_of_frame(batch)] == ["one", "two\nMSH is no segment here"]
+    for content in (one, two, b"\r\n" + one, b"noise\r" + one, b"noise", one[:30], b""):
+        assert messages_of_frame(content) == [content]
 
 
 @pytest.mark.parametrize(

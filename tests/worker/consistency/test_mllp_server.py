@@ -106,6 +106,18 @@ def test_messages_come_in_any_pieces(tmp_path: Path) -> None:
     assert kept(tmp_path) == [MESSAGE, MESSAGE, OTHER, OTHER, MESSAGE, OTHER, MESSAGE]
 
 
+def test_each_message_of_a_frame_is_kept_and_answered_by_its_own_number(tmp_path: Path) -> None:
+    batch = b"FHS|^~\\&|RIS\rBHS|^~\\&|RIS\r" + MESSAGE + OTHER.replace(b"ORU", b"ADT") + b"BTS|2\rFTS|1\r"
+    with connected(tmp_path) as client:
+        client.send(framed(batch) + framed(OTHER + MESSAGE))
+        assert [client.answer()[1:3] for _ in range(4)] == [
+            ["AA", "MSG00001"], ["AR", "MSG00002"], ["AA", "MSG00002"], ["AA", "MSG00001"],
+        ]  # fmt: skip
+        client.send(framed(b"FHS|^~\\&|RIS\rBHS|^~\\&|RIS\rBTS|0\rFTS|1\r"))
+        assert client.answer()[:3] == ["MSA", "AR", ""]
+    assert kept(tmp_path) == [each.strip() for each in (MESSAGE, OTHER, MESSAGE)]
+
+
 def test_a_message_that_is_too_long_is_rejected_by_its_number_and_the_connection_ends(tmp_path: Path) -> None:
     with connected(tmp_path, longest_message=2000) as client:
         client.send(b"\x0b" + MESSAGE + b"x" * 5000)

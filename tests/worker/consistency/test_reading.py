@@ -7,6 +7,7 @@ from pydicom.dataset import Dataset
 from reportlab.pdfgen.canvas import Canvas
 
 from config.errors import ConfigurationError, UnreadableReportError
+from config.languages import Language
 from dicom_node.header import MANUFACTURER
 from tests.support import echo_reports as made
 from worker.consistency.reading import ReadReport, ReportReader
@@ -97,6 +98,25 @@ def test_words_of_the_hospital_are_laid_upon_the_bundled_ones_and_a_mistake_in_t
     words.write_text('language = "en"\n[nonsense]\n')
     with pytest.raises(ConfigurationError, match=r"own\.toml"):
         ReportReader([words])
+
+
+@pytest.mark.parametrize("text", ["EF 60. No MR. s/p MI.", "h/o MI, EF 60%", "EF 60 %\nMI 2019\nTAVR", "EF 60. MI I°."])
+def test_a_text_that_fits_two_languages_is_in_that_of_our_reports_or_english(text: str) -> None:
+    def leaks(reader: ReportReader) -> list[str | None]:
+        said = reader.text("r", text).reported.statements
+        return [each.grade for each in said if each.field == "mitral_regurgitation"]
+
+    assert set(leaks(READER)) <= {"none"}
+    assert set(leaks(ReportReader(language=Language.FRENCH))) <= {"none"}
+    if "°" in text:
+        assert leaks(ReportReader(language=Language.GERMAN)) == ["mild"]
+
+
+def test_a_text_of_other_times_alone_is_told_of() -> None:
+    told = "all that the text says is read as earlier or planned: nothing of it was compared with the images"
+    assert READER.text("r", "HISTORY:\nEF 20 %. Candidate for TAVR.", ["cut"]).notes == ("cut", told)
+    assert READER.text("r", "HISTORY:\nEF 20 %.\n\nValves:\nNo TAVR.").notes == ()
+    assert READER.text("r", "Good morning.").notes == ()
 
 
 def test_a_text_is_not_shown_where_a_report_is_printed() -> None:

@@ -149,7 +149,7 @@ def test_a_corrected_result_takes_the_place_of_the_earlier_one(hospital: Hospita
     comes(hospital, oru("EF 55 %.", status="P"))  # the engine repeats its queue
     first, second = hospital.reports()
     assert first.superseded_by == second.id
-    assert counting(hospital, study) == ["Findings\nEF 35 %."]
+    assert counting(hospital, study) == ["Findings: EF 35 %."]
     assert checked == [study, study]
 
 
@@ -305,7 +305,7 @@ def test_what_somebody_matched_is_so_in_a_registry_that_is_made_anew(hospital: H
     assert third.study_instance_uid == STUDY
     study = hospital.receive_study(OTHER, accession="ACC-1", patient="another")
     hospital.intake.work_once()
-    assert counting(hospital, study) == ["Findings\nEF 35 %."]
+    assert counting(hospital, study) == ["Findings: EF 35 %."]
     assert hospital.reports()[1].matched_by == BY_HAND
     # A word that somebody says later replaces the one before, here as well.
     by_hand.match_by_hand(hospital.reports()[1].id, STUDY)
