@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from config.clinical_tasks import ClassTask
 from db.runs import Verdict
+from worker.consistency.comparing_words import words_for_images, words_with_numbers
 from worker.consistency.comparison import Comparison, Reported
-from worker.consistency.rules import DeviceRule, GradeRule
+from worker.consistency.rule_kinds import DeviceRule, GradeRule, WordRule
 from worker.consistency.statements import SourceKind
 
 
@@ -19,14 +20,25 @@ def comparable(c: Comparison) -> tuple[str, ...]:
 def _fields(c: Comparison) -> Iterator[str]:
     for report in c.reports:
         for number in c.rules.numbers:
-            known = c.found.number(number.field) is not None and c.rules.error_of(c.found.family, number.field)
-            if known and report.numbers(number.field):
+            if _is_known(c, number.field) and c.numbers(report, number.field):
                 yield number.field
         yield from (f for rule in c.rules.grades for f in rule.fields if _is_graded(c, rule, f, report))
         yield from (f for rule in c.rules.devices for f in rule.fields if _is_named(c, rule, f, report))
     for rule in c.rules.reports:
-        if sum(len(report.numbers(rule.field)) for report in c.reports) > 1:
+        if sum(len(c.numbers(report, rule.field)) for report in c.reports) > 1:
             yield rule.field
+    yield from (word_rule.field for word_rule in c.rules.words if _says_a_word(c, word_rule))
+
+
+def _is_known(c: Comparison, field: str) -> bool:
+    """Whether the model measured it, and how far it is off is known."""
+    return c.found.number(field) is not None and c.rules.error_of(c.found.family, field) is not None
+
+
+def _says_a_word(c: Comparison, rule: WordRule) -> bool:
+    """Whether a report has a word for a number that there is."""
+    beside_images = any(words_for_images(c, rule, report) for report in c.reports)
+    return (beside_images and _is_known(c, rule.field)) or bool(words_with_numbers(c, rule))
 
 
 def _is_graded(c: Comparison, rule: GradeRule, field: str, report: Reported) -> bool:

@@ -8,20 +8,25 @@ were the model's errors normally distributed and as large as is known; of findin
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import combinations
 
 from config.clinical_tasks import ClassTask
 from db.discordances import MODEL, Discordance, Severity, Side, SideKind
 from db.runs import Verdict
 from dicom_node.report.answers import brief
+from worker.consistency.comparing_words import words_against_images, words_against_numbers
 from worker.consistency.comparison import Comparison, Reported
-from worker.consistency.rules import AnotherPatientRule, ChangeRule, DeviceRule, GradeRule, NumberRule, ReportsRule
-from worker.consistency.statements import Quantity, SourceKind, Statement
-from worker.consistency.words import in_words
-
-DEVIATION_OF_ERROR = math.sqrt(math.pi / 2)
-"""The standard deviation of normally distributed errors, against their mean absolute size."""
+from worker.consistency.quantities import apart, gap, nearer_end, sureness
+from worker.consistency.rule_kinds import (
+    AnotherPatientRule,
+    ChangeRule,
+    DeviceRule,
+    GradeRule,
+    NumberRule,
+    ReportsRule,
+)
+from worker.consistency.sides import of_model, of_report, of_statement
+from worker.consistency.statements import SourceKind
 
 
 def discordances(comparison: Comparison) -> tuple[Discordance, ...]:
@@ -33,6 +38,7 @@ def _all(c: Comparison) -> Iterator[Discordance]:
     for report in c.reports:
         for number_rule in c.rules.numbers:
             yield from _number(c, number_rule, report)
+        yield from words_against_images(c, report)
         for grade_rule in c.rules.grades:
             for field in grade_rule.fields:
                 yield from _grade(c, grade_rule, field, report)
@@ -43,27 +49,31 @@ def _all(c: Comparison) -> Iterator[Discordance]:
             yield from _patient(c, c.rules.another_patient, report)
     for reports_rule in c.rules.reports:
         yield from _between_reports(c, reports_rule)
+    yield from words_against_numbers(c)
     for change_rule in c.rules.changes:
         yield from _change(c, change_rule)
 
 
 def _number(c: Comparison, rule: NumberRule, report: Reported) -> Iterator[Discordance]:
-    """The reported number that is farthest from the model's, where that is too far."""
+    """The reported number that is farthest from the model's, of those that are too far."""
     estimate, error = c.found.number(rule.field), c.rules.error_of(c.found.family, rule.field)
-    numbers = report.numbers(rule.field)
-    if estimate is None or error is None or not numbers:
+    if estimate is None or error is None:
         return
-    statement, quantity = max(numbers, key=lambda number: _apart(number[1], estimate))
-    difference = _apart(quantity, estimate)
-    needed = rule.needed(error, crosses=rule.crosses(_nearer_end(quantity, estimate), estimate))
-    if difference >= needed:
+    too_far = []
+    for statement, quantity in c.numbers(report, rule.field):
+        difference = apart(quantity, estimate)
+        needed = rule.needed(error, crosses=rule.crosses(nearer_end(quantity, estimate), estimate))
+        if difference >= needed:
+            too_far.append((difference, needed, statement))
+    if too_far:
+        difference, needed, statement = max(too_far, key=lambda each: each[0])
         yield Discordance(
             rule=rule.id,
             rules_version=c.rules.version,
             field=rule.field,
             severity=rule.severity(difference),
-            sides=(_said(c, report, statement), _model(c, rule.field)),
-            confidence=_normal((difference - needed) / (DEVIATION_OF_ERROR * error)),
+            sides=(of_statement(c, report, statement), of_model(c, rule.field)),
+            confidence=sureness(difference - needed, error),
         )
 
 
@@ -77,21 +87,21 @@ def _grade(c: Comparison, rule: GradeRule, field: str, report: Reported) -> Iter
         return
     order = [outcome.id for outcome in task.classes]
     at = order.index(result.outcome)
-    apart = [
-        (min(abs(order.index(grade) - at) for grade in grades), statement)
-        for statement in report.of(field)
-        if (grades := [g for g in (statement.grade, statement.grade_to) if g in order])
-    ]
-    if not apart:
+    away = []
+    for statement in report.of(field):
+        if grades := [order.index(g) for g in (statement.grade, statement.grade_to) if g in order]:
+            # 0 where the model's grade lies within a range.
+            away.append((max(min(grades) - at, at - max(grades), 0), statement))
+    if not away:
         return
-    distance, statement = max(apart, key=lambda found: found[0])
+    distance, statement = max(away, key=lambda found: found[0])
     if distance >= rule.distance:
         yield Discordance(
             rule=rule.id,
             rules_version=c.rules.version,
             field=field,
             severity=Severity.MAJOR if distance >= rule.major_from else Severity.MINOR,
-            sides=(_said(c, report, statement, task), _model(c, field)),
+            sides=(of_statement(c, report, statement, task), of_model(c, field)),
             confidence=result.agreement,
         )
 
@@ -109,7 +119,7 @@ def _device(c: Comparison, rule: DeviceRule, field: str, report: Reported) -> It
             rules_version=c.rules.version,
             field=field,
             severity=rule.severity,
-            sides=(side, _model(c, field)),
+            sides=(side, of_model(c, field)),
             confidence=result.agreement,
         )
 
@@ -122,17 +132,17 @@ def _of_text(
     if not rule.in_images:
         of_kin = (c.found.results.get(other) for other in kin)
         replaced = any(other is not None and other.verdict is Verdict.PRESENT for other in of_kin)
-        return (_said(c, report, named[True]), rule.claimed) if True in named and not replaced else (None, None)
+        return (of_statement(c, report, named[True]), rule.claimed) if True in named and not replaced else (None, None)
     named_kin = any(said.is_present for other in kin for said in report.of(other))
     if True in named or named_kin:
         return None, None
     if False in named:
-        return _said(c, report, named[False]), rule.denied
+        return of_statement(c, report, named[False]), rule.denied
     if report.mentions({field, *kin}) or not report.says_something:
         return None, None
     if not c.rules.tells_absence(rule, family=c.found.family, field=field):
         return None, None
-    return _of_report(report, c.words.say("reported.not_mentioned")), rule.not_mentioned
+    return of_report(report, c.words.say("reported.not_mentioned")), rule.not_mentioned
 
 
 def _patient(c: Comparison, rule: AnotherPatientRule, report: Reported) -> Iterator[Discordance]:
@@ -144,7 +154,7 @@ def _patient(c: Comparison, rule: AnotherPatientRule, report: Reported) -> Itera
             field="patient",
             severity=Severity.MAJOR,
             sides=(
-                _of_report(report, c.words.say("reported.its_text")),
+                of_report(report, c.words.say("reported.its_text")),
                 Side(
                     kind=SideKind.IMAGES,
                     source=MODEL,
@@ -158,8 +168,9 @@ def _patient(c: Comparison, rule: AnotherPatientRule, report: Reported) -> Itera
 
 def _between_reports(c: Comparison, rule: ReportsRule) -> Iterator[Discordance]:
     """The two numbers that are farthest apart, of two reports or of one."""
-    numbers = [(report, *number) for report in c.reports for number in report.numbers(rule.field)]
-    pairs = [(_gap(one[2], other[2]), one, other) for one, other in combinations(numbers, 2)]
+    numbers = [(report, *number) for report in c.reports for number in c.numbers(report, rule.field)]
+    of_one_unit = [(one, other) for one, other in combinations(numbers, 2) if one[2].unit == other[2].unit]
+    pairs = [(gap(one[2], other[2]), one, other) for one, other in of_one_unit]
     if not pairs:
         return
     difference, one, other = max(pairs, key=lambda pair: pair[0])
@@ -169,7 +180,7 @@ def _between_reports(c: Comparison, rule: ReportsRule) -> Iterator[Discordance]:
             rules_version=c.rules.version,
             field=rule.field,
             severity=rule.severity(difference),
-            sides=(_said(c, one[0], one[1]), _said(c, other[0], other[1])),
+            sides=(of_statement(c, one[0], one[1]), of_statement(c, other[0], other[1])),
         )
 
 
@@ -191,45 +202,6 @@ def _change(c: Comparison, rule: ChangeRule) -> Iterator[Discordance]:
             rules_version=c.rules.version,
             field=rule.field,
             severity=rule.severity(difference),
-            sides=(side, _model(c, rule.field)),
-            confidence=_normal((difference - needed) / (math.sqrt(2) * DEVIATION_OF_ERROR * error)),
+            sides=(side, of_model(c, rule.field)),
+            confidence=sureness(difference - needed, math.sqrt(2) * error),
         )
-
-
-def _model(c: Comparison, field: str) -> Side:
-    result, task = c.found.results[field], c.catalogue.task(field)
-    said = brief(result, task, c.words) if task is not None else str(result.verdict)
-    clips = tuple(answer.sop_instance_uid for answer in result.clips)
-    return Side(kind=SideKind.IMAGES, source=MODEL, said=said, clips=clips)
-
-
-def _said(c: Comparison, report: Reported, statement: Statement, task: ClassTask | None = None) -> Side:
-    said = in_words(statement, task, c.words)
-    return replace(_of_report(report, said), start=statement.start, end=statement.end)
-
-
-def _of_report(report: Reported, said: str) -> Side:
-    return Side(kind=SideKind(report.kind.value), source=report.id, said=said)
-
-
-def _nearer_end(quantity: Quantity, value: float) -> float:
-    """Of a range, the number in it that is nearest to the value."""
-    low = -math.inf if quantity.low is None else quantity.low
-    high = math.inf if quantity.high is None else quantity.high
-    return min(max(value, low), high)
-
-
-def _apart(quantity: Quantity, value: float) -> float:
-    return abs(_nearer_end(quantity, value) - value)
-
-
-def _gap(one: Quantity, other: Quantity) -> float:
-    """Between two ranges; 0 where they meet."""
-    lows = [-math.inf if q.low is None else q.low for q in (one, other)]
-    highs = [math.inf if q.high is None else q.high for q in (one, other)]
-    return max(0.0, max(lows) - min(highs))
-
-
-def _normal(deviations: float) -> float:
-    """The part of a normal distribution below so many standard deviations."""
-    return 0.5 * (1 + math.erf(deviations / math.sqrt(2)))

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from config.catalogue import Catalogue
+from config.clinical_tasks import RegressionTask
 from db.runs import TaskResult, Verdict
 from dicom_node.report.words import ENGLISH, Words
+from worker.consistency.quantities import in_unit
 from worker.consistency.rules import Rules
 from worker.consistency.statements import Certainty, Quantity, SourceKind, Statement, When
 
@@ -78,3 +80,13 @@ class Comparison:
     """By the id of a report: the share, 0..1, of the pairs of text and images of other studies that fit worse."""
     words: Words = ENGLISH
     """What both sides are told in."""
+
+    def numbers(self, report: Reported, field: str) -> list[tuple[Statement, Quantity]]:
+        """What a report names of a field, in the unit of the field's task where it has one; what is in a unit of
+        another quantity is left out."""
+        numbers = report.numbers(field)
+        task = self.catalogue.task(field)
+        if not isinstance(task, RegressionTask):
+            return numbers
+        converted = ((said, in_unit(quantity, task.unit.value)) for said, quantity in numbers)
+        return [(said, quantity) for said, quantity in converted if quantity is not None]

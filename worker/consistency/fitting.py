@@ -19,7 +19,7 @@ from db.discordances import Likeness
 from db.report_likenesses import among_others, likenesses_of
 from db.session import Database
 from worker.consistency.reading import ReadReport
-from worker.consistency.rules import AnotherPatientRule
+from worker.consistency.rule_kinds import AnotherPatientRule
 from worker.consistency.statements import SourceKind
 from worker.packs.active import PackUse, chosen_folder
 

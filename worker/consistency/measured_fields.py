@@ -55,7 +55,7 @@ UNITS = {
     "ra_pressure": "mm[Hg]",
     "tr_velocity": "m/s",
     "tr_peak_gradient": "mm[Hg]",
-    "tapse": "cm",
+    "tapse": "mm",
     "heart_rate": "/min",
     "lv_diastolic_dimension": "cm",
     "lv_systolic_dimension": "cm",
@@ -67,7 +67,7 @@ UNITS = {
     "rv_basal_dimension": "cm",
     "ivc_diameter": "cm",
 }
-"""Every field, with the unit that its statements are in (UCUM)."""
+"""Every field, with the unit that its statements are in (UCUM): that of texts, where these have it too."""
 
 _B, _T, _S, _Z = Method.BIPLANE, Method.THREE_DIMENSIONAL, Method.SINGLE_PLANE, Method.TEICHHOLZ
 _LOINC: dict[str, tuple[str, Method | None]] = {

@@ -29,7 +29,7 @@ _UNITS: dict[str, tuple[str, float, float]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Value:
-    """A number in one of our units (UCUM): %, 1, ml, mm[Hg], m/s, cm, cm2, /min."""
+    """A number with its unit (UCUM)."""
 
     number: float
     unit: str
@@ -69,6 +69,16 @@ def in_our_unit(number: float, unit: Concept | str | None, wanted: str) -> Value
     return None
 
 
+def converted(number: float, unit: str, wanted: str) -> float | None:
+    """The number in another unit of the same quantity; None where that is of another one, or not known."""
+    if unit == wanted:
+        return number
+    one, other = _UNITS.get(unit.lower()), _UNITS.get(wanted.lower())
+    if one is None or other is None or one[0] != other[0]:
+        return None
+    return number * one[1] * other[2] / (one[2] * other[1])
+
+
 def shown(number: float) -> str:
     """The shortest digits that are this number."""
     return f"{number:.0f}" if number == int(number) and abs(number) < 1e15 else repr(number)
@@ -90,11 +100,12 @@ def _as_wanted(number: float, unit: str, wanted: str) -> Value | None:
         return Value(
             number=number, unit="%", note="" if unit == "%" else "a number without unit was read as a percentage"
         )
-    if unit != wanted:
+    in_wanted = converted(number, unit, wanted)
+    if in_wanted is None:
         return None
     if wanted == "m/s" and abs(number) > FASTEST_M_PER_S:
         return Value(number=number / 100, unit=unit, note="a velocity in cm/s stood under the unit m/s")
-    return Value(number=number, unit=unit)
+    return Value(number=in_wanted, unit=wanted)
 
 
 FASTEST_M_PER_S = 12.0

@@ -17,9 +17,14 @@ def _said(statement: Statement, task: ClassTask | None, words: Words) -> str:
         return _quantity_in_words(statement.quantity, words)
     if statement.grade is not None:
         grades = [g for g in (statement.grade, statement.grade_to) if g is not None]
-        names = [outcome_name(g, task, words) if task is not None else g for g in grades]
+        names = [_grade_in_words(statement.field, grade, task, words) for grade in grades]
         return names[0] if len(names) == 1 else words.say("reported.range", low=names[0], high=names[1])
     return words.say(f"answer.{'PRESENT' if statement.is_present else 'ABSENT'}")
+
+
+def _grade_in_words(field: str, grade: str, task: ClassTask | None, words: Words) -> str:
+    """A class of its task; where that is none, the word that the language has for a grade of this field, or its id."""
+    return words.texts.get(f"{field}.{grade}", grade) if task is None else outcome_name(grade, task, words)
 
 
 def _quantity_in_words(quantity: Quantity, words: Words) -> str:

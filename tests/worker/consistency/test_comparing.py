@@ -14,7 +14,8 @@ from db.runs import ClipAnswer, TaskResult, Verdict
 from worker.consistency.comparable import comparable
 from worker.consistency.comparing import discordances
 from worker.consistency.comparison import Comparison, Found, Reported
-from worker.consistency.rules import KnownError, KnownQuality, Rules, load_rules
+from worker.consistency.rule_kinds import KnownError, KnownQuality
+from worker.consistency.rules import Rules, load_rules
 from worker.consistency.statements import Certainty, Quantity, SourceKind, Statement, When
 
 ERRORS = {"lvef": 6.0, "pa_pressure": 8.0}
@@ -89,7 +90,7 @@ def test_a_number_far_from_the_models_is_one_with_both_sides() -> None:
     ("value", "low", "high", "is_one"),
     [
         (48.0, 55, 60, False),  # 7 from the nearer end
-        (44.0, 58, 63, False),  # 14, and 50 lies between
+        (44.0, 58, 63, False),  # 14, and 50 lies between: less than two and a half known errors
         (42.0, 58, 63, True),  # 16, and 50 lies between
         (52.0, 69, 69, False),  # 17, and no limit lies between
         (52.0, 71, 71, True),  # 19
@@ -113,11 +114,11 @@ def test_a_model_whose_error_is_larger_needs_a_larger_difference() -> None:
         update={"errors": tuple(e.model_copy(update={"mean_absolute_error": 14.0}) for e in RULES.errors)}
     )
     comparison = Comparison(
-        found=found(measured(30.0)), catalogue=CATALOGUE, rules=less_sure, reports=[report(ejection_fraction(55))]
+        found=found(measured(30.0)), catalogue=CATALOGUE, rules=less_sure, reports=[report(ejection_fraction(66))]
     )
-    assert rules_of(discordances(comparison)) == ["lvef-differs"]  # 25, across limits
-    farther_than_once = replace(comparison, reports=[report(ejection_fraction(43))])
-    assert not discordances(farther_than_once)  # 13 across 35 and 40, and less than one known error
+    assert rules_of(discordances(comparison)) == ["lvef-differs"]  # 36, across limits
+    nearer = replace(comparison, reports=[report(ejection_fraction(64))])
+    assert not discordances(nearer)  # 34 across limits, and less than two and a half known errors
 
 
 def test_of_a_model_of_which_no_error_is_known_no_number_is_compared() -> None:
@@ -170,6 +171,19 @@ def test_grades_two_steps_apart_are_one_and_ranges_count_from_the_nearer_end() -
     assert not compared(model, report(graded("mitral_regurgitation", "mild", "moderate")))
     unsure = found(classified("mitral_regurgitation", "severe", agreement=0.4))
     assert not compared(unsure, report(graded("mitral_regurgitation", "mild")))
+
+
+def test_a_grade_within_a_reported_range_is_none_however_strict_the_rule() -> None:
+    strict = RULES.model_copy(update={"grades": tuple(r.model_copy(update={"distance": 1}) for r in RULES.grades)})
+    comparison = Comparison(
+        found=found(classified("mitral_regurgitation", "moderate")),
+        catalogue=CATALOGUE,
+        rules=strict,
+        reports=[report(graded("mitral_regurgitation", "none", "severe"))],
+    )
+    assert not discordances(comparison)
+    beside = [report(graded("mitral_regurgitation", "none", "mild"))]
+    assert rules_of(discordances(replace(comparison, reports=beside))) == ["valve-grade-differs"]
 
 
 def test_a_device_that_the_text_denies_or_leaves_out() -> None:

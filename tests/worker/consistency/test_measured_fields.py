@@ -4,7 +4,8 @@ import pytest
 
 from tests.support import echo_reports as echo
 from tests.support.echo_reports import M_PER_S, ML, MMHG, PERCENT, SCT, group, num, received, section
-from worker.consistency.measured_fields import Method, Recognition
+from worker.consistency.fields import CONCEPTS
+from worker.consistency.measured_fields import UNITS, Method, Recognition
 from worker.consistency.measurement_report import MeasurementReport, read_measurement_report
 
 
@@ -22,7 +23,7 @@ def in_lv(name: echo.Triple, value: str, unit: echo.Triple) -> MeasurementReport
         ("TR maxPG", MMHG, "tr_peak_gradient"), ("TV Regurgitation Peak Velocity", M_PER_S, "tr_velocity"),
         ("IVSd (2D)", ("cm", "UCUM", "cm"), "septal_thickness"), ("sPAP", MMHG, "pa_pressure"),
         ("RVSP", MMHG, "pa_pressure"), ("TR Vmax", M_PER_S, "tr_velocity"),
-        ("TR max PG", MMHG, "tr_peak_gradient"), ("TAPSE", ("cm", "UCUM", "cm"), "tapse"),
+        ("TR max PG", MMHG, "tr_peak_gradient"), ("TAPSE", ("mm", "UCUM", "mm"), "tapse"),
         ("Systolic Pulmonary Artery Pressure", MMHG, "pa_pressure"), ("RA Pressure", MMHG, "ra_pressure"),
     ],
 )  # fmt: skip
@@ -59,3 +60,17 @@ def test_a_standard_code_is_never_read_by_its_words() -> None:
 def test_the_words_of_a_private_code_say_the_method(meaning: str, method: Method) -> None:
     report = in_lv(("M17", "99MAKER", meaning), "55", PERCENT)
     assert report.measurements[0].method is method
+
+
+def test_a_field_has_one_unit_whoever_reports_it() -> None:
+    of_texts = {concept.field: concept.unit for concept in CONCEPTS.values() if concept.field and concept.measures}
+    both = of_texts.keys() & UNITS.keys()
+    assert "tapse" in both
+    assert {field: of_texts[field] for field in both} == {field: UNITS[field] for field in both}
+
+
+@pytest.mark.parametrize(("value", "unit"), [("18", "mm"), ("1.8", "cm"), ("0.018", "m")])
+def test_an_excursion_is_read_in_millimetres(value: str, unit: str) -> None:
+    (said,) = in_lv(("77903-3", "LN", "TAPSE"), value, (unit, "UCUM", unit)).statements
+    assert said.quantity is not None
+    assert (said.field, said.quantity.unit, said.quantity.low) == ("tapse", "mm", pytest.approx(18))
