@@ -79,12 +79,20 @@ class Binding:
         following = self._owner_behind(grade, clause)
         if following is not None:
             return following
-        last = next(
-            (each for each in reversed(self._mentions) if each.clause < clause and each.concept.takes_grades), None
-        )
+        before = [each for each in self._mentions if each.clause < clause and each.concept.takes_grades]
+        if len(before) > 1 and self._is_measurement(before[-1]) and before[-2].concept.category is Category.VALVE:
+            # "Mitral regurgitation, orifice area 0.25 cm2, moderate"
+            before.pop()
+        last = before[-1] if before else None
         # "Right ventricle dilated, pulmonary artery normal": it is of something that we have no word for.
         is_of_another = last is not None and last.concept.is_abnormal and grade.degree is Degree.NORMAL
         return None if is_of_another else last
+
+    def _is_measurement(self, mention: Mention) -> bool:
+        """Of none of our fields, with a number behind it in its clause."""
+        numbers = self._clauses.values.numbers
+        behind = any(n.first > mention.last and self._clause(n.first) == mention.clause for n in numbers)
+        return mention.concept.category is Category.NOTHING and behind
 
     def _owner_behind(self, grade: Grade, clause: int) -> Mention | None:
         """Of "severe, eccentric mitral regurgitation": the grade ends its clause, and nothing before lacks one."""

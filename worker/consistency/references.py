@@ -30,8 +30,12 @@ class References:
             return not named and (
                 self._is_followed(clause) or any(self._clause(each.first) < clause for each in numbers)
             )
-        before = any(each.last < grade.first and self._clause(each.first) == clause for each in numbers)
-        return before and self._is_named(behind[0].first)
+        # "35 %, normal 55-70 %"
+        is_range = behind[0].low != behind[0].high and not any(each.clause == clause for each in self._mentions)
+        clauses_before = (clause, clause - 1) if is_range else (clause,)
+        before = any(each.last < grade.first and self._clause(each.first) in clauses_before for each in numbers)
+        told = clauses.cues_in(clause, Cue.NOW, Cue.CHANGED) or clauses.cues_in(clause - 1, Cue.PAST, Cue.PAST_STUDY)
+        return before and not told and self._is_named(behind[0].first)
 
     def is_number(self, number: Number, *, has_value: bool) -> bool:
         """ "54 % (normal 52-72 %)", "54 % (> 55 %)", "54 % | 52-72 %", "(normal > 55 %): 48 %".
@@ -48,7 +52,8 @@ class References:
             return is_bracket and named and self._is_followed(clause)
         if is_bracket:
             return named or None in (number.low, number.high) or self._is_all(number, clause)
-        is_changed = bool(clauses.cues_in(clause, Cue.CHANGED))
+        # "Previously 35 %, normal 60 %"
+        is_changed = clauses.cues_in(clause, Cue.CHANGED) or clauses.cues_in(clause - 1, Cue.PAST, Cue.PAST_STUDY)
         return self._is_column(number) or (self._is_named(number.first) and not is_changed)
 
     def is_threshold(self, number: Number) -> bool:
@@ -85,6 +90,9 @@ class References:
 
     def _is_all(self, number: Number, clause: int) -> bool:
         """A range, with nothing else in its brackets: "25 % [55-70 %]"; and "normal (55-70 %)" behind a value."""
+        if self._clauses.cues_in(clause - 1, Cue.PAST, Cue.PAST_STUDY, Cue.COMPARED, Cue.DATED, Cue.NOW):
+            # "Decreased from prior (45-50 %)"
+            return False
         inside = [at for at, each in enumerate(self._clauses.of_token) if each == clause]
         signs = range(number.first, number.last + 1)
         return number.low != number.high and all(at in signs or self._clauses.tokens[at].text in "([" for at in inside)

@@ -111,7 +111,7 @@ class Scopes:
             return
         # "Dilated" is not said of a size that is normal: "right ventricle dilated, left ventricle normal".
         is_normal = any(left.grade.degree in (Degree.NORMAL, Degree.PRESERVED) for left in said.grades)
-        if is_normal and other.concept.is_abnormal:
+        if is_normal and other.concept.is_abnormal and other.concept.category is not Category.VALVE:
             return
         goes_on = self._goes_forward(said, other)
         if not is_forward:
