@@ -23,6 +23,8 @@ class Cue(StrEnum):
     NEGATION_AFTER = "negation_after"
     UNCERTAIN_BEFORE = "uncertain_before"
     UNCERTAIN_AFTER = "uncertain_after"
+    EITHER = "either"
+    """"Versus": it is one thing or another, where no earlier study is meant."""
     PLANNED_BEFORE = "planned_before"
     PLANNED_AFTER = "planned_after"
     PAST = "past"

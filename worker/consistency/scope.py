@@ -84,6 +84,7 @@ class Scopes:
         # "Removed and replaced"
         is_over = is_over and not self._is_behind(mention, Cue.RENEWED)
         is_uncertain = bool(doubts) or self._is_behind(mention, Cue.UNCERTAIN_AFTER) or self._is_value_doubted(mention)
+        is_uncertain = is_uncertain or self._is_either(mention)
         is_planned = is_device and not is_removal and (bool(plans) or self._is_behind(mention, Cue.PLANNED_AFTER))
         is_negated = bool(negations) or is_over
         affirmed = self._clauses.cues_in(mention.clause, Cue.AFFIRMED)
@@ -100,6 +101,12 @@ class Scopes:
             is_behind=is_over or any(each.first > mention.head for each in mention.grades),
             is_own=bool(is_negated or is_uncertain or is_planned or not mention.is_bare or affirmed),
         )
+
+    def _is_either(self, mention: Mention) -> bool:
+        """ "Pacing wire versus Chiari network", "fat pad versus small effusion"."""
+        cues = self._clauses.cues_in
+        is_one = mention.concept.category in (Category.DEVICE, Category.EFFUSION) and cues(mention.clause, Cue.EITHER)
+        return bool(is_one) and not cues(mention.clause, Cue.PAST, Cue.PAST_STUDY)
 
     def _hand_on(self, one: Mention, other: Mention, *, is_forward: bool) -> None:
         """What is said of one goes on to the other of a list, of which nothing is said by itself."""
@@ -165,8 +172,13 @@ class Scopes:
         first = clause
         while self._clauses.is_listed(first) and first - 1 not in mentioned:
             first -= 1
-        is_or = first < clause and self._is_alternative(first + 1)
-        return [mark for each in range(first, clause) for mark in self._clauses.cues_in(each, cue)] if is_or else []
+        open_ = [mark for each in range(first, clause) for mark in self._clauses.cues_in(each, cue)]
+        if cue is Cue.UNCERTAIN_BEFORE and self._clauses.is_listed(first):
+            # "An echodensity may be a catheter or a lead": the doubt stands behind what the clause mentions.
+            last = max(each.head for each in self._mentions if each.clause == first - 1)
+            open_ += [mark for mark in self._clauses.cues_in(first - 1, cue) if mark.first > last]
+            first -= 1
+        return open_ if first < clause and self._is_alternative(first + 1) else []
 
     def _reaches(self, cue: Mark, mention: Mention) -> bool:
         """Over another mention only where this one has no grade of its own: "no MR mild TR"."""
