@@ -6,9 +6,11 @@ from worker.consistency.clauses import Boundary, Clauses
 from worker.consistency.fields import Category, Concept, Degree
 from worker.consistency.lexicon import Cue
 from worker.consistency.mentions import Mention
+from worker.consistency.references import References
 from worker.consistency.statements import Quantity
 from worker.consistency.tokens import Sort
-from worker.consistency.values import Grade, Number
+from worker.consistency.values import Grade
+from worker.consistency.written_numbers import Number
 
 SEPARATORS = frozenset(":|\t=")
 """Between the name and the value, as a table or a template has them."""
@@ -29,6 +31,7 @@ class Binding:
 
     def __init__(self, clauses: Clauses, mentions: Sequence[Mention]) -> None:
         self._clauses, self._mentions = clauses, mentions
+        self._references = References(clauses, mentions)
         for grade in clauses.values.grades:
             self._bind_grade(grade)
         for number in clauses.values.numbers:
@@ -40,23 +43,11 @@ class Binding:
     # Grades
 
     def _bind_grade(self, grade: Grade) -> None:
-        mention = None if self._names_reference(grade) else self._owner(grade)
+        mention = None if self._references.is_grade(grade) else self._owner(grade)
         if mention is not None:
             for same in self._mentions:
                 if (same.first, same.head) == (mention.first, mention.head) and same.concept.takes_grades:
                     same.grades.append(grade)
-
-    def _names_reference(self, grade: Grade) -> bool:
-        """The "normal" of "54 % (normal 52-72 %)"."""
-        clause = self._clause(grade.first)
-        numbers = self._clauses.values.numbers
-        return (
-            self._clauses.boundaries[clause] is Boundary.BRACKET
-            and any(grade.last < each.first and self._clause(each.first) == clause for each in numbers)
-            and any(self._clause(each.first) < clause for each in numbers)
-            and not any(each.clause == clause for each in self._mentions)
-            and bool(self._clauses.cues_in(clause, Cue.REFERENCE))
-        )
 
     def _owner(self, grade: Grade) -> Mention | None:
         clause = self._clause(grade.first)
@@ -88,9 +79,20 @@ class Binding:
         following = self._owner_behind(grade, clause)
         if following is not None:
             return following
-        return next(
-            (each for each in reversed(self._mentions) if each.clause < clause and each.concept.takes_grades), None
-        )
+        before = [each for each in self._mentions if each.clause < clause and each.concept.takes_grades]
+        if len(before) > 1 and self._is_measurement(before[-1]) and before[-2].concept.category is Category.VALVE:
+            # "Mitral regurgitation, orifice area 0.25 cm2, moderate"
+            before.pop()
+        last = before[-1] if before else None
+        # "Right ventricle dilated, pulmonary artery normal": it is of something that we have no word for.
+        is_of_another = last is not None and last.concept.is_abnormal and grade.degree is Degree.NORMAL
+        return None if is_of_another else last
+
+    def _is_measurement(self, mention: Mention) -> bool:
+        """Of none of our fields, with a number behind it in its clause."""
+        numbers = self._clauses.values.numbers
+        behind = any(n.first > mention.last and self._clause(n.first) == mention.clause for n in numbers)
+        return mention.concept.category is Category.NOTHING and behind
 
     def _owner_behind(self, grade: Grade, clause: int) -> Mention | None:
         """Of "severe, eccentric mitral regurgitation": the grade ends its clause, and nothing before lacks one."""
@@ -123,45 +125,47 @@ class Binding:
     # Numbers
 
     def _bind_number(self, number: Number) -> None:
-        if self._is_denied(number):
+        if self._is_denied(number) or self._references.is_threshold(number):
             return
-        for mention in self._candidates(number):
+        for candidate in self._candidates(number):
+            mention = self._waiting(number, candidate) or candidate
             if not mention.concept.measures:
                 return
             if quantity_of(mention.concept, number) is None:
                 continue
             if number.unit is None and not self._may_stand_alone(number, mention):
                 return
-            if mention.numbers and self._is_reference(number):
+            if self._references.is_number(number, has_value=bool(mention.numbers)):
                 return
             if number.unit is None and self._is_counted(number, mention):
                 return
             bare = [each for each in mention.numbers if each.unit is None and not each.is_from]
-            if number.unit is not None and bare:
+            if number.unit is not None and bare and not self._is_of_another_time(number, bare[-1]):
                 mention.numbers.remove(bare[-1])
             mention.numbers.append(number)
             return
+
+    def _waiting(self, number: Number, owner: Mention) -> Mention | None:
+        """The RVSP of "RVSP (assuming RAP 10): 45", "RVSP, with an RAP of 5 is 30 mmHg": the RAP has its number."""
+        clause = self._clause(number.first)
+        is_closed = self._clauses.boundaries[clause] is Boundary.CLOSED
+        has_own = any(is_closed or self._clause(each.first) == clause for each in owner.numbers)
+        told = self._clauses.cues_in(clause, Cue.PAST, Cue.PAST_STUDY, Cue.COMPARED, Cue.NOW)
+        if not has_own or told or owner.concept.category is not Category.PRESSURE:
+            return None
+        waiting = [each for each in self._mentions if each.head < owner.head and each.is_bare and each.concept.measures]
+        return next((each for each in reversed(waiting) if quantity_of(each.concept, number) is not None), None)
+
+    def _is_of_another_time(self, number: Number, bare: Number) -> bool:
+        """ "55, previously 35 %": the first has its unit from the second; not so in "12 beats, 45 %"."""
+        clause = self._clause(number.first)
+        told = self._clauses.cues_in(clause, Cue.PAST, Cue.PAST_STUDY, Cue.COMPARED, Cue.NOW, Cue.PAST_TENSE)
+        return bool(told) and clause != self._clause(bare.first)
 
     def _is_denied(self, number: Number) -> bool:
         """ "45 %, not 55 %"."""
         mark = self._clauses.ends.get(number.first - 1)
         return mark is not None and Cue.NEGATION_BEFORE in mark.cues and not mark.range_words
-
-    def _is_reference(self, value: Number | Grade) -> bool:
-        """ "54 % (normal 52-72 %)", "54 % (> 55 %)": what is normal, and not what was measured."""
-        clauses = self._clauses
-        clause = self._clause(value.first)
-        is_open = isinstance(value, Number) and None in (value.low, value.high)
-        named = any(cue.last < value.first for cue in clauses.cues_in(clause, Cue.REFERENCE))
-        told = clauses.cues_in(clause, Cue.PAST, Cue.PAST_STUDY, Cue.NOW)
-        if told:
-            return False
-        return (clauses.boundaries[clause] is Boundary.BRACKET and (named or is_open)) or self._is_column(value)
-
-    def _is_column(self, value: Number | Grade) -> bool:
-        """The "54-74 %" of "LVEF | 38 % | 54-74 %"."""
-        is_range = isinstance(value, Number) and value.low != value.high
-        return is_range and value.first > 0 and self._clauses.tokens[value.first - 1].text in "|\t"
 
     def _candidates(self, number: Number) -> Iterator[Mention]:
         """The mention before it in the clause, that behind it, or the last one of the clauses before."""

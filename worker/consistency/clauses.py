@@ -37,7 +37,8 @@ class Clauses:
     def __init__(self, passage: Passage, vocabulary: Vocabulary) -> None:
         self.passage, self.vocabulary, self.tokens = passage, vocabulary, passage.tokens
         marks = vocabulary.marks(self.tokens)
-        self._named_by = set(_methods(self.tokens, marks))
+        self._named_by = set(_methods(self.tokens, marks, vocabulary)) | set(_units(self.tokens, marks, vocabulary))
+        self.lesser_methods = [mark for mark in marks if Cue.LESSER_METHOD in mark.cues]
         self.marks = [mark for mark in marks if mark.first not in self._named_by]
         self.begins = {mark.first: mark for mark in self.marks}
         self.ends = {mark.last: mark for mark in self.marks}
@@ -103,21 +104,49 @@ class Clauses:
         return 0 < clause < len(self.boundaries) and self.boundaries[clause] in LISTING
 
 
-def _methods(tokens: Sequence[Token], marks: Sequence[Mark]) -> Iterator[int]:
-    """The tokens of the "(A4C)" of "EF (A4C): 55 %": it says how it was measured, and the value stands behind it."""
+def _methods(tokens: Sequence[Token], marks: Sequence[Mark], vocabulary: Vocabulary) -> Iterator[int]:
+    """The tokens of the "(A4C)" of "EF (A4C): 55 %": it says how it was measured, and the value stands behind it.
+
+    So does the "BP" of "A4C 62 %, BP 56 %"; and the "(s)" of "lead(s)" says nothing.
+    """
     begins, named = {mark.first: mark for mark in marks}, {mark.last for mark in marks if mark.concepts}
+    for mark in marks:
+        at = mark.last + 2 if tokens[min(mark.last + 1, len(tokens) - 1)].text in _BEFORE_VALUE else mark.last + 1
+        is_value = at + 1 < len(tokens) and tokens[at].sort is Sort.NUMBER
+        if mark.is_other and Cue.METHOD in mark.cues and is_value and tokens[at + 1].text == "%":
+            yield from range(mark.first, mark.last + 1)
     for first, token in enumerate(tokens):
-        if token.text != "(" or first - 1 not in named:
+        if token.text != "(" or first == 0:
             continue
-        last = next((at for at in range(first + 2, min(first + 6, len(tokens) - 1)) if tokens[at].text == ")"), None)
-        if last is None or not (tokens[last + 1].sort is Sort.NUMBER or tokens[last + 1].text in _BEFORE_VALUE):
+        last = next((at for at in range(first + 2, min(first + 6, len(tokens))) if tokens[at].text == ")"), None)
+        if last is None:
+            continue
+        if last == first + 2 and tokens[first - 1].end == token.start and len(tokens[first + 1].text) == 1:
+            yield from range(first, last + 1)
+            continue
+        name = first - 1
+        while name > 0 and name not in named and tokens[name].text in vocabulary.common:
+            name -= 1
+        if name not in named or last + 1 >= len(tokens):
+            continue
+        if not (tokens[last + 1].sort is Sort.NUMBER or tokens[last + 1].text in _BEFORE_VALUE):
             continue
         if all(_says_how(tokens[at], begins.get(at)) for at in range(first + 1, last)):
             yield from range(first, last + 1)
+
+
+def _units(tokens: Sequence[Token], marks: Sequence[Mark], vocabulary: Vocabulary) -> Iterator[int]:
+    """The "ms" of "150 ms", which is no mitral stenosis."""
+    for mark in marks:
+        before = tokens[mark.first - 1] if mark.first else None
+        is_unit = mark.first == mark.last and tokens[mark.first].text in vocabulary.units and bool(mark.concepts)
+        if is_unit and before is not None and before.sort is Sort.NUMBER:
+            yield mark.first
 
 
 def _says_how(token: Token, mark: Mark | None) -> bool:
     """ "BP" is no blood pressure there, and "MOD" nothing moderate."""
     if token.sort is not Sort.WORD:
         return token.sort is Sort.SIGN and token.text not in "()[];,"
-    return mark is None or mark.is_other or (mark.degree is not None and token.is_shouted)
+    is_how = mark is None or mark.is_other or Cue.LESSER_METHOD in mark.cues
+    return is_how or (mark is not None and mark.degree is not None and token.is_shouted)

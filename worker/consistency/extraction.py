@@ -10,14 +10,17 @@ from dataclasses import dataclass, replace
 from worker.consistency.binding import Binding, quantity_of
 from worker.consistency.clauses import Clauses
 from worker.consistency.fields import Category, Degree
+from worker.consistency.lexicon import Cue
 from worker.consistency.mentions import Mention, mentions_of
+from worker.consistency.methods import is_by_lesser
 from worker.consistency.passages import Passage, passages
 from worker.consistency.scope import Left, Said, Scopes
 from worker.consistency.statements import Certainty, Statement, When
 from worker.consistency.times import Times
 from worker.consistency.tokens import tokens_of
-from worker.consistency.values import Grade, Number
+from worker.consistency.values import Grade
 from worker.consistency.vocabulary import Vocabulary
+from worker.consistency.written_numbers import Number
 
 _LEADS = ("pacemaker_lead_rv", "pacemaker_lead_ra")
 _Placed = Number | Grade | Mention
@@ -55,13 +58,20 @@ class _Reading:
         claims = [
             _Claim(statement=statement, mention=mention)
             for mention in self._mentions
+            if not self._is_of_relative(mention)
             for statement in self._of_mention(mention, self._scopes.of(mention))
         ]
         return _merged([claim.statement for claim in _without_contradicted(claims)])
 
+    def _is_of_relative(self, mention: Mention) -> bool:
+        """ "Mother had a TAVR, EF 55 %": of devices and diseases, nothing is said of the patient behind it."""
+        if mention.concept.category not in (Category.DEVICE, Category.VALVE, Category.EFFUSION):
+            return False
+        return any(cue.first < mention.head for cue in self._clauses.cues[Cue.RELATIVE])
+
     def _of_mention(self, mention: Mention, said: Said) -> Iterator[Statement]:
         if mention.concept.affirms or mention.concept.denies:
-            yield from self._presence(mention, said)
+            yield from () if said.is_unsaid else self._presence(mention, said)
         elif mention.concept.field:
             yield from self._values(mention, said)
 
@@ -94,8 +104,11 @@ class _Reading:
                 quantity=quantity_of(concept, number),
                 certainty=certainty,
                 when=self._times.of_value(number, mention),
+                gives_way=concept.field == "lvef" and is_by_lesser(number, self._clauses),
             )
         if not concept.scale:
+            return
+        if concept.category is Category.SIZE and self._is_small(mention):
             return
         for left in _meant(said.grades):
             grade = _grade(left, concept.scale, concept.category)
@@ -107,8 +120,8 @@ class _Reading:
                     certainty=certainty,
                     when=self._times.of_value(left.grade, mention),
                 )
-        is_measured = bool(mention.numbers) and concept.category is Category.VALVE
-        if not said.grades and concept.is_abnormal and not is_measured:
+        is_measured = concept.category is Category.VALVE and (bool(mention.numbers) or self._is_of_measurement(mention))
+        if not said.grades and concept.is_abnormal and not is_measured and not said.is_unsaid:
             low, high = (0, 0) if said.is_negated else concept.ungraded
             yield replace(
                 self._statement(mention, None),
@@ -117,6 +130,19 @@ class _Reading:
                 certainty=certainty,
                 when=When.CURRENT if said.is_over else self._times.of_mention(mention, is_device=False),
             )
+
+    def _is_of_measurement(self, mention: Mention) -> bool:
+        """The "MR" of "MR ERO 0.3 cm2": it belongs to the name of something that was measured."""
+        other = next((each for each in self._mentions if each.first == mention.last + 1), None)
+        if other is None or other.concept.category is not Category.NOTHING:
+            return False
+        numbers = self._clauses.values.numbers
+        return any(n.first > other.last and self._clauses.of_token[n.first] == mention.clause for n in numbers)
+
+    def _is_small(self, mention: Mention) -> bool:
+        """ "Cavity size is decreased": no chamber is the larger for it."""
+        cues = self._clauses.cues[Cue.SMALLER]
+        return any(grade.first <= cue.first <= grade.last + 1 for grade in mention.grades for cue in cues)
 
     def _statement(self, mention: Mention, value: Number | Grade | None) -> Statement:
         """With the place alone: from the first of the mention and its value to the last.
@@ -186,7 +212,12 @@ def _without_contradicted(claims: Sequence[_Claim]) -> list[_Claim]:
         statement = claim.statement
         is_denied = statement.is_present is False
         is_of_lead = statement.field == "pacemaker" and is_denied and claim.mention.clause in no_lead
-        is_native = claim.mention.concept.affirms and not claim.mention.concept.denies and statement.field in present
+        is_native = (
+            is_denied
+            and claim.mention.concept.affirms
+            and not claim.mention.concept.denies
+            and statement.field in present
+        )
         is_possible = statement.is_present is not None and statement.certainty is Certainty.POSSIBLE
         is_vaguer = is_possible and (statement.field, statement.is_present) in certain
         # "Before TAVR ...; after TAVR ...": it is planned no more.

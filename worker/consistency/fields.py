@@ -163,9 +163,12 @@ DEVICES = {
     "mitral_ring": "mitral", "tricuspid_prosthesis": "tricuspid", "tricuspid_ring": "tricuspid",
 }  # fmt: skip
 """With the structure that each is at."""
+_LVEF = Concept(category=Category.FUNCTION, field="lvef", scale=_OF_SIZE, graded_as="lv_function", unit="%",
+                measures=_PERCENT, structure="lv")  # fmt: skip
 CONCEPTS: dict[str, Concept] = {
-    "lvef": Concept(category=Category.FUNCTION, field="lvef", scale=_OF_SIZE, graded_as="lv_function", unit="%",
-                    measures=_PERCENT, structure="lv"),
+    "lvef": _LVEF,
+    # Of the left ventricle where no other chamber is named beside it.
+    "ejection_fraction": _LVEF,
     # "Systolic function is normal (55-60 %)" gives an ejection fraction without its name.
     "lv_function": Concept(category=Category.FUNCTION, field="lvef", scale=_OF_SIZE, graded_as="lv_function", unit="%",
                            measures=_PERCENT[:1], structure="lv"),
@@ -184,6 +187,12 @@ CONCEPTS: dict[str, Concept] = {
     # Who has no defibrillator may have a pacemaker.
     "icd": Concept(category=Category.DEVICE, affirms=(("pacemaker", True),), denies=(("pacemaker", False),),
                    denied_certainty=Certainty.POSSIBLE),
+    # Without it there may be a lasting one.
+    "temporary_pacemaker": Concept(category=Category.DEVICE, affirms=(("pacemaker", True),),
+                                   denies=(("pacemaker", False),), denied_certainty=Certainty.POSSIBLE),
+    # "Cardiac devices": an occluder is one, too.
+    "some_device": Concept(category=Category.DEVICE, affirms=(("pacemaker", True),), denies=(("pacemaker", False),),
+                           certainty=Certainty.POSSIBLE),
     "mechanical_support": Concept(category=Category.DEVICE, denies=(("impella", False), ("lvad_cannula", False))),
     "prosthetic_valves": Concept(category=Category.DEVICE, denies=tuple((name, False) for name in (
         "tavr", "aortic_prosthesis", "mitral_prosthesis", "tricuspid_prosthesis"))),
@@ -196,6 +205,8 @@ CONCEPTS: dict[str, Concept] = {
     "native_mitral_valve": _native("mitral_prosthesis", "mitraclip", structure="mitral"),
     "native_tricuspid_valve": _native("tricuspid_prosthesis", structure="tricuspid"),
     **{name: device(name, structure) for name, structure in DEVICES.items()},
+    # A make that is put into any valve: the aortic one where no other is named.
+    "transcatheter_valve": device("tavr", "aortic"),
     **{name: _lead(name) for name in ("pacemaker_lead_rv", "pacemaker_lead_ra")},
     **{f"{valve}_{disease}": _valve_disease(valve, disease) for valve in VALVES
        for disease in ("regurgitation", "stenosis")},

@@ -1,14 +1,15 @@
 """What a sentence mentions: by a term of its own, or by a structure and an attribute that belong together."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from worker.consistency.clauses import Clauses
 from worker.consistency.fields import CATEGORIES, COMPOSED, CONCEPTS, NOTHING, VALVES, Category, Concept, Degree, device
+from worker.consistency.meanings import concept_of
 from worker.consistency.tokens import HYPHENS, Sort
-from worker.consistency.values import Grade, Number
+from worker.consistency.values import Grade
 from worker.consistency.vocabulary import Mark
+from worker.consistency.written_numbers import Number
 
 
 @dataclass(kw_only=True, eq=False)
@@ -25,6 +26,8 @@ class Mention:
     numbers: list[Number] = field(default_factory=list)
     is_borrowing: bool = False
     """Its structure is named in another clause, or by a heading: "no regurgitation or stenosis"."""
+    is_lead: bool = False
+    """Names a lead, of whatever device."""
     is_part: bool = False
     """Of "mitral and tricuspid regurgitation", the first: a structure that shares the attribute of another."""
 
@@ -57,6 +60,7 @@ class Mentions:
         """Attribute, clause and direction of what other structures of a list may share."""
         for mark in clauses.marks:
             self._name(mark)
+        self._named = len(self.found)
         self._with_concept = {mention.clause for mention in self.found}
         for mark in clauses.marks:
             if mark.attribute is not None:
@@ -71,7 +75,7 @@ class Mentions:
         return self._clauses.of_token[at]
 
     def _name(self, mark: Mark) -> None:
-        concepts = [CONCEPTS[name] for name in mark.concepts]
+        concepts = [concept_of(name, mark, self._clauses) for name in mark.concepts]
         concepts += [device(name, None) for name in mark.findings]
         concepts += [NOTHING] if mark.is_other else []
         for concept in concepts:
@@ -86,7 +90,8 @@ class Mentions:
 
     def _mention(self, concept: Concept, first: int, head: int, last: int) -> None:
         clause = self._clause(head)
-        self.found.append(Mention(concept=concept, first=first, head=head, last=last, clause=clause))
+        is_lead = any(mark.attribute == "lead" and first <= mark.first <= last for mark in self._clauses.marks)
+        self.found.append(Mention(concept=concept, first=first, head=head, last=last, clause=clause, is_lead=is_lead))
 
     def _place(self, structure: str, mark: Mark, *, is_alone: bool) -> None:
         clause = self._clause(mark.first)
@@ -97,8 +102,10 @@ class Mentions:
     # An attribute with its structures
 
     def _compose(self, mark: Mark, attribute: str) -> None:
-        known, clause = COMPOSED[attribute], self._clause(mark.first)
+        known = COMPOSED[attribute]
         near = self._nearest(mark, known)
+        if near is None and attribute in ("size", "dilation") and self._is_of_other(mark):
+            return
         if near is None and attribute not in ("lead", "clip"):
             near = self._earlier(mark, known)
         elif near is None and attribute == "lead":
@@ -120,9 +127,16 @@ class Mentions:
             if attribute in CATEGORIES:
                 self._composed(attribute, "", mark.first, mark.last, mark.last)
             return
+        self._join(mark, attribute, places)
+
+    def _join(self, mark: Mark, attribute: str, places: Sequence[_Place]) -> None:
+        clause = self._clause(mark.first)
         for place in places:
             place.is_alone = False
-            if place.clause == clause:
+            if place.clause == clause and self._is_named_by_disease(place):
+                # "No TS after ring": the ring is the tricuspid valve's, and the "no" the stenosis'.
+                self._composed(attribute, place.structure, mark.first, mark.last, mark.last)
+            elif place.clause == clause:
                 first, last = min(place.first, mark.first), max(place.last, mark.last)
                 self._composed(attribute, place.structure, first, mark.last, last)
             else:
@@ -130,6 +144,18 @@ class Mentions:
                 self.found[-1].is_borrowing = True
         if places and places[0].clause == clause:
             self._shared.append((attribute, clause, -1 if places[0].first < mark.first else 1))
+
+    def _is_named_by_disease(self, place: _Place) -> bool:
+        return any(
+            each.first == place.first and each.concept.category is Category.VALVE and not each.is_borrowing
+            for each in self.found[: self._named]
+        )
+
+    def _is_of_other(self, size: Mark) -> bool:
+        """ "Right atrium dilated, IVC normal in size": of what is named in its own clause."""
+        clause = self._clause(size.first)
+        return any(mark.is_other and mark.first < size.first and self._clause(mark.first) == clause
+                   for mark in self._clauses.marks)  # fmt: skip
 
     def _is_only(self, lead: Mark) -> bool:
         """ "A lead goes through the right atrium into the right ventricle": it is in both."""
@@ -255,10 +281,6 @@ _ATTRIBUTES = {
     name: attribute for attribute in ("regurgitation", "stenosis") for name in COMPOSED[attribute].values() if name
 }
 """Of the valves' diseases, which have names in one word: "Mitral- und Trikuspidalinsuffizienz"."""
-_LISTED_AS = {category: category for category in Category} | {
-    Category.FUNCTION: Category.SIZE,
-    Category.NOTHING: Category.SIZE,
-}
 _OF_NONE_OF_OURS = {category: Concept(category=category, scale=("",) * 4) for category in Category}
 """The aortic root's dilation: it takes its grade, and nothing is said of it."""
 
@@ -266,15 +288,3 @@ _OF_NONE_OF_OURS = {category: Concept(category=category, scale=("",) * 4) for ca
 def mentions_of(clauses: Clauses) -> Sequence[Mention]:
     """In order."""
     return Mentions(clauses).found
-
-
-def listed_pairs(clauses: Clauses, mentions: Sequence[Mention]) -> Iterator[tuple[Mention, Mention]]:
-    """Mentions that follow each other in a list of the same kind; size and function are one.
-
-    So is wall thickness and the like; but of that only a "normal" goes on (`scope`).
-    """
-    for one, other in pairwise(mentions):
-        steps = range(one.clause + 1, other.clause + 1)
-        is_alike = _LISTED_AS[one.concept.category] is _LISTED_AS[other.concept.category]
-        if is_alike and all(map(clauses.is_listed, steps)):
-            yield one, other

@@ -17,6 +17,7 @@ from worker.consistency.inbox import text_in
 from worker.consistency.kept_reports import ReportKind
 from worker.consistency.lexicon import Lexicon, load_lexicons
 from worker.consistency.measurement_report import read_measurement_report
+from worker.consistency.methods import best_told
 from worker.consistency.report_documents import kind_of_report, read_pdf, read_report_document
 from worker.consistency.report_files import read_report_file
 from worker.consistency.sr_tree import instance_name
@@ -70,7 +71,7 @@ class ReportReader:
 
     def text(self, report_id: str, text: str, notes: Sequence[str] = ()) -> ReadReport:
         """Read what somebody wrote."""
-        statements = extract(text, most_likely(text, self._vocabularies, self._language))
+        statements = best_told(extract(text, most_likely(text, self._vocabularies, self._language)))
         reported = Reported(id=report_id, kind=SourceKind.TEXT_REPORT, statements=statements)
         of_other_times = [_OF_OTHER_TIMES] if statements and not any(map(_is_current, statements)) else []
         return ReadReport(reported=reported, text=text, notes=(*notes, *of_other_times))

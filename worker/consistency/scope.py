@@ -1,19 +1,23 @@
 """What negation, doubt and plans make of each mention, within its clause and along a list."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from worker.consistency.at_device import AtDevice
 from worker.consistency.binding import SEPARATORS, strongest
 from worker.consistency.clauses import Boundary, Clauses
 from worker.consistency.fields import MOST, Category, Degree
 from worker.consistency.lexicon import Cue
-from worker.consistency.mentions import Mention, listed_pairs
-from worker.consistency.tokens import Sort
-from worker.consistency.values import Grade, Number
+from worker.consistency.mentions import Mention
+from worker.consistency.values import Grade
 from worker.consistency.vocabulary import Mark
+from worker.consistency.written_numbers import Number
 
-_FAULTS = frozenset({"dysfunction", "function", "regurgitation", "stenosis"})
+_LISTED_AS = {category: category for category in Category} | {
+    Category.FUNCTION: Category.SIZE,
+    Category.NOTHING: Category.SIZE,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +38,8 @@ class Said:
     """By what stands behind it: "has resolved", "was removed"."""
     is_uncertain: bool = False
     is_planned: bool = False
+    is_unsaid: bool = False
+    """It is named, and no more: "not assessed", "n/a"."""
     grades: list[Left] = field(default_factory=list)
     is_before: bool = False
     """Said before the mention: it then goes on to the next of a list."""
@@ -50,8 +56,9 @@ class Scopes:
 
     def __init__(self, clauses: Clauses, mentions: Sequence[Mention]) -> None:
         self._clauses, self._mentions = clauses, mentions
+        self._device = AtDevice(clauses)
         self._said = {id(mention): self._own(mention) for mention in mentions}
-        pairs = list(listed_pairs(clauses, mentions))
+        pairs = list(_listed_pairs(clauses, mentions))
         for one, other in pairwise(mentions):
             self._negate_alternative(one, other)
         for one, other in pairs:
@@ -68,14 +75,16 @@ class Scopes:
         negations += [cue for cue in self._before(mention, Cue.NEGATION_BEFORE) if self._reaches(cue, mention)]
         doubts = self._open(mention.clause, Cue.UNCERTAIN_BEFORE) + self._before(mention, Cue.UNCERTAIN_BEFORE)
         negations, doubts = (
-            [cue for cue in cues if not self._is_beside(self._inside(cue, mention), mention)]
-            for cues in (negations, doubts)
+            [cue for cue in cues if not self._device.is_beside(mention, cue)] for cues in (negations, doubts)
         )
         plans = self._plans(mention)
         is_device = mention.concept.category is Category.DEVICE
         is_removal = is_device and bool(plans) and self._is_behind(mention, Cue.REMOVAL)
         is_over = self._is_behind(mention, Cue.NEGATION_AFTER) and not is_removal
+        # "Removed and replaced"
+        is_over = is_over and not self._is_behind(mention, Cue.RENEWED)
         is_uncertain = bool(doubts) or self._is_behind(mention, Cue.UNCERTAIN_AFTER) or self._is_value_doubted(mention)
+        is_uncertain = is_uncertain or self._is_either(mention)
         is_planned = is_device and not is_removal and (bool(plans) or self._is_behind(mention, Cue.PLANNED_AFTER))
         is_negated = bool(negations) or is_over
         affirmed = self._clauses.cues_in(mention.clause, Cue.AFFIRMED)
@@ -85,6 +94,7 @@ class Scopes:
             is_over=is_over,
             is_uncertain=is_uncertain and not is_planned,
             is_planned=is_planned,
+            is_unsaid=self._is_unanswered(mention),
             grades=[self._left(grade, mention) for grade in strongest(mention.grades)],
             is_before=any(each.last < mention.first for each in said_before),
             is_within=any(mention.first < each.first < mention.head for each in said_before),
@@ -92,13 +102,23 @@ class Scopes:
             is_own=bool(is_negated or is_uncertain or is_planned or not mention.is_bare or affirmed),
         )
 
+    def _is_either(self, mention: Mention) -> bool:
+        """ "Pacing wire versus Chiari network", "fat pad versus small effusion"."""
+        cues = self._clauses.cues_in
+        is_one = mention.concept.category in (Category.DEVICE, Category.EFFUSION) and cues(mention.clause, Cue.EITHER)
+        return bool(is_one) and not cues(mention.clause, Cue.PAST, Cue.PAST_STUDY)
+
     def _hand_on(self, one: Mention, other: Mention, *, is_forward: bool) -> None:
         """What is said of one goes on to the other of a list, of which nothing is said by itself."""
         said, own = self.of(one), self.of(other)
         is_alike = one.concept.category is other.concept.category is not Category.NOTHING
         if not is_alike and (said.is_negated or any(left.grade.degree is not Degree.NORMAL for left in said.grades)):
             return
-        if said.is_negated and self._is_beside(None, other):
+        if said.is_negated and (self._device.is_beside(other) or (is_forward and self._is_told_apart(one))):
+            return
+        # "Dilated" is not said of a size that is normal: "right ventricle dilated, left ventricle normal".
+        is_normal = any(left.grade.degree in (Degree.NORMAL, Degree.PRESERVED) for left in said.grades)
+        if is_normal and other.concept.is_abnormal and other.concept.category is not Category.VALVE:
             return
         goes_on = self._goes_forward(said, other)
         if not is_forward:
@@ -114,6 +134,10 @@ class Scopes:
     def _goes_forward(said: Said, other: Mention) -> bool:
         return said.is_before or (said.is_within and other.is_borrowing)
 
+    def _is_told_apart(self, one: Mention) -> bool:
+        """ "No wire seen, ICD lead noted": the clause has a verb of its own, and its "no" ends with it."""
+        return any(cue.first > one.head for cue in self._clauses.cues_in(one.clause, Cue.FOUND))
+
     # Negation
 
     def _negate_alternative(self, one: Mention, other: Mention) -> None:
@@ -121,7 +145,7 @@ class Scopes:
         said, own = self.of(one), self.of(other)
         if not said.is_negated or said.is_over or own.is_negated or not self._goes_forward(said, other):
             return
-        if self._is_beside(None, other):
+        if self._device.is_beside(other):
             return
         steps = range(one.clause + 1, other.clause + 1)
         is_before_or = bool(steps) and self._clauses.boundaries[other.clause] is Boundary.OR
@@ -148,8 +172,13 @@ class Scopes:
         first = clause
         while self._clauses.is_listed(first) and first - 1 not in mentioned:
             first -= 1
-        is_or = first < clause and self._is_alternative(first + 1)
-        return [mark for each in range(first, clause) for mark in self._clauses.cues_in(each, cue)] if is_or else []
+        open_ = [mark for each in range(first, clause) for mark in self._clauses.cues_in(each, cue)]
+        if cue is Cue.UNCERTAIN_BEFORE and self._clauses.is_listed(first):
+            # "An echodensity may be a catheter or a lead": the doubt stands behind what the clause mentions.
+            last = max(each.head for each in self._mentions if each.clause == first - 1)
+            open_ += [mark for mark in self._clauses.cues_in(first - 1, cue) if mark.first > last]
+            first -= 1
+        return open_ if first < clause and self._is_alternative(first + 1) else []
 
     def _reaches(self, cue: Mark, mention: Mention) -> bool:
         """Over another mention only where this one has no grade of its own: "no MR mild TR"."""
@@ -158,51 +187,13 @@ class Scopes:
         )
         return is_first or not mention.grades
 
-    def _is_beside(self, cue: Mark | None, mention: Mention) -> bool:
-        """A cue is of something at the device, which then is there: "no thrombus on the lead", "no lead fracture"."""
-        if mention.concept.category is not Category.DEVICE:
-            return False
-        clauses = self._clauses
-        after = clauses.begins.get(mention.last + 1)
-        if after is not None and _is_fault(after) and clauses.of_token[after.first] == mention.clause:
-            return True
-        start = clauses.of_token.index(mention.clause)
-        start = start if cue is None else max(start, cue.last + 1)
-        at = mention.first - 1
-        while at >= start and self._is_passed_over(at):
-            at -= 1
-        mark = clauses.ends.get(at) if at >= start else None
-        if mark is None:
-            return False
-        if Cue.LOCATED not in mark.cues:
-            return _is_fault(mark) and at < mention.first - 1
-        before = range(start, mark.first)
-        is_first = all(clauses.tokens[each].text in clauses.vocabulary.common for each in before)
-        if is_first and cue is None and mention.clause > 0:
-            # "No vegetation on the valve or on the lead"
-            return clauses.boundaries[mention.clause] is Boundary.OR
-        if any(clauses.tokens[each].sort is Sort.NUMBER for each in before):
-            return True
-        return any(clauses.is_unknown(each) or _may_be_missed(clauses.ends.get(each)) for each in before)
-
-    def _inside(self, cue: Mark, mention: Mention) -> Mark | None:
-        return cue if self._clauses.of_token[cue.first] == mention.clause else None
-
-    def _is_passed_over(self, at: int) -> bool:
-        """The "of the" of "on the leads of the pacemaker", and the leads."""
-        mark = self._clauses.ends.get(at)
-        if mark is not None and Cue.LOCATED in mark.cues:
-            return False
-        is_part = mark is not None and mark.attribute == "lead"
-        return is_part or self._clauses.tokens[at].text in self._clauses.vocabulary.common
-
     def _plans(self, mention: Mention) -> list[Mark]:
         """Not those of something else: "referred for follow-up after TAVR", "evaluation of the lead's position"."""
         done = [mark for mark in self._clauses.cues_in(mention.clause, Cue.DONE) if mark.last < mention.head]
         return [
             cue
             for cue in self._before(mention, Cue.PLANNED_BEFORE)
-            if not self._is_beside(cue, mention) and not any(cue.last < mark.first for mark in done)
+            if not self._device.is_beside(mention, cue) and not any(cue.last < mark.first for mark in done)
         ]
 
     def _is_behind(self, mention: Mention, cue: Cue) -> bool:
@@ -215,28 +206,19 @@ class Scopes:
         if cue is Cue.NEGATION_AFTER and self._is_answered_no(mention):
             return True
         behind = [mark for clause in nexts for mark in clauses.cues_in(clause, cue) if mark.first > mention.head]
+        if cue in (Cue.NEGATION_AFTER, Cue.UNCERTAIN_AFTER):
+            behind = [mark for mark in behind if not self._device.is_of_another(mention, mark)]
+        if mention.is_lead:
+            behind = [mark for mark in behind if Cue.LEFT_BEHIND not in mark.cues]
         if cue is Cue.NEGATION_AFTER and mention.concept.category is Category.DEVICE:
             behind += self._plans_dropped(mention)
         if cue is Cue.PLANNED_AFTER:
             # "MitraClip, considered for TAVR": of what stands behind it.
             last = max((each.head for each in self._mentions if each.clause in nexts), default=0)
             behind = [mark for mark in behind if Cue.PLANNED_BEFORE not in mark.cues or mark.first > last]
-        if cue in (Cue.NEGATION_AFTER, Cue.UNCERTAIN_AFTER) and self._is_place_of_fault(mention):
+        if cue in (Cue.NEGATION_AFTER, Cue.UNCERTAIN_AFTER) and self._device.is_place_of_fault(mention):
             return False
         return bool(behind)
-
-    def _is_place_of_fault(self, mention: Mention) -> bool:
-        """ "A thrombus on the lead was not seen"."""
-        at = next((at for at, mark in self._clauses.ends.items() if Cue.LOCATED in mark.cues and
-                   at < mention.first and self._clauses.of_token[at] == mention.clause), None)  # fmt: skip
-        named = any(
-            _is_fault(mark)
-            and at is not None
-            and mark.last < at
-            and self._clauses.of_token[mark.last] == mention.clause
-            for mark in self._clauses.marks
-        )
-        return named and self._is_beside(None, mention)
 
     def _plans_dropped(self, mention: Mention) -> list[Mark]:
         """ "TAVR is not currently planned"."""
@@ -253,6 +235,14 @@ class Scopes:
             and clauses.is_last_of_clause(mark)
             for mark in clauses.cues_in(mention.clause, Cue.NEGATION_BEFORE)
         )
+
+    def _is_unanswered(self, mention: Mention) -> bool:
+        """ "Pacemaker: n/a"; of what is no device, "regurgitation not assessed" as well."""
+        clauses = self._clauses
+        cues = [cue for cue in clauses.cues_in(mention.clause, Cue.UNANSWERED) if cue.first > mention.head]
+        if mention.concept.category is not Category.DEVICE:
+            return bool(cues)
+        return any(clauses.tokens[cue.first - 1].text in SEPARATORS and clauses.is_last_of_clause(cue) for cue in cues)
 
     def _left(self, grade: Grade, mention: Mention) -> Left:
         cues = self._clauses.cues_in(self._clauses.of_token[grade.first], Cue.NEGATION_BEFORE)
@@ -286,11 +276,13 @@ class Scopes:
         return False
 
 
-def _is_fault(mark: Mark | None) -> bool:
-    """Something that a device can have: "leak", "dysfunction"."""
-    return mark is not None and (mark.is_other or mark.attribute in _FAULTS)
+def _listed_pairs(clauses: Clauses, mentions: Sequence[Mention]) -> Iterator[tuple[Mention, Mention]]:
+    """Mentions that follow each other in a list of the same kind; size and function are one.
 
-
-def _may_be_missed(mark: Mark | None) -> bool:
-    """What a negation in front of it is about: "no need for a pacemaker after TAVR"."""
-    return mark is not None and (_is_fault(mark) or bool(mark.concepts))
+    So is wall thickness and the like; but of that only a "normal" goes on.
+    """
+    for one, other in pairwise(mentions):
+        steps = range(one.clause + 1, other.clause + 1)
+        is_alike = _LISTED_AS[one.concept.category] is _LISTED_AS[other.concept.category]
+        if is_alike and all(map(clauses.is_listed, steps)):
+            yield one, other

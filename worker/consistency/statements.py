@@ -71,3 +71,5 @@ class Statement:
     """Of a finding: whether it is there."""
     certainty: Certainty = Certainty.CERTAIN
     when: When = When.CURRENT
+    gives_way: bool = False
+    """A number by a method that any other of the same report goes before: in one plane, by Teichholz."""

@@ -7,8 +7,9 @@ from worker.consistency.lexicon import Cue, RangeWord
 from worker.consistency.mentions import Mention
 from worker.consistency.statements import When
 from worker.consistency.tokens import Sort, Token
-from worker.consistency.values import Grade, Number
+from worker.consistency.values import Grade
 from worker.consistency.vocabulary import Mark
+from worker.consistency.written_numbers import Number
 
 _YEARS = range(1900, 2101)
 _ADJACENT = 3
@@ -38,6 +39,8 @@ class Times:
         if self._clauses.passage.when is When.HISTORY or value.is_from:
             return When.HISTORY
         clause = self._clauses.of_token[value.first]
+        if self._is_elsewhere(clause) or self._is_of_dated_study(mention):
+            return When.HISTORY
         if self._is_reached(value, mention) or self._is_same(value, mention, clause):
             return When.CURRENT
         said = self._said_before(value, clause, mention)
@@ -57,6 +60,8 @@ class Times:
         """Of something that is there or not, or whose grade is not given."""
         if self._clauses.passage.when is When.HISTORY:
             return When.HISTORY
+        if not is_device and (self._is_elsewhere(mention.clause) or self._is_of_dated_study(mention)):
+            return When.HISTORY
         cues = (Cue.PAST_STUDY,) if is_device else (Cue.PAST_STUDY, Cue.PAST)
         before = [
             cue
@@ -68,6 +73,39 @@ class Times:
         if (before and not compared) or (introduced.is_study if is_device else introduced.is_past):
             return When.HISTORY
         return When.CURRENT
+
+    def _is_elsewhere(self, clause: int) -> bool:
+        """By another method, or not at rest: "MRI EF 42 %", "at peak exercise 70 %"; not where that is yet to be."""
+        elsewhere = self._clauses.cues_in(clause, Cue.ELSEWHERE)
+        if not elsewhere and self._is_only_told(clause - 1, Cue.ELSEWHERE):
+            # "On cardiac MRI, the EF is 42 %"
+            elsewhere = self._clauses.cues_in(clause - 1, Cue.ELSEWHERE)
+        return bool(elsewhere) and not self._clauses.cues_in(clause, Cue.PLANNED_BEFORE, Cue.PLANNED_AFTER, Cue.NOW)
+
+    def _is_of_dated_study(self, mention: Mention) -> bool:
+        """ "Echo of 2020: EF 60 %", "on 1/2/2020, EF 60 %": a date begins the sentence, and no "today" follows."""
+        of_token = self._clauses.of_token
+        for first, last in self._dates:
+            clause = of_token[first]
+            is_near = mention.clause == clause or (mention.clause == clause + 1 and self._is_only_told(clause))
+            if last < mention.first and is_near and all(self._is_small(at) for at in range(first)):
+                return not self._is_contrasted
+        return False
+
+    def _is_only_told(self, clause: int, *cues: Cue) -> bool:
+        """The clause has words of time and small words alone; with any of these cues, where some are given."""
+        if clause < 0 or (cues and not self._clauses.cues_in(clause, *cues)):
+            return False
+        dates = {last for _, last in self._dates}
+        return all(
+            self._is_small(at) or at in dates for at, each in enumerate(self._clauses.of_token) if each == clause
+        )
+
+    def _is_small(self, at: int) -> bool:
+        token = self._clauses.tokens[at]
+        told = (Cue.STUDY, Cue.DATED, Cue.PAST, Cue.PAST_STUDY, Cue.ELSEWHERE)
+        is_told = any(mark.first <= at <= mark.last for cue in told for mark in self._clauses.cues[cue])
+        return is_told or token.sort is Sort.SIGN or token.text in self._clauses.vocabulary.common
 
     def _follows_a_study(self, clause: int) -> bool:
         """ "35 %, in the previous study, 50 %": the clause before is of that study, and has no value of its own."""
@@ -125,7 +163,7 @@ class Times:
                 return When.HISTORY
         for first, _ in self._dates:
             is_next = self._clauses.of_token[first] == clause + 1 and value.last + 2 == first
-            if is_next and self._is_contrasted and self._clauses.boundaries[clause + 1] is Boundary.BRACKET:
+            if is_next and self._clauses.boundaries[clause + 1] is Boundary.BRACKET:
                 return When.HISTORY
             if value.last < first <= value.last + _ADJACENT and self._clauses.of_token[first] == clause:
                 return When.HISTORY
@@ -136,8 +174,9 @@ class Times:
         # "45 % | prior 50 %"
         tokens = self._clauses.tokens
         near = [each for each in near if not any(token.text in "|\t" for token in tokens[each.last + 1 : cue.first])]
-        # "45 %  Prior: 50 %"
-        if cue.last + 1 < len(tokens) and tokens[cue.last + 1].text == ":":
+        # "35 %  Prior: 50 %": it is of what follows.
+        following = tokens[cue.last + 1 : cue.last + 2]
+        if any(token.text == ":" or token.sort is Sort.NUMBER for token in following):
             return None
         same = [each for each in near if self._clause(each) == self._clauses.of_token[cue.first]]
         return same[-1] if same else None
@@ -151,7 +190,11 @@ class Times:
 
     def _was(self, value: Number | Grade, clause: int, mention: Mention) -> bool:
         """ "Was", where a "now", a date, or a value before it sets it apart: many a report is written in the past."""
-        was = any(cue.first < value.first for cue in self._clauses.cues_in(clause, Cue.PAST_TENSE))
+        tenses = self._clauses.cues_in(clause, Cue.PAST_TENSE)
+        was = any(cue.first < value.first for cue in tenses)
+        if self._clauses.boundaries[clause] is Boundary.BRACKET and mention.clause < clause:
+            # "EF is lower (was 60 %)"
+            return any(cue.last + 1 == value.first for cue in tenses)
         own: list[Number | Grade] = [*mention.numbers, *mention.grades]
         is_second = any(each.first < value.first and self._clause(each) != clause for each in own)
         return was and (self._is_contrasted or bool(self._dates) or is_second)
@@ -169,6 +212,14 @@ class Times:
                 continue
             if _is_year(tokens[at]) or tokens[at].sort is Sort.DATE:
                 found.append((mark.first, at))
+        for study in self._clauses.cues[Cue.STUDY]:
+            at = study.last + 1
+            at += at < len(tokens) and tokens[at].text == ":"
+            if at < len(tokens) and (_is_year(tokens[at]) or tokens[at].sort is Sort.DATE):
+                found.append((study.first, at))
+        # "EF 60 % (2020)"
+        found += [(at, at) for at in range(1, len(tokens) - 1) if (_is_year(tokens[at]) or tokens[at].sort is Sort.DATE)
+                  and tokens[at - 1].text == "(" and tokens[at + 1].text == ")"]  # fmt: skip
         if self._is_contrasted:
             # "2019 55 %, now 40 %"
             known = {last for _, last in found}

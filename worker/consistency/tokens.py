@@ -46,7 +46,8 @@ _TOKEN = re.compile(
     r"(?P<date>[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2,4}(?![0-9])|[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])"
     r"|[0-9]{1,2}/[0-9]{4}(?![0-9]))"
     r"|(?P<number>[0-9]{1,12}(?:[.,][0-9]{1,6}(?![0-9]))?+)(?P<glued>[^\W\d_]*)"
-    r"|(?P<word>[^\W_]+)|(?P<sign>[^\s\w]|_|\t)|(?P<line>\n|\r\n?)"
+    r"|(?P<word>[^\W\d_]{2,}+(?=[0-9]{1,2}(?:[-\u2013][0-9]{1,2})? ?%)|[^\W_]+)"
+    r"|(?P<sign>[^\s\w]|_|\t)|(?P<line>\n|\r\n?)"
 )
 """Digits are those of ASCII; each alternative is bounded or possessive, so the time is linear."""
 
@@ -58,7 +59,10 @@ def folded(text: str) -> str:
 
 
 def tokens_of(text: str, units: Collection[str] = ()) -> list[Token]:
-    """All of them, in order; letters right after a number are a unit ("35mmHg") or make it a word ("3D")."""
+    """All of them, in order; letters right after a number are a unit ("35mmHg") or make it a word ("3D").
+
+    Letters right before a number are one with it ("A4C", "HM3"), but not before one in percent ("EF60%").
+    """
     found: list[Token] = []
     lines = 0
     for match in _TOKEN.finditer(text):

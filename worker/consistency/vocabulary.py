@@ -11,7 +11,7 @@ from worker.consistency.tokens import HYPHENS, Sort, Token, folded, tokens_of
 
 LEAST_LETTERS = 6
 """Of a word that may be mistyped."""
-_WITHIN = HYPHENS | frozenset("/.'\u2019")
+_WITHIN = HYPHENS | frozenset("/.'\u2019_")
 """Signs that may stand between the words of a phrase."""
 _END = ""
 _ANY_NUMBER = "0"

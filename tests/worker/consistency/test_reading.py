@@ -121,3 +121,19 @@ def test_a_text_of_other_times_alone_is_told_of() -> None:
 
 def test_a_text_is_not_shown_where_a_report_is_printed() -> None:
     assert "Unspeakable" not in repr(READER.text("r", "Dr Unspeakable: LVEF is 55-60 %."))
+
+
+@pytest.mark.parametrize(
+    ("text", "percent"),
+    [
+        ("LVEF A4C 62%, A2C 51%, BP 56%.", [56]),
+        ("LVEF 55% visually. EF (Teich) 68%.", [55]),
+        ("EF 4CH 62%.\nEF biplane 56%.", [56]),
+        ("EF 62% (A4C).", [62]),
+        ("LVEF A4C 62%, A2C 51%.", [62, 51]),
+        ("EF (A4C): 62 %. Previous EF 40 %.", [62, 40]),
+    ],
+)
+def test_values_in_one_plane_or_by_teichholz_give_way_to_any_other(text: str, percent: list[int]) -> None:
+    said = [each.quantity for each in READER.text("r", text).reported.statements if each.field == "lvef"]
+    assert [None if quantity is None else quantity.low for quantity in said] == percent
