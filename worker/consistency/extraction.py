@@ -6,6 +6,7 @@ text -> tokens -> passages (sentences, under their headings) -> clauses, with nu
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 
 from worker.consistency.binding import Binding, quantity_of
 from worker.consistency.clauses import Clauses
@@ -26,14 +27,20 @@ _LEADS = ("pacemaker_lead_rv", "pacemaker_lead_ra")
 _Placed = Number | Grade | Mention
 
 
-def extract(text: str, vocabulary: Vocabulary) -> tuple[Statement, ...]:
+def extract(text: str, vocabulary: Vocabulary, *, study_day: date | None = None) -> tuple[Statement, ...]:
     """All statements of a report, in order of where they begin; each from what its sentence and its headings say.
 
     A text in another language than the vocabulary's gives few statements or none (`vocabulary.most_likely`).
+
+    Parameters
+    ----------
+    study_day
+        Of the study that the report is about: "echo of 12.03.2024: EF 60 %" is of this study where that was the day,
+        and of an earlier one where it was not, or is not known.
     """
     found: list[Statement] = []
     for passage in passages(tokens_of(text, vocabulary.units), vocabulary):
-        found += _Reading(passage, vocabulary).statements()
+        found += _Reading(passage, vocabulary, study_day).statements()
     return tuple(sorted(found, key=lambda each: (each.start, each.end, each.field)))
 
 
@@ -46,12 +53,12 @@ class _Claim:
 class _Reading:
     """Of one sentence."""
 
-    def __init__(self, passage: Passage, vocabulary: Vocabulary) -> None:
+    def __init__(self, passage: Passage, vocabulary: Vocabulary, study_day: date | None) -> None:
         self._clauses = Clauses(passage, vocabulary)
         self._mentions = list(mentions_of(self._clauses))
         Binding(self._clauses, self._mentions)
         self._scopes = Scopes(self._clauses, self._mentions)
-        self._times = Times(self._clauses, self._mentions)
+        self._times = Times(self._clauses, self._mentions, study_day)
 
     def statements(self) -> list[Statement]:
         """Each once."""

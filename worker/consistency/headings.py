@@ -138,7 +138,8 @@ def _names_something(mark: Mark) -> bool:
 
 
 def _says_something(mark: Mark) -> bool:
-    return _names_something(mark) or bool(mark.degree or mark.cues)
+    """ "Doppler study" says nothing: that there was a study goes without saying."""
+    return _names_something(mark) or bool(mark.degree or set(mark.cues) - {Cue.STUDY})
 
 
 def _is_dated(words: Sequence[Token], vocabulary: Vocabulary) -> bool:

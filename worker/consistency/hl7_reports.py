@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import date, datetime, timedelta, timezone, tzinfo
 from enum import StrEnum
 
 from config.errors import UnreadableReportError
@@ -58,6 +58,11 @@ class HL7Report:
     """Which OBR of the message: from 1."""
     notes: tuple[str, ...] = ()
     """What was left out; free of what the message says."""
+
+    @property
+    def study_day(self) -> date | None:
+        """When the study was made, as far as the message says."""
+        return self.identifiers.observed_at.date() if self.identifiers.observed_at else None
 
 
 def read_hl7_reports(content: bytes, *, local_zone: tzinfo | None = None) -> tuple[HL7Report, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from worker.consistency.measurement_report import read_measurement_report
 from worker.consistency.methods import best_told
 from worker.consistency.report_documents import kind_of_report, read_pdf, read_report_document
 from worker.consistency.report_files import read_report_file
-from worker.consistency.sr_tree import instance_name
+from worker.consistency.sr_tree import instance_name, text_of
 from worker.consistency.statements import SourceKind, Statement, When
 from worker.consistency.vocabulary import Vocabulary, most_likely
 
@@ -69,9 +70,12 @@ class ReportReader:
         lexicons = load_lexicons() if self._lexicons is None else self._lexicons
         return [Vocabulary(lexicon) for lexicon in lexicons.values()]
 
-    def text(self, report_id: str, text: str, notes: Sequence[str] = ()) -> ReadReport:
-        """Read what somebody wrote."""
-        statements = best_told(extract(text, most_likely(text, self._vocabularies, self._language)))
+    def text(
+        self, report_id: str, text: str, notes: Sequence[str] = (), *, study_day: date | None = None
+    ) -> ReadReport:
+        """Read what somebody wrote; `study_day`: of the study that it is about, as far as the report says."""
+        vocabulary = most_likely(text, self._vocabularies, self._language)
+        statements = best_told(extract(text, vocabulary, study_day=study_day))
         reported = Reported(id=report_id, kind=SourceKind.TEXT_REPORT, statements=statements)
         of_other_times = [_OF_OTHER_TIMES] if statements and not any(map(_is_current, statements)) else []
         return ReadReport(reported=reported, text=text, notes=(*notes, *of_other_times))
@@ -92,7 +96,7 @@ class ReportReader:
             reported = Reported(id=name, kind=kind, statements=measured.statements)
             return ReadReport(reported=reported, text=measured.text, notes=measured.notes)
         document = read_report_document(dataset, our_instances)
-        return self.text(name, document.text, document.notes)
+        return self.text(name, document.text, document.notes, study_day=_day(text_of(dataset, "StudyDate")))
 
     def file(self, path: Path) -> list[ReadReport]:
         """Read the reports of a file: HL7 (.hl7), DICOM, PDF or text, the last three by what is in them.
@@ -124,7 +128,7 @@ class ReportReader:
     def _hl7(self, name: str, content: bytes) -> list[ReadReport]:
         reports = [report for message in messages_in(content) for report in read_hl7_reports(message)]
         read = [
-            self.text(f"{name}#{number}", report.text, report.notes)
+            self.text(f"{name}#{number}", report.text, report.notes, study_day=report.study_day)
             for number, report in enumerate(reports, start=1)
             if report.status is not ResultStatus.CANCELLED
         ]
@@ -136,10 +140,20 @@ class ReportReader:
 class TextReader(ReportReader):
     """Reads the words of reports for people, and nothing out of them: no lexicons are needed, which load slowly."""
 
-    def text(self, report_id: str, text: str, notes: Sequence[str] = ()) -> ReadReport:
+    def text(
+        self, report_id: str, text: str, notes: Sequence[str] = (), *, study_day: date | None = None
+    ) -> ReadReport:
         """What somebody wrote, without statements; the same text as `ReportReader` has, whose places fit it."""
         reported = Reported(id=report_id, kind=SourceKind.TEXT_REPORT, statements=())
         return ReadReport(reported=reported, text=text, notes=tuple(notes))
+
+
+def _day(value: str) -> date | None:
+    """Of a DICOM DA value."""
+    try:
+        return datetime.strptime(value, "%Y%m%d").date()  # noqa: DTZ007  a day, of no time zone
+    except ValueError:
+        return None
 
 
 def _is_current(statement: Statement) -> bool:

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field, replace
+from datetime import date
 
 from pydicom.dataset import Dataset
 
@@ -68,7 +69,8 @@ def read_received(spool: Spool, row: ReceivedReport, reader: ReportReader) -> Re
     """
     kept = read_kept(spool.absolute(row.spool_path))
     if kept.kind is not ReportKind.DICOM:
-        return reader.text(row.report_id, *_text(kept, row.place))
+        text, notes, study_day = _text(kept, row.place)
+        return reader.text(row.report_id, text, notes, study_day=study_day)
     read = reader.instance(read_report_object(kept.content))
     if read is None:
         raise UnreadableReportError("the DICOM object is neither a report with text or measurements nor a PDF")
@@ -142,18 +144,18 @@ def _named(kept: KeptReport, said: ReportIdentifiers) -> ReportIdentifiers:
     return said
 
 
-def _text(kept: KeptReport, place: int) -> tuple[str, tuple[str, ...]]:
-    """The text of one of the reports, and what was left out of it."""
+def _text(kept: KeptReport, place: int) -> tuple[str, tuple[str, ...], date | None]:
+    """The text of one of the reports, what was left out of it, and the day of its study where it says so."""
     if kept.kind is ReportKind.HL7:
         report = _message_report(kept, place)
-        return report.text, report.notes
+        return report.text, report.notes, report.study_day
     if kept.kind is ReportKind.TEXT:
-        return text_in(kept.content), ()
+        return text_in(kept.content), (), None
     if kept.kind is ReportKind.PDF:
         document = read_pdf(kept.content)
         if not document.text:
             raise UnreadableReportError("; ".join(document.notes))
-        return document.text, document.notes
+        return document.text, document.notes, None
     raise UnreadableReportError("a DICOM object is read as one")
 
 

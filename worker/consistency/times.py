@@ -1,6 +1,8 @@
 """Which time a value or a mention is about: this study's, or an earlier one."""
 
+import re
 from dataclasses import dataclass
+from datetime import date
 
 from worker.consistency.clauses import Boundary, Clauses
 from worker.consistency.lexicon import Cue, RangeWord
@@ -27,8 +29,9 @@ class _Introduced:
 class Times:
     """Of one sentence."""
 
-    def __init__(self, clauses: Clauses, mentions: list[Mention]) -> None:
-        self._clauses, self._mentions = clauses, mentions
+    def __init__(self, clauses: Clauses, mentions: list[Mention], study_day: date | None = None) -> None:
+        """`study_day`: of the study that the report is about; its own date sets nothing apart."""
+        self._clauses, self._mentions, self._study_day = clauses, mentions, study_day
         self._values = clauses.values.all
         self._is_contrasted = bool(clauses.cues[Cue.NOW])
         self._dates = self._dated()
@@ -210,21 +213,27 @@ class Times:
             at = mark.last + 1
             if at >= len(tokens):
                 continue
-            if _is_year(tokens[at]) or tokens[at].sort is Sort.DATE:
+            if self._is_date(tokens[at]):
                 found.append((mark.first, at))
         for study in self._clauses.cues[Cue.STUDY]:
             at = study.last + 1
             at += at < len(tokens) and tokens[at].text == ":"
-            if at < len(tokens) and (_is_year(tokens[at]) or tokens[at].sort is Sort.DATE):
+            if at < len(tokens) and self._is_date(tokens[at]):
                 found.append((study.first, at))
         # "EF 60 % (2020)"
-        found += [(at, at) for at in range(1, len(tokens) - 1) if (_is_year(tokens[at]) or tokens[at].sort is Sort.DATE)
+        found += [(at, at) for at in range(1, len(tokens) - 1) if self._is_date(tokens[at])
                   and tokens[at - 1].text == "(" and tokens[at + 1].text == ")"]  # fmt: skip
         if self._is_contrasted:
             # "2019 55 %, now 40 %"
             known = {last for _, last in found}
             found += [(at, at) for at, token in enumerate(tokens) if at not in known and _is_year(token)]
         return found
+
+    def _is_date(self, token: Token) -> bool:
+        """Of another day than the study's."""
+        if token.sort is Sort.DATE:
+            return self._study_day is None or not _may_be(token.text, self._study_day)
+        return _is_year(token)
 
     def _is_dated(self, study: Mark) -> bool:
         """ "The previous study of 12.03.2021": of what stands in brackets behind it."""
@@ -257,6 +266,17 @@ class Times:
                 is_study = any(Cue.PAST_STUDY in cue.cues and Cue.AGO not in cue.cues for cue in past)
                 state = _Introduced(is_past=True, is_study=is_study)
         return found
+
+
+def _may_be(written: str, day: date) -> bool:
+    """Whether a date is this day, whichever of day and month the site writes first."""
+    year = f"{day.year}", f"{day.year % 100:02}"
+    parts = re.split(r"[./-]", written)
+    if len(parts) != 3:
+        return False
+    if len(parts[0]) == 4:
+        parts = parts[::-1]
+    return parts[2] in year and {int(parts[0]), int(parts[1])} == {day.day, day.month}
 
 
 def _is_year(token: Token) -> bool:

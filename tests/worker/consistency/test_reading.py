@@ -1,5 +1,6 @@
 """A report out of a file or an instance: what is in it decides how it is read."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from config.languages import Language
 from dicom_node.header import MANUFACTURER
 from tests.support import echo_reports as made
 from worker.consistency.reading import ReadReport, ReportReader
-from worker.consistency.statements import Quantity, SourceKind
+from worker.consistency.statements import Quantity, SourceKind, When
 
 READER = ReportReader()
 SAID = Quantity(low=55, high=60, unit="%")
@@ -137,3 +138,26 @@ def test_a_text_is_not_shown_where_a_report_is_printed() -> None:
 def test_values_in_one_plane_or_by_teichholz_give_way_to_any_other(text: str, percent: list[int]) -> None:
     said = [each.quantity for each in READER.text("r", text).reported.statements if each.field == "lvef"]
     assert [None if quantity is None else quantity.low for quantity in said] == percent
+
+
+@pytest.mark.parametrize("day", ["12.03.2024", "03/12/2024", "12/3/24", "2024-03-12"])
+def test_the_date_of_its_own_study_sets_nothing_apart(day: str) -> None:
+    text = f"Echo of {day}: EF 60 %."
+    for study_day, when in ((date(2024, 3, 12), When.CURRENT), (date(2026, 5, 1), When.HISTORY), (None, When.HISTORY)):
+        (said,) = READER.text("r", text, study_day=study_day).reported.statements
+        assert said.when is when
+
+
+def test_the_day_is_that_of_the_message_or_of_the_object(tmp_path: Path) -> None:
+    file = tmp_path / "report.hl7"
+    file.write_bytes(HL7.replace("LVEF is 55-60 %.", "Echo of 1/1/2026: LVEF is 55-60 %.").encode())
+    (report,) = READER.file(file)
+    assert [said.when for said in report.reported.statements] == [When.CURRENT]
+    for study_date, when in (("20240312", When.CURRENT), ("20260501", When.HISTORY)):
+        said = made.text(("121071", "DCM", "Finding"), "Echo of 03/12/2024: EF 60 %.")
+        root = ("42148-7", "LN", "Echocardiography Report")
+        document = made.report(said, root=root, template="2000", sop_class=made.BASIC_TEXT)
+        document.StudyDate = study_date
+        read = READER.instance(made.received(document))
+        assert read is not None
+        assert [statement.when for statement in read.reported.statements] == [when]
