@@ -115,7 +115,7 @@ def database_identities(
         Path | None, typer.Option("--former-key-file", help="The key that they are encrypted by now, if another.")
     ] = None,
 ) -> None:
-    """Convert the patient identities that are there to what [privacy] says; stop everything else first."""
+    """Convert the patient identities that are there to what `privacy` says; stop everything else first."""
     from db.converting import convert_identities  # noqa: PLC0415
 
     settings = start("db")

@@ -189,7 +189,10 @@ def _destinations(settings: Settings) -> str:
             "[[dicomweb]] or [[messages]]"
         )
     if not has_scoring_pack(settings) and not any(ModelLabel.DEMO in peer.accept_models for peer in destinations):
-        raise Doubt("none takes the results of a DEMO model, as it should be: reports stay in the spool")
+        raise Doubt(
+            "none takes the results of a DEMO model, as it should be: reports stay in the spool; a PACS for "
+            'trials takes them with accept_models = ["DEMO"] in its entry'
+        )
     return ", ".join(f"{peer.name} takes {', '.join(peer.accept_models)}" for peer in destinations)
 
 
