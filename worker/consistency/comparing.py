@@ -14,9 +14,10 @@ from config.clinical_tasks import ClassTask
 from db.discordances import MODEL, Discordance, Severity, Side, SideKind
 from db.runs import Verdict
 from dicom_node.report.answers import brief
+from worker.consistency.between_reports import farthest_apart
 from worker.consistency.comparing_words import words_against_images, words_against_numbers
 from worker.consistency.comparison import Comparison, Reported
-from worker.consistency.quantities import apart, gap, nearer_end, sureness
+from worker.consistency.quantities import apart, nearer_end, sureness
 from worker.consistency.rule_kinds import (
     AnotherPatientRule,
     ChangeRule,
@@ -170,18 +171,7 @@ def _between_reports(c: Comparison, rule: ReportsRule) -> Iterator[Discordance]:
     """The two numbers that are farthest apart, of two reports or of one."""
     numbers = [(report, *number) for report in c.reports for number in c.numbers(report, rule.field)]
     of_one_unit = [(one, other) for one, other in combinations(numbers, 2) if one[2].unit == other[2].unit]
-    pairs = [(gap(one[2], other[2]), one, other) for one, other in of_one_unit]
-    if not pairs:
-        return
-    difference, one, other = max(pairs, key=lambda pair: pair[0])
-    if difference >= rule.differs_by:
-        yield Discordance(
-            rule=rule.id,
-            rules_version=c.rules.version,
-            field=rule.field,
-            severity=rule.severity(difference),
-            sides=(of_statement(c, one[0], one[1]), of_statement(c, other[0], other[1])),
-        )
+    yield from farthest_apart(c, rule, of_one_unit)
 
 
 def _change(c: Comparison, rule: ChangeRule) -> Iterator[Discordance]:

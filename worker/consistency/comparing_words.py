@@ -4,13 +4,12 @@ from collections.abc import Iterator
 
 from config.clinical_tasks import RegressionTask
 from db.discordances import Discordance
+from worker.consistency.between_reports import SaidQuantity, farthest_apart
 from worker.consistency.comparison import Comparison, Reported
-from worker.consistency.quantities import apart, gap, sureness
+from worker.consistency.quantities import apart, sureness
 from worker.consistency.rule_kinds import Against, WordRule
 from worker.consistency.sides import of_model, of_statement
 from worker.consistency.statements import Quantity, Statement
-
-_Said = tuple[Reported, Statement, Quantity]
 
 
 def words_against_images(c: Comparison, report: Reported) -> Iterator[Discordance]:
@@ -36,18 +35,7 @@ def words_against_images(c: Comparison, report: Reported) -> Iterator[Discordanc
 def words_against_numbers(c: Comparison) -> Iterator[Discordance]:
     """By each rule, the word and the number that are farthest apart, of two reports or of one."""
     for rule in c.rules.words:
-        pairs = [(gap(word[2], number[2]), word, number) for word, number in words_with_numbers(c, rule)]
-        if not pairs:
-            continue
-        difference, word, number = max(pairs, key=lambda pair: pair[0])
-        if difference >= rule.differs_by:
-            yield Discordance(
-                rule=rule.id,
-                rules_version=c.rules.version,
-                field=rule.field,
-                severity=rule.severity(difference),
-                sides=(of_statement(c, word[0], word[1]), of_statement(c, number[0], number[1])),
-            )
+        yield from farthest_apart(c, rule, words_with_numbers(c, rule))
 
 
 def words_for_images(c: Comparison, rule: WordRule, report: Reported) -> list[tuple[Statement, Quantity]]:
@@ -60,7 +48,7 @@ def words_for_images(c: Comparison, rule: WordRule, report: Reported) -> list[tu
     return _words(c, rule, report)
 
 
-def words_with_numbers(c: Comparison, rule: WordRule) -> list[tuple[_Said, _Said]]:
+def words_with_numbers(c: Comparison, rule: WordRule) -> list[tuple[SaidQuantity, SaidQuantity]]:
     """The words that a rule compares with reports, each beside the numbers of the same report or, where that names
     none, beside those of the others: what a report says in both ways is compared with others by its number.
     """
