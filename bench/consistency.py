@@ -1,12 +1,12 @@
 """How well findings are read out of report texts: precision and recall per field, on labelled sentences of our own.
 
     python -m bench.consistency [--part PART] [--language en] [--hard] [--errors]
-    python -m bench.consistency --pin > tests/worker/consistency/corpus_figures.toml
+    python -m bench.consistency --pin > tests/worker/consistency/text/corpus_figures.toml
 
 A statement is right where field, value or grade or presence, certainty and time are those of the truth, and its place
 overlaps the truth's. "Placed" is the share of these whose place is the truth's own: what both cover is at least half of
-what either does. The sentences are in tests/worker/consistency/corpus; "written-with" is what the rules were made to
-fit, the others were not. What --pin prints is what the tests let no part fall below.
+what either does. The sentences are in tests/worker/consistency/text/corpus; "written-with" is what the rules were made
+to fit, the others were not. What --pin prints is what the tests let no part fall below.
 """
 
 import argparse
@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from worker.consistency.extraction import extract
-from worker.consistency.fields import CONCEPTS
-from worker.consistency.lexicon import load_lexicons
 from worker.consistency.statements import Certainty, Quantity, Statement, When
-from worker.consistency.vocabulary import Vocabulary
+from worker.consistency.text.extraction import extract
+from worker.consistency.text.fields import CONCEPTS
+from worker.consistency.text.lexicon import load_lexicons
+from worker.consistency.text.vocabulary import Vocabulary
 
-CORPUS = Path(__file__).parents[1] / "tests" / "worker" / "consistency" / "corpus"
+CORPUS = Path(__file__).parents[1] / "tests" / "worker" / "consistency" / "text" / "corpus"
 PARTS = ("written-with", "held-out", *(f"held-out-{number}" for number in range(2, 11)))
 DEVICES = frozenset(
     {"pacemaker", "pacemaker_lead_rv", "pacemaker_lead_ra", "impella", "lvad_cannula", "tavr", "mitraclip",

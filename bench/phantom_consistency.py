@@ -31,7 +31,7 @@ from db.discordance_review import list_discordances
 from db.discordances import Discordance
 from db.queries import study_detail
 from db.runs import Verdict
-from worker.consistency.rules import BUNDLED_RULES, load_rules
+from worker.consistency.comparing.rules import BUNDLED_RULES, load_rules
 from worker.packs.folder import load_pack
 from worker.phantom.study import make_study
 from worker.phantom.styles import HELD_OUT_STYLE

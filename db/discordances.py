@@ -68,8 +68,9 @@ class Discordance:
     sides: tuple[Side, Side]
     """The report first, and then the model, the other report, or the earlier study."""
     confidence: float | None = None
-    """0..1, as `worker.consistency.comparing` works it out: of a number from the error that is known of the model, of a
-    finding or a class the share of frames that alone say the same. None between reports: both say what they say."""
+    """0..1, as `worker.consistency.comparing.discordances` works it out: of a number from the error that is known of
+    the model, of a finding or a class the share of frames that alone say the same. None between reports: both say what
+    they say."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,7 @@ class ReceivedReport(Base):
     place: Mapped[int] = mapped_column(default=0)
     """Which of the reports in these bytes it is, counted from 0."""
     status: Mapped[str] = mapped_column(String(16))
-    """As its sender has it: preliminary, final, corrected, cancelled or unsaid (worker.consistency.hl7_reports). One
+    """As its sender has it: preliminary, final, corrected, cancelled or unsaid (worker.consistency.hl7.reports). One
     that is cancelled does not count."""
     order_key: Mapped[str | None] = mapped_column(String(64), index=True)
     """A digest of the order that it answers: a later report of the same takes its place."""

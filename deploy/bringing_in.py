@@ -9,11 +9,12 @@ from db.received_reports import ReceivedSummary, Via, received_under
 from db.session import Database
 from dicom_node.header import is_valid_uid
 from dicom_node.spool import Spool
-from worker.consistency.hl7_parsing import messages_in
-from worker.consistency.inbox import LARGEST_BYTES, identifiers_in_name
-from worker.consistency.kept_reports import KeptReport, ReportKind, keep_report, registering_alone
-from worker.consistency.received import reports_in, require_report
-from worker.consistency.registering import Registering
+from worker.consistency.arriving.inbox import LARGEST_BYTES, identifiers_in_name
+from worker.consistency.arriving.kept_reports import KeptReport, keep_report, registering_alone
+from worker.consistency.arriving.received import reports_in, require_report
+from worker.consistency.arriving.registering import Registering
+from worker.consistency.documents.kinds import ReportKind
+from worker.consistency.hl7.parsing import messages_in
 
 
 def report_of_file(file: Path, *, study_instance_uid: str = "", accession_number: str = "") -> KeptReport:

@@ -88,7 +88,7 @@ def node(
 
 def _receive_reports(settings: Settings, stop: threading.Event) -> None:
     from dicom_node.spool import Spool  # noqa: PLC0415
-    from worker.consistency.receiving import ReportReceiver  # noqa: PLC0415
+    from worker.consistency.arriving.receiving import ReportReceiver  # noqa: PLC0415
 
     spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
     spool.create()

@@ -39,7 +39,7 @@ def rebuild() -> None:
     """Register every instance and report of the spool that the registry does not have; an empty one is made anew."""
     from db.session import Database  # noqa: PLC0415
     from dicom_node.reconcile import rebuild as rebuild_registry  # noqa: PLC0415
-    from worker.consistency.kept_reports import wait_again  # noqa: PLC0415
+    from worker.consistency.arriving.kept_reports import wait_again  # noqa: PLC0415
 
     settings = start("spool")
     require_installation(settings)

@@ -12,7 +12,7 @@ from db.received_reports import count_unmatched
 from dicom_node.findings import Doubt, FaultError
 from dicom_node.services import asked
 from dicom_node.spool import Spool
-from worker.consistency.kept_reports import waiting_reports
+from worker.consistency.arriving.kept_reports import waiting_reports
 
 TIMEOUT_S = 5.0
 RECENTLY = timedelta(days=7)

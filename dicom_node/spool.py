@@ -10,7 +10,7 @@
     commitments/              storage commitment, asked of us and answered to us (dicom_node.commitment.files)
     tensors/, heat/, reports/ what the steps make
     headers/<study>/<sop>.dcm of instances whose pixels were removed because their time was over
-    received_reports/         reports that came by themselves (worker.consistency.kept_reports)
+    received_reports/         reports that came by themselves (worker.consistency.arriving.kept_reports)
 
 The unregistered names are the queue between the node and the registry: when the database is away they wait on the disk.
 Everything else that the registry has to know of an instance is in its file, or is the file's own time.

@@ -98,7 +98,7 @@ def _reports_task(context: WorkerContext) -> Callable[[], None]:
     @cache
     def intake() -> Any:
         """Made once: it knows which studies it has looked at. Only a process that does this reads reports."""
-        return resolve_name("worker.consistency.report_intake:ReportIntake")(context)
+        return resolve_name("worker.consistency.arriving.report_intake:ReportIntake")(context)
 
     def run() -> None:
         with _limited(context, "received reports"):

@@ -21,7 +21,7 @@ from deploy.backup.sums import faults_of, read_sums
 from deploy.data_folder import held_alone
 from dicom_node.reconcile import rebuild
 from dicom_node.spool import Spool
-from worker.consistency.kept_reports import wait_again
+from worker.consistency.arriving.kept_reports import wait_again
 
 _MAY_BE_THERE = {"lost+found"}
 

@@ -96,7 +96,7 @@ def test_the_wheel_holds_our_packages_with_their_data_and_nothing_else(tmp_path:
         "db/migrations/script.py.mako",
         "db/migrations/views/v_current_results.1.sql",
         "dicom_node/report/languages/zh.toml",
-        "worker/consistency/lexicons/en.toml",
+        "worker/consistency/text/lexicons/en.toml",
         "worker/phantom/demo_pack/calibration.json",
     } <= set(names)
     assert not [name for name in names if "test" in name]

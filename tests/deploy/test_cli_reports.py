@@ -13,9 +13,9 @@ from db.schema import Study
 from deploy.cli import app
 from tests.support.echo_reports import received, simplified_echo
 from tests.support.incoming_reports import ACCESSION, PATIENT_ID, SECRETS, STUDY, Hospital, oru
-from tests.worker.consistency.test_report_documents import pdf
+from tests.worker.consistency.documents.test_objects import pdf
+from worker.consistency.arriving.received import read_received
 from worker.consistency.reading import ReportReader
-from worker.consistency.received import read_received
 from worker.consistency.statements import SourceKind
 
 OTHER = "1.2.826.0.1.3680043.8.498.77.2"

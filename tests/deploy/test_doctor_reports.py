@@ -14,7 +14,8 @@ from dicom_node.findings import Doubt, FaultError
 from dicom_node.spool import Spool
 from tests.support.incoming_reports import Hospital, oru
 from tests.support.servers import free_port
-from worker.consistency.kept_reports import KeptReport, ReportKind, keep_report
+from worker.consistency.arriving.kept_reports import KeptReport, keep_report
+from worker.consistency.documents.kinds import ReportKind
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from db.studies import register_instance
 from dicom_node.spool import Spool
 from tests.support.reported import QUIET, instance_of, reported
 from tests.support.waiting import wait_until
-from worker.consistency.receiving import ReportReceiver
-from worker.consistency.report_intake import ReportIntake
+from worker.consistency.arriving.receiving import ReportReceiver
+from worker.consistency.arriving.report_intake import ReportIntake
 from worker.context import WorkerContext
 
 NAME, PATIENT_ID, ACCESSION = "GEHEIM^PATRICK", "SECRET-4711", "ACC-77"

@@ -22,7 +22,7 @@ from tests.support.installation import Installation
 from tests.support.servers import Orthanc, Redis, free_port
 from tests.support.tools import require_tool
 from tests.support.waiting import wait_until
-from worker.consistency.rules import load_rules
+from worker.consistency.comparing.rules import load_rules
 from worker.phantom.heart import sample_heart
 from worker.phantom.study import make_study
 from worker.phantom.styles import TRAINING_STYLES

@@ -22,8 +22,9 @@ from tests.support.clips import SMALL, as_study_of_its_own
 from tests.support.incoming_reports import oru
 from tests.worker.pipeline import TO_REPORT, Pipeline
 from tests.worker.test_consistency import comments, report_file, with_rules
-from worker.consistency.kept_reports import KeptReport, ReportKind, keep_report
-from worker.consistency.report_intake import ReportIntake
+from worker.consistency.arriving.kept_reports import KeptReport, keep_report
+from worker.consistency.arriving.report_intake import ReportIntake
+from worker.consistency.documents.kinds import ReportKind
 
 
 @pytest.fixture

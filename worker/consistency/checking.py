@@ -28,13 +28,13 @@ from db.session import Database
 from db.studies import report_again
 from dicom_node.report.words import words_of
 from worker.catalogues import catalogue_of_run
-from worker.consistency.comparable import comparable
-from worker.consistency.comparing import discordances
-from worker.consistency.comparison import Comparison, Found
+from worker.consistency.comparing.comparable import comparable
+from worker.consistency.comparing.comparison import Comparison, Found
+from worker.consistency.comparing.discordances import discordances
+from worker.consistency.comparing.rules import Rules
 from worker.consistency.fitting import Fit
 from worker.consistency.reading import ReadReport
 from worker.consistency.reporting_again import is_said_otherwise
-from worker.consistency.rules import Rules
 from worker.consistency.study_reports import reports_of_study
 from worker.context import WorkerContext
 

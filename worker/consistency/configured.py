@@ -5,8 +5,8 @@ from pathlib import Path
 
 from config.consistency import ConsistencySettings
 from config.languages import Language
+from worker.consistency.comparing.rules import BUNDLED_RULES, Rules, load_rules
 from worker.consistency.reading import ReportReader
-from worker.consistency.rules import BUNDLED_RULES, Rules, load_rules
 
 
 @dataclass(frozen=True, kw_only=True)

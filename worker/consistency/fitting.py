@@ -18,8 +18,8 @@ from config.settings import Settings
 from db.discordances import Likeness
 from db.report_likenesses import among_others, likenesses_of
 from db.session import Database
+from worker.consistency.comparing.rule_kinds import AnotherPatientRule
 from worker.consistency.reading import ReadReport
-from worker.consistency.rule_kinds import AnotherPatientRule
 from worker.consistency.statements import SourceKind
 from worker.packs.active import PackUse, chosen_folder
 

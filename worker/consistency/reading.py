@@ -10,20 +10,20 @@ from pydicom.dataset import Dataset
 
 from config.errors import UnreadableReportError
 from config.languages import Language
-from worker.consistency.comparison import Reported
-from worker.consistency.extraction import extract
-from worker.consistency.hl7_parsing import messages_in
-from worker.consistency.hl7_reports import ResultStatus, read_hl7_reports
-from worker.consistency.inbox import text_in
-from worker.consistency.kept_reports import ReportKind
-from worker.consistency.lexicon import Lexicon, load_lexicons
-from worker.consistency.measurement_report import read_measurement_report
-from worker.consistency.methods import best_told
-from worker.consistency.report_documents import kind_of_report, read_pdf, read_report_document
-from worker.consistency.report_files import read_report_file
-from worker.consistency.sr_tree import instance_name, text_of
+from worker.consistency.comparing.comparison import Reported
+from worker.consistency.documents.files import read_report_file
+from worker.consistency.documents.kinds import ReportKind
+from worker.consistency.documents.objects import kind_of_report, read_pdf, read_report_document
+from worker.consistency.documents.plain_text import text_in
+from worker.consistency.hl7.parsing import messages_in
+from worker.consistency.hl7.reports import ResultStatus, read_hl7_reports
+from worker.consistency.sr.measurement_report import read_measurement_report
+from worker.consistency.sr.tree import instance_name, text_of
 from worker.consistency.statements import SourceKind, Statement, When
-from worker.consistency.vocabulary import Vocabulary, most_likely
+from worker.consistency.text.extraction import extract
+from worker.consistency.text.lexicon import Lexicon, load_lexicons
+from worker.consistency.text.methods import best_told
+from worker.consistency.text.vocabulary import Vocabulary, most_likely
 
 _OF_OTHER_TIMES = "all that the text says is read as earlier or planned: nothing of it was compared with the images"
 

@@ -13,10 +13,10 @@ from db.report_instances import ReportInstances, report_instances
 from db.schema_consistency import ReceivedReport
 from db.session import Database
 from dicom_node.spool import Spool
+from worker.consistency.arriving.received import read_received
+from worker.consistency.documents.files import read_report_file
 from worker.consistency.reading import ReadReport, ReportReader
-from worker.consistency.received import read_received
-from worker.consistency.report_files import read_report_file
-from worker.consistency.sr_tree import items_of, text_of
+from worker.consistency.sr.tree import items_of, text_of
 
 
 @dataclass(frozen=True, kw_only=True)

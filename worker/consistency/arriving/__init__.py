@@ -1,0 +1,1 @@
+"""Reports that come by themselves: kept, registered, and matched with their studies."""

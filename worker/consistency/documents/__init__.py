@@ -1,0 +1,1 @@
+"""The text of reports in whatever they come: DICOM objects, PDF, plain text."""
