@@ -28,7 +28,7 @@ def test_dependencies_point_one_way() -> None:
         text=True,
     )
     assert run.returncode == 0, run.stdout
-    assert "4 kept, 0 broken" in run.stdout
+    assert "5 kept, 0 broken" in run.stdout
 
 
 def test_package_files_hold_a_docstring_and_nothing_that_another_distribution_could_take_away() -> None:
