@@ -159,6 +159,8 @@ class Values:
             grade = replace(grade, high=MOST)
         elif RangeWord.ABOVE in before:
             grade = replace(grade, low=min(grade.high + 1, MOST), high=MOST)
+        elif RangeWord.AT_MOST in before:
+            grade = replace(grade, low=0)
         elif RangeWord.BELOW in before:
             grade = replace(grade, low=0, high=max(grade.low - 1, 0))
         return replace(grade, is_from=is_from)

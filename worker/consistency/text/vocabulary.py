@@ -48,6 +48,9 @@ class Vocabulary:
         self.common = frozenset(word for phrase in lexicon.common for word in phrase_of(phrase))
         self.abbreviations = frozenset(word for phrase in lexicon.abbreviations for word in phrase_of(phrase))
         self.units = {folded(spelt).replace(" ", ""): unit for unit, all_ in lexicon.units.items() for spelt in all_}
+        joins = [*lexicon.joins.get(Join.AND, ()), *lexicon.joins.get(Join.OR, ())]
+        self.listing = frozenset(word for phrase in joins for word in phrase_of(phrase))
+        """The words between the parts of a list: "right atrium and ventricle" are two."""
         self.sections = {phrase_of(spelt): when for when, all_ in lexicon.sections.items() for spelt in all_}
         self.grade_words = frozenset(word for phrase in lexicon.grade_words for word in phrase_of(phrase))
         compounds = (folded(word) for word in lexicon.compounds)

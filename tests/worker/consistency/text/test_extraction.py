@@ -114,7 +114,7 @@ def test_an_improvement_is_a_value_of_the_past_and_one_of_today() -> None:
         ("Trace MR.", "none", "mild"),
         ("Mild to moderate MR.", "mild", "moderate"),
         ("At least moderate MR.", "moderate", "severe"),
-        ("No more than mild MR.", "mild", None),
+        ("No more than mild MR.", "none", "mild"),
         ("No MR.", "none", None),
         ("No significant MR.", "none", "mild"),
         ("No severe MR.", "none", "moderate"),
