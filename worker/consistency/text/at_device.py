@@ -67,7 +67,11 @@ class AtDevice:
             while at < cue.first and clauses.tokens[at].text in SEPARATORS:
                 at += 1
             fault = clauses.begins.get(at)
-            return fault is not None and fault.is_other and fault.last < cue.first
+            if fault is not None and fault.is_other and fault.last < cue.first:
+                return True
+            # "Shows suspected dehiscence", and in German "zeigt keine Vegetationen": of what stands behind it.
+            behind = cue.last + 1
+            return _is_fault(clauses.begins.get(behind)) and clauses.of_token[behind] == mention.clause
         start = clauses.of_token.index(clauses.of_token[cue.first])
         named = any(clauses.is_unknown(at) or _names(clauses.begins.get(at)) for at in range(start, cue.first))
         # "Deferred tricuspid intervention"

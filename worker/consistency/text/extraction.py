@@ -48,6 +48,8 @@ def extract(text: str, vocabulary: Vocabulary, *, study_day: date | None = None)
 class _Claim:
     statement: Statement
     mention: Mention
+    is_over: bool
+    """It was there, and is no more."""
 
 
 class _Reading:
@@ -63,7 +65,7 @@ class _Reading:
     def statements(self) -> list[Statement]:
         """Each once."""
         claims = [
-            _Claim(statement=statement, mention=mention)
+            _Claim(statement=statement, mention=mention, is_over=self._scopes.of(mention).is_over)
             for mention in self._mentions
             if not self._is_of_relative(mention)
             for statement in self._of_mention(mention, self._scopes.of(mention))
@@ -229,7 +231,9 @@ def _without_contradicted(claims: Sequence[_Claim]) -> list[_Claim]:
         is_vaguer = is_possible and (statement.field, statement.is_present) in certain
         # "Before TAVR ...; after TAVR ...": it is planned no more.
         is_done = statement.when is When.PLANNED and statement.field in current
-        if not (is_of_lead or is_native or is_vaguer or is_done):
+        # "The old lead was removed; a new lead is in the ventricle."
+        is_again = is_denied and claim.is_over and statement.field in current
+        if not (is_of_lead or is_native or is_vaguer or is_done or is_again):
             kept.append(claim)
     return kept
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from worker.consistency.statements import When
 from worker.consistency.text.lexicon import Cue
-from worker.consistency.text.tokens import Sort, Token
+from worker.consistency.text.tokens import COLUMN, Sort, Token
 from worker.consistency.text.vocabulary import Mark, Vocabulary
 
 LABEL_TOKENS = 6
@@ -13,6 +13,7 @@ LABEL_TOKENS = 6
 _HEADING_LETTERS = 6
 """Of a line in capitals: "DOPPLER" is a heading; "CHF" and "ICD" are entries of a list."""
 _WITHIN_LABEL = frozenset("/-&")
+_BEHIND_LABEL = frozenset(":|") | {COLUMN}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +68,11 @@ class Section:
 
 
 def label_length(sentence: Sequence[Token]) -> int:
-    """The tokens of "Left ventricle:", with the colon; 0 where it does not begin with such a label."""
+    """The tokens of "Left ventricle:", "RV |", with the sign; 0 where it does not begin with such a label."""
     for at, token in enumerate(sentence[:LABEL_TOKENS]):
         if at > 0 and token.lines:
             return 0
-        if token.text == ":":
+        if at > 0 and token.text in _BEHIND_LABEL:
             return at + 1
         if token.sort is not Sort.WORD and token.text not in _WITHIN_LABEL:
             return 0

@@ -103,14 +103,13 @@ class Mentions:
             near = self._places.behind(mark, known) if near is None and attribute in _PUT_IN else near
         elif near is None and attribute == "lead":
             near = self._places.next_to(mark, known)
-        places = [place for place in self._places.all if near is not None and place.first == near.first
-                  and place.structure in known]  # fmt: skip
-        # "A lead in the right-sided chambers": it is not said in which.
-        if attribute == "lead" and len(places) > 1 and not self._places.names_each(places[0]):
-            self._mention(CONCEPTS["pacemaker"], mark.first, mark.last, mark.last)
-            return
-        if attribute == "lead" and near is not None and self._is_only(mark):
-            places = [place for place in self._places.all if place.clause == near.clause and place.structure in known]
+        places: Sequence[Place] = [place for place in self._places.all if near is not None
+                                   and place.first == near.first and place.structure in known]  # fmt: skip
+        if attribute == "lead" and near is not None:
+            places = self._of_lead(mark, places, known)
+            if not places:
+                self._mention(CONCEPTS["pacemaker"], mark.first, mark.last, mark.last)
+                return
         topic = [name for name in self._clauses.passage.topic if name in known]
         if near is None and topic and not (attribute == "lead" and len(topic) > 1):
             for structure in topic:
@@ -123,6 +122,15 @@ class Mentions:
                 self._composed(attribute, structure, mark.first, mark.last, mark.last)
             return
         self._join(mark, attribute, places)
+
+    def _of_lead(self, mark: Mark, places: Sequence[Place], known: dict[str, str]) -> Sequence[Place]:
+        """The chambers that it is in; none where that is not said: "a lead in the right-sided chambers"."""
+        near = places[0]
+        inside = [place for place in self._places.all if place.clause == near.clause and place.structure in known]
+        certain = [place for place in inside if self._places.is_certain(place)]
+        if near not in certain:
+            return certain
+        return certain if self._is_only(mark) else places
 
     def _join(self, mark: Mark, attribute: str, places: Sequence[Place]) -> None:
         clause = self._clause(mark.first)

@@ -73,10 +73,11 @@ class Places:
             if self.clause_of(at) == place.clause
         )
 
-    def names_each(self, place: Place) -> bool:
-        """ "Right atrium and ventricle", as against "right-sided chambers"."""
+    def is_certain(self, place: Place) -> bool:
+        """Of "right ventricle", and of "right atrium and ventricle"; "right-sided chambers" may be either."""
+        is_several = any(each.first == place.first and each is not place for each in self.all)
         tokens = self._clauses.tokens[place.first : place.last + 1]
-        return any(token.text in self._clauses.vocabulary.listing for token in tokens)
+        return not is_several or any(token.text in self._clauses.vocabulary.listing for token in tokens)
 
     def next_to(self, mark: Mark, known: dict[str, str]) -> Place | None:
         """ "A lead crosses the valve and ends in the right ventricle"."""

@@ -61,6 +61,7 @@ class Scopes:
         pairs = list(_listed_pairs(clauses, mentions))
         for one, other in pairwise(mentions):
             self._negate_alternative(one, other)
+            self._plan_together(one, other)
         for one, other in pairs:
             self._hand_on(one, other, is_forward=True)
         for one, other in reversed(pairs):
@@ -137,6 +138,15 @@ class Scopes:
     def _is_told_apart(self, one: Mention) -> bool:
         """ "No wire seen, ICD lead noted": the clause has a verb of its own, and its "no" ends with it."""
         return any(cue.first > one.head for cue in self._clauses.cues_in(one.clause, Cue.FOUND))
+
+    def _plan_together(self, one: Mention, other: Mention) -> None:
+        """ "Valve replacement with a bioprosthesis is planned": both are, where they are of one valve."""
+        is_with = other.clause == one.clause + 1 and self._clauses.boundaries[other.clause] is Boundary.WITH
+        devices = [each.concept for each in (one, other) if each.concept.category is Category.DEVICE]
+        if is_with and len(devices) == 2 and devices[0].structure == devices[1].structure is not None:
+            said, own = self.of(one), self.of(other)
+            said.is_planned = said.is_planned or (own.is_planned and not said.is_own)
+            own.is_planned = own.is_planned or (said.is_planned and not own.is_own)
 
     # Negation
 

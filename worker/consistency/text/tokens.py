@@ -10,6 +10,10 @@ HYPHENS = frozenset("-\u2010\u2011\u2013\u2014\u2212")
 """Hyphens, dashes, and the sign of a negative number: texts use one for the other."""
 
 
+COLUMN = "\t"
+"""The text of a token that sets two columns of a table apart."""
+
+
 class Sort(StrEnum):
     """What a token is."""
 
@@ -21,7 +25,11 @@ class Sort(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of the text that has no white space in it, but for the tabulator, which is a sign of its own."""
+    """A piece of the text without white space in it; what sets the columns of a table apart is a sign of its own.
+
+    A tabulator, three spaces and more within a line, and a semicolon that is written to both its neighbours are one:
+    "LVEF;54 %", "Impella      no".
+    """
 
     sort: Sort
     text: str
@@ -47,7 +55,7 @@ _TOKEN = re.compile(
     r"|[0-9]{1,2}/[0-9]{4}(?![0-9]))"
     r"|(?P<number>[0-9]{1,12}(?:[.,][0-9]{1,6}(?![0-9]))?+)(?P<glued>[^\W\d_]*)"
     r"|(?P<word>[^\W\d_]{2,}+(?=[0-9]{1,2}(?:[-\u2013][0-9]{1,2})? ?%)|[^\W_]+)"
-    r"|(?P<sign>[^\s\w]|_|\t)|(?P<line>\n|\r\n?)"
+    r"|(?P<column>(?<=\S)(?: {3,}|(?<!\d);)(?=[^\s;]))|(?P<sign>[^\s\w]|_|\t)|(?P<line>\n|\r\n?)"
 )
 """Digits are those of ASCII; each alternative is bounded or possessive, so the time is linear."""
 
@@ -70,7 +78,7 @@ def tokens_of(text: str, units: Collection[str] = ()) -> list[Token]:
             lines += 1
             continue
         for sort, start, end in _pieces(match, units):
-            piece = text[start:end]
+            piece = COLUMN if match.lastgroup == "column" else text[start:end]
             found.append(
                 Token(
                     sort=sort,
@@ -89,7 +97,8 @@ def tokens_of(text: str, units: Collection[str] = ()) -> list[Token]:
 def _pieces(match: re.Match[str], units: Collection[str]) -> Iterator[tuple[Sort, int, int]]:
     start, end = match.span()
     if match["number"] is None:
-        yield Sort(match.lastgroup or Sort.WORD), start, end
+        sort = Sort.SIGN if match.lastgroup == "column" else Sort(match.lastgroup or Sort.WORD)
+        yield sort, start, end
         return
     letters = match.start("glued")
     if letters == end:

@@ -77,8 +77,10 @@ class Values:
         following = self._around.begins.get(mark.last + 1)
         if following is not None and Cue.TREND in following.cues and following.degree is None:
             return True
-        leads_on = following is not None and following.range_words & {RangeWord.FROM, RangeWord.TO}
-        return Cue.CHANGED in mark.cues and bool(leads_on)
+        if following is None or Cue.CHANGED not in mark.cues:
+            return False
+        # "Decreased by 10 %" says how much, and not from where.
+        return bool(following.range_words & {RangeWord.FROM, RangeWord.TO}) or Cue.DIFFERENCE in following.cues
 
     def _signed_grade(self, at: int) -> Grade | None:
         """ "2+", "II°", "grade 3", "2/4" after "grade", "1-2+"."""

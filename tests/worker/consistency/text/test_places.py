@@ -91,3 +91,31 @@ def test_a_function_is_less_by_whatever_word(word: str) -> None:
     for text in (f"Left ventricular function is mildly {word}.", f"Left ventricle has mildly {word} function."):
         said = {(each.field, each.grade, each.grade_to) for each in extract(text, VOCABULARIES["en"])}
         assert said == {("lv_function", "mild", None)}, text
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "expected"),
+    [
+        ("en", "Right ventricle  | normal size, ICD lead seen", {("pacemaker", True), ("pacemaker_lead_rv", True)}),
+        ("en", "RA\tdilated, pacer lead", {("pacemaker", True), ("pacemaker_lead_ra", True)}),
+        ("es", "Impella                     no", {("impella", False)}),
+        (
+            "en",
+            "TAVR;yes, gradient 9 mmHg\nEffusion;no",
+            {("tavr", True), ("pericardial_effusion", False)},
+        ),
+    ],
+)
+def test_the_first_column_of_a_row_is_its_heading(language: str, text: str, expected: set[tuple[str, bool]]) -> None:
+    assert devices(language, text) == expected
+
+
+def test_a_range_in_a_further_column_is_what_is_normal() -> None:
+    text = "LVEF (biplane)     58 %        52-72 %\nTAPSE              19 mm       > 17 mm"
+    found = extract(text, VOCABULARIES["en"])
+    assert [(each.field, each.quantity and each.quantity.low) for each in found] == [("lvef", 58), ("tapse", 19)]
+
+
+def test_a_lead_is_where_it_is_said_to_be_whatever_its_side() -> None:
+    text = "The right-sided chambers show a pacemaker lead in the right ventricle."
+    assert devices("en", text) == {("pacemaker", True), ("pacemaker_lead_rv", True)}

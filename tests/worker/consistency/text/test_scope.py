@@ -1,0 +1,47 @@
+"""What "no", "suspected" and "planned" are said of: the device, what is at it, or another one of the sentence."""
+
+import pytest
+
+from worker.consistency.statements import Certainty, When
+from worker.consistency.text.extraction import extract
+from worker.consistency.text.lexicon import load_lexicons
+from worker.consistency.text.vocabulary import Vocabulary
+
+VOCABULARIES = {language: Vocabulary(lexicon) for language, lexicon in load_lexicons().items()}
+
+
+@pytest.mark.parametrize("words", ["liegt nicht vor", "besteht nicht", "findet sich nicht", "ist nicht nachweisbar"])
+def test_german_denies_behind_the_verb(words: str) -> None:
+    found = extract(f"Ein Perikarderguss {words}.", VOCABULARIES["de"])
+    assert [(each.field, each.is_present) for each in found] == [("pericardial_effusion", False)]
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "field"),
+    [
+        ("de", "Die Schrittmachersonde zeigt keine Vegetationen.", "pacemaker"),
+        ("en", "The mitral annuloplasty ring shows suspected dehiscence.", "mitral_ring"),
+        ("en", "The old RV lead was removed; a new ICD lead is in the right ventricle.", "pacemaker_lead_rv"),
+    ],
+)
+def test_what_is_missing_at_a_device_leaves_the_device(language: str, text: str, field: str) -> None:
+    said = {(each.is_present, each.certainty) for each in extract(text, VOCABULARIES[language]) if each.field == field}
+    assert said == {(True, Certainty.CERTAIN)}
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "field"),
+    [
+        ("en", "Tricuspid valve replacement with a bioprosthesis is planned.", "tricuspid_prosthesis"),
+        ("es", "Se programa recambio valvular aórtico quirúrgico con prótesis mecánica.", "aortic_prosthesis"),
+        ("en", "The patient is on the waiting list for LVAD implantation.", "lvad_cannula"),
+    ],
+)
+def test_a_plan_is_of_all_that_is_put_in_at_once(language: str, text: str, field: str) -> None:
+    found = extract(text, VOCABULARIES[language])
+    assert {(each.field, each.when) for each in found} == {(field, When.PLANNED)}
+
+
+def test_how_much_something_changed_is_no_grade() -> None:
+    found = extract("The EF has decreased by 10% and is now 35%.", VOCABULARIES["en"])
+    assert [(each.field, each.quantity and each.quantity.low, each.grade) for each in found] == [("lvef", 35, None)]
