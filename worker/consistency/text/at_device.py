@@ -24,8 +24,8 @@ class AtDevice:
         clauses = self._clauses
         if self._has_fault_behind(mention):
             return True
-        start = clauses.of_token.index(mention.clause)
-        if cue is not None and clauses.of_token[cue.first] == mention.clause:
+        start = clauses.tokens_in(mention.clause).start
+        if cue is not None and clauses.clause_of(cue.first) == mention.clause:
             start = max(start, cue.last + 1)
         else:
             cue = None
@@ -38,7 +38,7 @@ class AtDevice:
         if Cue.LOCATED not in mark.cues:
             return _is_fault(mark) and at < mention.first - 1
         before = range(start, mark.first)
-        is_first = all(clauses.tokens[each].text in clauses.vocabulary.common for each in before)
+        is_first = all(clauses.is_small_word(each) for each in before)
         if is_first and cue is None and mention.clause > 0:
             # "No vegetation on the valve or on the lead"
             return clauses.boundaries[mention.clause] is Boundary.OR
@@ -49,12 +49,12 @@ class AtDevice:
     def is_place_of_fault(self, mention: Mention) -> bool:
         """ "A thrombus on the lead was not seen"."""
         at = next((at for at, mark in self._clauses.ends.items() if Cue.LOCATED in mark.cues and
-                   at < mention.first and self._clauses.of_token[at] == mention.clause), None)  # fmt: skip
+                   at < mention.first and self._clauses.clause_of(at) == mention.clause), None)  # fmt: skip
         named = any(
             _is_fault(mark)
             and at is not None
             and mark.last < at
-            and self._clauses.of_token[mark.last] == mention.clause
+            and self._clauses.clause_of(mark.last) == mention.clause
             for mark in self._clauses.marks
         )
         return named and self.is_beside(mention)
@@ -62,7 +62,7 @@ class AtDevice:
     def is_of_another(self, mention: Mention, cue: Mark) -> bool:
         """A cue behind it has a subject of its own: "in place, old lead removed", "lead: thrombus ruled out"."""
         clauses = self._clauses
-        if clauses.of_token[cue.first] == mention.clause:
+        if clauses.clause_of(cue.first) == mention.clause:
             at = mention.last + 1
             while at < cue.first and clauses.tokens[at].text in SEPARATORS:
                 at += 1
@@ -71,8 +71,8 @@ class AtDevice:
                 return True
             # "Shows suspected dehiscence", and in German "zeigt keine Vegetationen": of what stands behind it.
             behind = cue.last + 1
-            return _is_fault(clauses.begins.get(behind)) and clauses.of_token[behind] == mention.clause
-        start = clauses.of_token.index(clauses.of_token[cue.first])
+            return _is_fault(clauses.begins.get(behind)) and clauses.clause_of(behind) == mention.clause
+        start = clauses.tokens_in(clauses.clause_of(cue.first)).start
         named = any(clauses.is_unknown(at) or _names(clauses.begins.get(at)) for at in range(start, cue.first))
         # "Deferred tricuspid intervention"
         return named or _names(clauses.begins.get(cue.last + 1))
@@ -82,7 +82,7 @@ class AtDevice:
         clauses = self._clauses
         after = clauses.begins.get(mention.last + 1)
         if after is not None and _is_fault(after):
-            return clauses.of_token[after.first] == mention.clause
+            return clauses.clause_of(after.first) == mention.clause
         at = mention.last + 1
         at += at < len(clauses.tokens) and clauses.tokens[at].text in HYPHENS
         cause = clauses.begins.get(at)
@@ -94,7 +94,7 @@ class AtDevice:
         if mark is not None and Cue.LOCATED in mark.cues:
             return False
         is_part = mark is not None and mark.attribute == "lead"
-        return is_part or self._clauses.tokens[at].text in self._clauses.vocabulary.common
+        return is_part or self._clauses.is_small_word(at)
 
 
 def _is_fault(mark: Mark | None) -> bool:

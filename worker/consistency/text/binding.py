@@ -37,9 +37,6 @@ class Binding:
         for number in clauses.values.numbers:
             self._bind_number(number)
 
-    def _clause(self, at: int) -> int:
-        return self._clauses.of_token[at]
-
     # Grades
 
     def _bind_grade(self, grade: Grade) -> None:
@@ -50,7 +47,7 @@ class Binding:
                     same.grades.append(grade)
 
     def _owner(self, grade: Grade) -> Mention | None:
-        clause = self._clause(grade.first)
+        clause = self._clauses.clause_of(grade.first)
         inside = [each for each in self._mentions if each.clause == clause and each.concept.takes_grades]
         for mention in inside:
             if mention.first <= grade.first and grade.last <= mention.last:
@@ -72,7 +69,7 @@ class Binding:
 
     def _owner_before(self, grade: Grade, clause: int) -> Mention | None:
         """Of a clause without a mention of its own: the last one before it in the sentence."""
-        is_named = any(mark.structures for mark in self._clauses.marks if self._clause(mark.first) == clause)
+        is_named = any(mark.structures for mark in self._clauses.marks if self._clauses.clause_of(mark.first) == clause)
         is_named = is_named or any(each.clause == clause for each in self._mentions)
         if is_named or self._names_something_else(grade):
             return None
@@ -91,16 +88,16 @@ class Binding:
     def _is_measurement(self, mention: Mention) -> bool:
         """Of none of our fields, with a number behind it in its clause."""
         numbers = self._clauses.values.numbers
-        behind = any(n.first > mention.last and self._clause(n.first) == mention.clause for n in numbers)
+        behind = any(n.first > mention.last and self._clauses.clause_of(n.first) == mention.clause for n in numbers)
         return mention.concept.category is Category.NOTHING and behind
 
     def _owner_behind(self, grade: Grade, clause: int) -> Mention | None:
         """Of "severe, eccentric mitral regurgitation": the grade ends its clause, and nothing before lacks one."""
         clauses = self._clauses
-        is_last = grade.last + 1 < len(clauses.of_token) and self._clause(grade.last + 1) != clause
+        is_last = grade.last + 1 < len(clauses.tokens) and self._clauses.clause_of(grade.last + 1) != clause
         boundaries = clauses.boundaries[clause + 1 : clause + 2]
         inside = [each for each in self._mentions if each.clause == clause + 1 and each.concept.takes_grades]
-        graded = any(self._clause(each.first) == clause + 1 for each in clauses.values.grades)
+        graded = any(self._clauses.clause_of(each.first) == clause + 1 for each in clauses.values.grades)
         waits = any(each.clause < clause and each.is_bare and each.concept.takes_grades for each in self._mentions)
         if not is_last or boundaries != [Boundary.COMMA] or not inside or graded or waits:
             return None
@@ -110,7 +107,7 @@ class Binding:
         """ "Moderate image quality": the word behind it is none that we know."""
         at = grade.last + 1
         tokens = self._clauses.tokens
-        return at < len(tokens) and self._clause(at) == self._clause(grade.last) and self._clauses.is_unknown(at)
+        return at < len(tokens) and self._clauses.are_together(at, grade.last) and self._clauses.is_unknown(at)
 
     def _is_separated(self, first: int, last: int) -> bool:
         return any(token.text in SEPARATORS for token in self._clauses.tokens[first + 1 : last])
@@ -120,7 +117,7 @@ class Binding:
         return any(cue.first < mention.head for cue in cues)
 
     def _first_grade(self, clause: int) -> int:
-        return min(each.first for each in self._clauses.values.grades if self._clause(each.first) == clause)
+        return min(each.first for each in self._clauses.values.grades if self._clauses.clause_of(each.first) == clause)
 
     # Numbers
 
@@ -147,9 +144,9 @@ class Binding:
 
     def _waiting(self, number: Number, owner: Mention) -> Mention | None:
         """The RVSP of "RVSP (assuming RAP 10): 45", "RVSP, with an RAP of 5 is 30 mmHg": the RAP has its number."""
-        clause = self._clause(number.first)
+        clause = self._clauses.clause_of(number.first)
         is_closed = self._clauses.boundaries[clause] is Boundary.CLOSED
-        has_own = any(is_closed or self._clause(each.first) == clause for each in owner.numbers)
+        has_own = any(is_closed or self._clauses.clause_of(each.first) == clause for each in owner.numbers)
         told = self._clauses.cues_in(clause, Cue.PAST, Cue.PAST_STUDY, Cue.COMPARED, Cue.NOW)
         if not has_own or told or owner.concept.category is not Category.PRESSURE:
             return None
@@ -158,9 +155,9 @@ class Binding:
 
     def _is_of_another_time(self, number: Number, bare: Number) -> bool:
         """ "55, previously 35 %": the first has its unit from the second; not so in "12 beats, 45 %"."""
-        clause = self._clause(number.first)
+        clause = self._clauses.clause_of(number.first)
         told = self._clauses.cues_in(clause, Cue.PAST, Cue.PAST_STUDY, Cue.COMPARED, Cue.NOW, Cue.PAST_TENSE)
-        return bool(told) and clause != self._clause(bare.first)
+        return bool(told) and clause != self._clauses.clause_of(bare.first)
 
     def _is_denied(self, number: Number) -> bool:
         """ "45 %, not 55 %"."""
@@ -169,7 +166,7 @@ class Binding:
 
     def _candidates(self, number: Number) -> Iterator[Mention]:
         """The mention before it in the clause, that behind it, or the last one of the clauses before."""
-        clause = self._clause(number.first)
+        clause = self._clauses.clause_of(number.first)
         takers = [each for each in self._mentions if each.concept.takes_numbers]
         inside = [each for each in takers if each.clause == clause]
         before = next((each for each in reversed(inside) if each.last < number.first), None)
@@ -188,7 +185,7 @@ class Binding:
     def _is_resumed(self, clause: int) -> bool:
         """ "The pressure, judged from the vena cava, is 8 mmHg": the last clause goes on with a small word."""
         clauses = self._clauses
-        first = clauses.of_token.index(clause)
+        first = clauses.tokens_in(clause).start
         is_comma = clauses.boundaries[clause] in (Boundary.COMMA, Boundary.CLOSED)
         after = [token.text for token in clauses.tokens[first : first + 2] if token.sort is Sort.WORD]
         return is_comma and bool(after) and after[0] in clauses.vocabulary.common
@@ -199,13 +196,13 @@ class Binding:
         clauses = self._clauses
         if at < len(clauses.tokens) and self._clauses.is_unknown(at) and not number.is_from:
             return False
-        clause = self._clause(number.first)
+        clause = self._clauses.clause_of(number.first)
         told = clauses.cues_in(clause, Cue.PAST, Cue.PAST_STUDY, Cue.COMPARED, Cue.NOW, Cue.PAST_TENSE)
         return not mention.numbers or bool(told) or any(each.is_from for each in mention.numbers)
 
     def _is_counted(self, number: Number, mention: Mention) -> bool:
         """ "45 % in 12 beats": without the unit that another number of the clause has, and no earlier value."""
-        same = [each for each in mention.numbers if self._clause(each.first) == self._clause(number.first)]
+        same = [each for each in mention.numbers if self._clauses.are_together(each.first, number.first)]
         return any(each.unit is not None and not each.is_from for each in same) and not number.is_from
 
 

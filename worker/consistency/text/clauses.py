@@ -1,5 +1,6 @@
 """A sentence in clauses: where one ends, and what holds them together."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
@@ -44,8 +45,7 @@ class Clauses:
         self.ends = {mark.last: mark for mark in self.marks}
         self._marked = {at for mark in self.marks for at in range(mark.first, mark.last + 1)}
         self.values = Values(self.tokens, self.marks, vocabulary)
-        self.of_token: list[int] = []
-        """The clause of each token; words between clauses are of the one that follows."""
+        self._of_token: list[int] = []
         self.boundaries: list[Boundary] = [Boundary.BUT]
         """What stands before each clause."""
         self._cut()
@@ -54,7 +54,7 @@ class Clauses:
         for mark in self.marks:
             for cue in mark.cues:
                 self.cues[cue].append(mark)
-                self._of_clause.setdefault((self.of_token[mark.first], cue), []).append(mark)
+                self._of_clause.setdefault((self.clause_of(mark.first), cue), []).append(mark)
 
     def _cut(self) -> None:
         within = {at for value in self.values.all for at in range(value.first, value.last + 1)}
@@ -74,7 +74,7 @@ class Clauses:
                 self.boundaries[-1] = boundary
             # "Without" is a boundary, and a negation within the clause that it opens.
             is_empty = is_empty and (boundary is not None and not (at in begins and begins[at].cues))
-            self.of_token.append(len(self.boundaries) - 1)
+            self._of_token.append(len(self.boundaries) - 1)
 
     def _brackets(self, grade: Grade) -> tuple[int, ...]:
         """Around a grade alone, as in "mild (1+) mitral regurgitation": they end no clause."""
@@ -82,17 +82,31 @@ class Clauses:
         is_within = around[0] >= 0 and around[1] < len(self.tokens)
         return around if is_within and [self.tokens[at].text for at in around] == ["(", ")"] else ()
 
+    def clause_of(self, at: int) -> int:
+        """Which clause a token is in; words between clauses are of the one that follows."""
+        return self._of_token[at]
+
+    def are_together(self, one: int, other: int) -> bool:
+        """Whether two tokens are in one clause."""
+        return self._of_token[one] == self._of_token[other]
+
+    def tokens_in(self, clause: int) -> range:
+        """The tokens of a clause."""
+        return range(bisect_left(self._of_token, clause), bisect_right(self._of_token, clause))
+
+    def is_small_word(self, at: int) -> bool:
+        """Whether it is one of the words that say nothing by themselves: "the", "is"."""
+        return self.tokens[at].text in self.vocabulary.common
+
     def is_unknown(self, at: int) -> bool:
         """Whether it is a word that the lexicon does not have."""
         token = self.tokens[at]
-        return token.sort is Sort.WORD and at not in self._marked and token.text not in self.vocabulary.common
+        return token.sort is Sort.WORD and at not in self._marked and not self.is_small_word(at)
 
     def is_last_of_clause(self, mark: Mark) -> bool:
         """Whether no word or number follows it in its clause."""
-        after = range(mark.last + 1, len(self.tokens))
-        clause = self.of_token[mark.first]
-        rest = [self.tokens[at] for at in after if self.of_token[at] == clause]
-        return all(token.sort is Sort.SIGN for token in rest)
+        after = range(mark.last + 1, self.tokens_in(self.clause_of(mark.first)).stop)
+        return all(self.tokens[at].sort is Sort.SIGN for at in after)
 
     def cues_in(self, clause: int, *cues: Cue) -> list[Mark]:
         """Those of one clause, in order."""

@@ -146,7 +146,7 @@ class _Reading:
         if other is None or other.concept.category is not Category.NOTHING:
             return False
         numbers = self._clauses.values.numbers
-        return any(n.first > other.last and self._clauses.of_token[n.first] == mention.clause for n in numbers)
+        return any(n.first > other.last and self._clauses.clause_of(n.first) == mention.clause for n in numbers)
 
     def _is_small(self, mention: Mention) -> bool:
         """ "Cavity size is decreased": no chamber is the larger for it."""

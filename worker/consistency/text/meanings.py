@@ -26,8 +26,8 @@ def _is_of_another_chamber(mark: Mark, clauses: Clauses) -> bool:
     """ "RV EF 40 %", "EF of the left atrium", "right ventricle: dilated, EF 38 %", "RV function poor with EF 35 %"."""
     chambers = [each for each in clauses.marks if each.structures and set(each.structures) <= {*_OTHER_CHAMBERS, "lv"}]
     others = [each for each in chambers if "lv" not in each.structures]
-    clause = clauses.of_token[mark.first]
-    if any(clauses.of_token[each.first] == clause and _is_beside(mark, each, clauses) for each in others):
+    clause = clauses.clause_of(mark.first)
+    if any(clauses.clause_of(each.first) == clause and _is_beside(mark, each, clauses) for each in others):
         return True
     if len(others) < len(chambers) or any("lvef" in each.concepts for each in clauses.marks):
         return False
@@ -37,8 +37,8 @@ def _is_of_another_chamber(mark: Mark, clauses: Clauses) -> bool:
     if clauses.marks[0] in others and clauses.tokens[clauses.marks[0].last + 1].text == ":":
         return True
     functions = [each for each in clauses.marks if each.attribute in ("function", "dysfunction")]
-    is_function = any(clauses.of_token[each.first] == clause - 1 for each in functions)
-    named = any(clauses.of_token[each.first] == clause - 1 for each in others)
+    is_function = any(clauses.clause_of(each.first) == clause - 1 for each in functions)
+    named = any(clauses.clause_of(each.first) == clause - 1 for each in others)
     return clauses.boundaries[clause] is Boundary.WITH and is_function and named
 
 
@@ -50,7 +50,7 @@ def _is_beside(mark: Mark, chamber: Mark, clauses: Clauses) -> bool:
         return False
     for at in between:
         token = clauses.tokens[at]
-        is_small = token.text in clauses.vocabulary.common or token.text in HYPHENS
+        is_small = clauses.is_small_word(at) or token.text in HYPHENS
         is_method = is_before and token.sort is Sort.WORD and clauses.is_unknown(at)
         if not (is_small or is_method):
             return False
@@ -65,8 +65,8 @@ def _is_time(mark: Mark, clauses: Clauses) -> bool:
 
 def _at_its_valve(mark: Mark, clauses: Clauses) -> Concept:
     """ "Sapien 3 in the mitral position", "TMVR with a 29 mm Sapien 3"; else at the aortic valve."""
-    clause = clauses.of_token[mark.first]
-    near = [each for each in clauses.marks if clauses.of_token[each.first] == clause]
+    clause = clauses.clause_of(mark.first)
+    near = [each for each in clauses.marks if clauses.clause_of(each.first) == clause]
     for each in near:
         for structure in each.structures:
             if structure in _PROSTHESES:
@@ -74,6 +74,6 @@ def _at_its_valve(mark: Mark, clauses: Clauses) -> Concept:
             if structure == "pulmonary":
                 return NOTHING
     if clauses.boundaries[clause] is Boundary.WITH:
-        near += [each for each in clauses.marks if clauses.of_token[each.first] == clause - 1]
+        near += [each for each in clauses.marks if clauses.clause_of(each.first) == clause - 1]
     named = [name for each in near for name in each.concepts if name in _PROSTHESES.values()]
     return CONCEPTS[named[0]] if named else CONCEPTS["transcatheter_valve"]

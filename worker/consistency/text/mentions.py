@@ -69,9 +69,6 @@ class Mentions:
         self._normal_structures()
         self.found.sort(key=lambda mention: (mention.head, mention.first))
 
-    def _clause(self, at: int) -> int:
-        return self._clauses.of_token[at]
-
     def _name(self, mark: Mark) -> None:
         concepts = [concept_of(name, mark, self._clauses) for name in mark.concepts]
         concepts += [device(name, None) for name in mark.findings]
@@ -80,14 +77,14 @@ class Mentions:
             self._mention(concept, mark.first, mark.last, mark.last)
             attribute = DISEASES.get(concept.graded_as or "")
             if attribute is not None:
-                self._shared.append((attribute, self._clause(mark.first), -1))
+                self._shared.append((attribute, self._clauses.clause_of(mark.first), -1))
             if concept.structure is not None:
                 self._places.add(concept.structure, mark, is_alone=False)
         for structure in mark.structures:
             self._places.add(structure, mark, is_alone=True)
 
     def _mention(self, concept: Concept, first: int, head: int, last: int) -> None:
-        clause = self._clause(head)
+        clause = self._clauses.clause_of(head)
         is_lead = any(mark.attribute == "lead" and first <= mark.first <= last for mark in self._clauses.marks)
         self.found.append(Mention(concept=concept, first=first, head=head, last=last, clause=clause, is_lead=is_lead))
 
@@ -133,7 +130,7 @@ class Mentions:
         return certain if self._is_only(mark) else places
 
     def _join(self, mark: Mark, attribute: str, places: Sequence[Place]) -> None:
-        clause = self._clause(mark.first)
+        clause = self._clauses.clause_of(mark.first)
         for place in places:
             place.is_alone = False
             if place.clause == clause and self._is_named_by_disease(place):
@@ -159,15 +156,17 @@ class Mentions:
 
     def _is_of_other(self, size: Mark) -> bool:
         """ "Right atrium dilated, IVC normal in size": of what is named in its own clause."""
-        clause = self._clause(size.first)
-        return any(mark.is_other and mark.first < size.first and self._clause(mark.first) == clause
+        clause = self._clauses.clause_of(size.first)
+        return any(mark.is_other and mark.first < size.first and self._clauses.clause_of(mark.first) == clause
                    for mark in self._clauses.marks)  # fmt: skip
 
     def _is_only(self, lead: Mark) -> bool:
         """ "A lead goes through the right atrium into the right ventricle": it is in both."""
-        clause = self._clause(lead.first)
+        clause = self._clauses.clause_of(lead.first)
         leads = [
-            mark for mark in self._clauses.marks if mark.attribute == "lead" and self._clause(mark.first) == clause
+            mark
+            for mark in self._clauses.marks
+            if mark.attribute == "lead" and self._clauses.clause_of(mark.first) == clause
         ]
         return len(leads) == 1
 
@@ -192,7 +191,7 @@ class Mentions:
         tokens = self._clauses.tokens
         at = next((grade.last for grade in self._clauses.values.grades if grade.first == at + 1), at)
         after = at + 2 if at + 1 < len(tokens) and tokens[at + 1].text in HYPHENS else at + 1
-        return after < len(tokens) and self._clause(after) != self._clause(at)
+        return after < len(tokens) and not self._clauses.are_together(after, at)
 
     def _composed(self, attribute: str, structure: str, first: int, head: int, last: int) -> None:
         name = COMPOSED[attribute].get(structure, "")
@@ -201,7 +200,7 @@ class Mentions:
             name = ""
         concept = CONCEPTS[name] if name else _OF_NONE_OF_OURS[CATEGORIES.get(attribute, Category.NOTHING)]
         self._mention(concept, first, head, last)
-        self._places.occupied.add(self._clause(head))
+        self._places.occupied.add(self._clauses.clause_of(head))
 
     def _has_tavr(self) -> bool:
         return any(mention.concept is CONCEPTS["tavr"] for mention in self.found)
@@ -226,7 +225,7 @@ class Mentions:
 
     def _normal_structures(self) -> None:
         for grade in self._clauses.values.grades:
-            clause = self._clause(grade.first)
+            clause = self._clauses.clause_of(grade.first)
             if clause in self._places.occupied:
                 continue
             for place in [each for each in self._places.all if each.clause == clause and each.is_alone]:
@@ -252,9 +251,8 @@ class Mentions:
         colons = [at for at, token in enumerate(self._clauses.tokens) if token.text == ":" and at < place.first]
         known |= set(range(colons[-1])) if colons else set()
         return not any(
-            token.sort is Sort.WORD and at not in known and token.text not in self._clauses.vocabulary.common
-            for at, token in enumerate(self._clauses.tokens)
-            if self._clause(at) == clause
+            self._clauses.tokens[at].sort is Sort.WORD and at not in known and not self._clauses.is_small_word(at)
+            for at in self._clauses.tokens_in(clause)
         )
 
 

@@ -9,15 +9,15 @@ from worker.consistency.text.written_numbers import Number
 
 def is_by_lesser(number: Number, clauses: Clauses) -> bool:
     """ "A4C 62 %", "62 % (A4C)", "EF (Teich) 68 %": the method stands before the value, or ends what is behind it."""
-    clause = clauses.of_token[number.first]
-    same = [each for each in clauses.values.numbers if clauses.of_token[each.first] == clause]
+    clause = clauses.clause_of(number.first)
+    same = [each for each in clauses.values.numbers if clauses.clause_of(each.first) == clause]
     last = max((each.last for each in same if each.last < number.first), default=-1)
     is_last = same[-1] is number
     bracket = clause + 1
     is_bracket = clauses.boundaries[bracket : bracket + 1] == [Boundary.BRACKET]
-    is_bare = not any(clauses.of_token[each.first] == bracket for each in clauses.values.numbers)
+    is_bare = not any(clauses.clause_of(each.first) == bracket for each in clauses.values.numbers)
     for mark in clauses.lesser_methods:
-        where = clauses.of_token[mark.first]
+        where = clauses.clause_of(mark.first)
         if where == clause and (last < mark.last < number.first or (is_last and mark.first > number.last)):
             return True
         if where == bracket and is_bracket and is_bare and is_last:

@@ -36,16 +36,12 @@ class Places:
 
     def add(self, structure: str, mark: Mark, *, is_alone: bool) -> None:
         """A structure that a mark names."""
-        clause = self.clause_of(mark.first)
+        clause = self._clauses.clause_of(mark.first)
         self.all.append(Place(structure=structure, first=mark.first, last=mark.last, clause=clause, is_alone=is_alone))
-
-    def clause_of(self, at: int) -> int:
-        """Of a token."""
-        return self._clauses.of_token[at]
 
     def nearest(self, mark: Mark, known: dict[str, str]) -> Place | None:
         """In the same clause; of two as near, the one before."""
-        clause = self.clause_of(mark.first)
+        clause = self._clauses.clause_of(mark.first)
         places = [place for place in self.all if place.clause == clause and place.structure in known]
         return min(places, key=lambda place: _gap(place, mark), default=None)
 
@@ -70,7 +66,7 @@ class Places:
         return all(
             place.first <= at <= place.last or self._clauses.tokens[at].sort is not Sort.WORD
             for at in words
-            if self.clause_of(at) == place.clause
+            if self._clauses.clause_of(at) == place.clause
         )
 
     def is_certain(self, place: Place) -> bool:
@@ -81,7 +77,7 @@ class Places:
 
     def next_to(self, mark: Mark, known: dict[str, str]) -> Place | None:
         """ "A lead crosses the valve and ends in the right ventricle"."""
-        clause = self.clause_of(mark.first) + 1
+        clause = self._clauses.clause_of(mark.first) + 1
         is_occupied = not self._clauses.is_listed(clause) or clause in self.occupied
         places = [place for place in self.all if place.clause == clause and place.structure in known]
         return None if is_occupied or not places else places[0]

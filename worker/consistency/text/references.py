@@ -20,20 +20,22 @@ class References:
     def is_grade(self, grade: Grade) -> bool:
         """The "normal" of "54 % (normal 52-72 %)", or of "35 % Normal: 52-72 %"."""
         clauses = self._clauses
-        clause = self._clause(grade.first)
+        clause = self._clauses.clause_of(grade.first)
         numbers = clauses.values.numbers
-        behind = [each for each in numbers if grade.last < each.first and self._clause(each.first) == clause]
+        behind = [each for each in numbers if grade.last < each.first and self._clauses.clause_of(each.first) == clause]
         if not behind or not clauses.cues_in(clause, Cue.REFERENCE):
             return False
         if clauses.boundaries[clause] is Boundary.BRACKET:
             named = any(each.clause == clause for each in self._mentions)
             return not named and (
-                self._is_followed(clause) or any(self._clause(each.first) < clause for each in numbers)
+                self._is_followed(clause) or any(self._clauses.clause_of(each.first) < clause for each in numbers)
             )
         # "35 %, normal 55-70 %"
         is_range = behind[0].low != behind[0].high and not any(each.clause == clause for each in self._mentions)
         clauses_before = (clause, clause - 1) if is_range else (clause,)
-        before = any(each.last < grade.first and self._clause(each.first) in clauses_before for each in numbers)
+        before = any(
+            each.last < grade.first and self._clauses.clause_of(each.first) in clauses_before for each in numbers
+        )
         told = clauses.cues_in(clause, Cue.NOW, Cue.CHANGED) or clauses.cues_in(clause - 1, Cue.PAST, Cue.PAST_STUDY)
         return before and not told and self._is_named(behind[0].first)
 
@@ -43,7 +45,7 @@ class References:
         `has_value`: what it would be of has a number already.
         """
         clauses = self._clauses
-        clause = self._clause(number.first)
+        clause = self._clauses.clause_of(number.first)
         if clauses.cues_in(clause, Cue.PAST, Cue.PAST_STUDY, Cue.NOW):
             return False
         is_bracket = clauses.boundaries[clause] is Boundary.BRACKET
@@ -59,31 +61,32 @@ class References:
     def is_threshold(self, number: Number) -> bool:
         """The "< 40 %" of "defined as an EF < 40 %", "an EF < 35 % qualifies for an ICD"."""
         is_open = None in (number.low, number.high)
-        return is_open and bool(self._clauses.cues_in(self._clause(number.first), Cue.THRESHOLD))
-
-    def _clause(self, at: int) -> int:
-        return self._clauses.of_token[at]
+        return is_open and bool(self._clauses.cues_in(self._clauses.clause_of(number.first), Cue.THRESHOLD))
 
     def _is_followed(self, bracket: int) -> bool:
         """The value stands behind the bracket."""
         clauses = self._clauses
         is_closed = clauses.boundaries[bracket + 1 : bracket + 2] == [Boundary.CLOSED]
         named = any(each.clause == bracket + 1 for each in self._mentions)
-        return is_closed and not named and any(self._clause(n.first) == bracket + 1 for n in clauses.values.numbers)
+        return (
+            is_closed
+            and not named
+            and any(self._clauses.clause_of(n.first) == bracket + 1 for n in clauses.values.numbers)
+        )
 
     def _is_named(self, at: int) -> bool:
         """The word "normal", or the like, stands right before it, with small words and signs between."""
         clauses = self._clauses
         before = self._before(at)
         mark = clauses.ends.get(before)
-        return mark is not None and Cue.REFERENCE in mark.cues and self._clause(before) == self._clause(at)
+        return mark is not None and Cue.REFERENCE in mark.cues and clauses.are_together(before, at)
 
     def _before(self, at: int) -> int:
         """The last token before it that is no small word and no sign of a number."""
         clauses = self._clauses
         at -= 1
         while at >= 0 and at not in clauses.ends and (
-            clauses.tokens[at].text in _BEFORE or clauses.tokens[at].text in clauses.vocabulary.common
+            clauses.tokens[at].text in _BEFORE or clauses.is_small_word(at)
         ):  # fmt: skip
             at -= 1
         return at
@@ -93,7 +96,7 @@ class References:
         if self._clauses.cues_in(clause - 1, Cue.PAST, Cue.PAST_STUDY, Cue.COMPARED, Cue.DATED, Cue.NOW):
             # "Decreased from prior (45-50 %)"
             return False
-        inside = [at for at, each in enumerate(self._clauses.of_token) if each == clause]
+        inside = self._clauses.tokens_in(clause)
         signs = range(number.first, number.last + 1)
         return number.low != number.high and all(at in signs or self._clauses.tokens[at].text in "([" for at in inside)
 

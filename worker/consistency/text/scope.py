@@ -255,7 +255,7 @@ class Scopes:
         return any(clauses.tokens[cue.first - 1].text in SEPARATORS and clauses.is_last_of_clause(cue) for cue in cues)
 
     def _left(self, grade: Grade, mention: Mention) -> Left:
-        cues = self._clauses.cues_in(self._clauses.of_token[grade.first], Cue.NEGATION_BEFORE)
+        cues = self._clauses.cues_in(self._clauses.clause_of(grade.first), Cue.NEGATION_BEFORE)
         if any(cue.last < grade.first and self._is_next(cue, grade, mention) for cue in cues):
             return self._negated(grade)
         return Left(grade=grade, low=grade.low, high=grade.high)
@@ -279,7 +279,7 @@ class Scopes:
         """ "Function is hard to assess, probably reduced": the doubt stands in the clause of the value."""
         values: list[Grade | Number] = [*mention.grades, *mention.numbers]
         for value in values:
-            clause = self._clauses.of_token[value.first]
+            clause = self._clauses.clause_of(value.first)
             before = self._clauses.cues_in(clause, Cue.UNCERTAIN_BEFORE)
             if any(cue.first < value.first and cue.first > mention.head for cue in before):
                 return True

@@ -41,7 +41,7 @@ class Times:
         """Of a number or a grade."""
         if self._clauses.passage.when is When.HISTORY or value.is_from:
             return When.HISTORY
-        clause = self._clauses.of_token[value.first]
+        clause = self._clauses.clause_of(value.first)
         if self._is_elsewhere(clause) or self._is_of_dated_study(mention):
             return When.HISTORY
         if self._is_reached(value, mention) or self._is_same(value, mention, clause):
@@ -87,9 +87,8 @@ class Times:
 
     def _is_of_dated_study(self, mention: Mention) -> bool:
         """ "Echo of 2020: EF 60 %", "on 1/2/2020, EF 60 %": a date begins the sentence, and no "today" follows."""
-        of_token = self._clauses.of_token
         for first, last in self._dates:
-            clause = of_token[first]
+            clause = self._clauses.clause_of(first)
             is_near = mention.clause == clause or (mention.clause == clause + 1 and self._is_only_told(clause))
             if last < mention.first and is_near and all(self._is_small(at) for at in range(first)):
                 return not self._is_contrasted
@@ -100,15 +99,13 @@ class Times:
         if clause < 0 or (cues and not self._clauses.cues_in(clause, *cues)):
             return False
         dates = {last for _, last in self._dates}
-        return all(
-            self._is_small(at) or at in dates for at, each in enumerate(self._clauses.of_token) if each == clause
-        )
+        return all(self._is_small(at) or at in dates for at in self._clauses.tokens_in(clause))
 
     def _is_small(self, at: int) -> bool:
         token = self._clauses.tokens[at]
         told = (Cue.STUDY, Cue.DATED, Cue.PAST, Cue.PAST_STUDY, Cue.ELSEWHERE)
         is_told = any(mark.first <= at <= mark.last for cue in told for mark in self._clauses.cues[cue])
-        return is_told or token.sort is Sort.SIGN or token.text in self._clauses.vocabulary.common
+        return is_told or token.sort is Sort.SIGN or self._clauses.is_small_word(at)
 
     def _follows_a_study(self, clause: int) -> bool:
         """ "35 %, in the previous study, 50 %": the clause before is of that study, and has no value of its own."""
@@ -165,10 +162,10 @@ class Times:
             if cue.first > value.last and is_last and before[-1] is value:
                 return When.HISTORY
         for first, _ in self._dates:
-            is_next = self._clauses.of_token[first] == clause + 1 and value.last + 2 == first
+            is_next = self._clauses.clause_of(first) == clause + 1 and value.last + 2 == first
             if is_next and self._clauses.boundaries[clause + 1] is Boundary.BRACKET:
                 return When.HISTORY
-            if value.last < first <= value.last + _ADJACENT and self._clauses.of_token[first] == clause:
+            if value.last < first <= value.last + _ADJACENT and self._clauses.clause_of(first) == clause:
                 return When.HISTORY
         return None
 
@@ -181,12 +178,12 @@ class Times:
         following = tokens[cue.last + 1 : cue.last + 2]
         if any(token.text == ":" or token.sort is Sort.NUMBER for token in following):
             return None
-        same = [each for each in near if self._clause(each) == self._clauses.of_token[cue.first]]
+        same = [each for each in near if self._clause(each) == self._clauses.clause_of(cue.first)]
         return same[-1] if same else None
 
     def _is_of_year(self, value: Number | Grade, clause: int, mention: Mention) -> bool:
         """ "EF 2019 55 %", where another value is of now; "EF 40 %; the report of 2021 gave 55 %"."""
-        before = [last for _, last in self._dates if last < value.first and self._clauses.of_token[last] == clause]
+        before = [last for _, last in self._dates if last < value.first and self._clauses.clause_of(last) == clause]
         own: list[Number | Grade] = [*mention.numbers, *mention.grades]
         is_second = any(each.first < value.first and self._clause(each) != clause for each in own)
         return (self._is_contrasted or is_second) and bool(before)
@@ -203,7 +200,7 @@ class Times:
         return was and (self._is_contrasted or bool(self._dates) or is_second)
 
     def _clause(self, value: Number | Grade) -> int:
-        return self._clauses.of_token[value.first]
+        return self._clauses.clause_of(value.first)
 
     def _dated(self) -> list[tuple[int, int]]:
         """ "In 2019", "of 03/2021"."""
@@ -241,7 +238,7 @@ class Times:
 
     def _ends_with_date(self, clause: int) -> bool:
         """ "Compared with 2021 (EF 55 %), ..."."""
-        last = self._clauses.of_token.index(clause + 1) - 1
+        last = self._clauses.tokens_in(clause + 1).start - 1
         compared = self._clauses.cues_in(clause, Cue.COMPARED)
         return bool(compared) and any(at in (last, last - 1) for _, at in self._dates)
 
