@@ -22,6 +22,8 @@ class DicomWebSettings(BaseModel):
     """It takes the results of models so labelled."""
     objects: tuple[ReportObject, ...] = Field(default=tuple(ReportObject), min_length=1)
     """What it gets of a result."""
+    compressed: bool = True
+    """It takes pictures in JPEG; false: they go uncompressed, some twenty times as large."""
     trusted: str = ""
     """PEM bundle of the authorities that signed the server's certificate; empty: the system's."""
     bearer_token_file: str = ""

@@ -3,13 +3,17 @@
 import json
 import uuid
 from collections.abc import Callable, Generator, Sequence
+from io import BytesIO
 from pathlib import Path
+
+from pydicom.filereader import dcmread
+from pydicom.uid import ExplicitVRLittleEndian
 
 from config.dicomweb import DicomWebSettings
 from config.errors import DeliveryError, UnansweredError, UnreadableInstanceError
 from config.peers import TLSSettings
 from dicom_node.header import read_file_meta
-from dicom_node.send import Answer, is_warning
+from dicom_node.send import Answer, Decompressing, is_warning
 from dicom_node.tls import client_context
 from dicom_node.web_server import WebServer, read_bearer_token
 
@@ -26,9 +30,13 @@ def stow_files(
     server: DicomWebSettings,
     tls: TLSSettings,
     *,
+    decompressing: Decompressing | None = None,
     still_wanted: Callable[[Path], bool] = lambda _: True,
 ) -> Generator[Answer, None, None]:
     """Send DICOM files as they are; an answer for each as it comes, its status as one of C-STORE.
+
+    A compressed one of a class of `decompressing` goes uncompressed: unlike an association, a request negotiates
+    nothing, and a server says only by its refusal that it takes no JPEG.
 
     `still_wanted` is asked about each right before it goes: what it declines is not sent, and has no answer.
 
@@ -50,7 +58,7 @@ def stow_files(
         for path, uid in objects:
             if not still_wanted(path):
                 continue
-            body, content_type = _message(path.read_bytes())
+            body, content_type = _message(_content(path, decompressing or {}))
             try:
                 status, content = connection.post(body, {"Content-Type": content_type, "Accept": JSON})
             except DeliveryError as error:
@@ -71,6 +79,20 @@ def _sop_instance_uid(path: Path) -> str:
         return str(read_file_meta(path).MediaStorageSOPInstanceUID)
     except OSError as error:
         raise UnreadableInstanceError(f"{path.name}: {error.strerror}") from error
+
+
+def _content(path: Path, decompressing: Decompressing) -> bytes:
+    """The file as it goes; decompressed it is the same instance, and has the same bytes each time."""
+    meta = read_file_meta(path)
+    decompress = decompressing.get(meta.MediaStorageSOPClassUID)
+    if decompress is None or not meta.TransferSyntaxUID.is_compressed:
+        return path.read_bytes()
+    dataset = decompress(dcmread(path))
+    dataset.file_meta = meta
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    file = BytesIO()
+    dataset.save_as(file, enforce_file_format=True)
+    return file.getvalue()
 
 
 def _message(file: bytes) -> tuple[bytes, str]:

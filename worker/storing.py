@@ -76,7 +76,8 @@ def stow_objects(
         The queue has passed to somebody else.
     """
     _still_asked_of(answers, due, commits=False)
-    send = partial(stow_files, server=server, tls=context.settings.tls)
+    decompressing = {} if server.compressed else DECOMPRESSING
+    send = partial(stow_files, server=server, tls=context.settings.tls, decompressing=decompressing)
     return _send(context, answers, send, "STOW-RS", _unsent(due), None)
 
 

@@ -37,7 +37,8 @@ def dicomweb_section() -> str:
         "## DICOMweb",
         "To `[[dicomweb]]` entries as user agent of the Studies Service, Store Transaction (STOW-RS, PS3.18 section "
         "10.5); nothing is offered as origin server. `POST {url}/studies`, one object a request as `multipart/related; "
-        'type="application/dicom"`, in the transfer syntax in which it was made; the answer is asked for as '
+        'type="application/dicom"`, in the transfer syntax in which it was made, or uncompressed in Explicit VR Little '
+        "Endian for a server with `compressed = false`; the answer is asked for as "
         f"`{JSON}`. The same objects as by C-STORE, with the same back-off, over HTTP or HTTPS (TLS 1.2 or newer, our "
         "certificate where there is one), with a bearer token where one is configured.",
         table(

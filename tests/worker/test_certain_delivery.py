@@ -347,7 +347,7 @@ def test_a_dicomweb_server_gets_reports_as_a_pacs_does(
 ) -> None:
     """Down first, then there."""
     site, away = tmp_path / "site.toml", f"http://127.0.0.1:{free_port()}/"
-    entry = '[[dicomweb]]\nname = "vna"\nurl = "{}"\naccept_models = ["RESEARCH"]\n'
+    entry = '[[dicomweb]]\nname = "vna"\nurl = "{}"\naccept_models = ["RESEARCH"]\ncompressed = false\n'
     monkeypatch.setenv("ECHOWORKER_CONFIG", str(site))
     site.write_text(entry.format(away))
     ours = Installation(tmp_path / "data")

@@ -1,5 +1,6 @@
 """A PACS that takes no JPEG gets the same heat map with plain samples, and the same bytes each time."""
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +10,18 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
 
 from config.catalogue import load_catalogue
+from config.dicomweb import DicomWebSettings
 from config.errors import NoPresentationContextError
+from config.settings import load_settings
 from db.runs import TaskResult, Verdict
 from dicom_node.calling import Peer
 from dicom_node.report.companions import file_of
 from dicom_node.report.heat_map import DECOMPRESSING, TRANSFER_SYNTAX, HeatMapFrames, build_heat_map
-from dicom_node.send import send_files
+from dicom_node.send import Decompressing, send_files
+from dicom_node.stow import stow_files
 from tests.support.clips import SMALL, as_study_of_its_own
 from tests.support.results import INSTANCE, run_of
-from tests.support.servers import StoreSCP, storescp
+from tests.support.servers import Orthanc, StoreSCP, storescp
 from tests.support.tools import said_by
 
 
@@ -87,3 +91,25 @@ def test_what_is_not_ours_is_never_decompressed(tmp_path: Path) -> None:
         peer = Peer(host="127.0.0.1", port=pacs.port, ae_title=pacs.ae_title, calling_ae_title="US")
         with pytest.raises(NoPresentationContextError):
             list(send_files([clip], peer, decompressing=DECOMPRESSING))
+
+
+@pytest.mark.parametrize(
+    ("decompressing", "arrives"), [({}, JPEGBaseline8Bit), (DECOMPRESSING, ExplicitVRLittleEndian)]
+)
+def test_a_dicomweb_server_that_takes_no_jpeg_gets_plain_samples_in_the_same_bytes_each_time(
+    heat_map: Path, tmp_path: Path, orthanc: Orthanc, decompressing: Decompressing, arrives: UID
+) -> None:
+    server = DicomWebSettings(name="vna", url=orthanc.dicomweb)
+    settings = load_settings(data_dir=tmp_path / "data")
+    own = pydicom.dcmread(heat_map)
+    held = []
+    for _ in range(2):
+        (answer,) = stow_files([heat_map], server, settings.tls, decompressing=decompressing)
+        assert (answer.accepted, answer.sop_instance_uid) == (True, own.SOPInstanceUID)
+        held += orthanc.instance_files(own.SOPInstanceUID)
+        orthanc.forget(own.StudyInstanceUID)
+    once, again = held
+    assert once == again
+    there = pydicom.dcmread(BytesIO(once))
+    assert (there.file_meta.TransferSyntaxUID, there.SOPInstanceUID) == (arrives, own.SOPInstanceUID)
+    assert np.abs(there.pixel_array.astype(int) - own.pixel_array.astype(int)).max() <= 2
