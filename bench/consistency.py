@@ -25,7 +25,7 @@ from worker.consistency.text.lexicon import load_lexicons
 from worker.consistency.text.vocabulary import Vocabulary
 
 CORPUS = Path(__file__).parents[1] / "tests" / "worker" / "consistency" / "text" / "corpus"
-PARTS = ("written-with", "held-out", *(f"held-out-{number}" for number in range(2, 12)))
+PARTS = ("written-with", "held-out", *(f"held-out-{number}" for number in range(2, 13)))
 DEVICES = frozenset(
     {"pacemaker", "pacemaker_lead_rv", "pacemaker_lead_ra", "impella", "lvad_cannula", "tavr", "mitraclip",
      "aortic_prosthesis", "mitral_prosthesis", "mitral_ring", "tricuspid_prosthesis", "tricuspid_ring"}
