@@ -99,7 +99,7 @@ class Mentions:
             near = self._places.earlier(mark, known)
             near = self._places.behind(mark, known) if near is None and attribute in _PUT_IN else near
         elif near is None and attribute == "lead":
-            near = self._places.next_to(mark, known)
+            near = self._places.next_to(mark, known) or self._places.guessed_in(mark, known)
         places: Sequence[Place] = [place for place in self._places.all if near is not None
                                    and place.first == near.first and place.structure in known]  # fmt: skip
         if attribute == "lead" and near is not None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from worker.consistency.text.clauses import Clauses
 from worker.consistency.text.fields import COMPOSED, VALVES
+from worker.consistency.text.lexicon import Cue
 from worker.consistency.text.tokens import Sort
 from worker.consistency.text.vocabulary import Mark
 
@@ -74,6 +75,15 @@ class Places:
         is_several = any(each.first == place.first and each is not place for each in self.all)
         tokens = self._clauses.tokens[place.first : place.last + 1]
         return not is_several or any(token.text in self._clauses.vocabulary.listing for token in tokens)
+
+    def guessed_in(self, mark: Mark, known: dict[str, str]) -> Place | None:
+        """ "A linear structure in the right atrium, probably a lead": what was seen there, and what it may be."""
+        clause = self._clauses.clause_of(mark.first)
+        doubts = [cue for cue in self._clauses.cues_in(clause, Cue.UNCERTAIN_BEFORE) if cue.last < mark.first]
+        if not doubts or not self._clauses.is_listed(clause) or clause - 1 in self.occupied:
+            return None
+        places = [place for place in self.all if place.clause == clause - 1 and place.structure in known]
+        return places[0] if len(places) == 1 else None
 
     def next_to(self, mark: Mark, known: dict[str, str]) -> Place | None:
         """ "A lead crosses the valve and ends in the right ventricle"."""

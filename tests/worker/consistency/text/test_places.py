@@ -2,6 +2,7 @@
 
 import pytest
 
+from worker.consistency.statements import Certainty
 from worker.consistency.text.extraction import extract
 from worker.consistency.text.lexicon import load_lexicons
 from worker.consistency.text.vocabulary import Vocabulary
@@ -119,3 +120,17 @@ def test_a_range_in_a_further_column_is_what_is_normal() -> None:
 def test_a_lead_is_where_it_is_said_to_be_whatever_its_side() -> None:
     text = "The right-sided chambers show a pacemaker lead in the right ventricle."
     assert devices("en", text) == {("pacemaker", True), ("pacemaker_lead_rv", True)}
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "expected"),
+    [
+        ("en", "Echogenic structure in RA, likely a pacemaker lead.", {"pacemaker", "pacemaker_lead_ra"}),
+        ("es", "Imagen lineal en AD, probablemente un cable de marcapasos.", {"pacemaker", "pacemaker_lead_ra"}),
+        ("en", "RV dilated, possible pacer wire.", {"pacemaker"}),
+    ],
+)
+def test_what_may_be_a_lead_is_where_it_was_seen(language: str, text: str, expected: set[str]) -> None:
+    found = [each for each in extract(text, VOCABULARIES[language]) if each.is_present]
+    assert {each.field for each in found} == expected
+    assert {each.certainty for each in found} == {Certainty.POSSIBLE}
