@@ -9,7 +9,6 @@ from config.settings import load_settings
 from config.steps import Step
 from db.announcing import announce_due_steps
 from tests.support.clips import SMALL, as_study_of_its_own
-from tests.support.rabbitmq import rabbitmq
 from tests.support.scripted_steps import scripted_worker
 from tests.support.secure_redis import secure_redis
 from tests.support.waiting import wait_until
@@ -36,15 +35,10 @@ def prepare(context, held):
 """
 
 
-@pytest.fixture(params=["filesystem", "redis over TLS", "rabbitmq"])
+@pytest.fixture(params=["filesystem", "redis over TLS"])
 def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "filesystem":
         yield ""
-        return
-    if request.param == "rabbitmq":
-        (tmp_path / "rabbitmq").mkdir()
-        with rabbitmq(tmp_path / "rabbitmq") as node:
-            yield f'[broker]\nurl = "{node.url}"\n{node.files}'
         return
     (tmp_path / "redis").mkdir()
     with secure_redis(tmp_path / "redis") as server:
