@@ -8,6 +8,7 @@ something waits for. Losing one, or getting it twice, changes nothing, because t
 import ssl
 from pathlib import Path
 
+from amqp.exceptions import AMQPError
 from celery import Celery
 from kombu.exceptions import KombuError, OperationalError
 
@@ -37,6 +38,8 @@ SWEEP_EVERY_S = 3600.0
 CANARY_LOOKS_EVERY_S = 30.0
 NIGHTLY_LOOKS_EVERY_S = 300.0
 """What is done once a day asks so often whether its time has come."""
+BROKER_AWAY = (KombuError, OperationalError, OSError, AMQPError)
+"""What sending raises when the broker is away or does not let us in: a RabbitMQ's refusal kombu passes on as it is."""
 
 
 def create_celery_app(settings: Settings) -> Celery:
@@ -96,7 +99,7 @@ def enqueue(app: Celery, step: Step, study_id: int) -> bool:
     """Announce that a study waits for a step; False when the broker is away (the reaper will)."""
     try:
         app.send_task(task_name(step), args=[study_id], retry=False, expires=app.conf.wake_up_expires_s)
-    except (KombuError, OperationalError, OSError) as error:
+    except BROKER_AWAY as error:
         emit(Event.BROKER_AWAY, step=step, study_id=study_id, error=type(error).__name__)
         return False
     return True
@@ -106,7 +109,7 @@ def enqueue_for_peer(app: Celery, purpose: Purpose, peer: str) -> bool:
     """Announce that something waits for a peer; False when the broker is away (the reaper will)."""
     try:
         app.send_task(PEER_TASKS[purpose], args=[peer], retry=False, expires=app.conf.wake_up_expires_s)
-    except (KombuError, OperationalError, OSError) as error:
+    except BROKER_AWAY as error:
         emit(Event.BROKER_AWAY, destination=peer, error=type(error).__name__)
         return False
     return True

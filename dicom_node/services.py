@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from kombu.exceptions import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from config.broker import create_celery_app
+from config.broker import BROKER_AWAY, create_celery_app
 from config.settings import Settings
 from db.session import Database
 from dicom_node.findings import Doubt, FaultError
@@ -58,9 +57,9 @@ def broker(settings: Settings) -> str:
     try:
         with create_celery_app(settings).connection_for_write() as connection:
             connection.ensure_connection(max_retries=1, timeout=5)
-    except (OperationalError, OSError) as error:
+    except BROKER_AWAY as error:
         raise FaultError(
-            f"{_host_of(settings.broker.url)} cannot be reached; check broker.url and that it runs"
+            f"{_host_of(settings.broker.url)} cannot be reached; check broker.url, that it runs, and that it lets us in"
         ) from error
     return f"{_host_of(settings.broker.url)} answers"
 

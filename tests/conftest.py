@@ -8,6 +8,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests.support import rabbitmq as rabbitmq_server
 from tests.support import servers
 
 # Our own client's refused connections, while a node starts and stops, are what some tests wait for.
@@ -55,6 +56,12 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[serv
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Redis]:
     with servers.redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rabbitmq_server.RabbitMQ]:
+    with rabbitmq_server.rabbitmq(tmp_path_factory.mktemp("rabbitmq")) as server:
         yield server
 
 

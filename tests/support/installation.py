@@ -37,7 +37,7 @@ reap_every_s = 1
 url = "{database_url}"
 [broker]
 url = "{broker_url}"
-[[peers]]
+{broker_files}[[peers]]
 roles = ["destination"]
 name = "pacs"
 host = "127.0.0.1"
@@ -54,6 +54,8 @@ class Installation:
     pacs: Orthanc | StoreSCP
     database_url: str = ""
     broker_url: str = "filesystem://"
+    broker_files: str = ""
+    """Lines below it: who we are, and by which certificates."""
     port: int = field(default_factory=free_port)
 
     def __post_init__(self) -> None:
@@ -64,6 +66,7 @@ class Installation:
                 port=self.port,
                 database_url=self.database_url,
                 broker_url=self.broker_url,
+                broker_files=self.broker_files,
                 pacs_port=self.pacs.port,
                 pacs_ae_title=self.pacs.ae_title,
             )
