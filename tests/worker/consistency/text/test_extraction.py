@@ -10,15 +10,14 @@ from hypothesis import strategies as st
 from bench.consistency import read_corpus
 from config.catalogue import load_catalogue
 from config.clinical_tasks import BinaryTask, ClassTask, RegressionTask
+from tests.support.vocabularies import VOCABULARIES
 from worker.consistency.statements import Certainty, Quantity, Statement, When
 from worker.consistency.text.extraction import extract
 from worker.consistency.text.fields import CONCEPTS
-from worker.consistency.text.lexicon import load_lexicons
-from worker.consistency.text.vocabulary import Vocabulary, most_likely
+from worker.consistency.text.vocabulary import most_likely
 from worker.phantom.heart import Device, Grade, sample_heart
 from worker.phantom.report_text import Said, report_text, unreadable_text
 
-VOCABULARIES = {language: Vocabulary(lexicon) for language, lexicon in load_lexicons().items()}
 ENGLISH = VOCABULARIES["en"]
 FIELDS_WITHOUT_TASK = {"tr_velocity", "tapse", "lv_function", "pericardial_effusion"}
 WORDS = (

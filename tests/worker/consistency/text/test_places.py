@@ -2,12 +2,10 @@
 
 import pytest
 
+from tests.support.vocabularies import VOCABULARIES
 from worker.consistency.statements import Certainty
 from worker.consistency.text.extraction import extract
-from worker.consistency.text.lexicon import load_lexicons
-from worker.consistency.text.vocabulary import Vocabulary
 
-VOCABULARIES = {language: Vocabulary(lexicon) for language, lexicon in load_lexicons().items()}
 BOTH_LEADS = {("pacemaker_lead_ra", True), ("pacemaker_lead_rv", True)}
 
 

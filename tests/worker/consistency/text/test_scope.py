@@ -2,12 +2,9 @@
 
 import pytest
 
+from tests.support.vocabularies import VOCABULARIES
 from worker.consistency.statements import Certainty, When
 from worker.consistency.text.extraction import extract
-from worker.consistency.text.lexicon import load_lexicons
-from worker.consistency.text.vocabulary import Vocabulary
-
-VOCABULARIES = {language: Vocabulary(lexicon) for language, lexicon in load_lexicons().items()}
 
 
 @pytest.mark.parametrize("words", ["liegt nicht vor", "besteht nicht", "findet sich nicht", "ist nicht nachweisbar"])
