@@ -142,7 +142,7 @@ class Receiver:
         self._audit.record(application_stopped())
         self._audit_forwarder.stop()
         receive_into_files(None)
-        emit(Event.NODE_STOPPED)
+        emit(Event.RECEIVING_STOPPED)
 
     def _listen(self, ae: AE, port: int, tls: ListeningContext | None = None) -> None:
         try:
