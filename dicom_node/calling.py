@@ -21,8 +21,9 @@ from dicom_node.audit.message import AuditMessage
 from dicom_node.audit.trail import AuditTrail
 from dicom_node.contexts import VERIFICATION
 from dicom_node.network import configure_pynetdicom, send_without_delay
-from dicom_node.tls import calling_context
+from dicom_node.tls import calling_context, own_node_context
 
+EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104  what a node listens on, and nobody calls
 CONNECT_TIMEOUT_S = 10
 ANSWER_TIMEOUT_S = 60
 SECOND_LOOK_TIMEOUT_S = 3
@@ -92,6 +93,24 @@ def called_peer(settings: Settings, peer: PeerSettings) -> Peer:
         calling_ae_title=settings.node.ae_title,
         tls=calling_context(settings.tls) if peer.tls else None,
         audit=AuditTrail(settings),
+    )
+
+
+def own_node(settings: Settings, *, calling_ae_title: str, by_tls: bool) -> Peer:
+    """Our own node, as it is called on its own machine.
+
+    Raises
+    ------
+    ConfigurationError
+        It is to be called by TLS, and our certificate cannot be used.
+    """
+    host = settings.node.host
+    return Peer(
+        host="127.0.0.1" if host in EVERYWHERE else host,
+        port=settings.tls.port if by_tls else settings.node.port,
+        ae_title=settings.node.ae_title,
+        calling_ae_title=calling_ae_title,
+        tls=own_node_context(settings.tls) if by_tls else None,
     )
 
 
