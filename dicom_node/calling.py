@@ -14,7 +14,7 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 
 from config.errors import AssociationRejectedError, DeliveryError, NoPresentationContextError
-from config.peers import PeerSettings
+from config.peers import PeerSettings, TLSSettings
 from config.settings import Settings
 from dicom_node.audit.events import RemoteAE
 from dicom_node.audit.message import AuditMessage
@@ -96,8 +96,8 @@ def called_peer(settings: Settings, peer: PeerSettings) -> Peer:
     )
 
 
-def own_node(settings: Settings, *, calling_ae_title: str, by_tls: bool) -> Peer:
-    """Our own node, as it is called on its own machine.
+def own_node(settings: Settings, *, calling_ae_title: str, by_tls: bool, shown: TLSSettings | None = None) -> Peer:
+    """Our own node, as it is called on its own machine; `shown` names another certificate than ours to show it.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def own_node(settings: Settings, *, calling_ae_title: str, by_tls: bool) -> Peer
         port=settings.tls.port if by_tls else settings.node.port,
         ae_title=settings.node.ae_title,
         calling_ae_title=calling_ae_title,
-        tls=own_node_context(settings.tls) if by_tls else None,
+        tls=own_node_context(settings.tls, shown) if by_tls else None,
     )
 
 
@@ -206,6 +206,8 @@ def _why_no_connection(peer: Peer) -> str:
         return f"does not answer within {CONNECT_TIMEOUT_S} s: check address and firewall"
     except ConnectionRefusedError:
         return "connection refused: nothing listens there"
+    except ssl.SSLCertVerificationError as error:
+        return f"TLS does not come about: {error.verify_message.rstrip('.')}"
     except ssl.SSLError as error:
         return f"TLS does not come about ({error.reason or 'no reason given'})"
     except OSError as error:
