@@ -22,7 +22,7 @@ class Event(StrEnum):
 
     NODE_LISTENING = "node listening"
     NODE_DRAINING = "node draining: no new associations"
-    NODE_STOPPED = "node stopped"
+    RECEIVING_STOPPED = "receiving stopped"
     ASSOCIATION_REJECTED = "association rejected"
     ASSOCIATION_BROKEN = "association broken off"
     CERTIFICATES_READ_ANEW = "certificates and revocation lists read anew"
@@ -87,6 +87,8 @@ class Event(StrEnum):
     QUEUE_RESUMED = "queue resumed"
     WORKER_DIED = "worker died: what it held is tried again"
     SHUTTING_DOWN = "shutting down"
+    STILL_ENDING = "shutting down takes its time: this process finishes what it is at"
+    STOPPED = "stopped"
     REPORT_RECEIVED = "report received: it waits in the inbox"
     REPORT_REFUSED = "report refused"
     REPORT_MATCHED = "report registered, of a study"

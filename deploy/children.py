@@ -73,12 +73,19 @@ class Child:
         if not self.ended:
             self.process.terminate()
 
-    def wait_stopped(self, *, within_s: float) -> None:
-        """Wait until it has ended, and end it when it does not."""
+    def ends(self, *, within_s: float) -> bool:
+        """Whether it ends by itself within this time."""
         try:
             self.process.wait(within_s)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            if self.on_stop is not None:
-                self.on_stop(self.process.pid)
+            return False
+        return True
+
+    def wait_stopped(self, *, within_s: float) -> None:
+        """Wait until it has ended, and end it when it does not."""
+        if self.ends(within_s=within_s):
+            return
+        self.process.kill()
+        self.process.wait()
+        if self.on_stop is not None:
+            self.on_stop(self.process.pid)

@@ -39,11 +39,12 @@ from deploy.cli_retention import retention_commands
 from deploy.cli_retrieval import rank, same_patient, search, similar
 from deploy.cli_rules import rules_commands
 from deploy.cli_run import beat, dashboard, demo, node, up, worker
+from deploy.cli_send import send
 from deploy.cli_settings import settings_commands
 from deploy.cli_size import size
 from deploy.cli_spool import spool_commands
 from deploy.cli_sr import sr_commands
-from deploy.cli_studies import close, requeue, send, studies, study
+from deploy.cli_studies import close, requeue, studies, study
 from deploy.cli_tasks import tasks_commands
 from deploy.data_folder import PRIVATE
 

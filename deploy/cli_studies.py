@@ -1,52 +1,16 @@
-"""`echoworker send`, `studies`, `study`, `requeue`, `close`: the commands that work with studies."""
+"""`echoworker studies`, `study`, `requeue`, `close`: the commands that work with studies."""
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 
 from config.errors import ConfigurationError, EchoWorkerError
-from config.peers import AETitle
 from config.settings import Settings
 from config.steps import Step
 from db.states import StudyState
 from deploy.cli_shared import StudyUID, console, open_registry, start
-
-
-def send(
-    files: Annotated[list[Path], typer.Argument(help="DICOM files.", exists=True, dir_okay=False)],
-    to: Annotated[str, typer.Option(metavar="HOST:PORT", help="By default, this installation's node.")] = "",
-    called: Annotated[str, typer.Option(help="Called AE title. By default, this installation's.")] = "",
-    calling: Annotated[str, typer.Option(help="Calling AE title.")] = "ECHOSEND",
-) -> None:
-    """Send DICOM files by C-STORE; fails unless every one is accepted."""
-    from dicom_node.calling import Peer  # noqa: PLC0415  commands load what they need: --help is quick
-    from dicom_node.send import send_files  # noqa: PLC0415
-
-    settings = start("send")
-    host, port = _address(to) if to else (settings.node.host, settings.node.port)
-    peer = Peer(
-        host=host,
-        port=port,
-        ae_title=_ae_title("--called", called or settings.node.ae_title),
-        calling_ae_title=_ae_title("--calling", calling),
-    )
-    refused = 0
-    for answer in send_files(files, peer):
-        with_a_warning = answer.accepted and answer.status != 0x0000
-        console.print(
-            f"{answer.path}: {answer} {answer.comment}".rstrip(),
-            style="bold yellow" if with_a_warning else "green" if answer.accepted else "red",
-            highlight=False,
-            soft_wrap=True,
-            markup=False,
-        )
-        refused += not answer.accepted
-    if refused:
-        raise EchoWorkerError(f"{refused} of {len(files)} files were not accepted")
 
 
 def studies(
@@ -152,22 +116,3 @@ def close(uid: StudyUID) -> None:
         f"study {uid}: {Step.PREPARE} is due; the reaper announces it within {settings.pipeline.reap_every_s:g} s",
         soft_wrap=True,
     )
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal():
-        raise ConfigurationError(f"--to {text}: give HOST:PORT")
-    if not 1 <= int(port) <= 65535:
-        raise ConfigurationError(f"--to {text}: a port is a number from 1 to 65535")
-    return host, int(port)
-
-
-def _ae_title(option: str, text: str) -> str:
-    try:
-        title = TypeAdapter(AETitle).validate_python(text).strip()
-    except ValidationError:
-        title = ""
-    if not title:
-        raise ConfigurationError(f"{option} {text}: an AE title has 1 to 16 characters of ASCII, and no backslash")
-    return title

@@ -2,13 +2,12 @@
 
 import os
 import shutil
-import socket
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import packages_distributions
 
 from config.catalogue import load_catalogue
-from config.errors import AssociationRejectedError, EchoWorkerError
+from config.errors import EchoWorkerError
 from config.labels import ModelLabel
 from config.peers import PeerSettings, Role
 from config.settings import Settings
@@ -20,12 +19,13 @@ from deploy.doctor_dashboard import dashboard
 from deploy.doctor_deliveries import deliveries
 from deploy.doctor_messages import can_be_reached, takes_connections
 from deploy.doctor_nightly import alert_receivers, canary, monitoring_page, nightly_duties, rescoring
+from deploy.doctor_node import node
 from deploy.doctor_packs import has_scoring_pack, packs_that_lie_there, retrieval_pack, scoring_pack
 from deploy.doctor_queues import device, gpus, paused_queues
 from deploy.doctor_reports import received_reports
 from deploy.doctor_senders import calls_us
 from deploy.doctor_settings import site_file
-from dicom_node.calling import Peer, called_peer, echo
+from dicom_node.calling import called_peer, echo
 from dicom_node.findings import Check, Doubt, FaultError, Finding, found_by
 from dicom_node.quarantine import quarantined
 from dicom_node.services import asked, broker, registry
@@ -33,7 +33,6 @@ from dicom_node.spool import Spool
 from worker.context import Destination
 
 OUR_PACKAGES = ("config", "db", "dicom_node", "worker", "dashboard", "deploy")
-CALLING_AE_TITLE = "DOCTOR"
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
@@ -50,7 +49,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("model pack", scoring_pack),
         ("retrieval pack", retrieval_pack),
         ("installed packs", packs_that_lie_there),
-        ("node", _node),
+        ("node", node),
         ("registering", _registering),
         ("queues", paused_queues),
         ("device", device),
@@ -115,25 +114,6 @@ def _catalogue(settings: Settings) -> str:
     if not catalogue.views and settings.gate.views != "off":
         raise Doubt(f"{named}: without views, clips that show no heart are scored; add [[view]] entries")
     return named
-
-
-def _node(settings: Settings) -> str:
-    node = settings.node
-    host = "127.0.0.1" if node.host == "0.0.0.0" else node.host  # noqa: S104
-    if not settings.tls.accept_without_tls:
-        try:
-            socket.create_connection((host, settings.tls.port), timeout=5).close()
-        except OSError as error:
-            raise FaultError(f"nothing listens on {host}:{settings.tls.port}: start it with echoworker up") from error
-        return f"listens on {host}:{settings.tls.port}, for TLS alone"
-    peer = Peer(host=host, port=node.port, ae_title=node.ae_title, calling_ae_title=CALLING_AE_TITLE)
-    try:
-        echo(peer)
-    except AssociationRejectedError:
-        return f"{peer} answers, and rejects {CALLING_AE_TITLE}, as no peer has that AE title"
-    except EchoWorkerError as error:
-        raise FaultError(f"{error}; is it running? Start it with echoworker up, or echoworker node") from error
-    return f"{peer} answers C-ECHO"
 
 
 def _registering(settings: Settings) -> str:

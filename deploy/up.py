@@ -38,6 +38,8 @@ RESCORING: dict[str, tuple[str, ...]] = {"worker-rescore": (*_WORK, RESCORE_QUEU
 DASHBOARD: dict[str, tuple[str, ...]] = {"dashboard": ("dashboard",)}
 
 LOOK_EVERY_S = 2.0
+STILL_ENDING_AFTER_S = 5.0
+"""Whoever waits for the end is told what for."""
 
 
 def run_all(settings: Settings, stop: threading.Event) -> None:
@@ -67,6 +69,7 @@ def run_all(settings: Settings, stop: threading.Event) -> None:
             registry.require_identities()
             tree.start([_worker(settings, name, command) for name, command in commands.items()])
         tree.look_after()
+    emit(Event.STOPPED)  # not before the data folder is free for the next start
 
 
 def run_node(settings: Settings, stop: threading.Event) -> None:
@@ -79,6 +82,7 @@ def run_node(settings: Settings, stop: threading.Event) -> None:
     """
     with held_alone(settings.data_dir), _Tree(settings, stop, has_dashboard=False) as tree:
         tree.look_after()
+    emit(Event.STOPPED)
 
 
 def run_worker(settings: Settings, queues: Sequence[str], stop: threading.Event) -> int:
@@ -94,9 +98,9 @@ def run_worker(settings: Settings, queues: Sequence[str], stop: threading.Event)
         if child.gave_up_at_once:
             return child.process.returncode  # it has said why
         child.look_after()
-    child.ask_to_stop()
     emit(Event.SHUTTING_DOWN)
-    child.wait_stopped(within_s=settings.time_limits.stop_s)
+    _stop([child], within_s=settings.time_limits.stop_s)
+    emit(Event.STOPPED)
     return 0
 
 
@@ -192,6 +196,10 @@ def _require_free_ports(settings: Settings, *, has_dashboard: bool) -> None:
 def _stop(children: Sequence[Child], *, within_s: float) -> None:
     for child in children:
         child.ask_to_stop()
-    deadline = time.monotonic() + within_s
+    asked_at = time.monotonic()
+    told_at = asked_at + min(STILL_ENDING_AFTER_S, within_s)
     for child in children:
-        child.wait_stopped(within_s=max(deadline - time.monotonic(), 0))
+        if not child.ends(within_s=max(told_at - time.monotonic(), 0)):
+            emit(Event.STILL_ENDING, process_name=child.name, pid=child.process.pid)
+    for child in children:
+        child.wait_stopped(within_s=max(asked_at + within_s - time.monotonic(), 0))

@@ -14,15 +14,16 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 
 from config.errors import AssociationRejectedError, DeliveryError, NoPresentationContextError
-from config.peers import PeerSettings
+from config.peers import PeerSettings, TLSSettings
 from config.settings import Settings
 from dicom_node.audit.events import RemoteAE
 from dicom_node.audit.message import AuditMessage
 from dicom_node.audit.trail import AuditTrail
 from dicom_node.contexts import VERIFICATION
 from dicom_node.network import configure_pynetdicom, send_without_delay
-from dicom_node.tls import calling_context
+from dicom_node.tls import calling_context, own_node_context
 
+EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104  what a node listens on, and nobody calls
 CONNECT_TIMEOUT_S = 10
 ANSWER_TIMEOUT_S = 60
 SECOND_LOOK_TIMEOUT_S = 3
@@ -92,6 +93,24 @@ def called_peer(settings: Settings, peer: PeerSettings) -> Peer:
         calling_ae_title=settings.node.ae_title,
         tls=calling_context(settings.tls) if peer.tls else None,
         audit=AuditTrail(settings),
+    )
+
+
+def own_node(settings: Settings, *, calling_ae_title: str, by_tls: bool, shown: TLSSettings | None = None) -> Peer:
+    """Our own node, as it is called on its own machine; `shown` names another certificate than ours to show it.
+
+    Raises
+    ------
+    ConfigurationError
+        It is to be called by TLS, and our certificate cannot be used.
+    """
+    host = settings.node.host
+    return Peer(
+        host="127.0.0.1" if host in EVERYWHERE else host,
+        port=settings.tls.port if by_tls else settings.node.port,
+        ae_title=settings.node.ae_title,
+        calling_ae_title=calling_ae_title,
+        tls=own_node_context(settings.tls, shown) if by_tls else None,
     )
 
 
@@ -187,6 +206,8 @@ def _why_no_connection(peer: Peer) -> str:
         return f"does not answer within {CONNECT_TIMEOUT_S} s: check address and firewall"
     except ConnectionRefusedError:
         return "connection refused: nothing listens there"
+    except ssl.SSLCertVerificationError as error:
+        return f"TLS does not come about: {error.verify_message.rstrip('.')}"
     except ssl.SSLError as error:
         return f"TLS does not come about ({error.reason or 'no reason given'})"
     except OSError as error:

@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ TLS_1_2_CIPHERS = (
     "DHE-RSA-AES128-GCM-SHA256",
 )
 """RFC 9325 section 4.2: forward secrecy and authenticated encryption alone. TLS 1.3 brings its own."""
+
+
+END_OF_PEM = "-----END CERTIFICATE-----"
 
 
 class HandshakeFailure(StrEnum):
@@ -173,6 +177,45 @@ def calling_context(tls: TLSSettings) -> ssl.SSLContext:
         A certificate or key cannot be used; the message names the file.
     """
     return _context(ssl.PROTOCOL_TLS_CLIENT, tls)
+
+
+def own_node_context(tls: TLSSettings, shown: TLSSettings | None = None) -> ssl.SSLContext:
+    """What we call our own node with, by whatever name: it must show the very certificate of the settings.
+
+    `shown` names what we show it, in place of the same.
+
+    Raises
+    ------
+    ConfigurationError
+        A certificate or key cannot be used; the message names the file.
+    """
+    context = _bare_context(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    _show(context, shown or tls)
+    pem = Path(tls.certificate).read_text(encoding="ascii")  # its own comes first, then those of its authorities
+    context.load_verify_locations(cadata=pem[: pem.index(END_OF_PEM) + len(END_OF_PEM)])
+    context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+    return context
+
+
+def own_refusal(tls: TLSSettings) -> HandshakeFailure | None:
+    """Why our own node would not take our own certificate from who calls it; None where it does. Nobody is called.
+
+    Raises
+    ------
+    ConfigurationError
+        A certificate or key cannot be used; the message names the file.
+    """
+    to_node, to_caller = ssl.MemoryBIO(), ssl.MemoryBIO()
+    node = listening_context(tls).wrap_bio(to_node, to_caller, server_side=True)
+    caller = own_node_context(tls).wrap_bio(to_caller, to_node)
+    try:
+        for end in (caller, node, caller, node):
+            with suppress(ssl.SSLWantReadError):
+                end.do_handshake()
+    except ssl.SSLError as error:
+        return handshake_failure(error)
+    return None
 
 
 def common_name(certificate: Mapping[str, Any] | None) -> str:

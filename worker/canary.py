@@ -32,7 +32,7 @@ from db.canaries import (
 from db.retention import embedding_paths_of
 from db.session import Database
 from db.tallies import heartbeats
-from dicom_node.calling import Peer
+from dicom_node.calling import EVERYWHERE, Peer
 from dicom_node.send import send_files
 from dicom_node.spool import Spool
 from dicom_node.tls import calling_context
@@ -40,7 +40,6 @@ from worker.context import WorkerContext
 from worker.phantom.canary_study import make_canary_study
 from worker.retention import remove_file
 
-EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104  what a node listens on, and nobody calls
 OF_A_STUDY = ("studies", "headers", "tensors", "reports", "heat")
 """Folders of the spool that have one for each study."""
 

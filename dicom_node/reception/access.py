@@ -42,6 +42,10 @@ class Caller:
     """IP address."""
     tls: bool
     certificate_common_name: str = ""
+    is_of_this_machine: bool = False
+    """It calls from an address of the machine that it calls."""
+    only_verifies: bool = False
+    """It asks for C-ECHO, and for nothing else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +53,8 @@ class Admission:
     """The caller may associate, as this peer; None when it is none that we know but may all the same."""
 
     peer: PeerSettings | None
+    may_send: bool = True
+    """Of one that we do not know; what a peer may, its roles say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +80,8 @@ class AccessList:
         if len(others) >= self._node.maximum_associations:
             limit = self._node.maximum_associations
             return Refusal(rejection=Rejection.LOCAL_LIMIT, reason=f"{limit} associations are open already")
+        if self.is_a_look_of_our_own(caller):
+            return Admission(peer=None, may_send=False)
         named = [peer for peer in self._callers if peer.ae_title == caller.calling_ae_title.strip()]
         if not named:
             return self._unknown(caller)
@@ -82,6 +90,11 @@ class AccessList:
         if fitting is not None:
             return Admission(peer=fitting)
         return next(obstacle for _, obstacle in obstacles if obstacle is not None)
+
+    def is_a_look_of_our_own(self, caller: Caller) -> bool:
+        """Whether it is the doctor, which sees whether the node answers: no stranger, whoever else is let in."""
+        is_us = caller.is_of_this_machine and caller.calling_ae_title.strip() == self._node.ae_title
+        return is_us and caller.only_verifies
 
     def _unknown(self, caller: Caller) -> Admission | Refusal:
         local = ip_address(caller.address).is_loopback

@@ -35,6 +35,7 @@ class _Open:
     peer: PeerSettings | None
     sender: RemoteAE
     came: TransferJournal
+    may_send: bool
     study: str = ""
     """The Study Instance UID of what it has brought last."""
     brought_at: float = 0.0
@@ -74,7 +75,8 @@ class OpenAssociations:
             if isinstance(decision, Refusal):
                 return decision
             sender = RemoteAE(ae_title=caller.calling_ae_title, address=caller.address)
-            self._open[association] = _Open(decision.peer, sender, TransferJournal(self._journals, sender))
+            may_send = Role.SENDER in decision.peer.roles if decision.peer else decision.may_send
+            self._open[association] = _Open(decision.peer, sender, TransferJournal(self._journals, sender), may_send)
             return decision.peer
 
     def begins(self, association: threading.Thread, coming: Coming) -> None:
@@ -107,7 +109,7 @@ class OpenAssociations:
         """Whether an association is that of a peer that may send to us, or of nobody that we know but admit."""
         with self._lock:
             known = self._open.get(association)
-        return known is not None and (known.peer is None or Role.SENDER in known.peer.roles)
+        return known is not None and known.may_send
 
     def studies(self) -> set[str]:
         """The Study Instance UIDs that the associations that still run are at: these studies are not quiet yet."""

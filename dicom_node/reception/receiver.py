@@ -5,6 +5,7 @@ import ssl
 import time
 from contextlib import suppress
 from functools import partial
+from ipaddress import ip_address
 from typing import Any, cast
 
 from pynetdicom import AE, evt
@@ -24,6 +25,7 @@ from dicom_node.audit.syslog import AuditForwarder
 from dicom_node.audit.trail import AuditTrail
 from dicom_node.commitment.service import CommitmentService
 from dicom_node.contexts import (
+    VERIFICATION,
     accepted_contexts,
     contexts_of_every_caller,
     register_retired_classes,
@@ -63,8 +65,9 @@ class Receiver:
         self._settings = settings
         self._node = settings.node
         self._spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
+        self._access = AccessList(settings)
         self._associations = OpenAssociations(
-            AccessList(settings), self._spool.receivers, keeps_open_s=settings.study.association_keeps_open_s
+            self._access, self._spool.receivers, keeps_open_s=settings.study.association_keeps_open_s
         )
         self._commitment = CommitmentService(self._spool, self._associations.is_sender)
         self._open_studies = OpenStudies(self._spool)
@@ -142,7 +145,7 @@ class Receiver:
         self._audit.record(application_stopped())
         self._audit_forwarder.stop()
         receive_into_files(None)
-        emit(Event.NODE_STOPPED)
+        emit(Event.RECEIVING_STOPPED)
 
     def _listen(self, ae: AE, port: int, tls: ListeningContext | None = None) -> None:
         try:
@@ -193,15 +196,19 @@ class Receiver:
             self._note_refused(caller, peer)
             _reject(association, peer.rejection)
             return
-        self._callers.note(ae_title=caller.calling_ae_title, address=caller.address, outcome=ACCEPTED)
+        self._note_called(caller, ACCEPTED)
         self._waiting.leave(cast(Any, association.dul.socket).socket)
         contexts = self._contexts_of.get(peer.name if peer else "", self._contexts)
         asked = cast(A_ASSOCIATE, association.requestor.primitive)
         take_the_senders_order(asked.presentation_context_definition_list, contexts)
         association.acceptor.supported_contexts = contexts
 
+    def _note_called(self, caller: Caller, outcome: str) -> None:
+        if not self._access.is_a_look_of_our_own(caller):  # the list is of others
+            self._callers.note(ae_title=caller.calling_ae_title, address=caller.address, outcome=outcome)
+
     def _note_refused(self, caller: Caller, refusal: Refusal) -> None:
-        self._callers.note(ae_title=caller.calling_ae_title, address=caller.address, outcome=refusal.reason)
+        self._note_called(caller, refusal.reason)
         remote = RemoteAE(ae_title=caller.calling_ae_title, address=caller.address)
         self._logged.note(remote, reason=refusal.reason)
         if refusal.rejection is not Rejection.LOCAL_LIMIT:
@@ -272,10 +279,15 @@ def _reject(association: Association, rejection: Rejection) -> None:
 def _caller(association: Association) -> Caller:
     connection = cast(AssociationSocket, association.dul.socket).socket
     asked = cast(A_ASSOCIATE, association.requestor.primitive)
+    address = association.requestor.address
+    own_address = connection.getsockname()[0] if connection is not None else ""
     return Caller(
         calling_ae_title=asked.calling_ae_title.strip(),
         called_ae_title=asked.called_ae_title.strip(),
-        address=association.requestor.address,
+        address=address,
+        is_of_this_machine=ip_address(address).is_loopback or address == own_address,
+        only_verifies={context.abstract_syntax for context in asked.presentation_context_definition_list}
+        == {VERIFICATION},
         tls=isinstance(connection, ssl.SSLSocket),
         certificate_common_name=common_name(connection.getpeercert()) if isinstance(connection, ssl.SSLSocket) else "",
     )

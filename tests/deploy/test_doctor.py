@@ -85,19 +85,6 @@ def test_a_pack_for_retrieval_that_no_worker_can_load_is_a_fault(
     assert "256 x 256" in found.said
 
 
-def test_a_node_that_rejects_the_doctor_runs(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ECHOWORKER_NODE__UNKNOWN_PEERS", "refuse")
-    strict = load_settings()
-    running = Receiver(strict)
-    running.start()
-    try:
-        found = findings(strict)["node"]
-    finally:
-        running.stop()
-    assert found.level is Level.OK
-    assert found.said.endswith("answers, and rejects DOCTOR, as no peer has that AE title")
-
-
 def test_a_study_that_nobody_works_on_is_a_warning(settings: Settings) -> None:
     pipeline = Pipeline.create(settings)
     pipeline.receive(SMALL)

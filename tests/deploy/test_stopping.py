@@ -10,7 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
+from config.logs import Event
+from deploy import up
+from deploy.children import Child
+from deploy.data_folder import held_alone
 from tests.support.installation import ECHOWORKER, Installation
 from tests.support.processes import descendants
 from tests.support.servers import StoreSCP
@@ -78,6 +83,39 @@ def test_ctrl_c_stops_everything_without_a_word_of_python(installation: Installa
     assert not [child for child in children if child.exists()]
     assert "Traceback" not in installation.log.read_text()
     assert "shutting down" in events(installation)
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("command", ["up", "node"])
+def test_stopped_is_the_last_word_and_the_data_folder_is_free_with_it(installation: Installation, command: str) -> None:
+    line = [ECHOWORKER, "--config", str(installation.site), command]
+    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        said = []
+        for text in process.stderr:
+            said.append(json.loads(text)["event"])
+            if said[-1] == "node listening":
+                process.terminate()
+            if said[-1] == "stopped":
+                with held_alone(installation.folder / "data"):  # whoever starts at this word is not refused
+                    break
+        assert [*said[said.index("shutting down") :], *process.stderr][-1] == "stopped"
+    assert "receiving stopped" in said
+    assert process.returncode == 0
+
+
+def test_what_takes_its_time_to_end_is_named_and_ended_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(up, "STILL_ENDING_AFTER_S", 0.2)
+    ignores = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); signal.pause()"
+    slow, quick = Child("worker-score", ()), Child("beat", ())
+    for child, code in ((slow, ignores), (quick, "import signal; print(flush=True); signal.pause()")):
+        child.process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+        assert child.process.stdout is not None
+        child.process.stdout.readline()
+    with capture_logs() as logs:
+        up._stop([slow, quick], within_s=1.0)
+    assert [(log["event"], log["process_name"]) for log in logs] == [(Event.STILL_ENDING, "worker-score")]
+    assert (slow.process.returncode, quick.process.returncode) == (-signal.SIGKILL, -signal.SIGTERM)
 
 
 @pytest.mark.system

@@ -99,3 +99,35 @@ def test_limits_hold_in_all_and_for_each_peer() -> None:
     assert rejection(decide(settings, caller(), (small, small))) is Rejection.LOCAL_LIMIT
     assert isinstance(decide(settings, caller(calling_ae_title="OTHER"), (small, small)), Admission)
     assert rejection(decide(settings, caller(calling_ae_title="OTHER"), (other,) * 4)) is Rejection.LOCAL_LIMIT
+
+
+LOOK = {
+    "calling_ae_title": "ECHOWORKER",
+    "address": "127.0.0.1",
+    "is_of_this_machine": True,
+    "only_verifies": True,
+}
+
+
+@pytest.mark.parametrize(
+    ("otherwise", "is_ours"),
+    [
+        ({}, True),
+        ({"address": "10.1.2.3"}, True),
+        ({"is_of_this_machine": False}, False),
+        ({"only_verifies": False}, False),
+        ({"calling_ae_title": "VIVID1"}, False),
+    ],
+)
+def test_a_look_of_our_own_is_let_in_whoever_else_is_and_may_send_nothing(
+    otherwise: dict[str, object], is_ours: bool
+) -> None:
+    settings, who = settings_with(unknown_peers=UnknownPeers.REFUSE), caller(**LOOK | otherwise)
+    assert AccessList(settings).is_a_look_of_our_own(who) is is_ours
+    assert (decide(settings, who) == Admission(peer=None, may_send=False)) is is_ours
+
+
+def test_who_sends_by_our_own_ae_title_is_treated_as_anybody() -> None:
+    """As a program on this machine may, where those that are not known are let in from here."""
+    sends = caller(**LOOK | {"only_verifies": False})
+    assert decide(settings_with(unknown_peers=UnknownPeers.LOOPBACK), sends) == Admission(peer=None)
