@@ -81,7 +81,7 @@ def node(
     from dicom_node.spool import Spool  # noqa: PLC0415
 
     os.nice(NICENESS_OF_INTAKE)
-    spool = Spool(settings.spool_dir)
+    spool = Spool.of(settings)
     spool.create()
     Intake(settings, spool, Database.of(settings), create_celery_app(settings)).run(stop)
 
@@ -90,7 +90,7 @@ def _receive_reports(settings: Settings, stop: threading.Event) -> None:
     from dicom_node.spool import Spool  # noqa: PLC0415
     from worker.consistency.arriving.receiving import ReportReceiver  # noqa: PLC0415
 
-    spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
+    spool = Spool.of(settings)
     spool.create()
     ReportReceiver(settings, spool).run(stop)
 

@@ -138,7 +138,7 @@ def _node(settings: Settings) -> str:
 
 def _registering(settings: Settings) -> str:
     patience_s = settings.pipeline.wake_again_after_s
-    if left := Spool(settings.spool_dir).count_waiting(longer_than_s=patience_s):
+    if left := Spool.of(settings).count_waiting(longer_than_s=patience_s):
         raise Doubt(
             f"{left} instances have waited longer than {patience_s:g} s to be registered (by the intake of echoworker "
             "node): does it run, is the registry there, does its log say why not?"
@@ -171,7 +171,7 @@ def _quarantine(settings: Settings) -> str:
 
 
 def _set_aside(settings: Settings) -> str:
-    folder = Spool(settings.spool_dir).damaged
+    folder = Spool.of(settings).damaged
     if found := sum(1 for _ in folder.glob("*")):
         raise Doubt(f"{found} files of the spool could not be used, see the log: look at {folder}, and remove them")
     return "nothing"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from sqlalchemy.exc import DataError, DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from config.errors import IdentitiesError
+from config.errors import IdentitiesError, SpoolAwayError
 from config.logs import Event, emit, place_of
 
 
@@ -52,4 +52,4 @@ def is_of_the_registry(error: Exception) -> bool:
 
 def is_lasting(error: Exception) -> bool:
     """Whether trying again with the same would fail again: not where a database or disk is away, or a setting wrong."""
-    return not (is_of_the_registry(error) or isinstance(error, (OSError, IdentitiesError)))
+    return not (is_of_the_registry(error) or isinstance(error, (OSError, IdentitiesError, SpoolAwayError)))

@@ -38,7 +38,7 @@ def readiness(findings: list[Finding]) -> tuple[bool, str]:
 
 
 def _spool(settings: Settings) -> str:
-    spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
+    spool = Spool.of(settings)
     spool.require_there()
     spool.require_room()
     tried = spool.new_incoming()
@@ -53,7 +53,7 @@ def _spool(settings: Settings) -> str:
 
 
 def _node(settings: Settings) -> str:
-    receivers = associations_of_receivers(Spool(settings.spool_dir), now=datetime.now(UTC))
+    receivers = associations_of_receivers(Spool.of(settings), now=datetime.now(UTC))
     if not receivers:
         raise FaultError(
             f"no receiving process has given a sign of life for {SILENT_AFTER.total_seconds():g} s: does echoworker "

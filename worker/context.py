@@ -46,7 +46,7 @@ class WorkerContext:
         self.broker = broker
         self.watch = watch or Watch()
         self.database = Database.of(settings)
-        self.spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
+        self.spool = Spool.of(settings)
         self.catalogue: Catalogue = load_catalogue(settings.catalogue_path)
         self.consistency = (
             configured(settings.consistency, settings.report.language) if settings.consistency.enabled else None

@@ -53,7 +53,7 @@ def store_objects(
     there = _still_asked_of(answers, due, commits=commits)
     accepted: list[DueDelivery] = []
     called = called_peer(context.settings, peer)
-    as_other = {context.spool.absolute(item.spool_path) for item in due if item.sent_as}
+    as_other = {context.spool.file(item.spool_path) for item in due if item.sent_as}
     send = partial(
         send_files, peer=called, other_classes=OTHER_CLASSES, decompressing=DECOMPRESSING, went_as_other=as_other
     )
@@ -109,7 +109,7 @@ def _send(
     """
     if not due:
         return None
-    items = {context.spool.absolute(item.spool_path): item for item in due}
+    items = {context.spool.file(item.spool_path): item for item in due}
     under_way = due[0]
 
     def is_still_wanted(path: Path) -> bool:

@@ -32,7 +32,7 @@ def conditions_without_registry(settings: Settings, *, host: str, now: datetime)
         broker(settings)
     except EchoWorkerError as error:
         yield Condition(cause=AlertCause.BROKER_AWAY, subject=host, said=f"broker {error}: steps wait for the reaper")
-    spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
+    spool = Spool.of(settings)
     try:
         spool.require_there()
         spool.require_room()
