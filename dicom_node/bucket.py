@@ -4,6 +4,7 @@ Whatever fsspec has a protocol for: `s3://` by the extra `s3`, `file://`, `memor
 name in one go, and appears whole; so does a local copy. Everything that the network does to us is a `BucketAwayError`.
 """
 
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,9 @@ from urllib.parse import urlsplit
 from config.bucket import BucketSettings
 from config.errors import BucketAwayError, ConfigurationError
 from config.whole_files import sync, unfinished_name
+
+TRIES = 2
+"""Of one request, at once: whoever waits for it comes again by itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +37,7 @@ class Bucket:
 
     def __init__(self, settings: BucketSettings) -> None:
         self._settings = settings
+        self._made: tuple[int, Any] | None = None
 
     @classmethod
     def of(cls, settings: BucketSettings) -> "Bucket | None":
@@ -85,8 +90,10 @@ class Bucket:
             if unfinished.stat().st_size != there.size_bytes:
                 raise BucketAwayError(f"bucket {self.url} gave a part of {name} alone: it is fetched again")
             unfinished.rename(into)
-        except FileNotFoundError:  # removed meanwhile
-            return None
+        except FileNotFoundError as error:
+            if self.look(name) is None:  # removed meanwhile
+                return None
+            raise BucketAwayError(f"{name} could not be brought here from bucket {self.url}: fetched again") from error
         finally:
             unfinished.unlink(missing_ok=True)
         return there
@@ -166,17 +173,24 @@ class Bucket:
 
     @property
     def _files(self) -> Any:
-        # fsspec hands out one for each process, thread and set of options, and knows of forks.
+        """One for all threads; another after a fork, which leaves fsspec's own thread behind."""
+        if self._made is None or self._made[0] != os.getpid():
+            self._made = (os.getpid(), self._make())
+        return self._made[1]
+
+    def _make(self) -> Any:
         import fsspec  # noqa: PLC0415  most installations have no bucket, and a receiving process is small
 
         scheme = urlsplit(self.url).scheme
         try:
-            return fsspec.filesystem(scheme, **self._options)
+            files = fsspec.filesystem(scheme, skip_instance_cache=True, **self._options)
         except (ImportError, ValueError) as error:
             extra = 'pip install "echoworker[s3]"' if self._settings.speaks_s3 else "the package that fsspec has for it"
             raise ConfigurationError(
                 f"bucket.url: nothing installed speaks {scheme}://; install {extra}, or name another URL"
             ) from error
+        files.retries = TRIES
+        return files
 
     @cached_property
     def _options(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from sqlalchemy.exc import DataError, DBAPIError, DisconnectionError, IntegrityE
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from config.errors import IdentitiesError, SpoolAwayError
-from config.logs import Event, emit, place_of
+from config.logs import Event, emit, place_of, told_of
 
 
 class Duties:
@@ -39,7 +39,11 @@ class Duties:
             self._without_registry.add(name)
             return
         if name not in self._failing:
-            emit(Event.DUTY_FAILS, step=name, error=place_of(error))
+            if isinstance(error, SpoolAwayError):
+                reason = told_of(error)
+                emit(Event.DUTY_FAILS, step=name, reason=reason)
+            else:
+                emit(Event.DUTY_FAILS, step=name, error=place_of(error))
         self._failing.add(name)
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 from config.settings import Settings
+from dicom_node.bucket import Bucket
 from dicom_node.findings import Check, FaultError, Finding, Level, found_by
 from dicom_node.reception.reporting import SILENT_AFTER, associations_of_receivers
 from dicom_node.services import broker, registry
@@ -24,6 +25,7 @@ def look(settings: Settings) -> list[Finding]:
         ("spool", _spool),
         ("broker", broker),
         ("node", _node),
+        *((("bucket", _bucket),) if settings.bucket.url else ()),
     )
     return [found_by(subject, check, settings) for subject, check in checks]
 
@@ -50,6 +52,11 @@ def _spool(settings: Settings) -> str:
             f"{spool.root} cannot be written ({error.strerror}): look at its owner, its mount and its quota"
         ) from error
     return f"can be written, {shutil.disk_usage(spool.root).free >> 30} GiB free"
+
+
+def _bucket(settings: Settings) -> str:
+    Bucket(settings.bucket).look("tried")
+    return f"{settings.bucket.url} answers"
 
 
 def _node(settings: Settings) -> str:

@@ -163,7 +163,8 @@ class SharedFiles:
 
     def copies(self) -> Iterator[Path]:
         """Every copy on this host, in no particular order."""
-        return (path for path in self._copies.rglob("*") if path.is_file())
+        for folder, _, names in os.walk(self._copies):  # which minds no folder that goes meanwhile
+            yield from (Path(folder, name) for name in names)
 
 
 def _is_as(copy: Path, there: StoredObject) -> bool:

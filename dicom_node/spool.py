@@ -128,7 +128,7 @@ class Spool(SharedFiles):
             os.link(received, final)  # unlike a rename, this never replaces a file
         except FileExistsError:
             if not is_same_instance(received, final):
-                write_durably(self._conflict(header.sop_instance_uid, header.calling_ae_title), b"")
+                self.note_conflict(header.sop_instance_uid, header.calling_ae_title)
                 raise InstanceConflictError("other bytes are already kept under this SOP Instance UID") from None
             sync(final)  # stored a moment ago by another association, it may not be durable yet
             self.wait_again(final, header)
@@ -144,6 +144,10 @@ class Spool(SharedFiles):
             sync(self._studies)
             self._named = {*self._named, final.parent.name} if len(self._named) < REMEMBERED else {final.parent.name}
         return kept
+
+    def note_conflict(self, sop_instance_uid: str, calling_ae_title: str | None) -> None:
+        """Note that this sender has sent other bytes under the UID than are kept."""
+        write_durably(self._conflict(sop_instance_uid, calling_ae_title), b"")
 
     def is_in_conflict(self, sop_instance_uid: str, calling_ae_title: str) -> bool:
         """Whether this sender has last sent other bytes under the UID than are kept: its own are in quarantine."""
