@@ -14,6 +14,7 @@ from config.peers import PeerSettings, Role
 from config.settings import Settings
 from db.queries import count_left_waiting
 from db.states import STEP_DUE_IN, StudyState
+from deploy.doctor_bucket import bucket
 from deploy.doctor_certificates import certificate_of, certificates
 from deploy.doctor_clocks import clocks
 from deploy.doctor_dashboard import dashboard
@@ -44,6 +45,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("data folder", _data_folder),
         ("registry", registry),
         ("broker", broker),
+        ("bucket", bucket),
         ("clocks", clocks),
         ("certificates", certificates),
         ("task catalogue", _catalogue),

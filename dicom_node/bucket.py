@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -41,8 +41,11 @@ class Bucket:
 
     @classmethod
     def of(cls, settings: BucketSettings) -> "Bucket | None":
-        """The configured one; None where hosts share the spool itself. Nothing is asked of it yet."""
-        return cls(settings) if settings.url else None
+        """The configured one; None where hosts share the spool itself. Nothing is asked of it yet.
+
+        One for the whole process, with its connections; its key is read when it is first used.
+        """
+        return _opened(settings) if settings.url else None
 
     @property
     def url(self) -> str:
@@ -203,7 +206,7 @@ class Bucket:
             "config_kwargs": {
                 "connect_timeout": settings.timeout_s,
                 "read_timeout": settings.timeout_s,
-                "retries": {"max_attempts": 1},  # whoever waits for it comes again by itself
+                "retries": {"total_max_attempts": 1},  # s3fs tries again
             },
             "endpoint_url": settings.endpoint_url or None,
             "use_listings_cache": False,  # other hosts write, too
@@ -248,6 +251,11 @@ class Bucket:
                 f"bucket {self.url} cannot be used to {what} {name} ({_said(error)}): does it answer, "
                 "and may our key do so? echoworker doctor tries"
             ) from error
+
+
+@cache
+def _opened(settings: BucketSettings) -> Bucket:
+    return Bucket(settings)
 
 
 def _said(error: Exception) -> str:

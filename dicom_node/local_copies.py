@@ -1,5 +1,6 @@
 """With a bucket: what a host keeps on its own disk of what is there goes when it has not been used for long enough."""
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,6 +12,7 @@ from config.settings import Settings
 from dicom_node.spool import Spool
 
 LOOKS_EVERY_S = 1800.0
+MADE_BEFORE = ("reports", "headers", "heat", "embeddings", "catalogues")
 
 
 def sweep_local_copies(spool: Spool, *, older_than: datetime) -> int:
@@ -33,13 +35,16 @@ def sweep_local_copies(spool: Spool, *, older_than: datetime) -> int:
                 copy.unlink()
                 swept += 1
                 _remove_empty(copy.parent, below=spool.root / "copies")
-    for instance in _received_before(spool, oldest):
-        there = spool.bucket.look(spool.relative(instance))
+    for tensor in _files_before(spool.root / "tensors", oldest):  # that could not be put there: prepared again
+        tensor.unlink(missing_ok=True)
+        swept += 1
+    for kept in _kept_before(spool, oldest):
+        there = spool.bucket.look(spool.relative(kept))
         with suppress(FileNotFoundError):
-            is_there = there is not None and there.size_bytes == instance.stat().st_size
+            is_there = there is not None and there.size_bytes == kept.stat().st_size
             # Asked last: what waits has been put there a moment ago, or is about to be.
-            if is_there and not spool.is_waiting(instance):
-                instance.unlink()
+            if is_there and not spool.is_waiting(kept):
+                kept.unlink()
                 swept += 1
     return swept
 
@@ -63,13 +68,19 @@ def sweep_while_running(settings: Settings, stop: threading.Event) -> None:
     threading.Thread(target=sweep, name="local copies", daemon=True).start()
 
 
-def _received_before(spool: Spool, oldest: float) -> Iterator[Path]:
-    """By when its name was made here; a file that came a second time is as old as its first."""
-    for folder in spool.study_folders():
-        for instance in folder.glob("*.dcm"):
+def _kept_before(spool: Spool, oldest: float) -> Iterator[Path]:
+    """And what was made here while hosts shared the spool itself."""
+    for folder in ("studies", *MADE_BEFORE):
+        yield from _files_before(spool.root / folder, oldest)
+
+
+def _files_before(folder: Path, oldest: float) -> Iterator[Path]:
+    """By when they got their names here, or were last linked or renamed."""
+    for below, _, names in os.walk(folder):
+        for file in (Path(below, name) for name in names):
             with suppress(FileNotFoundError):
-                if instance.stat().st_ctime < oldest:
-                    yield instance
+                if file.stat().st_ctime < oldest:
+                    yield file
 
 
 def _remove_empty(folder: Path, *, below: Path) -> None:

@@ -55,7 +55,8 @@ def _spool(settings: Settings) -> str:
 
 
 def _bucket(settings: Settings) -> str:
-    Bucket(settings.bucket).look("tried")
+    if (bucket := Bucket.of(settings.bucket)) is not None:
+        bucket.look("tried")
     return f"{settings.bucket.url} answers"
 
 

@@ -47,6 +47,8 @@ class WorkerContext:
         self.watch = watch or Watch()
         self.database = Database.of(settings)
         self.spool = Spool.of(settings)
+        if self.spool.bucket is not None:
+            self.spool.create()  # this host's own
         self.catalogue: Catalogue = load_catalogue(settings.catalogue_path)
         self.consistency = (
             configured(settings.consistency, settings.report.language) if settings.consistency.enabled else None

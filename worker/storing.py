@@ -21,6 +21,7 @@ from db.delivering import Answered, DueDelivery
 from db.queues import Trouble
 from dicom_node.calling import called_peer
 from dicom_node.commitment.files import CommitmentFiles
+from dicom_node.commitment.judging import Committing
 from dicom_node.commitment.messages import Reference, ask_commitment, new_transaction_uid
 from dicom_node.report.comprehensive import OTHER_CLASSES
 from dicom_node.report.heat_map import DECOMPRESSING
@@ -194,6 +195,8 @@ def _ask_commitment(context: WorkerContext, peer: PeerSettings, there: Sequence[
     except Exception as error:  # noqa: BLE001  its text may hold PHI
         said = place_of(error)
     else:
+        if context.spool.bucket is not None:  # what it has reported at once lies here, and an intake may run elsewhere
+            Committing(context.settings, context.spool, context.database).apply_reports()
         return None
     with context.database.write() as session:
         commitment_not_asked(session, transaction_uid=transaction_uid)

@@ -119,6 +119,15 @@ def test_a_received_instance_goes_once_it_is_registered_and_in_the_bucket(here: 
     assert here.file(here.relative(kept)).read_bytes() == SMALL.read_bytes()
 
 
+def test_what_could_not_be_put_there_goes_where_it_can_be_made_again(here: Spool) -> None:
+    tensor, report = (here.absolute(name) for name in ("tensors/1.2/revision-1/token/1.npy", "reports/1.2/1.3.dcm"))
+    for file in (tensor, report):
+        write_durably(file, b"made")
+    assert sweep_local_copies(here, older_than=in_an_hour()) == 1
+    assert not tensor.exists()
+    assert report.exists()
+
+
 def test_without_a_bucket_nothing_is_swept_and_nothing_moves(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool")
     spool.create()
