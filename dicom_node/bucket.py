@@ -52,6 +52,16 @@ class Bucket:
         """As it is configured; free of secrets."""
         return self._settings.url
 
+    def require_protocol(self) -> None:
+        """See that there is something here to speak with it; it is not asked.
+
+        Raises
+        ------
+        ConfigurationError
+            Nothing installed speaks the protocol of its URL, or a file with its key cannot be read.
+        """
+        _ = self._files
+
     def put(self, file: Path, name: str) -> StoredObject:
         """Copy a file into the bucket, in place of what is there under its name.
 

@@ -40,7 +40,8 @@ class WorkerContext:
         Raises
         ------
         ConfigurationError
-            The task catalogue, a file of rules or words, or the database URL is wrong.
+            The task catalogue, a file of rules or words, or the database URL is wrong, or the bucket cannot be spoken
+            with.
         """
         self.settings = settings
         self.broker = broker
@@ -48,6 +49,7 @@ class WorkerContext:
         self.database = Database.of(settings)
         self.spool = Spool.of(settings)
         if self.spool.bucket is not None:
+            self.spool.bucket.require_protocol()
             self.spool.create()  # this host's own
         self.catalogue: Catalogue = load_catalogue(settings.catalogue_path)
         self.consistency = (

@@ -73,6 +73,19 @@ def test_with_the_bucket_away_instances_wait_and_are_registered_once_it_is_back(
     assert said.level is Level.OK
 
 
+def test_a_bucket_that_nothing_here_speaks_with_refuses_no_instance(
+    settings: Settings, spool: Spool, database: Database, bucket_server: BucketServer
+) -> None:
+    plain = {"endpoint_url": "", "region": "", "key_file": "", "secret_file": ""}
+    unknown = bucket_server.settings(url="nosuch://there/echo", **plain)
+    wrong = Spool.of(settings.model_copy(update={"bucket": unknown}))
+    kept = arrive(wrong, SMALL)
+    Intake(settings, wrong, database, create_celery_app(settings)).work_once()
+    assert wrong.is_waiting(kept)
+    Intake(settings, spool, database, create_celery_app(settings)).work_once()
+    assert registered(database) == [spool.relative(kept)]
+
+
 def test_an_instance_that_comes_again_after_its_copy_went_is_what_it_was(
     spool: Spool, database: Database, intake: Intake, bucket_server: BucketServer
 ) -> None:
