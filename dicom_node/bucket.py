@@ -198,9 +198,9 @@ class Bucket:
         try:
             files = fsspec.filesystem(scheme, skip_instance_cache=True, **self._options)
         except (ImportError, ValueError) as error:
-            extra = 'pip install "echoworker[s3]"' if self._settings.speaks_s3 else "the package that fsspec has for it"
+            extra = '"echoworker[s3]"' if self._settings.speaks_s3 else "what fsspec has for it"
             raise ConfigurationError(
-                f"bucket.url: nothing installed speaks {scheme}://; install {extra}, or name another URL"
+                f"bucket.url: nothing installed speaks {scheme}://; pip install {extra}, or name another URL"
             ) from error
         files.retries = TRIES
         return files
