@@ -11,6 +11,7 @@
     │   ├── NotAuthorizedError      the caller is none that may store                          (0124)
     │   ├── SpoolFullError          the disk has no room that may be used                       (A700)
     │   ├── SpoolAwayError          the spool's folders are not there, as of a share that is not mounted
+    │   │   └── BucketAwayError         the bucket that hosts share cannot be reached, or refuses us
     │   └── BackupUnderWayError     the spool is being copied: nothing of it is removed meanwhile
     ├── RegistryError
     │   ├── NotFoundError           nothing of this number
@@ -95,6 +96,10 @@ class SpoolFullError(SpoolError):
 
 class SpoolAwayError(SpoolError):
     """The spool's folders cannot be seen; mount the share, and what waits goes on by itself."""
+
+
+class BucketAwayError(SpoolAwayError):
+    """The bucket is out of reach or refuses us; what waits for it goes on by itself once it answers."""
 
 
 class BackupUnderWayError(SpoolError):

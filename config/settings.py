@@ -18,6 +18,7 @@ from pydantic_settings import (
 )
 
 from config.brokers import BrokerSettings
+from config.bucket import BucketSettings
 from config.canary import CanarySettings
 from config.catalogue import BUNDLED_CATALOGUE
 from config.consistency import ConsistencySettings
@@ -165,6 +166,7 @@ class Settings(BaseSettings):
     study: StudySettings
     database: DatabaseSettings
     broker: BrokerSettings
+    bucket: BucketSettings
     model: ModelSettings
     pixels: PixelSettings
     gate: GateSettings

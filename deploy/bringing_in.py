@@ -63,7 +63,7 @@ def bring_in(settings: Settings, registry: Database, report: KeptReport) -> list
     OSError
         The spool cannot be written.
     """
-    spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
+    spool = Spool.of(settings)
     registering = Registering.of(settings, spool, registry)
     waiting = keep_report(spool, report)
     with registering_alone(spool, wait=True), suppress(FileNotFoundError):  # a worker was first
@@ -82,7 +82,7 @@ def give_to_study(settings: Settings, registry: Database, number: int, study_ins
     RegistryError, OSError
         As `Registering.match_by_hand`.
     """
-    spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
+    spool = Spool.of(settings)
     spool.require_there()
     with registering_alone(spool, wait=True):
         Registering.of(settings, spool, registry).match_by_hand(number, study_instance_uid)

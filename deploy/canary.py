@@ -40,7 +40,7 @@ def follow_canary(
         _note(registry, came_through=False)
         raise
     _note(registry, came_through=last is not None and last.came_through)
-    remove_outlived_canaries(settings, registry, Spool(settings.spool_dir), now=now)
+    remove_outlived_canaries(settings, registry, Spool.of(settings), now=now)
     if last is None or not last.came_through:
         raise EchoWorkerError(f"canary {uid} has not come through: {_where_it_stays(last)}")
     took_s = sum(last.stages.values())

@@ -47,7 +47,7 @@ def check(
 
     settings = start("check")
     consistency = configured(settings.consistency, settings.report.language)
-    database, spool = open_registry(settings), Spool(settings.spool_dir)
+    database, spool = open_registry(settings), Spool.of(settings)
     with database.read() as session:
         detail = study_detail(session, uid)
         study_id, run = detail.study.id, detail.run

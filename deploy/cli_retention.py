@@ -98,7 +98,7 @@ def _retention() -> "Retention":
     from worker.retention import Retention  # noqa: PLC0415
 
     settings = start("retention")
-    return Retention(settings, open_registry(settings), Spool(settings.spool_dir))
+    return Retention(settings, open_registry(settings), Spool.of(settings))
 
 
 def _say(found: dict[KeptKind, list["Outlived"]], *, listed: bool, as_json: bool) -> None:

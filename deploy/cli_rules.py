@@ -68,15 +68,16 @@ def apply_rules(
     from db.routing import apply_decisions, instances_of  # noqa: PLC0415
     from db.session import Database  # noqa: PLC0415
     from dicom_node.routing import decision_for  # noqa: PLC0415
+    from dicom_node.spool import Spool  # noqa: PLC0415
 
     settings = start("rules")
-    registry = Database.of(settings)
+    registry, spool = Database.of(settings), Spool.of(settings)
     for uid in uids:
         with registry.read() as session:
             instances = instances_of(session, uid)
         decisions = {
             instance.sop_instance_uid: decision_for(
-                settings.spool_dir / instance.spool_path, calling_ae_title=instance.calling_ae_title, settings=settings
+                spool.file(instance.spool_path), calling_ae_title=instance.calling_ae_title, settings=settings
             )
             for instance in instances
         }

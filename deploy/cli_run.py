@@ -79,10 +79,12 @@ def node(
     from config.broker import create_celery_app  # noqa: PLC0415
     from db.session import Database  # noqa: PLC0415
     from dicom_node.intake import Intake  # noqa: PLC0415
+    from dicom_node.local_copies import sweep_while_running  # noqa: PLC0415
     from dicom_node.spool import Spool  # noqa: PLC0415
 
     os.nice(NICENESS_OF_INTAKE)
-    spool = Spool(settings.spool_dir)
+    sweep_while_running(settings, stop)
+    spool = Spool.of(settings)
     spool.create()
     Intake(settings, spool, Database.of(settings), create_celery_app(settings)).run(stop)
 
@@ -91,7 +93,7 @@ def _receive_reports(settings: Settings, stop: threading.Event) -> None:
     from dicom_node.spool import Spool  # noqa: PLC0415
     from worker.consistency.arriving.receiving import ReportReceiver  # noqa: PLC0415
 
-    spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
+    spool = Spool.of(settings)
     spool.create()
     ReportReceiver(settings, spool).run(stop)
 
@@ -117,11 +119,13 @@ def dashboard() -> None:
     stop = stop_on_signals()
     end_with_parent()
     from dashboard.server import DashboardServer  # noqa: PLC0415
+    from dicom_node.local_copies import sweep_while_running  # noqa: PLC0415
 
     settings = start("dashboard")
     if not settings.dashboard.port:
         raise ConfigurationError("dashboard.port is 0: give the port that it is to listen on")
     open_registry(settings).close()
+    sweep_while_running(settings, stop)
     server = DashboardServer(settings)
     if server.first_password is not None:
         emit(Event.DASHBOARD_ACCOUNT_MADE, path=str(server.first_password))
@@ -164,6 +168,7 @@ def _work(chosen: list[str]) -> NoReturn:
     from celery.exceptions import SecurityWarning  # noqa: PLC0415
 
     from deploy.deaths import write_crashes  # noqa: PLC0415
+    from dicom_node.local_copies import sweep_while_running  # noqa: PLC0415
     from worker.app import create_worker_app  # noqa: PLC0415
     from worker.watch import Watch  # noqa: PLC0415
 
@@ -178,6 +183,7 @@ def _work(chosen: list[str]) -> NoReturn:
     registry.require_identities()
     registry.close()
     end_with_parent()
+    sweep_while_running(settings, threading.Event())
     crashes = write_crashes(settings)
     celery = create_worker_app(settings, Watch(crashes))
     running = celery.Worker(

@@ -57,6 +57,6 @@ def rebuild() -> None:
 def _spool(settings: "Settings") -> "Spool":
     from dicom_node.spool import Spool  # noqa: PLC0415
 
-    spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
+    spool = Spool.of(settings)
     spool.create()
     return spool

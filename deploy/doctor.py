@@ -13,6 +13,7 @@ from config.peers import PeerSettings, Role
 from config.settings import Settings
 from db.queries import count_left_waiting
 from db.states import STEP_DUE_IN, StudyState
+from deploy.doctor_bucket import bucket
 from deploy.doctor_certificates import certificate_of, certificates
 from deploy.doctor_clocks import clocks
 from deploy.doctor_dashboard import dashboard
@@ -43,6 +44,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("data folder", _data_folder),
         ("registry", registry),
         ("broker", broker),
+        ("bucket", bucket),
         ("clocks", clocks),
         ("certificates", certificates),
         ("task catalogue", _catalogue),
@@ -118,7 +120,7 @@ def _catalogue(settings: Settings) -> str:
 
 def _registering(settings: Settings) -> str:
     patience_s = settings.pipeline.wake_again_after_s
-    if left := Spool(settings.spool_dir).count_waiting(longer_than_s=patience_s):
+    if left := Spool.of(settings).count_waiting(longer_than_s=patience_s):
         raise Doubt(
             f"{left} instances have waited longer than {patience_s:g} s to be registered (by the intake of echoworker "
             "node): does it run, is the registry there, does its log say why not?"
@@ -151,7 +153,7 @@ def _quarantine(settings: Settings) -> str:
 
 
 def _set_aside(settings: Settings) -> str:
-    folder = Spool(settings.spool_dir).damaged
+    folder = Spool.of(settings).damaged
     if found := sum(1 for _ in folder.glob("*")):
         raise Doubt(f"{found} files of the spool could not be used, see the log: look at {folder}, and remove them")
     return "nothing"

@@ -44,7 +44,7 @@ def _of_the_registry(session: Session) -> timedelta | None:
 
 def _of_the_spool(settings: Settings) -> timedelta | None:
     """By the time that its file system gives a new file; None where there is no spool."""
-    spool = Spool(settings.spool_dir)
+    spool = Spool.of(settings)
     if not spool.incoming.is_dir():
         return None
     probe = spool.new_incoming()

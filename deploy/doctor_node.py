@@ -41,7 +41,7 @@ def _answers_by_tls(settings: Settings) -> str:
     if refusal is None:
         return _answers(settings, by_tls=True)
     # Its own certificate is none that it takes from a caller: a call would be one more refused stranger in its list.
-    if not associations_of_receivers(Spool(settings.spool_dir), now=datetime.now(UTC)):
+    if not associations_of_receivers(Spool.of(settings), now=datetime.now(UTC)):
         raise FaultError(f"gives no sign of life; {REMEDY}")
     return (
         f"runs, and was not called at {settings.tls.port}, since it takes its own certificate from no caller "

@@ -58,7 +58,7 @@ def _folder(folder: Path) -> str:
 def _require_registered(settings: Settings) -> None:
     patience_s = settings.pipeline.wake_again_after_s
     since = time.time() - patience_s
-    waiting = sum(path.stat().st_ctime <= since for path in waiting_reports(Spool(settings.spool_dir)))
+    waiting = sum(path.stat().st_ctime <= since for path in waiting_reports(Spool.of(settings)))
     if waiting:
         raise Doubt(
             f"{waiting} have waited longer than {patience_s:g} s to be registered (by the worker of maintenance, woken "

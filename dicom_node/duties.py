@@ -5,8 +5,8 @@ from collections.abc import Callable
 from sqlalchemy.exc import DataError, DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from config.errors import IdentitiesError
-from config.logs import Event, emit, place_of
+from config.errors import ConfigurationError, IdentitiesError, SpoolAwayError
+from config.logs import Event, emit, place_of, told_of
 
 
 class Duties:
@@ -39,7 +39,11 @@ class Duties:
             self._without_registry.add(name)
             return
         if name not in self._failing:
-            emit(Event.DUTY_FAILS, step=name, error=place_of(error))
+            if isinstance(error, (SpoolAwayError, ConfigurationError)):
+                reason = told_of(error)
+                emit(Event.DUTY_FAILS, step=name, reason=reason)
+            else:
+                emit(Event.DUTY_FAILS, step=name, error=place_of(error))
         self._failing.add(name)
 
 
@@ -52,4 +56,6 @@ def is_of_the_registry(error: Exception) -> bool:
 
 def is_lasting(error: Exception) -> bool:
     """Whether trying again with the same would fail again: not where a database or disk is away, or a setting wrong."""
-    return not (is_of_the_registry(error) or isinstance(error, (OSError, IdentitiesError)))
+    return not (
+        is_of_the_registry(error) or isinstance(error, (OSError, IdentitiesError, SpoolAwayError, ConfigurationError))
+    )

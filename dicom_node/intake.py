@@ -32,6 +32,7 @@ from dicom_node.quarantine import put_in_quarantine
 from dicom_node.reception.reporting import published_calls, studies_open_anywhere
 from dicom_node.reconcile import rebuild
 from dicom_node.routing import routed
+from dicom_node.sharing import Sharing
 from dicom_node.spool import Spool, sha256_of, study_waiting_as
 from dicom_node.spool_notes import set_aside
 
@@ -54,6 +55,7 @@ class Intake:
         self._broker = broker
         self._committing = Committing(settings, spool, database)
         self._reporting = ReportingBack(settings, spool)
+        self._sharing = Sharing(spool)
         self._duties = Duties()
         self._caught_up = False
         self._quiet_period_of = {
@@ -137,7 +139,8 @@ class Intake:
             published.file.unlink(missing_ok=True)
 
     def _register(self, batch: Iterable[Path]) -> None:
-        readable = [(waiting, instance) for waiting in batch if (instance := self._instance_of(waiting))]
+        found = [(waiting, instance) for waiting in batch if (instance := self._instance_of(waiting))]
+        readable = self._sharing.shared(found)  # first: what the registry names is there for every host
         # In the order of their UIDs, as every transaction locks studies: none waits for another in a circle.
         readable.sort(key=lambda pair: pair[1].study_instance_uid)
         with self._database.write() as session:
@@ -151,6 +154,7 @@ class Intake:
                     self._spool.name_again(waiting, instance.study_instance_uid, instance.sop_instance_uid)
         for waiting, _ in readable:
             waiting.unlink(missing_ok=True)
+            self._sharing.forget(waiting)
         for instance, outcome in outcomes:
             if outcome is Registration.REOPENED:
                 emit(Event.STUDY_REOPENED, study_instance_uid=instance.study_instance_uid)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 from config.settings import Settings
+from dicom_node.bucket import Bucket
 from dicom_node.findings import Check, FaultError, Finding, Level, found_by
 from dicom_node.reception.reporting import SILENT_AFTER, associations_of_receivers
 from dicom_node.services import broker, registry
@@ -24,6 +25,7 @@ def look(settings: Settings) -> list[Finding]:
         ("spool", _spool),
         ("broker", broker),
         ("node", _node),
+        *((("bucket", _bucket),) if settings.bucket.url else ()),
     )
     return [found_by(subject, check, settings) for subject, check in checks]
 
@@ -38,7 +40,7 @@ def readiness(findings: list[Finding]) -> tuple[bool, str]:
 
 
 def _spool(settings: Settings) -> str:
-    spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
+    spool = Spool.of(settings)
     spool.require_there()
     spool.require_room()
     tried = spool.new_incoming()
@@ -52,8 +54,14 @@ def _spool(settings: Settings) -> str:
     return f"can be written, {shutil.disk_usage(spool.root).free >> 30} GiB free"
 
 
+def _bucket(settings: Settings) -> str:
+    if (bucket := Bucket.of(settings.bucket)) is not None:
+        bucket.look("tried")
+    return f"{settings.bucket.url} answers"
+
+
 def _node(settings: Settings) -> str:
-    receivers = associations_of_receivers(Spool(settings.spool_dir), now=datetime.now(UTC))
+    receivers = associations_of_receivers(Spool.of(settings), now=datetime.now(UTC))
     if not receivers:
         raise FaultError(
             f"no receiving process has given a sign of life for {SILENT_AFTER.total_seconds():g} s: does echoworker "

@@ -42,7 +42,7 @@ def compare(spool: Spool, database: Database, *, verify: bool = False) -> Iterat
         yield Difference(path=spool.relative(path), said=_why_unregistered(path))
     with database.read() as session:
         for spool_path, sha256 in instances_of(session):
-            if (fault := _fault_of(spool.absolute(spool_path), sha256 if verify else None)) is not None:
+            if (fault := _fault_of(spool, spool_path, sha256 if verify else None)) is not None:
                 yield Difference(path=spool_path, said=fault)
 
 
@@ -64,9 +64,9 @@ def _why_unregistered(path: Path) -> str:
     return "in the spool, not in the registry: echoworker spool rebuild registers it"
 
 
-def _fault_of(path: Path, sha256: str | None) -> str | None:
-    if not path.is_file():
+def _fault_of(spool: Spool, spool_path: str, sha256: str | None) -> str | None:
+    if not spool.has(spool_path):
         return "in the registry, not in the spool: restore it from a backup, or have it sent again"
-    if sha256 is not None and sha256_of(path) != sha256:
+    if sha256 is not None and sha256_of(spool.file(spool_path)) != sha256:
         return "changed since it was received: restore it from a backup, or have it sent again"
     return None

@@ -11,6 +11,7 @@
     tensors/, heat/, reports/ what the steps make
     headers/<study>/<sop>.dcm of instances whose pixels were removed because their time was over
     received_reports/         reports that came by themselves (worker.consistency.arriving.kept_reports)
+    copies/                   with a bucket, this host's copies of what is in it (dicom_node.shared_files)
 
 The unregistered names are the queue between the node and the registry: when the database is away they wait on the disk.
 Everything else that the registry has to know of an instance is in its file, or is the file's own time.
@@ -26,11 +27,15 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from enum import Enum, auto
 from pathlib import Path
+from typing import Self
 
 from config.errors import InstanceConflictError, SpoolAwayError, SpoolFullError
+from config.settings import Settings
 from config.whole_files import sweep_unfinished, sync, write_durably
+from dicom_node.bucket import Bucket
 from dicom_node.header import InstanceHeader
 from dicom_node.same_instance import is_same_instance
+from dicom_node.shared_files import SharedFiles
 
 REMEMBERED = 1000
 """Studies whose folders a process knows to be on the disk; of others it makes sure once more."""
@@ -44,11 +49,11 @@ class Kept(Enum):
     """The same bytes were there already."""
 
 
-class Spool:
+class Spool(SharedFiles):
     """One installation's spool below `root`; safe for several threads and processes at once."""
 
-    def __init__(self, root: Path, *, minimum_free_bytes: int = 0) -> None:
-        self.root = root
+    def __init__(self, root: Path, *, minimum_free_bytes: int = 0, bucket: Bucket | None = None) -> None:
+        super().__init__(root, bucket)
         self.incoming = root / "incoming"
         self.quarantined = root / "quarantine"
         self.receivers = root / "receivers"
@@ -62,27 +67,29 @@ class Spool:
         self._named: set[str] = set()
         """Studies whose folders are known to survive a loss of power."""
 
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The spool of this installation, on this host."""
+        bucket = Bucket.of(settings.bucket)
+        return cls(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes, bucket=bucket)
+
     def create(self) -> None:
         """Make the folders that are not there yet."""
-        for folder in (
-            self.incoming,
-            self._studies,
-            self._unregistered,
-            self.quarantined,
-            self.receivers,
-            self._conflicts,
-        ):
+        at_once = (self.incoming, self._studies, self._unregistered, self.quarantined, self.receivers, self._conflicts)
+        for folder in at_once:
             folder.mkdir(parents=True, exist_ok=True)
 
     def require_there(self) -> None:
-        """Tell a file that is lost from a spool that is out of sight.
+        """Tell a file that is lost from a spool that is out of sight; with a bucket, a host's own is made.
 
         Raises
         ------
         SpoolAwayError
             The spool's folders are not there: a share that is not mounted looks like an empty folder.
         """
-        if not (self.root / "studies").is_dir():
+        if self.bucket is not None:
+            self.create()
+        if not self._studies.is_dir():
             raise SpoolAwayError(f"the spool is not there: {self.root} has no folder studies; is it mounted?")
 
     def require_room(self) -> None:
@@ -121,7 +128,7 @@ class Spool:
             os.link(received, final)  # unlike a rename, this never replaces a file
         except FileExistsError:
             if not is_same_instance(received, final):
-                write_durably(self._conflict(header.sop_instance_uid, header.calling_ae_title), b"")
+                self.note_conflict(header.sop_instance_uid, header.calling_ae_title)
                 raise InstanceConflictError("other bytes are already kept under this SOP Instance UID") from None
             sync(final)  # stored a moment ago by another association, it may not be durable yet
             self.wait_again(final, header)
@@ -137,6 +144,10 @@ class Spool:
             sync(self._studies)
             self._named = {*self._named, final.parent.name} if len(self._named) < REMEMBERED else {final.parent.name}
         return kept
+
+    def note_conflict(self, sop_instance_uid: str, calling_ae_title: str | None) -> None:
+        """Note that this sender has sent other bytes under the UID than are kept."""
+        write_durably(self._conflict(sop_instance_uid, calling_ae_title), b"")
 
     def is_in_conflict(self, sop_instance_uid: str, calling_ae_title: str) -> bool:
         """Whether this sender has last sent other bytes under the UID than are kept: its own are in quarantine."""
@@ -187,13 +198,14 @@ class Spool:
         unregistered.rename(unregistered.with_suffix(".refused"))
 
     def name_again(self, unregistered: Path, study_instance_uid: str, sop_instance_uid: str) -> None:
-        """Give an instance that waits to be registered its final name once more, where that was removed meanwhile."""
+        """Give an instance that waits to be registered its final name again, where that was removed meanwhile."""
         final = self.instance_path(study_instance_uid, sop_instance_uid)
         final.parent.mkdir(exist_ok=True)
         with suppress(FileExistsError):
             os.link(unregistered, final)
         sync(final.parent)
-        self.header_path(final).unlink(missing_ok=True)
+        self.share(final)  # once more: whoever removes by age on another host may just have removed it there
+        self.remove(self.header_path(final))
 
     def wait_again(self, kept: Path, header: InstanceHeader) -> None:
         """Put an instance that lies under its final name among those that wait to be registered."""
@@ -247,19 +259,19 @@ class Spool:
     def _waiting_name(self, study_instance_uid: str, sop_instance_uid: str) -> Path:
         return self._unregistered / f"{study_instance_uid}_{sop_instance_uid}.dcm"
 
-    def relative(self, path: Path) -> str:
-        """A path as the registry holds it: below the spool, so that the spool can move."""
-        return str(path.relative_to(self.root))
-
     def with_header(self, relative: str) -> Path:
-        """The file of an instance, or, where its pixels were removed, that of its header; it need not be there."""
-        file = self.absolute(relative)
-        header = self.header_path(file)
-        return header if not file.exists() and header.exists() else file
+        """The file of an instance, or, where its pixels were removed, that of its header; it need not be there.
 
-    def absolute(self, relative: str) -> Path:
-        """The file of a path that the registry holds."""
-        return self.root / relative
+        Raises
+        ------
+        BucketAwayError, OSError
+            As `file`.
+        """
+        file = self.file(relative)
+        if file.exists():
+            return file
+        header = self.file(self.relative(self.header_path(self.absolute(relative))))
+        return header if header.exists() else file
 
 
 def study_waiting_as(unregistered: Path) -> str:

@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
@@ -21,6 +22,9 @@ hypothesis.settings.load_profile("untimed")
 # Before anything loads torch, here and in the processes that tests start: its threads wait for each other by spinning,
 # and where several tests share the cores that takes most of them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+if TYPE_CHECKING:
+    from tests.support.buckets import BucketServer
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +54,14 @@ def scored_by_untrained(untrained_folder: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.fixture(scope="session")
 def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.PostgreSQL]:
     with servers.postgresql(tmp_path_factory.mktemp("postgresql")) as server:
+        yield server
+
+
+@pytest.fixture
+def bucket_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["BucketServer"]:
+    from tests.support.buckets import bucket_server  # noqa: PLC0415  moto takes a second to load
+
+    with bucket_server(tmp_path_factory.mktemp("bucket")) as server:
         yield server
 
 

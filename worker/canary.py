@@ -5,8 +5,6 @@ registry, and so is when the last one set out, for whichever process is woken ne
 """
 
 import secrets
-import shutil
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -136,10 +134,9 @@ def remove_outlived_canaries(settings: Settings, database: Database, spool: Spoo
 
 def _remove_files(spool: Spool, study_instance_uid: str, embeddings: list[str]) -> None:
     for folder in OF_A_STUDY:
-        with suppress(FileNotFoundError):
-            shutil.rmtree(spool.root / folder / study_instance_uid)
+        spool.remove_folder(spool.root / folder / study_instance_uid)
     for path in embeddings:
-        remove_file(spool.absolute(path), below=spool.root / "embeddings")
+        remove_file(spool, path, below="embeddings")
 
 
 def _send(context: WorkerContext) -> None:

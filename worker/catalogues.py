@@ -26,8 +26,9 @@ def keep_catalogue(spool: Spool, catalogue: Catalogue) -> None:
         The disk does not take it.
     """
     kept = _path(spool, catalogue.digest)
-    if not kept.exists():
+    if not spool.has(spool.relative(kept)):
         write_durably(kept, catalogue.content)
+        spool.share(kept)
 
 
 def catalogue_of_run(spool: Spool, digest: str, configured: Catalogue) -> Catalogue:
@@ -40,7 +41,7 @@ def catalogue_of_run(spool: Spool, digest: str, configured: Catalogue) -> Catalo
     """
     if configured.digest == digest:
         return configured
-    kept = _path(spool, digest)
+    kept = spool.file(spool.relative(_path(spool, digest)))
     remedy = "put it back, or requeue the study with --step prepare to score it with today's"
     try:
         catalogue = load_catalogue(kept)
@@ -63,7 +64,7 @@ def catalogue_if_kept(spool: Spool, run: Run | None, configured: Catalogue) -> C
 
 def catalogue_of(detail: StudyDetail, settings: Settings) -> Catalogue | None:
     """The catalogue of the study's run, which may be an older one than today's; None where it is lost."""
-    return catalogue_if_kept(Spool(settings.spool_dir), detail.run, load_catalogue(settings.catalogue_path))
+    return catalogue_if_kept(Spool.of(settings), detail.run, load_catalogue(settings.catalogue_path))
 
 
 def _path(spool: Spool, digest: str) -> Path:

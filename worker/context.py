@@ -40,13 +40,17 @@ class WorkerContext:
         Raises
         ------
         ConfigurationError
-            The task catalogue, a file of rules or words, or the database URL is wrong.
+            The task catalogue, a file of rules or words, or the database URL is wrong, or the bucket cannot be spoken
+            with.
         """
         self.settings = settings
         self.broker = broker
         self.watch = watch or Watch()
         self.database = Database.of(settings)
-        self.spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
+        self.spool = Spool.of(settings)
+        if self.spool.bucket is not None:
+            self.spool.bucket.require_protocol()
+            self.spool.create()  # this host's own
         self.catalogue: Catalogue = load_catalogue(settings.catalogue_path)
         self.consistency = (
             configured(settings.consistency, settings.report.language) if settings.consistency.enabled else None

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.dicomweb import DicomWebSettings
-from config.errors import ConfigurationError, DeliveryError, RefusedError, ReportError, SpoolAwayError
+from config.errors import BucketAwayError, ConfigurationError, DeliveryError, RefusedError, ReportError, SpoolAwayError
 from config.logs import Event, emit, place_of
 from config.messages import MessageSettings
 from config.report_objects import ReportObject
@@ -53,14 +53,15 @@ def _deliver(context: WorkerContext, held: QueueClaim, destination: Destination)
     except SpoolAwayError as error:
         return Trouble(reason=str(error), is_ours=True)
     answers = Answers(context, held)
-    fit = [item for item in _still_wanted(context, destination, due) if item.is_sent or _is_fit(context, answers, item)]
+    wanted = _still_wanted(context, destination, due)
     try:
+        fit = [item for item in wanted if item.is_sent or _is_fit(context, answers, item)]
         if isinstance(destination, MessageSettings):
             return _tell_results(context, answers, destination, fit)
         if isinstance(destination, DicomWebSettings):
             return stow_objects(context, answers, destination, fit)
         return store_objects(context, answers, destination, fit)
-    except ConfigurationError as error:  # a certificate or token that cannot be used
+    except (ConfigurationError, BucketAwayError) as error:  # a certificate or token that cannot be used
         return Trouble(reason=str(error), is_ours=True)
 
 
@@ -95,7 +96,9 @@ def _tell_results(
         if run is None or not answers.is_still_wanted(item):  # a later run has a delivery of its own
             continue
         try:
-            said = tell_result(context, receiver, run, context.spool.absolute(item.spool_path), item.language)
+            said = tell_result(context, receiver, run, context.spool.file(item.spool_path), item.language)
+        except BucketAwayError:
+            raise
         except ReportError as error:
             answers.note(item, Answered.UNFIT, str(error))
         except RefusedError as error:

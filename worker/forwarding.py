@@ -6,7 +6,13 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from config.errors import EchoWorkerError, LeaseLostError, NoPresentationContextError, UnreadableInstanceError
+from config.errors import (
+    BucketAwayError,
+    EchoWorkerError,
+    LeaseLostError,
+    NoPresentationContextError,
+    UnreadableInstanceError,
+)
 from config.logs import Event, EventFields, emit, place_of
 from config.peers import PeerSettings, Role
 from config.steps import Purpose
@@ -45,7 +51,10 @@ def _send_due(context: WorkerContext, held: QueueClaim, peer: PeerSettings) -> T
     """One association with the next instances that are due."""
     with context.database.read() as session:
         due = due_forwards(session, peer.name, now=datetime.now(UTC), limit=BATCH)
-    ready = [(item, path) for item in due if (path := _file_of(context, held, peer, item))]
+    try:
+        ready = [(item, path) for item in due if (path := _file_of(context, held, peer, item))]
+    except BucketAwayError as error:
+        return Trouble(reason=str(error), is_ours=True)
     if not ready:
         return None
     answered = 0
@@ -75,8 +84,8 @@ def _file_of(context: WorkerContext, held: QueueClaim, peer: PeerSettings, item:
     if item.calling_ae_title == peer.ae_title:
         _cancel(context, peer.name, "it came from there", item)
         return None
-    path = context.spool.absolute(item.spool_path)
     try:
+        path = context.spool.file(item.spool_path)
         read_file_meta(path)
     except FileNotFoundError:
         _cancel(context, peer.name, "its file is no longer in the spool", item)

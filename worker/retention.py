@@ -141,8 +141,7 @@ class Retention:
 
     def _portions(self, kind: KeptKind, before: datetime) -> Iterator[list[StudyToClear]]:
         if kind is KeptKind.TENSORS:  # the rows of clips stay, and say that there were some: the folders are the truth
-            folder = self._spool.root / "tensors"
-            names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+            names = sorted({name.split("/")[1] for name in self._spool.names_below("tensors")})
             for start in range(0, len(names), PORTION):
                 with self._database.read() as session:
                     yield list(at_rest_among(session, names[start : start + PORTION], before=before))
@@ -170,13 +169,12 @@ class Retention:
         if kind is KeptKind.PIXELS:
             return pixels_of(session, study.study_id)
         if kind is KeptKind.EMBEDDINGS:
-            return [self._made(self._spool.absolute(path)) for path in embedding_paths_of(session, study.study_id)]
-        folder = self._spool.root / "tensors" / study.study_instance_uid
-        return [self._made(path) for path in sorted(folder.rglob("*")) if path.is_file()]
+            return [self._made(path) for path in embedding_paths_of(session, study.study_id)]
+        return [self._made(name) for name in self._spool.names_below(f"tensors/{study.study_instance_uid}")]
 
-    def _made(self, path: Path) -> KeptFile:
-        size = path.stat().st_size if path.is_file() else 0
-        return KeptFile(sop_instance_uid="", sop_class_uid="", path=self._spool.relative(path), size_bytes=size)
+    def _made(self, name: str) -> KeptFile:
+        size = self._spool.size(name) or 0
+        return KeptFile(sop_instance_uid="", sop_class_uid="", path=name, size_bytes=size)
 
     def _remove(self, kind: KeptKind, study: Outlived, *, now: datetime) -> bool:
         before = self._keep.since(kind, now=now)
@@ -191,7 +189,7 @@ class Retention:
                 begin_removing_pixels(session, study.study_id, now=began)
             else:
                 for file in files:
-                    remove_file(self._spool.absolute(file.path), below=self._spool.root / kind.value)
+                    remove_file(self._spool, file.path, below=kind.value)
                 if kind is KeptKind.EMBEDDINGS:
                     forget_embeddings_of(session, study.study_id)
                 sizes = [file.size_bytes for file in files]
@@ -204,11 +202,11 @@ class Retention:
         files = files_still_to_go(session, removal)
         # What waits was sent again: it is about to come back, and does so under the same lock.
         going = [file for file in files if not self._spool.is_waiting(self._spool.absolute(file.path))]
-        patient_id = next(filter(None, (_patient_id(self._spool.absolute(file.path)) for file in going)), None)
+        patient_id = next(filter(None, (_patient_id(self._spool.file(file.path)) for file in going)), None)
         for file in going:
-            self._keep_header(self._spool.absolute(file.path))
+            self._keep_header(file.path)
             # And not the folder: a receiver may be about to put something into it.
-            self._spool.absolute(file.path).unlink(missing_ok=True)
+            self._spool.remove(self._spool.absolute(file.path))
         if going:
             instances = StudyInstances(
                 study_instance_uid=removal.study_instance_uid,
@@ -217,18 +215,28 @@ class Retention:
             )
             self._trail.record(instances_removed(instances))
 
-    def _keep_header(self, file: Path) -> None:
+    def _keep_header(self, name: str) -> None:
         """A report may have to be built once more, as when another report of the study says otherwise."""
         with suppress(FileNotFoundError, UnreadableInstanceError):  # of a damaged one no report can be built anyhow
-            write_durably(self._spool.header_path(file), header_alone(file))
+            header = self._spool.header_path(self._spool.absolute(name))
+            write_durably(header, header_alone(self._spool.file(name)))
+            self._spool.share(header)
 
 
-def remove_file(file: Path, *, below: Path) -> None:
-    """Remove a file, and the folders below this one that it leaves empty; one that is not there was removed before."""
-    file.unlink(missing_ok=True)
+def remove_file(spool: Spool, name: str, *, below: str) -> None:
+    """Remove a file of the spool, and the folders below this one that it leaves empty; one that is not there was
+    removed before.
+
+    Raises
+    ------
+    BucketAwayError
+        The bucket cannot be asked.
+    """
+    file, top = spool.absolute(name), spool.root / below
+    spool.remove(file)
     with suppress(OSError):  # another file is in it
-        for folder in file.relative_to(below).parents[:-1]:
-            (below / folder).rmdir()
+        for folder in file.relative_to(top).parents[:-1]:
+            (top / folder).rmdir()
 
 
 def _patient_id(file: Path) -> str | None:

@@ -21,6 +21,7 @@ from db.delivering import Answered, DueDelivery
 from db.queues import Trouble
 from dicom_node.calling import called_peer
 from dicom_node.commitment.files import CommitmentFiles
+from dicom_node.commitment.judging import Committing
 from dicom_node.commitment.messages import Reference, ask_commitment, new_transaction_uid
 from dicom_node.report.comprehensive import OTHER_CLASSES
 from dicom_node.report.heat_map import DECOMPRESSING
@@ -53,7 +54,7 @@ def store_objects(
     there = _still_asked_of(answers, due, commits=commits)
     accepted: list[DueDelivery] = []
     called = called_peer(context.settings, peer)
-    as_other = {context.spool.absolute(item.spool_path) for item in due if item.sent_as}
+    as_other = {context.spool.file(item.spool_path) for item in due if item.sent_as}
     send = partial(
         send_files, peer=called, other_classes=OTHER_CLASSES, decompressing=DECOMPRESSING, went_as_other=as_other
     )
@@ -110,7 +111,7 @@ def _send(
     """
     if not due:
         return None
-    items = {context.spool.absolute(item.spool_path): item for item in due}
+    items = {context.spool.file(item.spool_path): item for item in due}
     under_way = due[0]
 
     def is_still_wanted(path: Path) -> bool:
@@ -195,6 +196,8 @@ def _ask_commitment(context: WorkerContext, peer: PeerSettings, there: Sequence[
     except Exception as error:  # noqa: BLE001  its text may hold PHI
         said = place_of(error)
     else:
+        if context.spool.bucket is not None:  # what it has reported at once lies here, and an intake may run elsewhere
+            Committing(context.settings, context.spool, context.database).apply_reports()
         return None
     with context.database.write() as session:
         commitment_not_asked(session, transaction_uid=transaction_uid)

@@ -101,7 +101,7 @@ def _sweep(context: WorkerContext, in_use: set[str], before: datetime) -> None:
             paths = made_before(session, embedder=embedder, before=before)
         # The files first: after a crash between the two, the rows still say what is to be removed.
         for path in paths:
-            remove_file(context.spool.absolute(path), below=context.spool.root / "embeddings")
+            remove_file(context.spool, path, below="embeddings")
         with context.database.write() as session:
             forget_made_before(session, embedder=embedder, before=before)
         shutil.rmtree(context.settings.data_dir / "cache" / "retrieval" / embedder[:16], ignore_errors=True)

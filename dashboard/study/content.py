@@ -67,7 +67,7 @@ def study_content(
     StudyNotFoundError
         No study has this UID.
     """
-    spool = Spool(here.settings.spool_dir)
+    spool = Spool.of(here.settings)
     with here.database.read() as session:
         detail = study_detail(session, uid)
         found = list_discordances(session, study_instance_uid=uid, include_closed=True)

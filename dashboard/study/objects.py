@@ -73,7 +73,7 @@ def made_objects(objects: Sequence[Report], answers: Mapping[int, Sequence[Deliv
 def report_tree(spool: Spool, report: Report) -> ReportTree | str:
     """The content of the Structured Report; or why it cannot be shown."""
     try:
-        document = dcmread(spool.absolute(report.spool_path))
+        document = dcmread(spool.file(report.spool_path))
         return ReportTree(title=title_of(document), flags=flags_of(document), lines=tuple(tree_lines(document)))
     except Exception as error:  # noqa: BLE001  a damaged file leads pydicom to any error; its texts quote the data set
         return f"its file cannot be read ({type(error).__name__}); echoworker requeue --step report builds it again"
@@ -87,7 +87,7 @@ def heat_maps(spool: Spool, objects: Sequence[Report]) -> list[HeatMap]:
 def _heat_map(spool: Spool, made: Report) -> HeatMap:
     header = Dataset()
     with suppress(Exception):  # the player says why it cannot be read
-        header.update(read_image_header(spool.absolute(made.spool_path)))
+        header.update(read_image_header(spool.file(made.spool_path)))
     said, frames = str(header.get("ImageComments", "")), int(header.get("NumberOfFrames") or 0)
     return HeatMap(sop_instance_uid=made.sop_instance_uid, said=said, frames=frames)
 

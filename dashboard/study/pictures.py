@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
-from config.errors import ClipError
+from config.errors import BucketAwayError, ClipError
 from config.logs import told_of
 from dashboard.installation import Installation
 from db.stored_objects import StoredObject
@@ -20,7 +20,7 @@ KEPT = {"Cache-Control": "private, max-age=3600", "Vary": "Cookie, Authorization
 """An instance never changes: the browser of whoever saw it may keep it for an hour, and nobody on the way may. It is
 asked for anew by whoever signs in next at the same browser (RFC 9110 section 12.5.5): their role may be another, and
 the audit trail has to name them."""
-_GONE, _UNREADABLE = 410, 422
+_GONE, _UNREADABLE, _AWAY = 410, 422, 503
 _LETTERS = 'font-family="sans-serif" font-size="15"'
 _Made = TypeVar("_Made")
 
@@ -39,12 +39,15 @@ def file_of(here: Installation, stored: StoredObject) -> Path:
     Raises
     ------
     NoPictureError
-        It was removed, or is lost.
+        It was removed, or is lost, or the bucket does not answer.
     """
     if stored.removed_at is not None:
         day = f"{stored.removed_at.astimezone():%Y-%m-%d}"
         raise NoPictureError(f"its pixels were removed on {day}, when their time was over", _GONE)
-    path = Spool(here.settings.spool_dir).absolute(stored.spool_path)
+    try:
+        path = Spool.of(here.settings).file(stored.spool_path)
+    except BucketAwayError as error:
+        raise NoPictureError(str(error), _AWAY) from error
     if not path.is_file():
         raise NoPictureError("its file is not in the spool: is the disk mounted?", _GONE)
     return path

@@ -58,7 +58,7 @@ def make_backup(settings: Settings, registry: Database, into: Path, *, now: date
         raise BackupError(f"{into} is in the data folder: a backup belongs on another disk")
     into.mkdir(parents=True, exist_ok=True)
     final = into / f"{now:%Y%m%dT%H%M%SZ}"
-    with _alone(into), nothing_removed(Spool(settings.spool_dir)):
+    with _alone(into), nothing_removed(Spool.of(settings)):
         if final.exists():
             raise BackupError(f"{final} is there already: wait a second")
         unfinished = unfinished_name(final)

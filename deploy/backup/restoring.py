@@ -114,7 +114,7 @@ def _restore_file(data_dir: Path, backup: Path, path: PurePosixPath, digest: str
 
 def _taken_up(settings: Settings, registry: Database, facts: BackupFacts) -> Restored:
     """What the copy of the spool has beyond that of the registry, and what the registry names beyond the spool."""
-    spool = Spool(settings.spool_dir)
+    spool = Spool.of(settings)
     spool.create()
     with registry.read() as session:
         prepared = studies_in(session, StudyState.PREPARED)

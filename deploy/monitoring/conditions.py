@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from config.errors import ConfigurationError, EchoWorkerError, SpoolAwayError, SpoolFullError
+from config.errors import BucketAwayError, ConfigurationError, EchoWorkerError, SpoolAwayError, SpoolFullError
 from config.monitoring import AlertCause
 from config.settings import Settings
 from config.steps import Purpose, Step
@@ -32,10 +32,14 @@ def conditions_without_registry(settings: Settings, *, host: str, now: datetime)
         broker(settings)
     except EchoWorkerError as error:
         yield Condition(cause=AlertCause.BROKER_AWAY, subject=host, said=f"broker {error}: steps wait for the reaper")
-    spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
+    spool = Spool.of(settings)
     try:
         spool.require_there()
         spool.require_room()
+        if spool.bucket is not None:
+            spool.bucket.look("tried")
+    except (BucketAwayError, ConfigurationError) as error:
+        yield Condition(cause=AlertCause.SPOOL_LOW, subject=host, said=f"{error}: what is received waits on this host")
     except (SpoolAwayError, SpoolFullError) as error:
         yield Condition(cause=AlertCause.SPOOL_LOW, subject=host, said=f"{error}: the node answers A700")
     except OSError as error:

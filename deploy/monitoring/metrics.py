@@ -42,7 +42,7 @@ class Metrics(Collector):
     def __init__(self, settings: Settings, database: Database) -> None:
         self._settings = settings
         self._database = database
-        self._spool = Spool(settings.spool_dir)
+        self._spool = Spool.of(settings)
         self._tail = JournalTail()
         self._figures: Figures | None = None
         self._schema: tuple[str | None, str | None] = (None, None)

@@ -76,7 +76,7 @@ class Fetcher:
         self._archive = archive
         self._by = by
         self._database = database
-        self._spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
+        self._spool = Spool.of(settings)
         self._spool.create()
 
     def fetch(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from config.errors import BucketAwayError
 from config.logs import Event, emit
 from config.peers import Role
 from config.settings import Settings
@@ -101,11 +102,11 @@ class Committing:
 
     def _file_obstacle(self, instance: KnownInstance) -> CommitmentStatus | None:
         try:
-            size = self._spool.absolute(instance.spool_path).stat().st_size
-        except FileNotFoundError:
-            return CommitmentStatus.NO_SUCH_INSTANCE
-        except OSError:
+            size = self._spool.size(instance.spool_path)
+        except (OSError, BucketAwayError):
             return CommitmentStatus.PROCESSING_FAILURE
+        if size is None:
+            return CommitmentStatus.NO_SUCH_INSTANCE
         return None if size == instance.size_bytes else CommitmentStatus.PROCESSING_FAILURE
 
     def _say(self, applied: Sequence[Applied], report: CommitmentReport) -> None:

@@ -64,7 +64,7 @@ class Receiver:
         """
         self._settings = settings
         self._node = settings.node
-        self._spool = Spool(settings.spool_dir, minimum_free_bytes=settings.node.minimum_free_bytes)
+        self._spool = Spool.of(settings)
         self._access = AccessList(settings)
         self._associations = OpenAssociations(
             self._access, self._spool.receivers, keeps_open_s=settings.study.association_keeps_open_s

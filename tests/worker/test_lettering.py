@@ -28,7 +28,13 @@ def test_a_heat_map_whose_letters_could_not_be_drawn_is_in_english_and_says_so_i
         seen=whole, maps=np.ones((2, EDGE, EDGE), np.float32),
     )  # fmt: skip
     pictures = Pictures(
-        run=run, catalogue=CATALOGUE, evidence=[INSTANCE], files={uid: SMALL}, heat=heat, earlier=[], language=language
+        run=run,
+        catalogue=CATALOGUE,
+        evidence=[INSTANCE],
+        files={uid: lambda: SMALL},
+        heat=heat,
+        earlier=[],
+        language=language,
     )
     made, _ = pictures.heat_map()
     in_english, _ = replace(pictures, language=Language.ENGLISH).heat_map()

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from config.catalogue import Catalogue
 from config.clinical_tasks import AnyTask, ClassTask
-from config.errors import SpoolError
+from config.errors import BucketAwayError, SpoolError
 from db.embeddings import StoredEmbeddings, latest_embeddings
 from db.runs import Run, TaskResult
 from db.scored_cases import current_runs, patients_of
@@ -114,6 +114,8 @@ class Source:
             return f"its embeddings are of profile {stored.preprocessing_profile}: requeue it, --step prepare"
         try:
             return self._from_embeddings(stored)
+        except BucketAwayError:
+            raise
         except SpoolError as error:
             return str(error)
 
@@ -123,7 +125,7 @@ class Source:
         return made_by == (self.model.identity.digest, self.catalogue.digest, self.profile, self.gate.provenance)
 
     def _from_embeddings(self, stored: StoredEmbeddings) -> Results:
-        clips = self.shown(read_embeddings(self.spool.absolute(stored.path)))
+        clips = self.shown(read_embeddings(self.spool.file(stored.path)))
         return {result.task_id: result for result in self.model.answer(clips)}
 
     def shown(self, clips: Sequence[ClipEmbeddings]) -> list[EmbeddedClip]:

@@ -32,7 +32,7 @@ def open_source(settings: Settings, database: Database) -> Source:
         )
     return Source(
         database=database,
-        spool=Spool(settings.spool_dir),
+        spool=Spool.of(settings),
         model=model,
         gate=view_gate(settings.gate, model),
         catalogue=catalogue,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from config.errors import EchoWorkerError
+from config.errors import BucketAwayError, EchoWorkerError
 from config.labels import ModelLabel
 from config.logs import place_of
 from config.settings import Settings
@@ -90,7 +90,7 @@ class Fitting:
             if self._likeness is None:
                 self._likeness = resolve_name(_LIKENESS)(self._settings, self._registry)
             return self._likeness.of(study_id, texts, label=label, known=known)
-        except SQLAlchemyError:
+        except (SQLAlchemyError, BucketAwayError):
             raise
         except EchoWorkerError as error:
             return str(error)

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
+from config.errors import BucketAwayError
 from config.logs import Event, emit, told_of
 from db.received_reports import received_reports_of
 from db.report_instances import ReportInstances, report_instances
@@ -53,7 +54,7 @@ class _Instance:
 
 def _read_instances(spool: Spool, reader: ReportReader, instances: ReportInstances) -> Iterator[_Instance]:
     def read(uid: str) -> _Instance:
-        dataset = read_report_file(spool.absolute(instances.paths[uid]))
+        dataset = read_report_file(spool.file(instances.paths[uid]))
         found = reader.instance(dataset, instances.ours)
         notes = () if found is None else found.notes
         return _Instance(uid=uid, read=found, predecessors=frozenset(_predecessors(dataset)), notes=notes)
@@ -80,6 +81,8 @@ def _read_or_why(uid: str, read: Callable[[], _Instance], *, study: str, **named
     """Somebody's damaged document must not keep our results back."""
     try:
         return read()
+    except BucketAwayError:  # it can be read later
+        raise
     except Exception as error:  # noqa: BLE001  whatever it is: it costs this document alone
         why = told_of(error)
         emit(Event.REPORT_NOT_READ, study_instance_uid=study, **named, reason=why)

@@ -116,8 +116,9 @@ def embedded_cases(
             why = "has no embeddings of this model and profile: requeue it, --step prepare"
             left_out.append(UnansweredCase(study_instance_uid=uid, reason=why))
             continue
+        file = source.spool.file(stored.path)
         try:
-            clips = source.shown(read_embeddings(source.spool.absolute(stored.path)))
+            clips = source.shown(read_embeddings(file))
         except SpoolError as error:
             left_out.append(UnansweredCase(study_instance_uid=uid, reason=str(error)))
             continue

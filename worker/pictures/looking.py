@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch.nn.functional import avg_pool2d
 
+from config.errors import BucketAwayError
 from config.logs import Event, emit, told_of
 from config.report_objects import ReportObject
 from db.queries import spool_paths_of
@@ -35,6 +36,8 @@ def keep_heat(
     heat: Heat | WhyNoHeat
     try:
         heat = _look(context, model, run, prepared, study_id)
+    except BucketAwayError:  # the frames are there, and the step is done again
+        raise
     except Exception as error:  # noqa: BLE001  answers need no picture, whatever it fails on
         reason = told_of(error)
         emit(Event.PICTURE_NOT_MADE, study_instance_uid=run.study_instance_uid, reason=reason)
@@ -42,6 +45,7 @@ def keep_heat(
     path = heat_path(context.spool.root, study_instance_uid=run.study_instance_uid, run_uid=run.run_uid)
     with suppress(OSError):  # a disk that is full has other, louder voices
         write_heat(path, heat)
+        context.spool.share(path)
 
 
 def _look(
@@ -63,9 +67,9 @@ def _look(
     if not support.any():
         return WhyNoHeat.NO_SUPPORT
     with context.database.read() as session:
-        file = context.spool.absolute(spool_paths_of(session, study_id)[clip.sop_instance_uid])
+        spool_path = spool_paths_of(session, study_id)[clip.sop_instance_uid]
     region = Region(**clip.region)
-    header = read_attributes(file, ["Rows", "Columns"])
+    header = read_attributes(context.spool.file(spool_path), ["Rows", "Columns"])
     seen = PROFILES[clip.preprocessing_profile or ""].seen(region, header.Rows, header.Columns)
     return Heat(
         task_id=result.task_id,
@@ -81,7 +85,7 @@ def _look(
 def _frames(context: WorkerContext, clip: PreparedClip) -> Frames | None:
     """None where they are gone, as of a study that is scored again from its kept embeddings."""
     try:
-        frames: Frames = np.load(context.spool.absolute(clip.tensor_path or ""), mmap_mode="r", allow_pickle=False)
+        frames: Frames = np.load(context.spool.file(clip.tensor_path or ""), mmap_mode="r", allow_pickle=False)
     except (FileNotFoundError, IsADirectoryError):
         return None
     return frames

@@ -1,6 +1,6 @@
 """The heat map and the page of a run, from what is kept of it: nothing here needs the model, or loads torch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -44,7 +44,7 @@ class Pictures:
     run: Run
     catalogue: Catalogue
     evidence: Sequence[Dataset]
-    files: Mapping[str, Path]
+    files: Mapping[str, Callable[[], Path]]
     """Of each instance that the run used, by SOP Instance UID."""
     heat: Heat | WhyNoHeat
     earlier: Sequence[EarlierValue]
@@ -120,7 +120,7 @@ class Pictures:
     def _frames(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
         if not isinstance(self.heat, Heat):
             raise ReportError(why_no_heat_map(self.heat))
-        return frames_shown(self.files[self.heat.sop_instance_uid], self.heat), maps_shown(self.heat)
+        return frames_shown(self.files[self.heat.sop_instance_uid](), self.heat), maps_shown(self.heat)
 
     def _strip(self) -> tuple[Strip | None, str]:
         """Or why there is none: the page goes without its pictures, where these cannot be drawn."""

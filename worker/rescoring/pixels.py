@@ -42,14 +42,14 @@ def studies_without_pixels(context: WorkerContext, target: Target, wanted: Wante
     """How many of the studies that need their pixels have not all of them any more; no file is opened."""
     with context.database.read() as session:
         files = files_to_read(session, target, wanted)
-    return len({study for study, path in files if path is None or not context.spool.absolute(path).is_file()})
+    return len({study for study, path in files if path is None or not context.spool.has(path)})
 
 
 def _frames(context: WorkerContext, clip: PreparedClip, path: str | None) -> Frames:
     profile = PROFILES.get(clip.preprocessing_profile or "")
     if profile is None:
         raise ClipError(f"its frames are of profile {clip.preprocessing_profile}, which there is no more")
-    file = None if path is None else context.spool.absolute(path)
+    file = None if path is None else context.spool.file(path)
     if file is None or not file.exists():
         context.require_spool()
         raise ClipError("neither embeddings of this model nor all of the pixels are there")

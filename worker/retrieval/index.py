@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from config.errors import SpoolError
+from config.errors import BucketAwayError, SpoolError
 from config.whole_files import sweep_unfinished, write_whole
 from worker.retrieval.segments import (
     BLOCK_ROWS,
@@ -181,6 +181,8 @@ def _portions(
     for uid, study in changed.items():
         try:
             clips = study.load()
+        except BucketAwayError:
+            raise
         except SpoolError:
             unreadable.append(uid)
             continue

@@ -7,12 +7,12 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from config.errors import SearchError, StudyNotFoundError
 from config.settings import Settings
 from db.retrieval import SearchableStudy, count_unsearchable, received_at, searchable_studies, views_of
 from db.session import Database
+from dicom_node.spool import Spool
 from worker.embeddings import read_embeddings
 from worker.retrieval.index import Clips, Index, Update, WantedStudy, updated_index
 from worker.retrieval.segments import Vectors
@@ -89,12 +89,14 @@ def open_library(settings: Settings, registry: Database, *, embedder: str) -> Li
     """
     kind = {"embedder": embedder, "preprocessing_profile": settings.pixels.profile}
 
+    spool = Spool.of(settings)
+
     def wanted() -> Mapping[str, WantedStudy]:
         with registry.read() as session:
             studies = list(
                 searchable_studies(session, embedder=embedder, preprocessing_profile=settings.pixels.profile)
             )
-        return {study.study_instance_uid: _wanted(settings.spool_dir, study) for study in studies}
+        return {study.study_instance_uid: _wanted(spool, study) for study in studies}
 
     root = settings.data_dir / "cache" / "retrieval" / embedder[:16] / settings.pixels.profile
     index, update = updated_index(root, wanted)
@@ -119,7 +121,7 @@ def stamp_of(study: SearchableStudy) -> str:
     return hashlib.sha256(made_from.encode()).hexdigest()[:16]
 
 
-def clips_in(spool: Path, study: SearchableStudy) -> Clips:
+def clips_in(spool: Spool, study: SearchableStudy) -> Clips:
     """The clips of a study that were not left out, out of the kept embeddings.
 
     Raises
@@ -129,10 +131,10 @@ def clips_in(spool: Path, study: SearchableStudy) -> Clips:
     """
     return [
         (clip.sop_instance_uid, clip_embedding(clip.frames))
-        for clip in read_embeddings(spool / study.path)
+        for clip in read_embeddings(spool.file(study.path))
         if clip.sop_instance_uid not in study.left_out
     ]
 
 
-def _wanted(spool: Path, study: SearchableStudy) -> WantedStudy:
+def _wanted(spool: Spool, study: SearchableStudy) -> WantedStudy:
     return WantedStudy(stamp=stamp_of(study), load=partial(clips_in, spool, study))

@@ -15,6 +15,7 @@ from config.settings import Settings
 from db.discordances import Likeness
 from db.retrieval import SearchableStudy, searchable_studies
 from db.session import Database
+from dicom_node.spool import Spool
 from worker.retrieval.library import clips_in, stamp_of
 from worker.retrieval.loading import TextReader, load_retrieval_model
 from worker.retrieval.packs import RetrievalPack, retrieval_pack
@@ -69,7 +70,7 @@ class TextLikeness:
         wanted = {name: text for name, text in texts.items() if name not in found}
         if not wanted:
             return Likened(likenesses=found, doubts={})
-        clips = [embedding for _, embedding in clips_in(self._settings.spool_dir, study)]
+        clips = [embedding for _, embedding in clips_in(Spool.of(self._settings), study)]
         if not clips:
             raise SearchError("the model sees a heart in no clip of the study")
         images, reader, doubts = study_embedding(np.stack(clips)), self._model(pack), {}

@@ -3,14 +3,14 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from io import BytesIO
 
 from pydicom.dataset import Dataset, FileDataset
 from sqlalchemy import select
 
 from config.catalogue import Catalogue
-from config.errors import EchoWorkerError, ReportError, SpoolError
+from config.errors import BucketAwayError, EchoWorkerError, ReportError, SpoolError
 from config.languages import Language
 from config.logs import place_of
 from config.report_objects import ReportObject
@@ -134,8 +134,10 @@ class Building:
     @cached_property
     def _heat(self) -> Heat | WhyNoHeat:
         root, run = self.context.spool.root, self.run
+        kept = heat_path(root, study_instance_uid=run.study_instance_uid, run_uid=run.scored_as)
+        file = self.context.spool.file(self.context.spool.relative(kept))
         try:
-            return read_heat(heat_path(root, study_instance_uid=run.study_instance_uid, run_uid=run.scored_as))
+            return read_heat(file)
         except SpoolError:
             return WhyNoHeat.DAMAGED
 
@@ -180,7 +182,7 @@ class Building:
             run=self._dated,
             catalogue=self.catalogue,
             evidence=self._evidence,
-            files={uid: spool.absolute(path) for uid, path in self.instances.items()},
+            files={uid: partial(spool.file, path) for uid, path in self.instances.items()},
             heat=self._heat,
             earlier=earlier,
             language=self.language,
@@ -205,6 +207,8 @@ def built_or_why(build: Callable[[], Built]) -> Built | str:
     """A picture; or in words free of PHI why there is none, which stops no report."""
     try:
         return build()
+    except BucketAwayError:  # it can be had later, and a report is built once
+        raise
     except EchoWorkerError as error:
         return str(error)
     except Exception as error:  # noqa: BLE001  a library's trouble with one clip is no reason to keep the answers back

@@ -104,8 +104,9 @@ def take_up_kept(context: WorkerContext, study: StudyClips, embedder: str) -> bo
     stored = study.stored.get(embedder)
     if stored is None or stored.preprocessing_profile != study.profile:
         return False
+    file = context.spool.file(stored.path)
     try:
-        kept = {clip.sop_instance_uid: clip for clip in read_embeddings(context.spool.absolute(stored.path))}
+        kept = {clip.sop_instance_uid: clip for clip in read_embeddings(file)}
     except SpoolError:
         return False
     found = [kept.get(clip.sop_instance_uid) for clip in study.clips]
@@ -123,7 +124,7 @@ def take_up_kept(context: WorkerContext, study: StudyClips, embedder: str) -> bo
 
 def has_frames(context: WorkerContext, study: StudyClips) -> bool:
     """Whether the prepared frames of all clips lie in the spool, as from `prepare` until the report is registered."""
-    return all(context.spool.absolute(clip.tensor_path or "").is_file() for clip in study.clips)
+    return all(context.spool.has(clip.tensor_path or "") for clip in study.clips)
 
 
 def embed_together(context: WorkerContext, model: StudyModel, studies: Sequence[StudyClips]) -> dict[int, Exception]:
@@ -188,6 +189,7 @@ def keep_embeddings(context: WorkerContext, model: StudyModel, study: StudyClips
         for clip, frames in zip(study.clips, embeddings, strict=True)
     ]
     write_embeddings(path, clips, embedder=model.embedder, profile=study.profile)
+    context.spool.share(path)
     study.written.append(
         StoredEmbeddings(
             study_instance_uid=held.study_instance_uid,
@@ -215,7 +217,7 @@ def _require_numbers(model: StudyModel, study: StudyClips, embeddings: Sequence[
 def _load(context: WorkerContext, clip: PreparedClip) -> Frames:
     """Only a file that is missing or damaged is a fault that stays; another OSError, as of a share, may pass."""
     try:
-        frames: Frames = np.load(context.spool.absolute(clip.tensor_path or ""), mmap_mode="r", allow_pickle=False)
+        frames: Frames = np.load(context.spool.file(clip.tensor_path or ""), mmap_mode="r", allow_pickle=False)
     except (FileNotFoundError, ValueError, EOFError) as error:
         what = "missing" if isinstance(error, FileNotFoundError) else "damaged"
         raise ClipError(

@@ -1,7 +1,6 @@
 """READY -> PREPARED: every instance of the study becomes a clip for the model, or a reason why not."""
 
 import os
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
@@ -55,10 +54,10 @@ def prepare_study(context: WorkerContext, held: Claim) -> Outcome:
 
     def forget_what_was_before() -> None:
         for path in outdated:
-            context.spool.absolute(path).unlink(missing_ok=True)
+            context.spool.remove(context.spool.absolute(path))
         for revision in range(1, held.revision):
             earlier = context.spool.tensor_folder(held.study_instance_uid, revision)
-            shutil.rmtree(earlier, ignore_errors=True)
+            context.spool.remove_folder(earlier)
 
     return Outcome(record=record, afterwards=forget_what_was_before, skip_reason=_why_nothing_is_usable(clips, rules))
 
@@ -66,7 +65,7 @@ def prepare_study(context: WorkerContext, held: Claim) -> Outcome:
 def prepare_clip(context: WorkerContext, folder: Path, sop_instance_uid: str, spool_path: str) -> PreparedClip:
     """One instance: its tensor file and what is known of it, or the reason why it gives none."""
     try:
-        clip = read_clip(context.spool.absolute(spool_path), context.profile)
+        clip = read_clip(context.spool.file(spool_path), context.profile)
     except ClipError as error:
         return PreparedClip(sop_instance_uid=sop_instance_uid, skip_reason=error.reason)
     except FileNotFoundError:
@@ -76,6 +75,7 @@ def prepare_clip(context: WorkerContext, folder: Path, sop_instance_uid: str, sp
     np.save(content, clip.frames)
     tensor = folder / f"{sop_instance_uid}.npy"
     write_durably(tensor, content.getvalue())
+    context.spool.share(tensor)
     return PreparedClip(
         sop_instance_uid=sop_instance_uid,
         tensor_path=context.spool.relative(tensor),

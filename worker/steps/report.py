@@ -3,7 +3,6 @@
 A heat map and a page go beside it; each is built once.
 """
 
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -56,7 +55,9 @@ def report_study(context: WorkerContext, held: Claim) -> Outcome:
     takers = {kind for kind, names in wanted.items() if names}
     built, missing = _build(building, existing, takers)
     for one in built.values():
-        write_durably(context.spool.absolute(one.report.spool_path), one.content)
+        file = context.spool.absolute(one.report.spool_path)
+        write_durably(file, one.content)
+        context.spool.share(file)
     for kind, reason in missing.items():
         # That there is nothing to show is no trouble, or was told when it was scored.
         if reason != building.why_no_heat:
@@ -81,7 +82,7 @@ def report_study(context: WorkerContext, held: Claim) -> Outcome:
         tell(held.study_instance_uid, new)
         # The pixels can be prepared again; the tensors are larger than they are.
         tensors = context.spool.tensor_folder(held.study_instance_uid, held.revision)
-        shutil.rmtree(tensors, ignore_errors=True)
+        context.spool.remove_folder(tensors)
 
     return Outcome(record=record, afterwards=afterwards)
 

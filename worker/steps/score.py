@@ -6,7 +6,6 @@ A study that leaves the device idle takes others along that wait, too: their cli
 Each is then scored, and its results are written, by itself.
 """
 
-import shutil
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -118,8 +117,8 @@ def _scored(context: WorkerContext, scorer: Scorer, held: Claim, study: StudyCli
 
     def tidy_up() -> None:
         for file in no_more:
-            file.unlink(missing_ok=True)
+            context.spool.remove(file)
         if score.why_unanswered is not None:  # no report step follows, to remove the tensors
-            shutil.rmtree(context.spool.tensor_folder(held.study_instance_uid, held.revision), ignore_errors=True)
+            context.spool.remove_folder(context.spool.tensor_folder(held.study_instance_uid, held.revision))
 
     return Outcome(record=record, afterwards=tidy_up, skip_reason=score.why_unanswered)

@@ -23,10 +23,12 @@ def is_intact(context: WorkerContext, stored: StoredObject) -> bool:
 
     Raises
     ------
+    BucketAwayError
+        It is not here, and the bucket does not answer.
     OSError
         The disk does not give it.
     """
     try:
-        return sha256_of(context.spool.absolute(stored.spool_path)) == stored.sha256
+        return sha256_of(context.spool.file(stored.spool_path)) == stored.sha256
     except FileNotFoundError:
         return False

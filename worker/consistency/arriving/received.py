@@ -68,7 +68,7 @@ def read_received(spool: Spool, row: ReceivedReport, reader: ReportReader) -> Re
     OSError
         Its file is lost, or cannot be read.
     """
-    kept = read_kept(spool.absolute(row.spool_path))
+    kept = read_kept(spool.file(row.spool_path))
     if kept.kind is not ReportKind.DICOM:
         text, notes, study_day = _text(kept, row.place)
         return reader.text(row.report_id, text, notes, study_day=study_day)

@@ -64,6 +64,7 @@ class Registering:
         kept, came_at = read_kept(waiting), received_at(waiting)
         found = reports_in(kept)
         final = give_final_name(self.spool, waiting, kept.digest)
+        self.spool.share(final)
         by_hand = matches_by_hand(self.spool, final)
         told: list[tuple[Incoming, Matching, str]] = []
         with self.database.write() as session:
@@ -125,8 +126,8 @@ class Registering:
 
     def _read_again(self, row: ReceivedReport) -> tuple[Incoming, str | None] | None:
         """The report, and the study that somebody gave it to before the registry was made anew."""
-        kept = self.spool.absolute(row.spool_path)
         try:
+            kept = self.spool.file(row.spool_path)
             found, by_hand = reports_in(read_kept(kept)), matches_by_hand(self.spool, kept)
         except (UnreadableReportError, OSError) as error:
             emit(Event.DUTY_FAILS, step="match reports", path=row.spool_path, error=place_of(error))
