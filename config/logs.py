@@ -34,6 +34,7 @@ class Event(StrEnum):
     SPOOL_AWAY = "spool cannot be written"
     INSTANCE_QUARANTINED = "instance quarantined"
     REGISTRY_AWAY = "registry away: work waits"
+    REGISTRY_LACKS_TABLES = "registry lacks tables of this version: work waits for echoworker db upgrade"
     REGISTRY_BACK = "registry back"
     REGISTRY_CATCHES_UP = "instances found that the registry does not have"
     DUTY_FAILS = "a duty fails: it is tried again, the others go on"
@@ -119,6 +120,7 @@ _WARNINGS = {
     Event.INSTANCE_UNREADABLE,
     Event.SPOOL_AWAY,
     Event.REGISTRY_AWAY,
+    Event.REGISTRY_LACKS_TABLES,
     Event.DUTY_FAILS,
     Event.FILE_SET_ASIDE,
     Event.BROKER_AWAY,

@@ -18,8 +18,9 @@ from typing import TextIO
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.errors import EchoWorkerError
-from config.logs import Event, emit, place_of
+from config.logs import Event, emit
 from config.settings import Settings
+from db.away import say_away
 from db.leases import owner_named
 from db.session import Database
 from db.worker_ends import ENDED, KILLED, TOOK_TOO_LONG, WorkerEnd, worker_died, worker_stopped
@@ -59,7 +60,7 @@ def note_death(settings: Settings, pid: int, return_code: int) -> bool:
         with registry.write() as session:
             held = worker_died(session, end, now=datetime.now(UTC), pipeline=settings.pipeline)
     except (SQLAlchemyError, EchoWorkerError) as error:  # who looks after others outlives them
-        emit(Event.REGISTRY_AWAY, error=place_of(error))
+        say_away(error)
         return _left_to_its_leases(path, traceback)
     finally:
         registry.close()
@@ -115,7 +116,7 @@ def give_back(settings: Settings, pid: int) -> None:
         with registry.write() as session:
             held = worker_stopped(session, owner_named(pid), now=datetime.now(UTC), pipeline=settings.pipeline)
     except (SQLAlchemyError, EchoWorkerError) as error:  # who looks after others outlives them
-        emit(Event.REGISTRY_AWAY, error=place_of(error))
+        say_away(error)
         return
     finally:
         registry.close()

@@ -7,6 +7,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from config.errors import ConfigurationError, IdentitiesError, SpoolAwayError
 from config.logs import Event, emit, place_of, told_of
+from db.away import event_of, say_away
 
 
 class Duties:
@@ -14,6 +15,8 @@ class Duties:
 
     def __init__(self) -> None:
         self._without_registry: set[str] = set()
+        self._said: Event | None = None
+        """Of the registry, while it cannot be used."""
         self._failing: set[str] = set()
 
     def do(self, name: str, duty: Callable[[], None]) -> bool:
@@ -29,13 +32,15 @@ class Duties:
         if name in self._without_registry:
             self._without_registry.discard(name)
             if not self._without_registry:
+                self._said = None
                 emit(Event.REGISTRY_BACK)
         return True
 
     def _note(self, name: str, error: Exception) -> None:
         if is_of_the_registry(error):
-            if not self._without_registry:
-                emit(Event.REGISTRY_AWAY, step=name, error=place_of(error))
+            if self._said is not event_of(error):  # a server that came back may have an empty database
+                say_away(error, step=name)
+            self._said = event_of(error)
             self._without_registry.add(name)
             return
         if name not in self._failing:

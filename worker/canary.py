@@ -13,8 +13,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from config.canary import CanarySettings
 from config.errors import AssociationRejectedError, DeliveryError, RefusedError
-from config.logs import Event, emit, place_of, told_of
+from config.logs import Event, emit, told_of
 from config.settings import Settings
+from db.away import say_away
 from db.canaries import (
     CAME_THROUGH,
     FAILED,
@@ -55,7 +56,7 @@ def send_canary_if_due(context: WorkerContext, *, now: datetime) -> None:
             _send(context)
         remove_outlived_canaries(context.settings, context.database, context.spool, now=now)
     except SQLAlchemyError as error:
-        emit(Event.REGISTRY_AWAY, step=CAME_THROUGH, error=place_of(error))
+        say_away(error, step=CAME_THROUGH)
 
 
 def send_canary(settings: Settings, study_instance_uid: str, *, now: datetime) -> None:

@@ -15,6 +15,7 @@ from config.messages import MessageSettings
 from config.report_objects import ReportObject
 from config.steps import Purpose
 from db.announcing import announce_due_deliveries
+from db.away import say_away
 from db.deliveries import cancel_deliveries
 from db.delivering import Answered, DueDelivery, due_deliveries, owed_run, owed_to
 from db.queues import QueueClaim, Trouble
@@ -40,7 +41,7 @@ def deliver_to(context: WorkerContext, name: str) -> None:
         announce_due_deliveries(context.database, context.broker, context.settings)
     except SQLAlchemyError as error:
         # What was not written down is sent again: the same objects, under the same UIDs.
-        emit(Event.REGISTRY_AWAY, destination=name, error=place_of(error))
+        say_away(error, destination=name)
 
 
 def _deliver(context: WorkerContext, held: QueueClaim, destination: Destination) -> Trouble | None:

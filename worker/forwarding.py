@@ -17,6 +17,7 @@ from config.logs import Event, EventFields, emit, place_of
 from config.peers import PeerSettings, Role
 from config.steps import Purpose
 from db.announcing import announce_due_forwards
+from db.away import say_away
 from db.forwards import DueForward, cancel_forwards, due_forwards, record_forward
 from db.queues import QueueClaim, Trouble
 from dicom_node.calling import called_peer
@@ -36,7 +37,7 @@ def forward_to(context: WorkerContext, name: str) -> None:
         announce_due_forwards(context.database, context.broker, context.settings)
     except SQLAlchemyError as error:
         # What was not written down is sent again: the same objects, under the same UIDs.
-        emit(Event.REGISTRY_AWAY, destination=name, error=place_of(error))
+        say_away(error, destination=name)
 
 
 def _forward_if_due(context: WorkerContext, name: str) -> None:

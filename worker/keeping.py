@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from config.logs import Event, emit, place_of
+from db.away import say_away
 from worker.context import WorkerContext
 
 
@@ -27,7 +27,7 @@ def lease_kept(context: WorkerContext, renew: Callable[[Session, datetime], bool
                     if not renew(session, datetime.now(UTC)):
                         return
             except SQLAlchemyError as error:  # the next renewal may succeed; if none does, the lease passes on
-                emit(Event.REGISTRY_AWAY, error=place_of(error))
+                say_away(error)
 
     keeper = threading.Thread(target=keep, name="lease", daemon=True)
     keeper.start()

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, time
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from config.logs import Event, emit, place_of, told_of
+from config.logs import Event, emit, told_of
+from db.away import say_away
 from db.nightly import begin_nightly, nightly_done, nightly_not_done
 from worker.context import WorkerContext
 
@@ -29,7 +30,7 @@ def once_a_day(context: WorkerContext, duty: str, at: str, work: Callable[[], bo
                 nightly_done(session, duty, now=datetime.now(UTC))
     except SQLAlchemyError as error:
         is_done = False
-        emit(Event.REGISTRY_AWAY, step=duty, error=place_of(error))
+        say_away(error, step=duty)
     except Exception as error:  # noqa: BLE001  Celery would log its text, which may quote a data set
         is_done = False
         reason = told_of(error)

@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from config.logs import Event, emit, place_of
+from config.logs import Event, emit
 from db.announcing import announce_due_deliveries, announce_due_forwards, announce_due_steps
+from db.away import say_away
 from db.clocks import bring_back
 from db.tallies import BEAT, note_heartbeat
 from worker.context import WorkerContext
@@ -23,7 +24,7 @@ def announce_overdue_steps(context: WorkerContext) -> None:
         count += announce_due_deliveries(context.database, context.broker, context.settings)
         count += announce_due_forwards(context.database, context.broker, context.settings)
     except SQLAlchemyError as error:
-        emit(Event.REGISTRY_AWAY, error=place_of(error))
+        say_away(error)
         return
     if count:
         emit(Event.STEPS_REAPED, count=count)

@@ -20,9 +20,10 @@ from config.errors import (
     SpoolAwayError,
     SpoolFullError,
 )
-from config.logs import Event, emit, frames_of, place_of, told_of
+from config.logs import Event, emit, frames_of, told_of
 from config.steps import Lane, Step
 from db.announcing import announce_due_deliveries, announce_due_steps, forget_announcements
+from db.away import say_away
 from db.leases import Claim, Fault, completing, fail_attempt, owner_named, renew
 from db.queries import study_instance_uid_of
 from db.taking_along import claim_most_urgent, claim_next
@@ -62,7 +63,7 @@ def run_step_together(context: WorkerContext, step: Step, study_id: int, work: T
                     announce_due_deliveries(context.database, context.broker, context.settings, study_id=claimed)
     except SQLAlchemyError as error:
         # What was not written down did not happen: the lease runs out, and the reaper has the step run again.
-        emit(Event.REGISTRY_AWAY, step=step, study_id=study_id, error=place_of(error))
+        say_away(error, step=step, study_id=study_id)
 
 
 def _leave_to_others(context: WorkerContext, study_id: int) -> None:
@@ -93,7 +94,7 @@ def _run_if_due(
             claimed = _claim_next(context, step, [each.study_id for each in claims], held.lane)
         except SQLAlchemyError as error:
             # Those that are claimed already need no company. Of one whose claim was not confirmed the lease runs out.
-            emit(Event.REGISTRY_AWAY, step=step, error=place_of(error))
+            say_away(error, step=step)
             return None
         if claimed is not None:
             emit(Event.STEP_STARTED, **_facts(claimed))

@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.errors import BackupUnderWayError, EchoWorkerError
-from config.logs import Event, emit, place_of, told_of
+from config.logs import Event, emit, told_of
 from config.settings import Settings
+from db.away import say_away
 from db.embeddings import forget_made_before, former_embedders, made_before
 from worker.context import WorkerContext
 from worker.echoclip.digests import embedder_of
@@ -61,7 +62,7 @@ def _tried_again_in_an_hour(sweep: Callable[[], None]) -> None:
     try:
         sweep()
     except SQLAlchemyError as error:
-        emit(Event.REGISTRY_AWAY, error=place_of(error))
+        say_away(error)
     except BackupUnderWayError:
         pass
     except (EchoWorkerError, OSError) as error:

@@ -25,6 +25,7 @@ from db.alerts import (
     note_conditions,
     take_alerts,
 )
+from db.away import lacks_tables
 from db.session import Database
 from deploy.monitoring.conditions import conditions_of_registry, conditions_without_registry
 from deploy.monitoring.telling import tell
@@ -32,6 +33,9 @@ from dicom_node.duties import is_of_the_registry
 
 AWAY_FOR = timedelta(seconds=60)
 """A registry that starts again is not worth a word."""
+AWAY = "the registry does not answer"
+NOT_THERE = "there is no registry (echoworker restore brings one back, echoworker db upgrade makes an empty one)"
+WITHOUT_TABLES = "the registry lacks tables of this version, which echoworker db upgrade makes"
 
 
 SUBJECT_AT_MOST = 64
@@ -55,6 +59,7 @@ class Alerts:
         self._clock = clock
         self._host = host or socket.gethostname()[:SUBJECT_AT_MOST]
         self._away_since: datetime | None = None
+        self._what_is_away = AWAY
         self._told_away: dict[str, datetime] = {}
         """When each receiver was last told that the registry is away."""
 
@@ -70,7 +75,7 @@ class Alerts:
         """See what is wrong, and tell it."""
         now = self._clock()
         if not self._database.is_there:
-            self._registry_is_away(now)
+            self._registry_is_away(now, NOT_THERE)
             return
         found = list(conditions_without_registry(self._settings, host=self._host, now=now))
         try:
@@ -83,7 +88,7 @@ class Alerts:
         except SQLAlchemyError as error:
             if not is_of_the_registry(error):
                 raise
-            self._registry_is_away(now)
+            self._registry_is_away(now, WITHOUT_TABLES if lacks_tables(error) else AWAY)
             return
         self._registry_is_there()
         for receiver in self._settings.alerts:
@@ -106,8 +111,9 @@ class Alerts:
                 else:
                     alert_not_told(session, alert, now=now)
 
-    def _registry_is_away(self, now: datetime) -> None:
+    def _registry_is_away(self, now: datetime, what: str) -> None:
         """Every receiver is tried each time, until it has been told."""
+        self._what_is_away = what
         self._away_since = self._away_since or now
         if now - self._away_since < AWAY_FOR:
             return
@@ -129,7 +135,7 @@ class Alerts:
             receiver=receiver.name,
             cause=AlertCause.REGISTRY_AWAY,
             subject="",
-            said="the registry does not answer: the node goes on receiving, and nothing is scored or delivered",
+            said=f"{self._what_is_away}: the node goes on receiving, and nothing is scored or delivered",
             since=self._away_since or self._clock(),
             is_resolved=is_resolved,
         )

@@ -18,8 +18,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
-from config.logs import Event, emit, place_of
+from config.logs import Event, emit
 from config.settings import Settings
+from db.away import say_away
 from db.figures import CLOSE, Figures, LastCanary, read_figures
 from db.journal_tail import JournalTail
 from db.session import Database
@@ -88,7 +89,7 @@ class Metrics(Collector):
             self._schema = self._database.schema_revisions()
         except SQLAlchemyError as error:
             if not self._away:
-                emit(Event.REGISTRY_AWAY, step="metrics", error=place_of(error))
+                say_away(error, step="metrics")
             self._away = True
             return
         if self._away:

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from config.logs import Event, emit, place_of, told_of
+from config.logs import Event, emit, told_of
+from db.away import say_away
 from db.outdated import Wanted, is_any_outdated
 from db.rescorings import create_batch
 from db.states import BatchKind
@@ -43,7 +44,7 @@ class RescoringDuty:
             if self._rescorer.work() is Stopped.NOBODY_TO_WORK_ON and self._begin() is not None:
                 self._rescorer.work()
         except SQLAlchemyError as error:
-            emit(Event.REGISTRY_AWAY, error=place_of(error))
+            say_away(error)
         except Exception as error:  # noqa: BLE001  whatever it is: the batch waits as it is, and says why
             reason = told_of(error)
             emit(Event.DUTY_FAILS, step="rescore", reason=reason)

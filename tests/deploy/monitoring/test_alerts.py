@@ -226,10 +226,24 @@ def test_that_the_registry_is_away_is_told_once_and_that_it_is_back(watched: Wat
         watched.now += timedelta(minutes=1)
         watched.alerts.look_once()
     assert on_call.statuses == [("firing", "registry-away", "")]
+    assert on_call.heard[0]["said"].startswith("there is no registry")
     aside.rename(file)
     watched.look(after=timedelta(minutes=1))
     watched.look(after=timedelta(minutes=1))
     assert on_call.statuses == [("firing", "registry-away", ""), ("resolved", "registry-away", "")]
+
+
+def test_a_registry_without_tables_is_told_as_such_and_what_to_do(tmp_path: Path, on_call: OnCall) -> None:
+    url = f"http://127.0.0.1:{on_call.port}/"
+    settings = load_settings(data_dir=tmp_path, alerts=[{"name": "on call", "kind": "webhook", "url": url}])
+    Spool(settings.spool_dir).create()
+    (tmp_path / "registry.sqlite3").touch()
+    times = iter(NOW + timedelta(minutes=minute) for minute in range(100))
+    alerts = Alerts(settings, Database(settings.database_url), clock=lambda: next(times))
+    for _ in range(3):
+        alerts.look_once()
+    assert on_call.statuses == [("firing", "registry-away", "")]
+    assert "lacks tables of this version, which echoworker db upgrade makes" in on_call.heard[0]["said"]
 
 
 def test_working_hours_alone_count() -> None:
