@@ -157,17 +157,16 @@ def _value(result: TaskResult, task: AnyTask | None) -> tuple[str, str]:
     if result.outcome is not None:
         name = outcome_name(result.outcome, task) if isinstance(task, ClassTask) else result.outcome
         return (name if result.verdict is Verdict.CLASSIFIED else ""), ""
-    value = result.value if result.value is not None else result.score
-    if value is None:
-        return "", ""
     unit = "" if task is None else task.unit.meaning if isinstance(task, RegressionTask) else _UNIT[result.score_kind]
-    return f"{value:.3g}", unit
+    if result.value is not None:
+        return f"{result.value:.3g}", unit
+    return ("", "") if result.score is None else (f"{result.score:.4g}", unit)  # as many digits as its threshold
 
 
 def _note(result: TaskResult, task: AnyTask | None, *, unsaid: Collection[str | None]) -> str:
     said: list[str | None] = []
     if result.verdict in (Verdict.PRESENT, Verdict.ABSENT):
-        said.append(f"threshold {result.threshold}")
+        said.append("" if result.threshold is None else f"threshold {result.threshold:.4g}")
     if task is not None:
         said.append(most_like(result, task) if result.verdict is Verdict.UNCALIBRATED else confidence(result, task))
     if result.verdict is not Verdict.UNCALIBRATED or result.reason not in unsaid:

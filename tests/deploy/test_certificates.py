@@ -5,6 +5,7 @@ import ssl
 import stat
 import subprocess
 import tomllib
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -61,6 +62,25 @@ def test_what_it_says_can_go_into_the_site_file_as_it_is(tmp_path: Path, monkeyp
     ]
 
 
+def test_of_a_server_it_says_how_we_trust_it_and_makes_no_peer(tmp_path: Path) -> None:
+    said = make(tmp_path / "tls", "--client", "VIVID1", "--server", "postgres=db.hospital,10.20.30.50")
+    assert [peer["name"] for peer in tomllib.loads(said)["peers"]] == ["VIVID1"]
+    trusted = tmp_path / "tls" / "authority.pem"
+    assert f"@db.hospital/DATABASE?sslmode=verify-full&sslrootcert={trusted}" in said
+    assert f'url = "rediss://USER@db.hospital:6379/0"    trusted = "{trusted}"' in said
+    context = ssl.create_default_context(cafile=trusted)
+    shown = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    shown.load_cert_chain(tmp_path / "tls" / "postgres.pem", tmp_path / "tls" / "postgres.key")
+    for host in ("db.hospital", "10.20.30.50"):
+        to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = context.wrap_bio(to_client, to_server, server_hostname=host)
+        server = shown.wrap_bio(to_server, to_client, server_side=True)
+        for end in (client, server, client, server):
+            with suppress(ssl.SSLWantReadError):
+                end.do_handshake()
+        assert client.version() == "TLSv1.3"
+
+
 def test_a_machine_is_added_later_by_the_same_authority_and_nothing_is_overwritten(tmp_path: Path) -> None:
     make(tmp_path, "--host", "localhost")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -81,6 +101,9 @@ def test_a_machine_is_added_later_by_the_same_authority_and_nothing_is_overwritt
         (["--client", "authority"], "can be no name of a certificate"),
         (["--client", "echoworker"], "the node's own name"),
         (["--client", "A", "--client", "A"], "two certificates of one name"),
+        (["--client", "A", "--server", "A=a.hospital"], "two certificates of one name"),
+        (["--server", "postgres"], "give NAME=HOST"),
+        (["--server", "echoworker=a.hospital"], "the node's own name"),
     ],
 )
 def test_what_cannot_be_made_is_said_before_anything_is(tmp_path: Path, arguments: list[str], said: str) -> None:
