@@ -29,7 +29,7 @@ SOURCES: Mapping[str, tuple[str, str]] = {
     "where the model looked": ("67 kB", "measured: docs/sizing.md"),
     "header of an image": ("35 kB", "measured: docs/sizing.md; kept where its pixels go"),
     "registry": ("1 kB a study and 8.5 kB a clip", "measured: docs/sizing.md"),
-    "scoring on a CPU": ("9.3 frames/s on two cores", "docs/performance.md: image tower, float32, quiet"),
+    "scoring on a CPU": ("9.3 frames/s on two cores", "docs/performance.md: image tower, float32, without AMX, quiet"),
     "preparing": ("40 clips/s on two cores", "docs/performance.md: 60 clips in 1.5 s"),
     "busy at most": ("70 %", "a rule of thumb: queues grow fast beyond it"),
 }

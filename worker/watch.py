@@ -22,8 +22,11 @@ from celery.worker import state
 
 from config.errors import TimeLimitError
 
-SAID_AGAIN_EVERY_S = 2.0
-"""A soft limit: whoever goes on without what failed, as a report without its pictures, is told once more."""
+SAID_AGAIN_EVERY_S = 120.0
+"""A soft limit: whoever goes on without what failed, as a report without its pictures, may need so long to end well.
+
+Said every few seconds it would hit one study of a batch after the other, and whatever tidies up meanwhile.
+"""
 
 
 class Watch:

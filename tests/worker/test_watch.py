@@ -72,10 +72,31 @@ def test_a_soft_limit_is_an_error_that_names_its_setting(tmp_path: Path) -> None
     assert said == "TimeLimitError score took longer than 0.2 s: it was broken off (time_limits.score.soft_s)\n"
 
 
+def test_a_soft_limit_is_said_once_and_not_again_for_minutes(tmp_path: Path) -> None:
+    """Whoever tidies up after it, or goes on with the other studies of a batch, is left to do so."""
+    status, said, traceback = run(
+        tmp_path,
+        """
+        times = 0
+        with watch.limited("score", hard_s=600, soft_s=0.2):
+            until = time.monotonic() + 5
+            while time.monotonic() < until:
+                try:
+                    threading.Event().wait(0.05)
+                except Exception:
+                    times += 1
+        print(times)
+        """,
+    )
+    assert (status, said, traceback) == (0, "1\n", "")
+
+
 def test_whoever_goes_on_without_what_a_soft_limit_broke_off_is_told_once_more(tmp_path: Path) -> None:
     status, said, traceback = run(
         tmp_path,
         """
+        import worker.watch
+        worker.watch.SAID_AGAIN_EVERY_S = 0.5
         times = 0
         try:
             with watch.limited("score", hard_s=600, soft_s=0.2):

@@ -3,16 +3,17 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from config.errors import ClipError, UnreadableInstanceError
+from config.errors import ClipError, TimeLimitError, UnreadableInstanceError
 from config.reasons import Reason, ReasonKind
 
 
 @contextmanager
 def faults_named() -> Iterator[None]:
-    """Make a `ClipError` of what pydicom and decoders raise on damaged bytes; what the system raises stays as it is."""
+    """Make a `ClipError` of what pydicom and decoders raise on damaged bytes; what the system raises stays as it is,
+    and so does the end of the step's time, which is no fault of the bytes."""
     try:
         yield
-    except (ClipError, OSError, MemoryError):
+    except (ClipError, OSError, MemoryError, TimeLimitError):
         raise
     except UnreadableInstanceError as error:
         raise ClipError(str(error)) from error

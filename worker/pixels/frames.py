@@ -9,7 +9,7 @@ from typing import BinaryIO, Protocol
 from pydicom.dataset import FileDataset
 from pydicom.uid import RLELossless, UncompressedTransferSyntaxes
 
-from config.errors import ClipError
+from config.errors import ClipError, TimeLimitError
 from config.reasons import Reason, ReasonKind
 from dicom_node.fragments import UNDEFINED_LENGTH
 from dicom_node.header import PixelDataStart
@@ -137,8 +137,8 @@ class _Pictures:
             try:
                 samples, photometric = self._decode(stored, self.format)
                 yield self._colours.picture(samples, photometric)
-            except MemoryError:
-                raise  # the machine's, not the frame's
+            except (MemoryError, TimeLimitError):
+                raise  # the machine's, or the step's, not the frame's
             except Exception:  # noqa: BLE001  damaged bytes lead decoders to any error; the caller counts them
                 yield None
 

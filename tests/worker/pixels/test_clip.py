@@ -12,9 +12,11 @@ from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import CTImageStorage
 
-from config.errors import ClipError
+from config.errors import ClipError, TimeLimitError
 from tests.support.clips import LARGE, SMALL, made_clip, region
 from worker.pixels.clip import read_clip
+from worker.pixels.codecs import Samples
+from worker.pixels.colour import Colours, Frame
 from worker.pixels.profiles import PROFILES, UPSTREAM, Profile
 from worker.pixels.regions import TEXT_INSIDE, Content
 
@@ -81,6 +83,19 @@ def test_a_clip_of_which_too_little_is_left_is_refused(clip: Path, tmp_path: Pat
     broken = [number - 1 for number in read_clip(clip).frame_numbers][:-3]
     with pytest.raises(ClipError, match=r"cannot be decoded: \d of (16|8) frames are whole"):
         read_clip(with_broken_frames(clip, tmp_path / "clip.dcm", broken))
+
+
+def test_the_end_of_a_steps_time_is_no_damage_of_the_frame_that_it_falls_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, shown = Colours.picture, iter(range(100))
+
+    def picture(self: Colours, samples: Samples, photometric: str) -> Frame:
+        if next(shown) == 5:
+            raise TimeLimitError("prepare took longer than 900 s")
+        return whole(self, samples, photometric)
+
+    monkeypatch.setattr(Colours, "picture", picture)
+    with pytest.raises(TimeLimitError):
+        read_clip(LARGE)
 
 
 def test_a_frame_that_is_not_looked_at_may_be_broken(tmp_path: Path) -> None:
