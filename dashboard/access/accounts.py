@@ -4,9 +4,12 @@ Each change is in the audit trail, with who made it, and without the passwords a
 kept nowhere.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+
+from sqlalchemy.orm import Session
 
 from config.dashboard import AccountRole
 from config.errors import AccountError
@@ -40,9 +43,8 @@ class AccountChanges:
             The name is none, or somebody has it.
         """
         kept = None if password is None else hashed(password)
-        with self.database.write() as session:
+        with self._changing(name, f"added with role {role}") as session:
             add_account(session, name, role=role, password_hash=kept, now=self.now())
-        self._written_down(name, f"added with role {role}")
 
     def give_role(self, name: str, role: AccountRole) -> None:
         """Let it do more, or less; whoever is signed in with it is signed out.
@@ -52,9 +54,8 @@ class AccountChanges:
         AccountError
             Also where it is the last administrator.
         """
-        with self.database.write() as session:
+        with self._changing(name, f"role changed to {role}") as session:
             change_account(session, name, role=role, now=self.now())
-        self._written_down(name, f"role changed to {role}")
 
     def enable(self, name: str, *, is_enabled: bool) -> None:
         """Let it sign in again, or not any more.
@@ -64,31 +65,26 @@ class AccountChanges:
         AccountError
             Also where it is the last administrator.
         """
-        with self.database.write() as session:
+        with self._changing(name, "enabled" if is_enabled else "disabled") as session:
             change_account(session, name, is_enabled=is_enabled, now=self.now())
-        self._written_down(name, "enabled" if is_enabled else "disabled")
 
     def give_password(self, name: str, password: str) -> None:
         """Give it another password, and unlock it; whoever is signed in with it is signed out."""
         kept = hashed(password)
-        with self.database.write() as session:
+        with self._changing(name, "new password") as session:
             change_account(session, name, password_hash=kept, now=self.now())
         forget_first_password(self.settings, name)
-        self._written_down(name, "new password")
 
     def give_token(self, name: str, *, note: str, days: int) -> str:
         """Make a token for a program that acts as this account."""
-        with self.database.write() as session:
-            token = add_token(session, name, note=note, now=self.now(), lasts=timedelta(days=days))
-        self._written_down(name, f"token made for {days} days")
-        return token
+        with self._changing(name, f"token made for {days} days") as session:
+            return add_token(session, name, note=note, now=self.now(), lasts=timedelta(days=days))
 
     def end_all(self, name: str, *, tokens_too: bool) -> int:
         """Sign out whoever is signed in with it, and take its tokens back as well; how many ended."""
-        with self.database.write() as session:
-            ended = end_all(session, name, tokens_too=tokens_too)
-        self._written_down(name, "sessions ended and tokens taken back" if tokens_too else "sessions ended")
-        return ended
+        change = "sessions ended and tokens taken back" if tokens_too else "sessions ended"
+        with self._changing(name, change) as session:
+            return end_all(session, name, tokens_too=tokens_too)
 
     def end_one(self, account_id: int, sign_in_id: int) -> None:
         """End a session, or take a token back, of any account: also of one that an identity provider vouches for.
@@ -116,6 +112,13 @@ class AccountChanges:
             if account.issuer:
                 raise AccountError(f"{account.name} signs in with {account.issuer}, which says what it may do")
             return account.name
+
+    @contextmanager
+    def _changing(self, account: str, change: str) -> Iterator[Session]:
+        """A transaction that changes an account; written down once it is committed, and not if it is not."""
+        with self.database.write() as session:
+            yield session
+        self._written_down(account, change)
 
     def _written_down(self, account: str, change: str) -> None:
         self.trail.record(user_attributes_changed(self.by, account=account, change=change))

@@ -188,3 +188,11 @@ def test_each_change_is_in_the_audit_trail_by_name_without_secrets(here: Install
     written = b"".join(path.read_bytes() for path in here.settings.audit_dir.glob("*.log"))
     for secret in (password, token):
         assert secret.encode() not in written
+
+
+def test_a_change_that_is_refused_is_none_in_the_audit_trail(here: Installation, admin: Browser) -> None:
+    page = f"/accounts/{number_of(here, 'a-admin')}"
+    before = len(asked_by_people(here.settings.audit_dir, SECURITY_ALERT))
+    assert admin.submit(page, f"{page}/role", role="viewer").status_code == 400, "the last administrator"
+    assert admin.submit("/accounts", "/accounts", name="a-admin", role="viewer").status_code == 400
+    assert len(asked_by_people(here.settings.audit_dir, SECURITY_ALERT)) == before
