@@ -4,7 +4,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pytest
 
 from deploy.site_authority import SiteAuthority, Wanted
 from tests.support.clips import SMALL, as_study_of_its_own, study_of
+from tests.support.commands import echoworker
 from tests.support.compose import FOLDER, SERVICES, dashboard_health_by_hand, redis_by_hand
 from tests.support.installation import ECHOWORKER
 from tests.support.servers import Orthanc, PostgreSQL, free_port, running
@@ -55,10 +56,6 @@ class Host:
             "ECHOWORKER_PIPELINE__REAP_EVERY_S": "1",
         }
 
-    def command(self, service: str) -> list[str]:
-        """Of a service of ours."""
-        return [ECHOWORKER, *SERVICES[service]["command"]]
-
     def orthanc(self) -> list[str]:
         """As the compose file has it; with other ports and folders."""
         settings = json.loads((FOLDER / "orthanc.json").read_text())
@@ -78,17 +75,29 @@ class Host:
         """What the health check of its container says."""
         return subprocess.run(dashboard_health_by_hand(self.dashboard_port), check=False).returncode == 0
 
+    def run_once(self, *arguments: str) -> str:
+        """Run a command of ours that ends by itself; what it printed."""
+        run = echoworker(*arguments, folder=self.folder, environment=self.environment)
+        assert run.returncode == 0, run.stderr
+        return run.stdout
+
     @contextmanager
-    def service(self, command: Sequence[str], name: str) -> Iterator[None]:
-        """Run a command of ours until the end of the block; what it says is in a file of its own."""
-        with (self.folder / f"{name}.log").open("wb") as log:
-            environment = self.environment | SERVICES[name].get("environment", {})
-            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, env=environment)
+    def services(self, *names: str) -> Iterator[None]:
+        """Run these until the end of the block, and stop them side by side; what each says is in a file of its own."""
+        processes: list[subprocess.Popen[bytes]] = []
         try:
+            for name in names:
+                environment = self.environment | SERVICES[name].get("environment", {})
+                command = [ECHOWORKER, *SERVICES[name]["command"]]
+                with (self.folder / f"{name}.log").open("wb") as log:
+                    process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, env=environment)
+                processes.append(process)
             yield
         finally:
-            process.terminate()
-            process.wait(90)
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                process.wait(90)
 
 
 @pytest.mark.system
@@ -102,19 +111,17 @@ def test_a_study_goes_from_a_sender_to_a_pacs_that_commits_to_the_results(
         started.enter_context(running(redis_by_hand(tmp_path, host.redis_port), tmp_path))
         (tmp_path / "pacs").mkdir()
         started.enter_context(running(host.orthanc(), tmp_path / "pacs"))
-        subprocess.run(host.command("schema"), env=host.environment, check=True, capture_output=True)
-        for name in ("node", "prepare", "score", "deliver", "maintenance", "beat", "dashboard"):
-            started.enter_context(host.service(host.command(name), name))
+        host.run_once(*SERVICES["schema"]["command"])
+        # In the order in which the study needs them: all of them load Python's libraries on the same processors.
+        started.enter_context(host.services("node", "prepare", "beat", "maintenance", "score", "deliver", "dashboard"))
         wait_until(host.is_ready, 180, f"the node to be ready; see {tmp_path}")
-        wait_until(host.shows_a_dashboard, 60, f"the dashboard to be healthy; see {tmp_path}")
         sender = ["--aetitle", "TRIAL", "--call", "ECHOWORKER", "127.0.0.1", str(host.node_port), str(clip)]
         subprocess.run([require_tool("dcmsend"), *sender], check=True, capture_output=True)
         uid = study_of(clip)
+        wait_until(host.shows_a_dashboard, 180, f"the dashboard to be healthy; see {tmp_path}")
         wait_until(lambda: host.pacs.reports_of(uid), 300, f"the report to be in the PACS; see {tmp_path}")
 
         def state() -> bool:
-            shown = [ECHOWORKER, "study", "--json", uid]
-            run = subprocess.run(shown, env=host.environment, capture_output=True, check=True)
-            return bool(json.loads(run.stdout)["state"] == "DELIVERED")
+            return bool(json.loads(host.run_once("study", "--json", uid))["state"] == "DELIVERED")
 
         wait_until(state, 120, f"the PACS to commit to the results; see {tmp_path}")
