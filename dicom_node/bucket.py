@@ -62,6 +62,10 @@ class Bucket:
         """
         _ = self._files
 
+    def require_answer(self) -> None:
+        """See that it answers, as `look` does of an object that need not be there."""
+        self.look("tried")
+
     def put(self, file: Path, name: str) -> StoredObject:
         """Copy a file into the bucket, in place of what is there under its name.
 
@@ -139,9 +143,8 @@ class Bucket:
         """
         with self._asked("list", folder), suppress(FileNotFoundError):
             self._files.invalidate_cache()
-            root = f"{self._root}/"
             found = self._files.find(self._path(folder))
-            return sorted(path.removeprefix(root) for path in found)
+            return sorted(path.removeprefix(f"{self._root}/") for path in found)
         return []
 
     def remove(self, name: str) -> None:

@@ -23,7 +23,7 @@ from dicom_node.contexts import VERIFICATION
 from dicom_node.network import configure_pynetdicom, send_without_delay
 from dicom_node.tls import calling_context, own_node_context
 
-EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104  what a node listens on, and nobody calls
+_EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104  what a node listens on, and nobody calls
 CONNECT_TIMEOUT_S = 10
 ANSWER_TIMEOUT_S = 60
 SECOND_LOOK_TIMEOUT_S = 3
@@ -96,6 +96,11 @@ def called_peer(settings: Settings, peer: PeerSettings) -> Peer:
     )
 
 
+def own_host(listens_on: str) -> str:
+    """Where our own node is called on its own machine, whatever it listens on."""
+    return "127.0.0.1" if listens_on in _EVERYWHERE else listens_on
+
+
 def own_node(settings: Settings, *, calling_ae_title: str, by_tls: bool, shown: TLSSettings | None = None) -> Peer:
     """Our own node, as it is called on its own machine; `shown` names another certificate than ours to show it.
 
@@ -104,9 +109,8 @@ def own_node(settings: Settings, *, calling_ae_title: str, by_tls: bool, shown: 
     ConfigurationError
         It is to be called by TLS, and our certificate cannot be used.
     """
-    host = settings.node.host
     return Peer(
-        host="127.0.0.1" if host in EVERYWHERE else host,
+        host=own_host(settings.node.host),
         port=settings.tls.port if by_tls else settings.node.port,
         ae_title=settings.node.ae_title,
         calling_ae_title=calling_ae_title,

@@ -56,7 +56,7 @@ def _spool(settings: Settings) -> str:
 
 def _bucket(settings: Settings) -> str:
     if (bucket := Bucket.of(settings.bucket)) is not None:
-        bucket.look("tried")
+        bucket.require_answer()
     return f"{settings.bucket.url} answers"
 
 

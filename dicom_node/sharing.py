@@ -45,7 +45,7 @@ class Sharing:
         if bucket is None:
             return received
         if any(waiting not in self._shared for waiting, _ in received):
-            bucket.look("tried")  # one that is away is waited for once, not for each of them
+            bucket.require_answer()  # one that is away is waited for once, not for each of them
         with ThreadPoolExecutor(AT_ONCE) as pool:
             are_there = list(pool.map(lambda pair: self._share(bucket, *pair), received))
         return [pair for pair, is_there in zip(received, are_there, strict=True) if is_there]

@@ -3,9 +3,9 @@
 import json
 import uuid
 from collections.abc import Callable, Generator, Sequence
-from io import BytesIO
 from pathlib import Path
 
+from pydicom.dataset import FileMetaDataset
 from pydicom.filereader import dcmread
 from pydicom.uid import ExplicitVRLittleEndian
 
@@ -13,6 +13,7 @@ from config.dicomweb import DicomWebSettings
 from config.errors import DeliveryError, UnansweredError, UnreadableInstanceError
 from config.peers import TLSSettings
 from dicom_node.header import read_file_meta
+from dicom_node.report.companions import file_of
 from dicom_node.send import Answer, Decompressing, is_warning
 from dicom_node.tls import client_context
 from dicom_node.web_server import WebServer, read_bearer_token
@@ -50,15 +51,16 @@ def stow_files(
     ConfigurationError
         A certificate, key or token cannot be used.
     """
-    objects = [(path, _sop_instance_uid(path)) for path in paths]
+    objects = [(path, _meta(path)) for path in paths]
     setting = f"dicomweb {server.name}"
     context = client_context(tls, trusted=server.trusted, setting=f"{setting}: trusted") if server.is_secure else None
     token = read_bearer_token(server.bearer_token_file, setting=setting)
     with WebServer(f"{server.url.rstrip('/')}/studies", tls=context, bearer_token=token) as connection:
-        for path, uid in objects:
+        for path, meta in objects:
             if not still_wanted(path):
                 continue
-            body, content_type = _message(_content(path, decompressing or {}))
+            uid = str(meta.MediaStorageSOPInstanceUID)
+            body, content_type = _message(_content(path, meta, decompressing or {}))
             try:
                 status, content = connection.post(body, {"Content-Type": content_type, "Accept": JSON})
             except DeliveryError as error:
@@ -74,25 +76,19 @@ def stow_files(
             yield _answer(path, uid, status, content)
 
 
-def _sop_instance_uid(path: Path) -> str:
+def _meta(path: Path) -> FileMetaDataset:
     try:
-        return str(read_file_meta(path).MediaStorageSOPInstanceUID)
+        return read_file_meta(path)
     except OSError as error:
         raise UnreadableInstanceError(f"{path.name}: {error.strerror}") from error
 
 
-def _content(path: Path, decompressing: Decompressing) -> bytes:
+def _content(path: Path, meta: FileMetaDataset, decompressing: Decompressing) -> bytes:
     """The file as it goes; decompressed it is the same instance, and has the same bytes each time."""
-    meta = read_file_meta(path)
     decompress = decompressing.get(meta.MediaStorageSOPClassUID)
     if decompress is None or not meta.TransferSyntaxUID.is_compressed:
         return path.read_bytes()
-    dataset = decompress(dcmread(path))
-    dataset.file_meta = meta
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    file = BytesIO()
-    dataset.save_as(file, enforce_file_format=True)
-    return file.getvalue()
+    return file_of(decompress(dcmread(path)), ExplicitVRLittleEndian)
 
 
 def _message(file: bytes) -> tuple[bytes, str]:

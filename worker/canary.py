@@ -31,7 +31,7 @@ from db.canaries import (
 from db.retention import embedding_paths_of
 from db.session import Database
 from db.tallies import heartbeats
-from dicom_node.calling import EVERYWHERE, Peer
+from dicom_node.calling import Peer, own_host
 from dicom_node.send import send_files
 from dicom_node.spool import Spool
 from dicom_node.tls import calling_context
@@ -90,10 +90,9 @@ def node_as_called(settings: Settings) -> Peer:
     ConfigurationError
         The certificate of `[tls]` cannot be used.
     """
-    host = settings.canary.host or settings.node.host
     by_tls = settings.tls.enabled
     return Peer(
-        host="127.0.0.1" if host in EVERYWHERE else host,
+        host=own_host(settings.canary.host or settings.node.host),
         port=settings.tls.port if by_tls else settings.node.port,
         ae_title=settings.node.ae_title,
         calling_ae_title=settings.canary.calling_ae_title,

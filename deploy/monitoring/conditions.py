@@ -37,7 +37,7 @@ def conditions_without_registry(settings: Settings, *, host: str, now: datetime)
         spool.require_there()
         spool.require_room()
         if spool.bucket is not None:
-            spool.bucket.look("tried")
+            spool.bucket.require_answer()
     except (BucketAwayError, ConfigurationError) as error:
         yield Condition(cause=AlertCause.SPOOL_LOW, subject=host, said=f"{error}: what is received waits on this host")
     except (SpoolAwayError, SpoolFullError) as error:

@@ -5,13 +5,14 @@ Pixels are never read: a study whose embeddings are gone is listed, with what to
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from config.catalogue import Catalogue
 from config.clinical_tasks import AnyTask, ClassTask
-from config.errors import BucketAwayError, SpoolError
+from config.errors import SpoolError
 from db.embeddings import StoredEmbeddings, latest_embeddings
 from db.runs import Run, TaskResult
 from db.scored_cases import current_runs, patients_of
@@ -112,10 +113,9 @@ class Source:
             return "scored by another model or with other questions, and has no embeddings: requeue it, --step prepare"
         if stored.preprocessing_profile != self.profile:
             return f"its embeddings are of profile {stored.preprocessing_profile}: requeue it, --step prepare"
+        file = self.spool.file(stored.path)
         try:
-            return self._from_embeddings(stored)
-        except BucketAwayError:
-            raise
+            return self._from_embeddings(file)
         except SpoolError as error:
             return str(error)
 
@@ -124,8 +124,8 @@ class Source:
         made_by = (run.model.digest, run.catalogue_digest, run.preprocessing_profile, run.view_gate)
         return made_by == (self.model.identity.digest, self.catalogue.digest, self.profile, self.gate.provenance)
 
-    def _from_embeddings(self, stored: StoredEmbeddings) -> Results:
-        clips = self.shown(read_embeddings(self.spool.file(stored.path)))
+    def _from_embeddings(self, file: Path) -> Results:
+        clips = self.shown(read_embeddings(file))
         return {result.task_id: result for result in self.model.answer(clips)}
 
     def shown(self, clips: Sequence[ClipEmbeddings]) -> list[EmbeddedClip]:

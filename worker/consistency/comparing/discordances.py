@@ -14,6 +14,7 @@ from config.clinical_tasks import ClassTask
 from db.discordances import MODEL, Discordance, Severity, Side, SideKind
 from db.runs import Verdict
 from dicom_node.report.answers import brief
+from worker.consistency.comparing.against_images import too_far_from_model
 from worker.consistency.comparing.between_reports import farthest_apart
 from worker.consistency.comparing.comparison import Comparison, Reported
 from worker.consistency.comparing.quantities import apart, nearer_end, sureness
@@ -68,14 +69,7 @@ def _number(c: Comparison, rule: NumberRule, report: Reported) -> Iterator[Disco
             too_far.append((difference, needed, statement))
     if too_far:
         difference, needed, statement = max(too_far, key=lambda each: each[0])
-        yield Discordance(
-            rule=rule.id,
-            rules_version=c.rules.version,
-            field=rule.field,
-            severity=rule.severity(difference),
-            sides=(of_statement(c, report, statement), of_model(c, rule.field)),
-            confidence=sureness(difference - needed, error),
-        )
+        yield too_far_from_model(c, rule, report, statement, difference=difference, needed=needed, error=error)
 
 
 def _grade(c: Comparison, rule: GradeRule, field: str, report: Reported) -> Iterator[Discordance]:

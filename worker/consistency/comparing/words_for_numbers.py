@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 from config.clinical_tasks import RegressionTask
 from db.discordances import Discordance
+from worker.consistency.comparing.against_images import too_far_from_model
 from worker.consistency.comparing.between_reports import SaidQuantity, farthest_apart
 from worker.consistency.comparing.comparison import Comparison, Reported
-from worker.consistency.comparing.quantities import apart, sureness
+from worker.consistency.comparing.quantities import apart
 from worker.consistency.comparing.rule_kinds import Against, WordRule
-from worker.consistency.comparing.sides import of_model, of_statement
 from worker.consistency.statements import Quantity, Statement
 
 
@@ -22,14 +22,7 @@ def words_against_images(c: Comparison, report: Reported) -> Iterator[Discordanc
         statement, meant = max(words, key=lambda word: apart(word[1], estimate))
         difference, needed = apart(meant, estimate), rule.needed(error)
         if difference >= needed:
-            yield Discordance(
-                rule=rule.id,
-                rules_version=c.rules.version,
-                field=rule.field,
-                severity=rule.severity(difference),
-                sides=(of_statement(c, report, statement), of_model(c, rule.field)),
-                confidence=sureness(difference - needed, error),
-            )
+            yield too_far_from_model(c, rule, report, statement, difference=difference, needed=needed, error=error)
 
 
 def words_against_numbers(c: Comparison) -> Iterator[Discordance]:

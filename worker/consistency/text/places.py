@@ -63,11 +63,9 @@ class Places:
         return near if near is not None and near.first == near.last and self._is_whole_clause(near) else None
 
     def _is_whole_clause(self, place: Place) -> bool:
-        words = range(len(self._clauses.tokens))
         return all(
             place.first <= at <= place.last or self._clauses.tokens[at].sort is not Sort.WORD
-            for at in words
-            if self._clauses.clause_of(at) == place.clause
+            for at in self._clauses.tokens_in(place.clause)
         )
 
     def is_certain(self, place: Place) -> bool:
