@@ -12,6 +12,7 @@
     │   ├── SpoolFullError          the disk has no room that may be used                       (A700)
     │   ├── SpoolAwayError          the spool's folders are not there, as of a share that is not mounted
     │   │   └── BucketAwayError         the bucket that hosts share cannot be reached, or refuses us
+    │   ├── DamagedFileError        what was computed and kept is missing or damaged: it can be made again
     │   └── BackupUnderWayError     the spool is being copied: nothing of it is removed meanwhile
     ├── RegistryError
     │   ├── NotFoundError           nothing of this number
@@ -100,6 +101,10 @@ class SpoolAwayError(SpoolError):
 
 class BucketAwayError(SpoolAwayError):
     """The bucket is out of reach or refuses us; what waits for it goes on by itself once it answers."""
+
+
+class DamagedFileError(SpoolError):
+    """A file of ours, of embeddings or heat maps, is missing or damaged; both can be made again from the pixels."""
 
 
 class BackupUnderWayError(SpoolError):

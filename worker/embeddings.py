@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from config.errors import SpoolError
+from config.errors import DamagedFileError
 from config.whole_files import write_durably
 
 FORMAT = "1"
@@ -57,7 +57,7 @@ def read_embeddings(path: Path) -> list[ClipEmbeddings]:
 
     Raises
     ------
-    SpoolError
+    DamagedFileError
         The file is missing or damaged: requeue the study with --step prepare, and it is written again.
     """
     try:
@@ -72,7 +72,7 @@ def read_embeddings(path: Path) -> list[ClipEmbeddings]:
                 for uid, numbers in frame_numbers.items()
             ]
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise SpoolError(
+        raise DamagedFileError(
             f"the embeddings {path.parent.name} revision {path.stem} are missing or damaged: "
             "requeue the study with --step prepare"
         ) from error

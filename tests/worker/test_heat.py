@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from config.catalogue import load_catalogue
-from config.errors import SpoolError
+from config.errors import DamagedFileError
 from config.settings import load_settings
 from db.runs import TaskResult, Verdict
 from tests.support.clips import SMALL
@@ -55,7 +55,7 @@ def test_a_run_of_which_nothing_was_kept_has_none_and_damage_is_said(tmp_path: P
     whole = file.read_bytes()
     for damaged in (b"", whole[: len(whole) // 2], b"\0" * 500):
         file.write_bytes(damaged)
-        with pytest.raises(SpoolError, match="damaged"):
+        with pytest.raises(DamagedFileError, match="damaged"):
             read_heat(file)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 import worker.sweeper
 from config.broker import create_celery_app
 from config.catalogue import load_catalogue
-from config.errors import SpoolError
+from config.errors import DamagedFileError
 from config.logs import configure_logs
 from config.settings import load_settings
 from db.schema_pictures import StudyEmbeddings
@@ -166,7 +166,7 @@ def test_a_sweep_that_ended_half_way_is_finished_by_the_next(
         with pytest.raises(KeyboardInterrupt):
             sweep_former_embeddings(context, now=AFTER_30_DAYS)
     assert registered(labelled, FORMER) == [file]
-    with pytest.raises(SpoolError):
+    with pytest.raises(DamagedFileError):
         read_embeddings(file)
     sweep_former_embeddings(context, now=AFTER_30_DAYS)
     assert registered(labelled, FORMER) == []

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from config.catalogue import Catalogue
 from config.clinical_tasks import AnyTask, ClassTask
-from config.errors import SpoolError
+from config.errors import DamagedFileError
 from db.embeddings import StoredEmbeddings, latest_embeddings
 from db.runs import Run, TaskResult
 from db.scored_cases import current_runs, patients_of
@@ -116,7 +116,7 @@ class Source:
         file = self.spool.file(stored.path)
         try:
             return self._from_embeddings(file)
-        except SpoolError as error:
+        except DamagedFileError as error:
             return str(error)
 
     def _is_current(self, run: Run) -> bool:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, RegressionTask
-from config.errors import CalibrationError, SpoolError
+from config.errors import CalibrationError, DamagedFileError
 from db.embeddings import latest_embeddings
 from worker.calibration.cases import CaseFile, LabelledCase
 from worker.calibration.judging import MINIMUM_CASES, Findings, judge
@@ -119,7 +119,7 @@ def embedded_cases(
         file = source.spool.file(stored.path)
         try:
             clips = source.shown(read_embeddings(file))
-        except SpoolError as error:
+        except DamagedFileError as error:
             left_out.append(UnansweredCase(study_instance_uid=uid, reason=str(error)))
             continue
         used = tuple(clip.embeddings for clip in clips if clip.may_answer(task.views))

@@ -17,7 +17,7 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from config.errors import SpoolError
+from config.errors import DamagedFileError
 from config.whole_files import write_durably
 
 FORMAT = 1
@@ -83,7 +83,7 @@ def read_heat(path: Path) -> Heat | WhyNoHeat:
 
     Raises
     ------
-    SpoolError
+    DamagedFileError
         The file is damaged.
     OSError
         The disk does not give it.
@@ -99,4 +99,4 @@ def read_heat(path: Path) -> Heat | WhyNoHeat:
     except FileNotFoundError:
         return WhyNoHeat.NOT_KEPT
     except (BadZipFile, KeyError, TypeError, ValueError, EOFError) as error:
-        raise SpoolError(f"the heat maps of run {path.stem} are damaged: they are left out") from error
+        raise DamagedFileError(f"the heat maps of run {path.stem} are damaged: they are left out") from error

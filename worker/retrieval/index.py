@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from config.errors import BucketAwayError, SpoolError
+from config.errors import DamagedFileError
 from config.whole_files import sweep_unfinished, write_whole
 from worker.retrieval.segments import (
     BLOCK_ROWS,
@@ -50,7 +50,7 @@ class WantedStudy:
     stamp: str
     """At most 16 characters of ASCII; another one: the study's rows are made again."""
     load: Callable[[], Clips]
-    """Its clips; SpoolError where they cannot be had."""
+    """Its clips; DamagedFileError where they cannot be had."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,9 +181,7 @@ def _portions(
     for uid, study in changed.items():
         try:
             clips = study.load()
-        except BucketAwayError:
-            raise
-        except SpoolError:
+        except DamagedFileError:
             unreadable.append(uid)
             continue
         dimension = dimension or (len(clips[0][1]) if clips else None)

@@ -126,7 +126,7 @@ def clips_in(spool: Spool, study: SearchableStudy) -> Clips:
 
     Raises
     ------
-    SpoolError
+    DamagedFileError
         These are missing or damaged.
     """
     return [

@@ -53,7 +53,7 @@ class TextLikeness:
         SearchError
             The pack is to be trusted less than the results; or the study has no embeddings by it, or the view gate
             left out all of its clips.
-        SpoolError
+        DamagedFileError
             Its embeddings are missing or damaged.
         """
         pack = retrieval_pack(self._settings)

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset, FileDataset
 from sqlalchemy import select
 
 from config.catalogue import Catalogue
-from config.errors import BucketAwayError, EchoWorkerError, ReportError, SpoolError
+from config.errors import BucketAwayError, DamagedFileError, EchoWorkerError, ReportError
 from config.languages import Language
 from config.logs import place_of
 from config.report_objects import ReportObject
@@ -138,7 +138,7 @@ class Building:
         file = self.context.spool.file(self.context.spool.relative(kept))
         try:
             return read_heat(file)
-        except SpoolError:
+        except DamagedFileError:
             return WhyNoHeat.DAMAGED
 
     @cached_property

@@ -14,7 +14,7 @@ import numpy as np
 from sqlalchemy.orm import Session
 from torch import Tensor
 
-from config.errors import ClipError, ModelPackError, SpoolError
+from config.errors import ClipError, DamagedFileError, ModelPackError
 from db.embeddings import (
     StoredEmbeddings,
     embeddings_of,
@@ -107,7 +107,7 @@ def take_up_kept(context: WorkerContext, study: StudyClips, embedder: str) -> bo
     file = context.spool.file(stored.path)
     try:
         kept = {clip.sop_instance_uid: clip for clip in read_embeddings(file)}
-    except SpoolError:
+    except DamagedFileError:
         return False
     found = [kept.get(clip.sop_instance_uid) for clip in study.clips]
     of_these = [

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from config.errors import SpoolError
+from config.errors import DamagedFileError
 from worker.retrieval.index import Index, Update, WantedStudy, updated_index
 
 Library = Mapping[str, Sequence[Sequence[float]] | None]
@@ -51,5 +51,5 @@ def random_library(studies: int, *, dimension: int, seed: int = 1) -> dict[str, 
 
 def _load(uid: str, clips: Sequence[Sequence[float]] | None) -> list[tuple[str, npt.NDArray[np.float32]]]:
     if clips is None:
-        raise SpoolError("damaged")
+        raise DamagedFileError("damaged")
     return [(f"{uid}.{number}", np.asarray(clip, dtype=np.float32)) for number, clip in enumerate(clips, start=1)]
