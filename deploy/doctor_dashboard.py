@@ -1,6 +1,5 @@
 """Whether the dashboard can be used, and by nobody by whom it should not be."""
 
-import socket
 from datetime import UTC, datetime, timedelta
 
 from config.settings import Settings
@@ -8,7 +7,7 @@ from dashboard.access.signing_in import first_password_is_in_use
 from db.accounts import has_an_admin
 from dicom_node.expiry import expiry_of
 from dicom_node.findings import Doubt, FaultError
-from dicom_node.services import asked
+from dicom_node.services import asked, require_listener
 
 
 def dashboard(settings: Settings) -> str:
@@ -17,12 +16,7 @@ def dashboard(settings: Settings) -> str:
     if not wanted.port:
         return "there is none: dashboard.port is 0"
     address = f"{wanted.host}:{wanted.port}"
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(wanted.host, wanted.host)  # noqa: S104
-    try:
-        socket.create_connection((host, wanted.port), timeout=5).close()
-    except OSError as error:
-        start_it = "start it with echoworker up, or echoworker dashboard"
-        raise FaultError(f"nothing listens on {address}: {start_it}") from error
+    require_listener(wanted.host, wanted.port, start_it=": start it with echoworker up, or echoworker dashboard")
     if asked(settings, has_an_admin) is False and not wanted.openid.admins:
         raise FaultError("nobody could sign in as an administrator: echoworker accounts add NAME --role admin")
     if wanted.certificate:

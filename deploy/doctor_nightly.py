@@ -1,6 +1,5 @@
 """What goes on by itself, and who is told: batches of re-scoring, nightly duties, the page for probes, alerts."""
 
-import socket
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Select, select
@@ -16,10 +15,9 @@ from db.schema_rescoring import Rescoring
 from db.states import BatchKind, BatchState
 from db.tallies import heartbeats
 from dicom_node.findings import Doubt, FaultError
-from dicom_node.services import asked
+from dicom_node.services import asked, require_listener
 from worker.packs.active import named_folder
 
-TIMEOUT_S = 5.0
 NOT_DONE_FOR = timedelta(hours=36)
 """What is done once a day has been left out by then."""
 TROUBLE_OF = timedelta(days=7)
@@ -64,14 +62,8 @@ def monitoring_page(settings: Settings) -> str:
     host, port = settings.monitoring.host, settings.monitoring.port
     if not port:
         return "none (monitoring.port)"
-    called = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104
-    try:
-        socket.create_connection((called, port), timeout=TIMEOUT_S).close()
-    except OSError as error:
-        raise FaultError(
-            f"nothing listens on {called}:{port} (monitoring.port): start it with echoworker up, or node"
-        ) from error
-    return f"listens on {called}:{port}"
+    require_listener(host, port, start_it=" (monitoring.port): start it with echoworker up, or node")
+    return f"listens on {host}:{port}"
 
 
 def alert_receivers(settings: Settings) -> str:

@@ -1,7 +1,6 @@
 """Whether reports come in: the listener, the watched folder, what waits to be registered, what matches no study."""
 
 import os
-import socket
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,11 +9,10 @@ from config.consistency import ConsistencySettings
 from config.settings import Settings
 from db.received_reports import count_unmatched
 from dicom_node.findings import Doubt, FaultError
-from dicom_node.services import asked
+from dicom_node.services import asked, require_listener
 from dicom_node.spool import Spool
 from worker.consistency.arriving.kept_reports import waiting_reports
 
-TIMEOUT_S = 5.0
 RECENTLY = timedelta(days=7)
 
 
@@ -35,13 +33,7 @@ def received_reports(settings: Settings) -> str:
 
 def _listener(wanted: ConsistencySettings) -> str:
     host, port = wanted.host, wanted.port
-    called = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104
-    try:
-        socket.create_connection((called, port), timeout=TIMEOUT_S).close()
-    except OSError as error:
-        raise FaultError(
-            f"nothing listens on {called}:{port} for HL7 (consistency.port): start it with echoworker up, or node"
-        ) from error
+    require_listener(host, port, start_it=" for HL7 (consistency.port): start it with echoworker up, or node")
     how = "HL7 over TLS" if wanted.tls else "HL7"
     whom = f"{len(wanted.networks)} networks" if wanted.networks else "whoever reaches it"
     return f"{how} to {host}:{port}, which takes connections, of {whom}"

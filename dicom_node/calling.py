@@ -23,7 +23,8 @@ from dicom_node.contexts import VERIFICATION
 from dicom_node.network import configure_pynetdicom, send_without_delay
 from dicom_node.tls import calling_context, own_node_context
 
-_EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104  what a node listens on, and nobody calls
+_EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+"""What is listened on, and nobody calls; '::' may be of IPv6 alone (RFC 3493 section 5.3)."""
 CONNECT_TIMEOUT_S = 10
 ANSWER_TIMEOUT_S = 60
 SECOND_LOOK_TIMEOUT_S = 3
@@ -97,8 +98,8 @@ def called_peer(settings: Settings, peer: PeerSettings) -> Peer:
 
 
 def own_host(listens_on: str) -> str:
-    """Where our own node is called on its own machine, whatever it listens on."""
-    return "127.0.0.1" if listens_on in _EVERYWHERE else listens_on
+    """Where something of ours is called on its own machine, whatever it listens on."""
+    return _EVERYWHERE.get(listens_on, listens_on)
 
 
 def own_node(settings: Settings, *, calling_ae_title: str, by_tls: bool, shown: TLSSettings | None = None) -> Peer:

@@ -1,5 +1,6 @@
-"""Whether what the installation leans on is there: the registry and the broker."""
+"""Whether what the installation leans on is there: the registry, the broker, and what listens for others."""
 
+import socket
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -9,9 +10,11 @@ from sqlalchemy.orm import Session
 from config.broker import BROKER_AWAY, create_celery_app
 from config.settings import Settings
 from db.session import Database
+from dicom_node.calling import own_host
 from dicom_node.findings import Doubt, FaultError
 
 Answer = TypeVar("Answer")
+CONNECT_TIMEOUT_S = 5.0
 
 
 def registry(settings: Settings) -> str:
@@ -62,6 +65,21 @@ def broker(settings: Settings) -> str:
             f"{_host_of(settings.broker.url)} cannot be reached; check broker.url, that it runs, and that it lets us in"
         ) from error
     return f"{_host_of(settings.broker.url)} answers"
+
+
+def require_listener(host: str, port: int, *, start_it: str) -> None:
+    """Take up a connection with what listens here on `host` and `port`; `start_it` says what starts it.
+
+    Raises
+    ------
+    FaultError
+        Nothing does.
+    """
+    called = own_host(host)
+    try:
+        socket.create_connection((called, port), timeout=CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        raise FaultError(f"nothing listens on {called}:{port}{start_it}") from error
 
 
 def _host_of(url: str) -> str:

@@ -7,10 +7,13 @@ import pytest
 from pydicom.uid import Comprehensive3DSRStorage, ExplicitVRLittleEndian, UltrasoundImageStorage
 from pynetdicom import AE
 from pynetdicom.presentation import build_context
+from pynetdicom.sop_class import Verification
 
 from config.errors import AssociationRejectedError, DeliveryError, NoPresentationContextError
 from dicom_node import calling
-from dicom_node.calling import Peer, association_with, echo
+from dicom_node.calling import Peer, association_with, echo, own_host
+from dicom_node.findings import FaultError
+from dicom_node.services import require_listener
 from tests.support.scps import serving
 from tests.support.servers import StoreSCP, free_port
 
@@ -24,6 +27,22 @@ def test_nothing_listens() -> None:
     with pytest.raises(DeliveryError) as raised:
         echo(peer(port))
     assert str(raised.value) == f"PACS at 127.0.0.1:{port}: connection refused: nothing listens there"
+
+
+@pytest.mark.parametrize("listens_on", ["", "0.0.0.0", "::", "127.0.0.1"])  # noqa: S104
+def test_our_own_node_is_called_where_it_listens(listens_on: str) -> None:
+    ae = AE(ae_title="OURS")
+    ae.add_supported_context(Verification)
+    server = ae.start_server((listens_on, 0), block=False)
+    assert server is not None
+    try:
+        port = server.socket.getsockname()[1]
+        echo(Peer(host=own_host(listens_on), port=port, ae_title="OURS", calling_ae_title="OURS"))
+        require_listener(listens_on, port, start_it=": start it")
+    finally:
+        server.shutdown()
+    with pytest.raises(FaultError, match=f":{port}: start it$"):
+        require_listener(listens_on, port, start_it=": start it")
 
 
 @pytest.mark.parametrize(
