@@ -12,10 +12,10 @@ else
   TORCH ?= torch==2.13.0
 endif
 
-.PHONY: help install demo test check docs sbom audit clean
+.PHONY: help install demo test test-long check docs sbom audit clean
 
 help: ## Show these targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 install: $(VENV)/installed ## Make the environment in .venv
 
@@ -32,8 +32,11 @@ $(VENV)/installed: pyproject.toml
 demo: install ## Send synthetic studies through the whole system and show what a PACS gets back
 	$(BIN)/echoworker demo
 
-test: install ## Run all tests; those whose servers are not installed are skipped
-	$(BIN)/pytest
+test: install ## Run the tests but for the long ones; those whose servers are not installed are skipped
+	$(BIN)/pytest -m "not long"
+
+test-long: install ## The long ones: the whole product and real peers as processes, killed and cut off; damage at random
+	$(BIN)/pytest -m long
 
 check: install ## Lint, format and types
 	$(BIN)/ruff check

@@ -76,6 +76,7 @@ def test_a_receiving_process_loads_neither_the_registry_nor_the_broker() -> None
     assert run.stdout.strip() == "[]"
 
 
+@pytest.mark.long
 @pytest.mark.system
 def test_the_wheel_holds_our_packages_with_their_data_and_nothing_else(tmp_path: Path) -> None:
     # A copy, since a build leaves its own in the tree that it builds, and other tests read that one.

@@ -46,6 +46,7 @@ def test_an_expression_is_allowed_by_its_parts(licence: str, expected: bool) -> 
     assert is_allowed(licence) is expected
 
 
+@pytest.mark.long
 @pytest.mark.system
 def test_the_bill_of_materials_names_every_library_with_its_version(tmp_path: Path) -> None:
     made = tmp_path / "sbom.json"

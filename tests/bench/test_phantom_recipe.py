@@ -31,6 +31,7 @@ def training(frames: Frames, **changed: int) -> Training:
     return prepared(frames, **{"seed": 1, "steps": STEPS, **changed}, precision=torch.float32)
 
 
+@pytest.mark.long
 def test_a_training_that_was_stopped_goes_on_as_the_one_that_it_was(
     frames: Frames, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

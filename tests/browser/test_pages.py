@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from config.dashboard import AccountRole
 from tests.browser.conftest import Live, Opener
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.system, pytest.mark.timeout(600)]
 
 SERIOUS = ("serious", "critical")
 PAGES = {

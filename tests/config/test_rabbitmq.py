@@ -20,6 +20,7 @@ def settings_of(folder: Path, monkeypatch: pytest.MonkeyPatch, url: str, files: 
     return load_settings()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("secure", [False, True], ids=["password", "password, TLS and certificate"])
 def test_messages_go_through(
     rabbitmq: RabbitMQ, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, secure: bool

@@ -34,6 +34,8 @@ from db.schema import RunRow
 from tests.support import lab
 from tests.support.servers import PostgreSQL
 
+pytestmark = pytest.mark.long
+
 EXAMPLES = int(os.environ.get("API_EXAMPLES", "3"))
 IS_SHORT = "API_EXAMPLES" not in os.environ
 CHECKS = [

@@ -2,6 +2,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
@@ -45,6 +46,7 @@ def test_upgrading_twice_changes_nothing(registry: Database) -> None:
     assert at == needed
 
 
+@pytest.mark.long
 def test_every_step_up_and_down_keeps_what_both_schemas_can_hold(registry_url: str, now: datetime) -> None:
     """SQLite alters a table by dropping it: what refers to its rows must not go with them."""
     engine = create_engine(registry_url)

@@ -85,6 +85,7 @@ def contents(data: Path) -> dict[str, bytes]:
     return {str(path): (data / path).read_bytes() for path in files_to_keep(data) if "audit" not in path.parts}
 
 
+@pytest.mark.long
 def test_an_installation_comes_back_as_it_was_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_database: list[str]
 ) -> None:

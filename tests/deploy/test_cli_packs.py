@@ -88,6 +88,7 @@ def test_without_a_terminal_a_licence_is_accepted_by_an_option_alone(settings: S
     assert accepted.keys() == {"licence", "licence_sha256", "accepted_at", "software_version"}
 
 
+@pytest.mark.long
 def test_at_a_terminal_the_licence_is_shown_and_yes_is_typed(settings: Settings, download: Path) -> None:
     status, shown = packs_at_a_terminal("import", download, typed="y")
     assert status == 1

@@ -3,6 +3,8 @@
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.support.commands import echoworker
 from worker.phantom.truth import StudyKind, read_truths
 
@@ -11,6 +13,7 @@ def phantom(*arguments: object) -> subprocess.CompletedProcess[str]:
     return echoworker("phantom", *arguments)
 
 
+@pytest.mark.long
 def test_studies_are_made_and_listed_with_their_truth(tmp_path: Path) -> None:
     out = tmp_path / "studies"
     kinds = ("--contradicted", 1, "--no-view", 1)

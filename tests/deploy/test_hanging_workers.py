@@ -15,7 +15,7 @@ from tests.support.waiting import wait_until
 from tests.worker.pipeline import Pipeline, ready
 from worker.reaper import announce_overdue_steps
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.long, pytest.mark.system]
 
 SITE = """\
 data_dir = "{data}"

@@ -21,6 +21,8 @@ from tests.support.processes import descendants
 from tests.support.servers import StoreSCP
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 STOPS_AGAIN_AND_AGAIN = """
 from deploy.stopping import stop_on_signals
 while True:

@@ -16,6 +16,8 @@ from tests.support.installation import ECHOWORKER, Installation
 from tests.support.servers import StoreSCP, free_port
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 
 def children_of(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

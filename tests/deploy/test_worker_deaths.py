@@ -54,6 +54,7 @@ def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     return Pipeline.create(load_settings())
 
 
+@pytest.mark.long
 @pytest.mark.system
 def test_a_study_that_takes_its_worker_down_each_time_is_set_aside_with_what_it_died_of(
     pipeline: Pipeline, tmp_path: Path

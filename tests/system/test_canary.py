@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.installation import Installation
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.system, pytest.mark.timeout(600)]
 STAGES = ["receive", "close", "prepare", "score", "report", "deliver"]
 
 

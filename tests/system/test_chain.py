@@ -28,7 +28,7 @@ from tests.support.servers import Orthanc
 from tests.support.tools import require_tool
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.long, pytest.mark.system, pytest.mark.timeout(300)]
 
 
 def dcmsend(installation: Installation, *files: Path) -> subprocess.CompletedProcess[str]:

@@ -6,7 +6,7 @@ import pytest
 
 from bench.chaos import Plan, run
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.system, pytest.mark.timeout(600)]
 
 
 def test_nothing_is_lost_or_doubled_or_left_behind_while_everything_is_killed(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from tests.support.servers import Orthanc, PostgreSQL, free_port, running
 from tests.support.tools import require_tool
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 
 class Host:
     """This machine in place of the containers: their files with paths and names that are right here."""

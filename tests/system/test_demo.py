@@ -17,7 +17,7 @@ from tests.support.installation import ECHOWORKER
 from worker.phantom.heart import Device, Grade
 from worker.phantom.truth import StudyKind, read_truths
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.long, pytest.mark.system, pytest.mark.timeout(300)]
 
 GRADES = [str(grade) for grade in Grade]
 WATCH = '''

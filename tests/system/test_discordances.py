@@ -27,7 +27,7 @@ from worker.phantom.heart import sample_heart
 from worker.phantom.study import make_study
 from worker.phantom.styles import TRAINING_STYLES
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.long, pytest.mark.system, pytest.mark.timeout(300)]
 
 SEED, EJECTION_FRACTION = 8_230_000, 62.0
 TEXT = "Seen by Dr Jane Q. Unspeakable. The left ventricle contracts badly: its ejection fraction is 15 %."

@@ -17,7 +17,7 @@ from tests.support.installation import ECHOWORKER, START_TIMEOUT_S, Installation
 from tests.support.servers import Orthanc, PostgreSQL, Redis
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.long, pytest.mark.system, pytest.mark.timeout(300)]
 
 HOSTS = {"scoring": ("worker", "--queues", "prepare,score"), "reporting": ("worker", "--queues", "report,deliver")}
 """Beside the node's, where beat and the duties run too."""

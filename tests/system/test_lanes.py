@@ -14,7 +14,7 @@ from tests.support.secure_redis import secure_redis
 from tests.support.waiting import wait_until
 from tests.worker.pipeline import Pipeline, ready
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.long, pytest.mark.system]
 
 SITE = """\
 data_dir = "{data}"

@@ -10,7 +10,7 @@ from tests.support.clips import SMALL, as_study_of_its_own, study_of
 from tests.support.installation import Installation
 from tests.support.servers import Orthanc
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.long, pytest.mark.system, pytest.mark.timeout(300)]
 
 
 def test_a_study_received_while_the_database_is_stopped_is_delivered_once_it_is_back(

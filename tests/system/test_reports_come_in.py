@@ -13,7 +13,7 @@ from tests.support.installation import ECHOWORKER, Installation
 from tests.support.servers import StoreSCP, free_port
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.long, pytest.mark.system, pytest.mark.timeout(300)]
 
 
 @pytest.fixture

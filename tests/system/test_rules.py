@@ -17,7 +17,7 @@ from tests.support.servers import storescp
 from tests.support.tools import require_tool
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.long, pytest.mark.system, pytest.mark.timeout(300)]
 
 RULES = """
 [[peers]]

@@ -14,6 +14,8 @@ from tests.support.clips import SMALL
 from tests.worker.pipeline import Pipeline, ready
 from worker.catalogues import catalogue_of_run
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def site_catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -306,6 +306,7 @@ def test_a_pacs_that_accepts_and_then_fails_to_commit_gets_the_same_object_again
     assert ours.wake() == []
 
 
+@pytest.mark.long
 def test_one_that_takes_no_comprehensive_3d_sr_gets_and_commits_to_a_comprehensive_sr(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

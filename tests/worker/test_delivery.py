@@ -17,6 +17,8 @@ from tests.support.scps import serving
 from tests.support.servers import StoreSCP
 from tests.worker.pipeline import TO_REPORT, Pipeline, pipeline_to, ready
 
+pytestmark = pytest.mark.long
+
 
 def deliveries_of(detail: StudyDetail) -> dict[str, tuple[str, str | None]]:
     assert detail.report is not None

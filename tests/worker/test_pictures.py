@@ -31,6 +31,8 @@ from worker.echoclip.model import EchoClipModel
 from worker.pictures.heat import Heat, WhyNoHeat, heat_path, read_heat
 from worker.pixels.clip import read_clip
 
+pytestmark = pytest.mark.long
+
 SR, HEAT_MAP, PDF = ReportObject.SR, ReportObject.HEAT_MAP, ReportObject.PDF
 
 

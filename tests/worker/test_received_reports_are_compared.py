@@ -26,6 +26,8 @@ from worker.consistency.arriving.kept_reports import KeptReport, keep_report
 from worker.consistency.arriving.report_intake import ReportIntake
 from worker.consistency.documents.kinds import ReportKind
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pipeline:

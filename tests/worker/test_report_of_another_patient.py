@@ -24,6 +24,8 @@ from worker.consistency.reading import ReportReader
 from worker.echoclip.towers import Towers
 from worker.embeddings import read_embeddings
 
+pytestmark = pytest.mark.long
+
 RULES = """
 version = "test-1"
 

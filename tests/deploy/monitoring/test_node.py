@@ -13,6 +13,8 @@ from tests.support.installation import ECHOWORKER, Installation
 from tests.support.servers import StoreSCP, free_port
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 ACCEPTED = 'echoworker_associations_total{outcome="accepted"}'
 
 

@@ -37,7 +37,7 @@ from tests.support.receivers import (
 from tests.support.tools import require_root
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.long, pytest.mark.system, pytest.mark.timeout(300)]
 
 KILLS = 50
 MUTATIONS = 10_000

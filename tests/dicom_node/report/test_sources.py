@@ -238,6 +238,7 @@ ANY_ATTRIBUTE = [
 ]  # fmt: skip
 
 
+@pytest.mark.long
 @settings(max_examples=100, deadline=None)
 @given(
     keyword=st.sampled_from(ANY_ATTRIBUTE),

@@ -29,6 +29,8 @@ from tests.support.clips import LARGE, as_study_of_its_own
 from tests.support.every_answer import KINDS, run_of_everything
 from tests.support.tools import said_by
 
+pytestmark = pytest.mark.long
+
 TURNS = range(12)
 """So many turns of verdicts (of which a question has up to 4) and of classes (up to 4) show all pairs of them."""
 OUR_OWN = ("99ECHOWORKER", "DeviceUID")

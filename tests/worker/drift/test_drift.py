@@ -95,6 +95,7 @@ def header(path: Path, model: str) -> None:
     dataset.save_as(path, enforce_file_format=True)
 
 
+@pytest.mark.long
 def test_a_scanner_whose_answers_change_is_named_and_the_others_are_not(settings: Settings) -> None:
     spool, registry = Spool(settings.spool_dir), Database(settings.database_url)
     spool.create()

@@ -91,6 +91,7 @@ def test_bfloat16_changes_an_embedding_by_little(
     assert halved.embed_frames(frames).dtype == torch.float32
 
 
+@pytest.mark.long
 @pytest.mark.system
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_pack_of_echoclips_own_size_goes_through_the_same_code(

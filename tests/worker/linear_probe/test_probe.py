@@ -42,6 +42,8 @@ from worker.packs.folder import load_pack
 from worker.packs.kinds import load_model
 from worker.packs.licences import is_accepted
 
+pytestmark = pytest.mark.long
+
 WIDTH = 16
 DIRECTION = 5
 """Of the truth: an axis that no task of `AxisModel` reads."""

@@ -16,6 +16,8 @@ from dicom_node.header import data_set_position
 from tests.support.clips import made_clip, region
 from worker.pixels.clip import read_clip
 
+pytestmark = pytest.mark.long
+
 FRAMES = np.zeros((10, 64, 64), np.uint8)
 
 

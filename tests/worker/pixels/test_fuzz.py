@@ -18,6 +18,8 @@ from tests.support.videos import STREAMS, numbered_clip, video_instance, video_s
 from worker.pixels.clip import read_clip
 from worker.pixels.video import CODEC_OF
 
+pytestmark = pytest.mark.long
+
 FILES = 5_200
 AT_MOST_S = 10
 AT_MOST_BYTES = 1 << 30

@@ -207,6 +207,7 @@ def sectors(draw: st.DrawFn) -> Mask:
     )
 
 
+@pytest.mark.long
 @settings(deadline=None, max_examples=15, phases=[Phase.generate])  # to shrink a picture takes minutes
 @given(sectors(), st.integers(0, 2**16), st.floats(8, 100))
 def test_sectors_of_any_geometry_are_found(mask: Mask, seed: int, brightness: float) -> None:

@@ -58,6 +58,7 @@ def data_sets_of(report: Dataset) -> list[Dataset]:
 Damage = tuple[int, int, str, str, bytes]
 
 
+@pytest.mark.long
 @settings(max_examples=40, deadline=None)
 @given(
     damages=st.lists(

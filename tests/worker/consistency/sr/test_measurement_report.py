@@ -82,6 +82,7 @@ def test_a_simplified_echo_report_is_read_back() -> None:
     assert len(report.measurements) == 10
 
 
+@pytest.mark.long
 def test_the_reports_of_synthetic_machines_are_read_exactly(tmp_path: Path) -> None:
     styles = list(STYLES.values())
     for seed in range(100):

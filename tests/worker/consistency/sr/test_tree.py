@@ -173,6 +173,7 @@ def few_items() -> Iterator[None]:
         yield
 
 
+@pytest.mark.long
 @settings(max_examples=120, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), times=st.integers(1, 6), which=st.sampled_from([0, 1]))
 def test_a_report_that_was_damaged_at_random_raises_nothing_but_our_own_error(

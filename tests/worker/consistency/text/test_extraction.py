@@ -285,6 +285,7 @@ def test_a_sentence_says_the_same_whatever_stands_before_it(sentence: str, befor
     assert [(each.start, each.end, each.field) for each in said(text) if each.start >= begin] == alone
 
 
+@pytest.mark.long
 def test_the_time_grows_with_the_length_of_the_text_alone() -> None:
     """200 kB, in sentences and without a full stop; seconds of processor time, with room for a slow machine."""
     sentences = " ".join(PLAIN)
