@@ -31,6 +31,8 @@ class RabbitMQ:
     ours: Certificate
     """What it lets in by TLS."""
     password_file: Path
+    limits: str = ""
+    """Lines of its configuration, from its next start on."""
     port: int = field(default_factory=free_port)
     secure_port: int = field(default_factory=free_port)
     _node_ports: tuple[int, int] = field(default_factory=lambda: (free_port(), free_port()))
@@ -99,6 +101,9 @@ class RabbitMQ:
         """Lose everything that it had kept: queues and messages."""
         shutil.rmtree(self.folder / "data")
 
+    def log(self) -> str:
+        return "".join(file.read_text() for file in (self.folder / "log").glob("*.log"))
+
     def answers(self) -> bool:
         try:
             self.connection().ensure_connection(max_retries=1, timeout=2).close()
@@ -120,6 +125,7 @@ class RabbitMQ:
             f"ssl_options.keyfile = {self.own.private_key}\n"
             "ssl_options.verify = verify_peer\nssl_options.fail_if_no_peer_cert = true\n"
             f"default_user = {USER}\ndefault_pass = {PASSWORD}\ndefault_vhost = {VIRTUAL_HOST}\n"
+            f"{self.limits}"
         )
 
 

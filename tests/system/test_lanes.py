@@ -9,6 +9,7 @@ from config.settings import load_settings
 from config.steps import Step
 from db.announcing import announce_due_steps
 from tests.support.clips import SMALL, as_study_of_its_own
+from tests.support.rabbitmq import rabbitmq
 from tests.support.scripted_steps import scripted_worker
 from tests.support.secure_redis import secure_redis
 from tests.support.waiting import wait_until
@@ -35,13 +36,17 @@ def prepare(context, held):
 """
 
 
-@pytest.fixture(params=["filesystem", "redis over TLS"])
+@pytest.fixture(params=["filesystem", "redis over TLS", "rabbitmq"])
 def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "filesystem":
         yield ""
         return
-    (tmp_path / "redis").mkdir()
-    with secure_redis(tmp_path / "redis") as server:
+    (tmp_path / "broker").mkdir()
+    if request.param == "rabbitmq":
+        with rabbitmq(tmp_path / "broker") as server:
+            yield f'[broker]\nurl = "{server.url}"\n{server.files}'
+        return
+    with secure_redis(tmp_path / "broker") as server:
         yield server.settings()
 
 

@@ -15,6 +15,9 @@ from tests.support.rabbitmq import PASSWORD, RabbitMQ, rabbitmq
 from tests.support.servers import Orthanc, PostgreSQL
 from tests.support.waiting import wait_until
 
+OUT_OF_MEMORY = "vm_memory_high_watermark.absolute = 20MB\n"
+"""It has more in use at once: connections that send are not read from any more."""
+
 pytestmark = [pytest.mark.long, pytest.mark.system, pytest.mark.timeout(400)]
 
 
@@ -78,6 +81,26 @@ def test_a_rabbitmq_that_is_killed_and_forgets_all_loses_and_doubles_nothing(ort
                 installation.wait_for(study, "DELIVERED")
         assert_each_once(installation, orthanc, studies)
         assert_says_no_password(installation)
+
+
+def test_a_rabbitmq_that_takes_no_message_holds_nobody_up(orthanc: Orthanc, tmp_path: Path) -> None:
+    (tmp_path / "rabbitmq").mkdir()
+    with rabbitmq(tmp_path / "rabbitmq") as server:
+        installation = Installation(tmp_path, orthanc, broker_url=server.url, broker_files=server.files)
+        (file,) = of_their_own(1, tmp_path / "outside")
+        server.kill()
+        server.limits = OUT_OF_MEMORY
+        server.start()
+        with installation.up():
+            sent = installation.command("send", file)
+            assert sent.returncode == 0, sent.stderr
+            installation.wait_for(study_of(file), "READY")
+            server.kill()
+            server.limits = ""
+            server.start()
+            installation.wait_for(study_of(file), "DELIVERED")
+        assert "memory resource limit alarm set" in server.log()
+        assert_each_once(installation, orthanc, [study_of(file)])
 
 
 def test_a_paused_queue_stands_still_until_it_is_resumed(rabbitmq: RabbitMQ, orthanc: Orthanc, tmp_path: Path) -> None:
