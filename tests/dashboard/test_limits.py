@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, select
 
+from dashboard.application import LONGEST_BODY
 from dashboard.installation import Installation
 from dashboard.pages.operations import deliveries
 from db.deliveries import of_current_runs
@@ -84,3 +85,21 @@ def test_sending_all_again_takes_a_portion_at_a_time(
     with here.database.read() as session:
         states = [delivery.state for delivery in session.scalars(of_pacs)]
     assert states == [DeliveryState.DUE, DeliveryState.DEAD]
+
+
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        ("/sign-in", {"data": {"name": "a", "password": "b" * LONGEST_BODY}}),
+        ("/sign-in", {"files": {"name": b"a" * LONGEST_BODY}}),
+        ("/api/v1/queues/pause", {"json": {"queue": "score", "reason": "a" * LONGEST_BODY}}),
+        ("/api/v1/queues/pause", {"content": (b" " * 1024 for _ in range(1 + (LONGEST_BODY >> 10)))}),
+    ],
+    ids=["form", "multipart", "json", "without a length"],
+)
+def test_nobody_has_more_read_than_anything_here_takes(browser: Browser, path: str, sent: dict[str, Any]) -> None:
+    """Bodies are read whole before it is known who sends them: memory, and of files the disk, would be anybody's."""
+    headers = {"Content-Type": "application/json"} if "content" in sent else {}
+    answer = browser.client.post(path, headers=headers, **sent)
+    assert answer.status_code == 413
+    assert "nosniff" in answer.headers["X-Content-Type-Options"]
