@@ -37,11 +37,26 @@ def test_numbers_that_no_row_can_have_and_text_that_no_database_keeps_are_refuse
     secret = re.search(r'name="form_secret" value="([^"]*)"', admin.get("/account").text)
     assert secret is not None
     said = {"form_secret": secret[1], "state": "CONFIRMED"}
-    assert admin.client.post(f"/discordances/{2**31}", data=said).status_code == 422
+    for path in ("/discordances/{0}", "/studies/1.2/discordances/{0}"):
+        for number in (2**31, 10**19):
+            assert admin.client.post(path.format(number), data=said).status_code == 422, (path, number)
     for asked in ("/?patient=%00", "/?name=A%00", "/discordances?rule=%00", "/studies/1.2%00"):
         answer = admin.get(asked)
         assert (answer.status_code, "the character NUL" in answer.text) == (422, True), asked
     assert admin.submit("/operations/queues", "/operations/queues/score/pause", reason="a\0").status_code == 422
+
+
+@pytest.mark.parametrize("path", ["/quality", "/quality/drift"])
+@pytest.mark.parametrize("asked", ["since=0001-01-01&until=0001-01-01", "until=0001-01-02", "since=9999-12-31"])
+def test_days_at_the_ends_of_the_calendar_are_days(viewer: Browser, path: str, asked: str) -> None:
+    assert viewer.get(f"{path}?{asked}").status_code == 200
+
+
+def test_what_is_no_address_leads_nowhere_and_comes_from_nowhere(browser: Browser) -> None:
+    assert browser.get("/sign-in?next=//[").status_code == 200
+    sent = {"name": "a", "password": "b", "next": "http://[x"}
+    assert browser.client.post("/sign-in", data=sent).status_code == 401
+    assert browser.client.post("/sign-in", data=sent, headers={"Origin": "http://["}).status_code == 403
 
 
 @contextmanager
