@@ -178,8 +178,10 @@ def test_redis_starts_as_the_compose_file_says_wants_the_password_and_is_healthy
     port = free_port()
     healthy = redis_health_by_hand(tmp_path, port)
     assert subprocess.run(healthy, check=False, capture_output=True).returncode != 0
-    with running(redis_by_hand(tmp_path, port), tmp_path):
+    with running(redis_by_hand(tmp_path, port), tmp_path) as process:
         wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0, 20, "Redis")
+        (name, *_) = Path(f"/proc/{process.pid}/cmdline").read_text().split("\0")
+        assert name.startswith("redis-server"), "a shell, as the first process of a container, ends at no SIGTERM"
         with pytest.raises(redis.AuthenticationError):
             redis.Redis(port=port).ping()
         assert redis.Redis.from_url(Redis(port).url().replace("//", "//:s3cret%2Fof+base64==@")).ping()
