@@ -32,6 +32,8 @@ PAGES = (
     accounts.router,
 )
 """In the order in which their paths are looked at."""
+LONGEST_BODY = 1 << 18
+"""Bytes of a request, which is read whole before it is known who sends it. A thousand deliveries are some 12 kB."""
 
 
 class _Application(FastAPI):
@@ -52,6 +54,7 @@ def create_app(here: Installation) -> FastAPI:
         openapi_url="/api/openapi.json",
         docs_url=None,  # FastAPI's own page of it loads from elsewhere
         redoc_url=None,
+        max_body_size=LONGEST_BODY,
         exception_handlers={
             SignInNeededError: problems.sign_in_needed,
             NotAllowedError: problems.not_allowed,

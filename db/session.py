@@ -14,11 +14,12 @@ from config.settings import Settings
 from db.identities import IdentityKeeper, set_keeper
 from db.identity_keeping import require_keeping
 
+_LONGEST_STATEMENT_MS = 60_000
 _PATIENCE = {
     "connect_timeout": 5,
     "keepalives_idle": 10,
     "tcp_user_timeout": 20_000,
-    "options": "-c statement_timeout=60000",
+    "options": f"-c statement_timeout={_LONGEST_STATEMENT_MS}",
 }
 """libpq: a server that is gone without a word is noticed in seconds, and no statement of ours takes a minute."""
 
@@ -113,6 +114,7 @@ class Database:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             else:
                 connection.autocommit = True
+                connection.execute("SET statement_timeout = 0")
                 connection.execute("VACUUM FULL patient_identities")
                 connection.execute("VACUUM FULL received_report_keys")
         finally:
@@ -133,6 +135,7 @@ class Database:
             file.parent.mkdir(parents=True, exist_ok=True)
         try:
             with self._engine.connect() as connection, _without_cascades(connection), connection.begin():
+                _take_time(connection)
                 migrate(connection, revision)
         except SQLAlchemyError as error:
             raise RegistryError(f"the registry cannot be upgraded: {type(error).__name__}") from error
@@ -149,6 +152,7 @@ class Database:
 
         try:
             with self._engine.connect() as connection, _without_cascades(connection), connection.begin():
+                _take_time(connection)
                 migrate_back(connection, revision)
         except SQLAlchemyError as error:
             raise RegistryError(f"the registry cannot be downgraded: {type(error).__name__}") from error
@@ -210,6 +214,16 @@ def _without_cascades(connection: Connection) -> Iterator[None]:
         yield
     finally:
         raw.execute("PRAGMA foreign_keys=ON")
+
+
+def _take_time(connection: Connection) -> None:
+    """In this transaction: a table of millions of rows is changed, or gets an index, in minutes.
+
+    Whoever is in the way is waited for as long as any statement may take.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_LONGEST_STATEMENT_MS}")
 
 
 def _begin_sqlite(connection: Connection) -> None:

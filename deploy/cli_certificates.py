@@ -53,7 +53,7 @@ def make(
     """
     from deploy.site_authority import SiteAuthority, Wanted  # noqa: PLC0415
 
-    settings = start("certificates")
+    settings = start("certificates", by_anybody=True)
     clients = [_client(said) for said in client or []]
     servers = [_server(said) for said in server or []]
     wanted = [*([Wanted(name=NODE, hosts=tuple(host))] if host else []), *clients, *servers]

@@ -9,4 +9,4 @@ def conformance() -> None:
     """Print the DICOM conformance statement (PS3.2) of this installation, as Markdown."""
     from dicom_node.conformance.statement import conformance_statement  # noqa: PLC0415
 
-    typer.echo(conformance_statement(start("conformance")), nl=False)
+    typer.echo(conformance_statement(start("conformance", by_anybody=True)), nl=False)

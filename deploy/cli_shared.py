@@ -1,8 +1,11 @@
 """What the commands share: how each starts, how it opens the registry, and where it prints."""
 
 import getpass
+import os
+import pwd
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,10 +27,34 @@ console = Console(width=None if sys.stdout.isatty() else 160)
 StudyUID = Annotated[str, typer.Argument(metavar="UID", help="Study Instance UID.")]
 
 
-def start(process: str) -> Settings:
-    """Read the settings, and log as this process."""
+def start(process: str, *, by_anybody: bool = False) -> Settings:
+    """Read the settings, and log as this process; `by_anybody`: it leaves the data folder alone.
+
+    Raises
+    ------
+    ConfigurationError
+        Root asks, and the data folder is another user's: what root writes there, nobody else can read or append to.
+    """
     configure_logs(process=process)
-    return load_settings()
+    settings = load_settings()
+    if not by_anybody:
+        _require_no_root_in(settings.data_dir)
+    return settings
+
+
+def _require_no_root_in(data_dir: Path) -> None:
+    owner = 0
+    with suppress(FileNotFoundError):
+        owner = data_dir.stat().st_uid
+    if owner == 0 or os.geteuid() != 0:
+        return
+    name = str(owner)
+    with suppress(KeyError):
+        name = pwd.getpwuid(owner).pw_name
+    raise ConfigurationError(
+        f"{data_dir} is of the user {name}, who could not read what root writes there (audit trail, backups, images): "
+        f"run this as that user: runuser -u {name} -- env ECHOWORKER_CONFIG=SITE.TOML {sys.argv[0]} ..."
+    )
 
 
 def save_picture(picture: "Image", out: Path) -> None:

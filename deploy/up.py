@@ -184,7 +184,8 @@ def _require_free_ports(settings: Settings, *, has_dashboard: bool) -> None:
     if has_dashboard and settings.dashboard.port:
         ports.append((settings.dashboard.host, settings.dashboard.port))
     for host, port in ports:
-        with socket.socket() as probe:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((host, port))

@@ -5,6 +5,7 @@ program with a token has no cookie that another site could make a browser send.
 """
 
 import hmac
+from contextlib import suppress
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -30,8 +31,14 @@ def require_same_site(request: Request, here: Here) -> None:
         raise ForgedFormError("this form was sent from another site")
     if origin:  # of a frame in a sandbox, or of a file, it is "null": none of ours
         ours = {request.url.netloc, urlsplit(here.settings.dashboard.public_url).netloc}
-        if urlsplit(origin).netloc not in ours - {""}:  # which no address of ours is
+        if _host_of(origin) not in ours - {""}:  # which no address of ours is
             raise ForgedFormError("this form was sent from another site: dashboard.public_url names ours")
+
+
+def _host_of(origin: str) -> str:
+    with suppress(ValueError):  # "http://[": no address at all
+        return urlsplit(origin).netloc
+    return ""
 
 
 def require_form_secret(person: Person, given: str) -> Person:

@@ -96,7 +96,10 @@ def with_session(here: Installation, response: Response, secret: str) -> Respons
 
 def on_this_site(path: str) -> str:
     """Where to go after signing in: on this site, whatever a link says."""
-    parts = urlsplit(path)
+    try:
+        parts = urlsplit(path)
+    except ValueError:  # "//[": no address at all
+        return "/"
     if parts.scheme or parts.netloc or not path.startswith("/") or path.startswith(("//", "/\\")):
         return "/"
     return path

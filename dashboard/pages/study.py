@@ -13,6 +13,7 @@ from dashboard.access import trail
 from dashboard.access.forms import AdminForm, ReaderForm
 from dashboard.access.people import LIVE_HEADER, Reader, Viewer
 from dashboard.installation import Here
+from dashboard.parameters import Number
 from dashboard.rendering import page
 from dashboard.study.clips import AT_ONCE, listed_clips
 from dashboard.study.content import study_content
@@ -108,7 +109,7 @@ def review(
     here: Here,
     person: ReaderForm,
     uid: str,
-    number: int,
+    number: Number,
     state: Annotated[Literal[ReviewState.CONFIRMED, ReviewState.DISMISSED], Form()],
     seen: Annotated[ReviewState | Literal[""], Form()] = "",
     reason: _Reason = "",

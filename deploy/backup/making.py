@@ -105,6 +105,8 @@ def _fill(
     former = FormerSums(before)
     with (folder / SUMS).open("w", encoding="utf-8") as sums:
         for path in files_to_keep(settings.data_dir):
+            if _is_the_key(settings, path):  # beside what it encrypts it would be no key
+                continue
             kept = PurePosixPath(DATA) / path
             digest, is_copy = _kept(settings.data_dir / path, folder / kept, before, kept, former)
             if digest is None:
@@ -127,6 +129,12 @@ def _fill(
     )
     write_durably(folder / FACTS, facts.model_dump_json(indent=1).encode() + b"\n")
     return {"facts": facts, "copied_files": copied_files, "copied_bytes": copied_bytes}
+
+
+def _is_the_key(settings: Settings, path: PurePosixPath) -> bool:
+    """Of patient identities, where somebody keeps it in the data folder."""
+    named = settings.privacy.key_file
+    return bool(named) and (settings.data_dir / path).resolve() == Path(named).resolve()
 
 
 def _kept(

@@ -111,6 +111,22 @@ def test_what_somebody_else_has_said_meanwhile_is_not_lost(here: Installation, r
     assert row_of(here, OPEN).review_reason == "old"
 
 
+def test_whoever_comes_too_late_is_told_so_also_where_the_list_shows_it_no_more(
+    here: Installation, reader: Browser
+) -> None:
+    """Both have the inbox open; of what the second one says nothing is taken, and the list has it no more."""
+    action = f"/discordances/{OPEN}?state=open&page=1"
+    form_secret = re.search(r'name="form_secret" value="([^"]*)"', reader.get("/discordances").text)
+    assert form_secret is not None
+    assert reader.submit("/discordances", action, state="DISMISSED", reason="old").status_code == 303
+    sent = {"form_secret": form_secret[1], "seen": "NEW", "state": "CONFIRMED"}
+    late = reader.client.post(action, data=sent)
+    assert late.status_code == 400
+    assert f'id="discordance-{OPEN}"' not in late.text
+    (inbox,) = re.findall(r'<div id="inbox">.*', late.text, re.DOTALL)
+    assert "DISMISSED by a-reader meanwhile" in inbox
+
+
 def test_what_was_said_before_is_still_there_beside_the_last_word(here: Installation, reader: Browser) -> None:
     action = f"/discordances/{OPEN}?state=all&page=1"
     reader.submit("/discordances?state=all", action, state="DISMISSED", reason="the old loop")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, select
 
+from dashboard.application import LONGEST_BODY
 from dashboard.installation import Installation
 from dashboard.pages.operations import deliveries
 from db.deliveries import of_current_runs
@@ -36,11 +37,26 @@ def test_numbers_that_no_row_can_have_and_text_that_no_database_keeps_are_refuse
     secret = re.search(r'name="form_secret" value="([^"]*)"', admin.get("/account").text)
     assert secret is not None
     said = {"form_secret": secret[1], "state": "CONFIRMED"}
-    assert admin.client.post(f"/discordances/{2**31}", data=said).status_code == 422
+    for path in ("/discordances/{0}", "/studies/1.2/discordances/{0}"):
+        for number in (2**31, 10**19):
+            assert admin.client.post(path.format(number), data=said).status_code == 422, (path, number)
     for asked in ("/?patient=%00", "/?name=A%00", "/discordances?rule=%00", "/studies/1.2%00"):
         answer = admin.get(asked)
         assert (answer.status_code, "the character NUL" in answer.text) == (422, True), asked
     assert admin.submit("/operations/queues", "/operations/queues/score/pause", reason="a\0").status_code == 422
+
+
+@pytest.mark.parametrize("path", ["/quality", "/quality/drift"])
+@pytest.mark.parametrize("asked", ["since=0001-01-01&until=0001-01-01", "until=0001-01-02", "since=9999-12-31"])
+def test_days_at_the_ends_of_the_calendar_are_days(viewer: Browser, path: str, asked: str) -> None:
+    assert viewer.get(f"{path}?{asked}").status_code == 200
+
+
+def test_what_is_no_address_leads_nowhere_and_comes_from_nowhere(browser: Browser) -> None:
+    assert browser.get("/sign-in?next=//[").status_code == 200
+    sent = {"name": "a", "password": "b", "next": "http://[x"}
+    assert browser.client.post("/sign-in", data=sent).status_code == 401
+    assert browser.client.post("/sign-in", data=sent, headers={"Origin": "http://["}).status_code == 403
 
 
 @contextmanager
@@ -84,3 +100,21 @@ def test_sending_all_again_takes_a_portion_at_a_time(
     with here.database.read() as session:
         states = [delivery.state for delivery in session.scalars(of_pacs)]
     assert states == [DeliveryState.DUE, DeliveryState.DEAD]
+
+
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        ("/sign-in", {"data": {"name": "a", "password": "b" * LONGEST_BODY}}),
+        ("/sign-in", {"files": {"name": b"a" * LONGEST_BODY}}),
+        ("/api/v1/queues/pause", {"json": {"queue": "score", "reason": "a" * LONGEST_BODY}}),
+        ("/api/v1/queues/pause", {"content": (b" " * 1024 for _ in range(1 + (LONGEST_BODY >> 10)))}),
+    ],
+    ids=["form", "multipart", "json", "without a length"],
+)
+def test_nobody_has_more_read_than_anything_here_takes(browser: Browser, path: str, sent: dict[str, Any]) -> None:
+    """Bodies are read whole before it is known who sends them: memory, and of files the disk, would be anybody's."""
+    headers = {"Content-Type": "application/json"} if "content" in sent else {}
+    answer = browser.client.post(path, headers=headers, **sent)
+    assert answer.status_code == 413
+    assert "nosniff" in answer.headers["X-Content-Type-Options"]

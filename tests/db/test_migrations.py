@@ -1,3 +1,4 @@
+import uuid
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -21,10 +22,13 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.exc import OperationalError
 
+from db import session
 from db.all_tables import METADATA
 from db.migrating import alembic_config
 from db.session import Database
+from tests.support.servers import PostgreSQL
 
 SAID = {"kind": "sr", "purpose": "forward"}
 """What a column holds that a step looks at."""
@@ -44,6 +48,26 @@ def test_upgrading_twice_changes_nothing(registry: Database) -> None:
     registry.upgrade()
     at, needed = registry.schema_revisions()
     assert at == needed
+
+
+def test_a_step_takes_as_long_as_a_large_table_needs_and_other_statements_do_not(
+    postgresql_server: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = postgresql_server.create_database(f"slow_{uuid.uuid4().hex}")
+    registry = Database(url)
+    registry.upgrade()
+    registry.close()
+    monkeypatch.setitem(session._PATIENCE, "options", "-c statement_timeout=200")  # a minute, in small
+    slow = "SELECT pg_sleep(0.6)"
+    monkeypatch.setattr("db.migrating.migrate", lambda connection, _: connection.exec_driver_sql(slow))
+    monkeypatch.setattr("db.migrating.migrate_back", lambda connection, _: connection.exec_driver_sql(slow))
+    hurried = Database(url)
+    hurried.upgrade()
+    hurried.downgrade("0019")
+    hurried.leave_no_trace()
+    with hurried.read() as reading, pytest.raises(OperationalError, match="statement timeout"):
+        reading.execute(text(slow))
+    hurried.close()
 
 
 @pytest.mark.long

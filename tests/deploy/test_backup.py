@@ -1,5 +1,6 @@
 """A backup is whole whatever happened while it was made, and what it becomes again is the installation that it was."""
 
+import base64
 import json
 import shutil
 import subprocess
@@ -132,6 +133,20 @@ def test_what_was_taken_back_since_does_not_come_back(
     with again.context.database.read() as session:
         assert [each.name for each in list_accounts(session)] == ["grafana"]
         assert signed_in(session, token, now=NOW, idle=timedelta(days=1)) is None
+
+
+def test_the_key_of_identities_is_not_in_it_wherever_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the handbook and the command say: beside the ciphertexts it would be no key."""
+    key = tmp_path / "data" / "keys" / "identities"
+    key.parent.mkdir(parents=True)
+    key.write_text(base64.b64encode(bytes(range(32))).decode())
+    at(monkeypatch, tmp_path / "data")
+    monkeypatch.setenv("ECHOWORKER_PRIVACY__PATIENT_IDENTITIES", "encrypted")
+    monkeypatch.setenv("ECHOWORKER_PRIVACY__KEY_FILE", str(key))
+    Pipeline.create(load_settings())
+    assert "is not in it" in said("backup", tmp_path / "backups", "--verify")
+    (backup,) = (path for path in (tmp_path / "backups").iterdir() if path.is_dir())
+    assert [path for path in backup.rglob("*") if path.is_file() and path.read_bytes() == key.read_bytes()] == []
 
 
 def test_what_comes_while_it_is_made_is_in_it_and_is_registered_when_it_is_restored(

@@ -61,6 +61,9 @@ def targets(kind: str) -> list[Any]:
     ]
 
 
+OF_MODELS = [each for each in targets("grafana-postgresql-datasource") if "${label" in each.values[0]["rawSql"]]
+
+
 @pytest.fixture(scope="module")
 def as_dashboard(postgresql_server: PostgreSQL) -> Iterator[psycopg.Connection[Any]]:
     """A connection of the role that Grafana has, to a registry with a lab's work in it."""
@@ -88,6 +91,20 @@ def test_the_sql_of_a_panel_runs_and_has_what_its_format_needs(
     if target["format"] == "time_series":
         assert columns[0] == "time"
         assert not re.search(r"\blimit\b", target["rawSql"], re.IGNORECASE)
+
+
+@pytest.mark.parametrize("target", OF_MODELS)
+def test_models_of_different_labels_are_never_added_up(
+    target: dict[str, Any], as_dashboard: psycopg.Connection[Any]
+) -> None:
+    """A DEMO model's answers among those of one for patients would look like theirs; all labels are chosen at first."""
+    rows = {
+        label: as_dashboard.execute(expanded(target["rawSql"], {**CHOSEN, "label": label}).encode()).fetchall()
+        for label in ("'RESEARCH'", "'DEMO'", CHOSEN["label"])
+    }
+    both = [*rows["'RESEARCH'"], *rows["'DEMO'"]]
+    assert sorted(map(str, rows[CHOSEN["label"]])) == sorted(map(str, both))
+    assert all("RESEARCH" in str(row) for row in rows["'RESEARCH'"])
 
 
 @pytest.mark.parametrize("name", ["quality", "turnaround", "devices"])

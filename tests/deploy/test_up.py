@@ -72,3 +72,17 @@ def test_a_node_starts_beside_a_dashboard_that_is_up_already(tmp_path: Path, mon
         run_node(load_settings(), at_once)
         with pytest.raises(ConfigurationError, match=f"cannot listen on 127.0.0.1:{port}"):
             run_all(load_settings(), at_once)
+
+
+def test_a_node_listens_by_ipv6_and_minds_who_is_there_already(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = threading.Event()
+    at_once.set()
+    monkeypatch.setenv("ECHOWORKER_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("ECHOWORKER_NODE__HOST", "::1")
+    monkeypatch.setenv("ECHOWORKER_NODE__PORT", str(free_port()))
+    run_node(load_settings(), at_once)
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("ECHOWORKER_NODE__PORT", str(port))
+        with pytest.raises(ConfigurationError, match=f"cannot listen on ::1:{port}: Address already in use"):
+            run_node(load_settings(), at_once)

@@ -14,7 +14,7 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 
 def redis_by_hand(folder: Path, port: int) -> list[str]:
     """The command of the Redis container, with its password in `folder`, on another port."""
-    command = _here(SERVICES["redis"]["command"][2], folder).replace("dir /tmp", f"dir {folder}")
+    command = _here(SERVICES["redis"]["command"][2].replace("/tmp", "/run/secrets/."), folder)
     return ["sh", "-c", command.replace("printf 'save", f"printf 'port {port}\\nbind 127.0.0.1\\nsave")]
 
 

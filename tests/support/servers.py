@@ -284,13 +284,15 @@ def _listens(port: int) -> bool:
 
 
 @contextmanager
-def running(command: Sequence[str], folder: Path, *, stop_with: signal.Signals = signal.SIGTERM) -> Iterator[None]:
+def running(
+    command: Sequence[str], folder: Path, *, stop_with: signal.Signals = signal.SIGTERM
+) -> Iterator[subprocess.Popen[bytes]]:
     # Without TCP_NODELAY, DCMTK's answers wait 40 ms each.
     environment = {**os.environ, "TCP_NODELAY": "1"}
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=environment)
         try:
-            yield
+            yield process
         finally:
             process.send_signal(stop_with)
             process.wait(30)
