@@ -4,7 +4,7 @@ from datetime import datetime
 
 from dicom_node.archive.reconciling import archives, reconcile
 from worker.context import WorkerContext
-from worker.nightly import once_a_day
+from worker.nightly import last_time, once_a_day
 
 DUTY = "reconciliation"
 
@@ -12,14 +12,17 @@ DUTY = "reconciliation"
 def reconcile_if_due(context: WorkerContext, *, now: datetime) -> None:
     """Ask every archive, where the settings name a time for it."""
     settings, wanted = context.settings, context.settings.monitoring.reconcile
-    today = now.astimezone().date()
+    if not wanted.at or not archives(settings):
+        return
+    last_day = last_time(wanted.at, now=now).date()
 
     def work() -> bool:
         for archive in archives(settings):
-            looks = reconcile(settings, context.database, archive, last_day=today, days=wanted.days, fetch=wanted.fetch)
+            looks = reconcile(
+                settings, context.database, archive, last_day=last_day, days=wanted.days, fetch=wanted.fetch
+            )
             for _ in looks:
                 pass
         return True
 
-    if wanted.at and archives(settings):
-        once_a_day(context, DUTY, wanted.at, work, now=now)
+    once_a_day(context, DUTY, wanted.at, work, now=now)
