@@ -20,7 +20,8 @@ _PATIENCE = {
     "tcp_user_timeout": 20_000,
     "options": "-c statement_timeout=60000",
 }
-"""libpq: a server that is gone without a word is noticed in seconds, and no statement of ours takes a minute."""
+"""libpq: a server that is gone without a word is noticed in seconds, and no statement of ours takes a minute, but for
+those of a migration."""
 
 
 class Database:
@@ -133,6 +134,7 @@ class Database:
             file.parent.mkdir(parents=True, exist_ok=True)
         try:
             with self._engine.connect() as connection, _without_cascades(connection), connection.begin():
+                _take_any_time(connection)
                 migrate(connection, revision)
         except SQLAlchemyError as error:
             raise RegistryError(f"the registry cannot be upgraded: {type(error).__name__}") from error
@@ -149,6 +151,7 @@ class Database:
 
         try:
             with self._engine.connect() as connection, _without_cascades(connection), connection.begin():
+                _take_any_time(connection)
                 migrate_back(connection, revision)
         except SQLAlchemyError as error:
             raise RegistryError(f"the registry cannot be downgraded: {type(error).__name__}") from error
@@ -195,6 +198,12 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor.execute("PRAGMA synchronous=FULL")  # a commit survives loss of power, as an acknowledged instance must
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def _take_any_time(connection: Connection) -> None:
+    """A migration may build an index over all that ever came, for which a minute is not enough."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
 
 
 @contextmanager

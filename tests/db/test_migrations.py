@@ -1,7 +1,9 @@
+import uuid
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
@@ -9,6 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import (
     JSON,
     Column,
+    Connection,
     Date,
     DateTime,
     Engine,
@@ -20,10 +23,14 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.exc import OperationalError
 
+import db.migrating
+import db.session
 from db.all_tables import METADATA
 from db.migrating import alembic_config
 from db.session import Database
+from tests.support.servers import PostgreSQL
 
 SAID = {"kind": "sr", "purpose": "forward"}
 """What a column holds that a step looks at."""
@@ -43,6 +50,25 @@ def test_upgrading_twice_changes_nothing(registry: Database) -> None:
     registry.upgrade()
     at, needed = registry.schema_revisions()
     assert at == needed
+
+
+def test_a_step_may_take_longer_than_any_other_statement(
+    postgresql_server: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An index over some ten million instances takes minutes."""
+
+    def take_long(connection: Connection, _: str = "") -> None:
+        connection.exec_driver_sql("SELECT pg_sleep(0.5)")
+
+    monkeypatch.setattr(db.session, "_PATIENCE", {"options": "-c statement_timeout=200"})
+    monkeypatch.setattr(db.migrating, "migrate", take_long)
+    monkeypatch.setattr(db.migrating, "migrate_back", take_long)
+    database = Database(postgresql_server.create_database(f"registry_{uuid.uuid4().hex}"))
+    database.upgrade()
+    database.downgrade("0001")
+    with database.read() as session, pytest.raises(OperationalError):
+        take_long(session.connection())
+    database.close()
 
 
 def test_every_step_up_and_down_keeps_what_both_schemas_can_hold(registry_url: str, now: datetime) -> None:
