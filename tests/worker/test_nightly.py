@@ -54,13 +54,16 @@ def test_what_is_due_shortly_before_midnight_is_done_each_night(tmp_path: Path) 
     context.database.upgrade()
     done: list[datetime] = []
     woken = datetime(2026, 11, 22, 12, 2).astimezone()
+
+    def work() -> bool:
+        done.append(woken)
+        return True
+
     while woken < EVENING:
-        at = woken
-        once_a_day(context, "duty", "23:58", lambda: done.append(at) is None, now=at)  # noqa: B023
-        # `done` is noted by the clock of now: as if it were that of then.
-        with context.database.write() as session:
-            if done and done[-1] == at:
-                note_heartbeat(session, "duty", now=at)
+        once_a_day(context, "duty", "23:58", work, now=woken)
+        if done and done[-1] == woken:  # it was noted by the clock of now: as if it were that of then
+            with context.database.write() as session:
+                note_heartbeat(session, "duty", now=woken)
         woken += timedelta(minutes=5)
     context.database.close()
     assert [(at.day, at.hour, at.minute) for at in done] == [(22, 12, 2), (23, 0, 2), (24, 0, 2)]
