@@ -33,7 +33,11 @@ STAGES: Mapping[StudyState, str] = {
     StudyState.DELIVERED: "deliver",
 }
 """By the state that it ends in. Waiting counts: `close` is the quiet period, each other one begins with the last."""
+CLOCKS_DIFFER_BY = timedelta(minutes=1)
+"""At most: those of two hosts (docs/operations.md)."""
 _TIME = "%Y%m%d%H%M%S"
+_OF_A_UID = timedelta(milliseconds=1)
+"""As exactly as a UID tells the time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,9 +97,12 @@ def last_canary(session: Session, *, since: datetime, sent_on: bool) -> CanaryPr
 
     `sent_on` says whether canaries have destinations: one without any has come through with its report.
     """
-    newest = select(Study).where(is_a_canary(), Study.created_at >= since).order_by(Study.id.desc()).limit(1)
-    study = session.scalar(newest)
-    return None if study is None else _progress(session, study, sent_on=sent_on)
+    # When it came is told by the clock of the node; when it set out, as `since`, by that of who sent it.
+    came = Study.created_at >= since - CLOCKS_DIFFER_BY
+    study = session.scalar(select(Study).where(is_a_canary(), came).order_by(Study.id.desc()).limit(1))
+    if study is None or canary_set_out_at(study.study_instance_uid) < since - _OF_A_UID:
+        return None
+    return _progress(session, study, sent_on=sent_on)
 
 
 def canary_progress(session: Session, study_instance_uid: str, *, sent_on: bool) -> CanaryProgress | None:

@@ -6,7 +6,7 @@ writes what the step made: so a step that ran twice, or whose study was re-opene
 
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -85,6 +85,14 @@ def renew(session: Session, held: Claim, *, now: datetime, lease_s: float) -> bo
         return False
     study.lease_expires_at = now + timedelta(seconds=lease_s)
     return True
+
+
+def renew_all(session: Session, held: Iterable[Claim], *, now: datetime, lease_s: float) -> bool:
+    """Hold several claims for another `lease_s`; False when all have passed to somebody else."""
+    # In the order of their UIDs, as every transaction locks studies: none waits for another in a circle.
+    in_order = sorted(held, key=lambda claim: claim.study_instance_uid)
+    renewed = [renew(session, each, now=now, lease_s=lease_s) for each in in_order]
+    return any(renewed)
 
 
 def owner_named(pid: int) -> str:

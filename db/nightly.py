@@ -1,20 +1,24 @@
 """What is done once a day: whose it is, in however many processes a clock strikes."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from db.inserting import insert_if_new
 from db.schema_monitoring import Heartbeat
 from db.tallies import note_heartbeat
 
 BEGUN = " begun"
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 TAKES_AT_MOST = timedelta(hours=3)
 """What has begun and not ended by then was broken off: it is begun anew."""
 
 
 def begin_nightly(session: Session, duty: str, *, scheduled: datetime, now: datetime) -> bool:
     """Whether what was due at `scheduled` is this caller's to do; then nobody else's for a while."""
+    # A row to lock, also the first time and after a failure: of two that are woken at once, one waits for the other.
+    insert_if_new(session, Heartbeat, {"name": _begun(duty), "at": _NEVER})
     names = (duty, _begun(duty))
     rows = session.scalars(select(Heartbeat).where(Heartbeat.name.in_(names)).with_for_update())
     at = {row.name: row.at for row in rows}

@@ -27,6 +27,9 @@ WORKED_ON = (BatchState.SAMPLING, BatchState.RUNNING, BatchState.ADOPTING)
 """Somebody, or the next window, goes on with these; the others wait for a person, or are over."""
 OVER = (BatchState.ADOPTED, BatchState.DISCARDED)
 
+_PAUSED, _RESUMED, _CONTINUED, _ADOPTED = "paused by", "resumed by", "continued by", "adopted by"
+"""How it is said of a batch that somebody has done this; who, comes behind."""
+
 NOT_COME_BACK = "whoever read its pixels did not come back: it may be what that worker ended of"
 
 
@@ -179,8 +182,14 @@ def set_paused(session: Session, batch_id: int, *, paused: bool, by: str) -> Non
     """
     batch = batch_to_change(session, batch_id)
     batch.paused = paused
-    said = f"{'paused' if paused else 'resumed'} by {by}"
+    said = f"{_PAUSED if paused else _RESUMED} {by}"
     batch.reason = f"{batch.reason}; {said}" if batch.reason else said
+
+
+def stands_still(batch: Rescoring) -> bool:
+    """Whether its reason says why nobody goes on with it, and not that somebody has had it gone on with."""
+    last = (batch.reason or "").rpartition("; ")[2]
+    return bool(last) and (batch.paused or not last.startswith((_RESUMED, _CONTINUED, _ADOPTED)))
 
 
 def go_on_after_canary(session: Session, batch_id: int, *, now: datetime, by: str = "") -> None:
@@ -194,7 +203,7 @@ def go_on_after_canary(session: Session, batch_id: int, *, now: datetime, by: st
     batch = batch_to_change(session, batch_id)
     if batch.state != BatchState.CANARY:
         raise RegistryError(f"re-scoring {batch_id} is {batch.state}: only one that is CANARY waits to be continued")
-    move_batch(batch, BatchState.RUNNING, now=now, reason=f"continued by {by}" if by else None)
+    move_batch(batch, BatchState.RUNNING, now=now, reason=f"{_CONTINUED} {by}" if by else None)
 
 
 def decide_to_adopt(session: Session, batch_id: int, *, now: datetime, by: str = "") -> None:
@@ -214,7 +223,7 @@ def decide_to_adopt(session: Session, batch_id: int, *, now: datetime, by: str =
         raise RegistryError(f"re-scoring {batch_id} is {batch.state}: it can be adopted once it is SCORED")
     left = (RescoredStudy.rescoring_id == batch_id) & (RescoredStudy.state == RescoredState.LEFT)
     session.execute(update(RescoredStudy).where(left).values(state=RescoredState.SCORED, reason=None))
-    move_batch(batch, BatchState.ADOPTING, now=now, reason=f"adopted by {by}" if by else None)
+    move_batch(batch, BatchState.ADOPTING, now=now, reason=f"{_ADOPTED} {by}" if by else None)
 
 
 def discard(session: Session, batch_id: int, *, now: datetime, reason: str) -> None:

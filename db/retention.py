@@ -96,7 +96,7 @@ def may_go(kind: KeptKind, *, before: datetime) -> ColumnElement[bool]:
     came_since = and_(Instance.study_id == Study.id, Instance.received_at >= before)
     to_rescore = and_(
         RescoredStudy.study_id == Study.id,
-        RescoredStudy.state == RescoredState.DUE,
+        RescoredStudy.state.in_([RescoredState.DUE, RescoredState.READING]),
         Rescoring.id == RescoredStudy.rescoring_id,
         Rescoring.state != BatchState.DISCARDED,
     )
@@ -193,6 +193,21 @@ def files_still_to_go(session: Session, removal: Removal) -> list[KeptFile]:
     session.scalar(select(Study.id).where(Study.id == removal.study_id).with_for_update())
     gone = and_(Instance.study_id == removal.study_id, Instance.removed_at == removal.began_at)
     return [_file_of(instance) for instance in session.scalars(select(Instance).where(gone).order_by(Instance.id))]
+
+
+def is_held_now(session: Session, removal: Removal) -> bool:
+    """Whether somebody holds the (locked) study of a removal by now."""
+    return session.scalar(select(Study.id).where(Study.id == removal.study_id, is_held())) is not None
+
+
+def take_back(session: Session, removal: Removal, there: Sequence[KeptFile]) -> None:
+    """Note that these files of a removal stay: the registry says again that they are there."""
+    for some in in_portions(file.sop_instance_uid for file in there):
+        of_removal = and_(Instance.study_id == removal.study_id, Instance.removed_at == removal.began_at)
+        stays = and_(of_removal, Instance.sop_instance_uid.in_(some))
+        session.execute(update(Instance).where(stays).values(removed_at=None))
+    gone = {"files": removal.files - len(there), "size_bytes": removal.size_bytes - sum(f.size_bytes for f in there)}
+    session.execute(update(RetentionRemoval).where(RetentionRemoval.id == removal.removal_id).values(gone))
 
 
 def end_removal(session: Session, removal: Removal, *, now: datetime) -> None:

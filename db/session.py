@@ -21,7 +21,8 @@ _PATIENCE = {
     "tcp_user_timeout": 20_000,
     "options": f"-c statement_timeout={_LONGEST_STATEMENT_MS}",
 }
-"""libpq: a server that is gone without a word is noticed in seconds, and no statement of ours takes a minute."""
+"""libpq: a server that is gone without a word is noticed in seconds, and no statement of ours takes a minute, but for
+those of a migration."""
 
 
 class Database:

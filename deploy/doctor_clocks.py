@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from db.clocks import TOLERANCE_S
+from db.drift import LOOKED_ON
 from db.tallies import heartbeats
 from dicom_node.findings import Doubt
 from dicom_node.services import asked
@@ -58,5 +59,6 @@ def _of_the_spool(settings: Settings) -> timedelta | None:
 
 def _furthest_ahead(session: Session) -> timedelta | None:
     """By how much the latest sign of life lies in the future."""
-    at = heartbeats(session)
-    return max(at.values()) - datetime.now(UTC) if at else None
+    # The day of the last look at drift is none: east of Greenwich it begins before it is that day in UTC.
+    at = [at for name, at in heartbeats(session).items() if name != LOOKED_ON]
+    return max(at) - datetime.now(UTC) if at else None

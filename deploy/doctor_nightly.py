@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from config.settings import Settings
 from db.canaries import CAME_THROUGH, FAILED, SENT
 from db.reconciliations import reconciliations
-from db.rescorings import OVER
+from db.rescorings import OVER, stands_still
 from db.schema import Study
 from db.schema_monitoring import AlertRow
 from db.schema_rescoring import Rescoring
@@ -30,7 +30,7 @@ def rescoring(settings: Settings) -> str:
         raise FaultError(f"no folder {pack} (rescore.shadow_pack): install the pack, or name another")
     batches = asked(settings, lambda session: [_waits_for(batch) for batch in session.scalars(_batches_not_over())])
     if waiting := [said for said in batches or [] if said]:
-        raise Doubt(f"{'; '.join(waiting)}: echoworker rescore show NUMBER, then continue, adopt or discard")
+        raise Doubt(f"{'; '.join(waiting)}: echoworker rescore show NUMBER, then continue, resume, adopt or discard")
     return f"{len(batches or [])} batches under way, none waits for anybody"
 
 
@@ -79,7 +79,7 @@ def _batches_not_over() -> Select[Rescoring]:
 
 
 def _waits_for(batch: Rescoring) -> str | None:
-    if batch.reason:
+    if stands_still(batch):
         return f"batch {batch.id} stands still: {batch.reason}"
     if batch.state == BatchState.CANARY:
         return f"the canary of batch {batch.id} is answered"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -12,12 +12,24 @@ from db.nightly import begin_nightly, nightly_done, nightly_not_done
 from worker.context import WorkerContext
 
 
+def last_time(at: str, *, now: datetime) -> datetime:
+    """When it was last this time of day, by this machine's clock: yesterday, where today's is still to come.
+
+    Beat wakes every few minutes: what is due shortly before midnight is seen to be due shortly after it.
+    """
+    today = now.astimezone().date()
+    of_today, of_yesterday = (
+        datetime.combine(day, time.fromisoformat(at)).astimezone() for day in (today, today - timedelta(days=1))
+    )
+    return of_today if of_today <= now else of_yesterday
+
+
 def once_a_day(context: WorkerContext, duty: str, at: str, work: Callable[[], bool], *, now: datetime) -> None:
-    """Do it if its time of today (by this machine's clock) has come and nobody has done it, or is at it.
+    """Do it if it was not done since its time came last (by this machine's clock), and nobody is at it.
 
     `work` says whether it is done: what is not, and what fails, is gone on with when beat wakes it next.
     """
-    scheduled = datetime.combine(now.astimezone().date(), time.fromisoformat(at)).astimezone()
+    scheduled = last_time(at, now=now)
     is_ours = is_done = False
     try:
         with context.database.write() as session:

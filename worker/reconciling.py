@@ -1,25 +1,41 @@
 """Once a day the archives are asked what never came here."""
 
+import threading
 from datetime import datetime
+from functools import partial
 
 from dicom_node.archive.reconciling import archives, reconcile
 from worker.context import WorkerContext
-from worker.nightly import once_a_day
+from worker.nightly import last_time, once_a_day
 
 DUTY = "reconciliation"
 
 
 def reconcile_if_due(context: WorkerContext, *, now: datetime) -> None:
-    """Ask every archive, where the settings name a time for it."""
+    """Ask every archive, where the settings name a time for it.
+
+    Fetching leaves off well before its time limit, which would end what this process sends beside it, and is gone on
+    with when beat wakes it next.
+    """
     settings, wanted = context.settings, context.settings.monitoring.reconcile
-    today = now.astimezone().date()
+    if not wanted.at or not archives(settings):
+        return
+    last_day = last_time(wanted.at, now=now).date()
+    stop = threading.Event()
+    look = partial(
+        reconcile, settings, context.database, last_day=last_day, days=wanted.days, fetch=wanted.fetch, stop=stop
+    )
 
     def work() -> bool:
-        for archive in archives(settings):
-            looks = reconcile(settings, context.database, archive, last_day=today, days=wanted.days, fetch=wanted.fetch)
-            for _ in looks:
-                pass
-        return True
+        leaves_off = threading.Timer(settings.time_limits.sending_s / 2, stop.set)
+        leaves_off.daemon = True
+        leaves_off.start()
+        try:
+            for archive in archives(settings):
+                for _ in look(archive):
+                    pass
+        finally:
+            leaves_off.cancel()
+        return not stop.is_set()
 
-    if wanted.at and archives(settings):
-        once_a_day(context, DUTY, wanted.at, work, now=now)
+    once_a_day(context, DUTY, wanted.at, work, now=now)

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from config.errors import BackupUnderWayError, UnreadableInstanceError
 from config.keep import KeptKind
-from config.logs import Event, emit
+from config.logs import Event, emit, place_of
 from config.settings import Settings
 from config.whole_files import write_durably
 from db.retention import (
@@ -33,11 +33,13 @@ from db.retention import (
     end_removal,
     files_still_to_go,
     forget_embeddings_of,
+    is_held_now,
     locked_if_it_may_go,
     note_removal,
     pixels_of,
     removals,
     studies_to_clear,
+    take_back,
 )
 from db.session import Database
 from dicom_node.audit.events import StudyInstances, instances_removed
@@ -69,6 +71,8 @@ class Retention:
         self._database = database
         self._spool = spool
         self._trail = AuditTrail(settings)
+        self._failed: set[int] = set()
+        """Removals that the disk did not let us end: left to whoever comes next."""
 
     def outlived(self, kind: KeptKind, *, now: datetime) -> Iterator[Outlived]:
         """The studies whose time is over for this kind, and what would go; nothing is changed.
@@ -117,12 +121,16 @@ class Retention:
                         removed[kind].append(study)
                 except BackupUnderWayError:
                     break
+                except OSError as error:
+                    _say_that_it_waits(study.study_instance_uid, error)
             if removed[kind]:
                 emit(Event.REMOVED_BY_AGE, step=kind.value, count=len(removed[kind]))
         return removed
 
     def finish(self) -> None:
         """Remove the files of those pixels that the registry says are gone, where somebody has begun to and not ended.
+
+        A study that was held since keeps what is there of it; one whose files the disk does not give holds up no other.
 
         Raises
         ------
@@ -134,10 +142,16 @@ class Retention:
         with self._database.read() as session:
             unfinished = removals(session, unfinished=True, limit=PORTION)
         for removal in unfinished:
-            # Also sees that the spool is there: else all files would look as if they were gone.
-            with removing(self._spool), self._database.write() as session:
-                self._remove_files(session, removal)
-                end_removal(session, removal, now=datetime.now(UTC))
+            if removal.removal_id in self._failed:
+                continue
+            try:
+                # Also sees that the spool is there: else all files would look as if they were gone.
+                with removing(self._spool), self._database.write() as session:
+                    self._remove_files(session, removal)
+                    end_removal(session, removal, now=datetime.now(UTC))
+            except OSError as error:
+                self._failed.add(removal.removal_id)
+                _say_that_it_waits(removal.study_instance_uid, error)
 
     def _portions(self, kind: KeptKind, before: datetime) -> Iterator[list[StudyToClear]]:
         if kind is KeptKind.TENSORS:  # the rows of clips stay, and say that there were some: the folders are the truth
@@ -200,6 +214,9 @@ class Retention:
 
     def _remove_files(self, session: Session, removal: Removal) -> None:
         files = files_still_to_go(session, removal)
+        if is_held_now(session, removal):
+            take_back(session, removal, [file for file in files if self._spool.has(file.path)])
+            return
         # What waits was sent again: it is about to come back, and does so under the same lock.
         going = [file for file in files if not self._spool.is_waiting(self._spool.absolute(file.path))]
         patient_id = next(filter(None, (_patient_id(self._spool.file(file.path)) for file in going)), None)
@@ -237,6 +254,11 @@ def remove_file(spool: Spool, name: str, *, below: str) -> None:
     with suppress(OSError):  # another file is in it
         for folder in file.relative_to(top).parents[:-1]:
             (top / folder).rmdir()
+
+
+def _say_that_it_waits(study_instance_uid: str, error: OSError) -> None:
+    """A bad sector, a share that hiccups: this study waits, the others go on."""
+    emit(Event.DUTY_FAILS, step="retention", study_instance_uid=study_instance_uid, error=place_of(error))
 
 
 def _patient_id(file: Path) -> str | None:

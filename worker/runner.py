@@ -24,7 +24,7 @@ from config.logs import Event, emit, frames_of, told_of
 from config.steps import Lane, Step
 from db.announcing import announce_due_deliveries, announce_due_steps, forget_announcements
 from db.away import say_away
-from db.leases import Claim, Fault, completing, fail_attempt, owner_named, renew
+from db.leases import Claim, Fault, completing, fail_attempt, owner_named, renew_all
 from db.queries import study_instance_uid_of
 from db.taking_along import claim_most_urgent, claim_next
 from worker.context import WorkerContext
@@ -101,14 +101,13 @@ def _run_if_due(
             claims.append(claimed)
         return claimed
 
-    def renew_all(session: Session, now: datetime) -> bool:
-        renewed = [renew(session, each, now=now, lease_s=lease_s) for each in tuple(claims)]
-        return any(renewed)
+    def renew(session: Session, now: datetime) -> bool:
+        return renew_all(session, tuple(claims), now=now, lease_s=lease_s)
 
     try:
         limit = context.settings.time_limits.of(step)
         with (
-            lease_kept(context, renew_all),
+            lease_kept(context, renew),
             context.watch.limited(step, hard_s=limit.hard_s, soft_s=limit.soft_s),
         ):
             attempts = work(context, held, further)

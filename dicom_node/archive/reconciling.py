@@ -86,8 +86,9 @@ def compare(settings: Settings, database: Database, archive: PeerSettings, day: 
         for study in find_studies(called_peer(settings, archive), query)
         if not globs or any(fnmatchcase(study.description.casefold(), glob) for glob in globs)
     )
+    by_message = [receiver.name for receiver in settings.messages]
     with database.read() as session:
-        here = instances_and_objects(session, [study.study_instance_uid for study in found])
+        here = instances_and_objects(session, [study.study_instance_uid for study in found], besides=by_message)
     return Compared(
         found=found,
         missing=tuple(study for study in found if here.get(study.study_instance_uid, (0, 0))[0] == 0),

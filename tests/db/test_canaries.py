@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from config.canary import is_canary
 from db.canaries import (
@@ -87,6 +87,17 @@ def test_it_has_come_through_when_all_is_done_that_is_to_be_done(
         progress = last_canary(session, since=NOW - HOUR, sent_on=sent_on)
     assert progress is not None
     assert (progress.came_through, progress.has_ended) == (came_through, has_ended)
+
+
+def test_a_node_whose_clock_is_behind_has_it_all_the_same(registry: Database) -> None:
+    uid = a_canary(registry, *TO_REPORTED)
+    with registry.write() as session:
+        session.execute(update(Study).values(created_at=NOW - timedelta(seconds=30)))
+    with registry.read() as session:
+        last = last_canary(session, since=NOW, sent_on=False)
+        assert last is not None
+        assert last.study_instance_uid == uid
+        assert last_canary(session, since=NOW + timedelta(seconds=1), sent_on=False) is None, "one that set out before"
 
 
 def test_what_was_kept_long_enough_goes_with_all_that_refers_to_it_and_what_is_held_stays(registry: Database) -> None:

@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -9,7 +10,7 @@ from config.errors import LeaseLostError
 from config.settings import PipelineSettings
 from config.steps import Lane, Step
 from db.announcing import take_announcements
-from db.leases import Claim, Fault, claim, completing, fail_attempt, renew
+from db.leases import Claim, Fault, claim, completing, fail_attempt, renew, renew_all
 from db.queries import study_detail
 from db.received import ReceivedInstance
 from db.schema import Study
@@ -118,6 +119,32 @@ def test_a_renewed_lease_stays(registry: Database, ready_study: int, pipeline: P
     with registry.write() as session:
         assert renew(session, held, now=halfway, lease_s=pipeline.lease_s)
     assert take(registry, ready_study, pipeline, now + timedelta(seconds=pipeline.lease_s + 1)) is None
+
+
+def test_leases_of_a_batch_are_renewed_in_the_order_in_which_all_lock_studies(
+    registry: Database, received: Receive, pipeline: PipelineSettings, now: datetime
+) -> None:
+    uids = ("1.2.1", "1.2.9")
+    with registry.write() as session:
+        for uid in uids:
+            register_instance(session, received(uid, at=now - QUIET), QUIET)
+        close_quiet_studies(session, now=now)
+        numbers = dict(session.execute(select(Study.study_instance_uid, Study.id)).all())
+    held = [must_take(registry, numbers[uid], pipeline, now) for uid in reversed(uids)]
+    renewed: list[bool] = []
+
+    def renew_them() -> None:
+        with registry.write() as session:
+            renewed.append(renew_all(session, held, now=now, lease_s=60))
+
+    other = threading.Thread(target=renew_them)
+    with registry.write() as session:  # as the intake does, with late instances of both
+        register_instance(session, received(uids[0], at=now), QUIET)
+        other.start()
+        time.sleep(0.5)
+        register_instance(session, received(uids[1], at=now), QUIET)
+    other.join()
+    assert renewed == [False], "both were re-opened"
 
 
 def test_a_late_instance_takes_the_study_away_from_a_running_step(

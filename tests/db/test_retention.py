@@ -25,8 +25,9 @@ from db.retention import (
 )
 from db.schema import Delivery, Instance, Study
 from db.schema_peers import Forward
+from db.schema_rescoring import RescoredStudy, Rescoring
 from db.session import Database
-from db.states import DeliveryState, StudyState
+from db.states import BatchKind, BatchState, DeliveryState, RescoredState, StudyState
 from db.studies import Registration, register_instance, requeue
 from tests.support.reported import QUIET, instance_of, reported
 
@@ -84,6 +85,31 @@ def _forwarded(session: Session, _now: datetime) -> None:
     )
 
 
+def _rescored(state: RescoredState) -> Callable[[Session, datetime], object]:
+    def put_into_a_batch(session: Session, now: datetime) -> None:
+        batch = Rescoring(
+            kind=BatchKind.RESCORE,
+            state=BatchState.RUNNING,
+            paused=False,
+            started_by="beat",
+            created_at=now,
+            state_since=now,
+            pack="",
+            model_name="m",
+            model_version="1",
+            model_label="RESEARCH",
+            model_digest="0" * 64,
+            embedder="e" * 64,
+            catalogue_digest="0" * 64,
+        )
+        session.add(batch)
+        session.flush()
+        number = session.scalars(select(Study.id)).one()
+        session.add(RescoredStudy(rescoring_id=batch.id, study_id=number, state=state, is_canary=False))
+
+    return put_into_a_batch
+
+
 WHAT_KEEPS_IT: dict[str, Callable[[Session, datetime], object]] = {
     **{state.value: _in_state(state) for state in StudyState if state not in ("DELIVERED", "REPORTED", "SKIPPED")},
     "a delivery is due": lambda session, _: session.execute(update(Delivery).values(state=DeliveryState.DUE)),
@@ -92,6 +118,8 @@ WHAT_KEEPS_IT: dict[str, Callable[[Session, datetime], object]] = {
     ),
     "a forward is due": _forwarded,
     "it is held": lambda session, now: hold_study(session, UID, by="k.meyer", reason="trial", now=now),
+    "a re-scoring is to answer it": _rescored(RescoredState.DUE),
+    "a re-scoring reads its pixels": _rescored(RescoredState.READING),
     "an instance came since": lambda session, now: session.execute(update(Instance).values(received_at=now + AGE)),
 }
 

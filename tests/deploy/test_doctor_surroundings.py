@@ -11,6 +11,7 @@ import pytest
 from config.errors import EchoWorkerError
 from config.peers import PeerSettings
 from config.settings import Settings, load_settings
+from db.drift import record_drift
 from db.received import ACCEPTED
 from db.schema_peers import Caller
 from db.session import Database
@@ -69,6 +70,16 @@ def test_a_sign_of_life_from_the_future_is_a_wrong_clock(settings: Settings, ahe
     else:
         assert "the spool" in clocks(settings)
     assert list(Spool(settings.spool_dir).incoming.iterdir()) == []
+
+
+def test_the_day_of_the_last_look_at_drift_is_no_sign_of_life(settings: Settings) -> None:
+    """In Tokyo, at five in the morning, it is not that day yet in UTC."""
+    registry = Database(settings.database_url)
+    with registry.write() as session:
+        note_heartbeat(session, BEAT, now=NOW)
+        record_drift(session, (NOW + timedelta(days=1)).date(), [])
+    registry.close()
+    assert "the spool" in clocks(settings)
 
 
 def test_the_clock_of_the_registrys_server_is_compared(settings: Settings, request: pytest.FixtureRequest) -> None:

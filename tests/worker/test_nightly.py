@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from config.broker import create_celery_app
 from config.logs import configure_logs
 from config.settings import load_settings
 from config.steps import DRIFT_TASK, RECONCILE_TASK
+from db.tallies import note_heartbeat
 from worker.app import create_worker_app
 from worker.context import WorkerContext
 from worker.nightly import once_a_day
@@ -45,6 +46,27 @@ def test_what_is_not_done_is_begun_again_when_beat_wakes_it_next(
     assert ("OSError" in said) is (first is failing)
     assert "Doe" not in said
     context.database.close()
+
+
+def test_what_is_due_shortly_before_midnight_is_done_each_night(tmp_path: Path) -> None:
+    settings = load_settings(data_dir=tmp_path)
+    context = WorkerContext(settings, create_celery_app(settings))
+    context.database.upgrade()
+    done: list[datetime] = []
+    woken = datetime(2026, 11, 22, 12, 2).astimezone()
+
+    def work() -> bool:
+        done.append(woken)
+        return True
+
+    while woken < EVENING:
+        once_a_day(context, "duty", "23:58", work, now=woken)
+        if done and done[-1] == woken:  # it was noted by the clock of now: as if it were that of then
+            with context.database.write() as session:
+                note_heartbeat(session, "duty", now=woken)
+        woken += timedelta(minutes=5)
+    context.database.close()
+    assert [(at.day, at.hour, at.minute) for at in done] == [(22, 12, 2), (23, 0, 2), (24, 0, 2)]
 
 
 def test_what_is_done_once_a_day_may_not_hang_for_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """What has outlived its time goes from spool and registry, each kind after its own; and nothing else does."""
 
+import errno
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from config.keep import KeptKind
 from config.settings import load_settings
 from config.steps import Step
 from db.embeddings import StoredEmbeddings, embeddings_of, record_embeddings
+from db.holds import hold_study
 from db.retention import removals
 from db.schema import Study
 from db.states import StudyState
@@ -140,6 +142,50 @@ def test_the_headers_of_removed_images_stay_and_go_when_these_come_back(kept: Ke
     kept.send_again()
     kept.intake().work_once()
     assert not header.exists()
+
+
+def test_a_file_that_the_disk_does_not_give_holds_up_no_other_study(
+    kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = as_study_of_its_own(SMALL, tmp_path / "other")
+    uid = kept.pipeline.receive(other)
+    with kept.database.write() as session:
+        close_study(session, uid, now=datetime.now(UTC))
+        session.execute(update(Study).values(state=StudyState.DELIVERED))
+    readable = worker.retention.header_alone
+
+    def bad_sector(file: Path) -> bytes:
+        if file == kept.image:
+            raise OSError(errno.EIO, "Input/output error")
+        return readable(file)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(worker.retention, "header_alone", bad_sector)
+        kept.retention.remove(now=in_days(31))
+    assert kept.image.exists()
+    assert not kept.spool.instance_path(uid, read_header(other).sop_instance_uid).exists()
+    assert not kept.tensor.exists()
+    kept.retention.finish()
+    assert not kept.image.exists(), "the next one ends it"
+
+
+def test_a_study_that_is_held_after_its_removal_was_noted_keeps_what_is_there(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(_: Retention) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Retention, "finish", killed)
+        kept.retention.remove(now=in_days(31))
+    with kept.database.write() as session:
+        hold_study(session, kept.uid, by="k.meyer", reason="trial", now=datetime.now(UTC))
+    kept.retention.finish()
+    assert kept.image.exists()
+    assert not kept.is_removed()
+    with kept.database.read() as session:
+        removal = next(each for each in removals(session, limit=10) if each.kind == KeptKind.PIXELS)
+    assert (removal.files, removal.size_bytes, removal.ended_at is None) == (0, 0, False)
 
 
 def test_by_default_everything_is_kept_for_ever_but_clips_that_a_killed_worker_has_left(tmp_path: Path) -> None:

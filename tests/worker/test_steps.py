@@ -1,5 +1,6 @@
 """The four steps over one real study, in this process: what each leaves behind."""
 
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,13 @@ import pytest
 from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
 
-from config.errors import RegistryError
+from config.errors import BucketAwayError, RegistryError
 from config.settings import load_settings
 from config.steps import Step
 from db.runs import Verdict
 from db.studies import requeue
 from dicom_node.header import MANUFACTURER
+from dicom_node.spool import Spool
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
 from tests.support.servers import StoreSCP
 from tests.worker.pipeline import TO_REPORT, Pipeline, pipeline_to, ready
@@ -129,6 +131,21 @@ def test_tensors_go_when_the_report_is_built(pipeline: Pipeline) -> None:
     assert list(folder.iterdir())
     pipeline.run(study, [Step.REPORT])
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("error", [BucketAwayError("away"), OSError(errno.ENOSPC, "No space left on device")])
+def test_an_attempt_to_prepare_that_fails_leaves_no_tensors(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    pipeline.receive(as_study_of_its_own(LARGE, tmp_path, StudyInstanceUID="1.2.9"))
+    study = ready(pipeline, as_study_of_its_own(SMALL, tmp_path, StudyInstanceUID="1.2.9"))
+
+    def share(_: Spool, file: Path) -> None:
+        raise error
+
+    monkeypatch.setattr(Spool, "share", share)
+    assert pipeline.run(study, [Step.PREPARE]).study.state == "READY"
+    assert [file for file in (pipeline.context.spool.root / "tensors").rglob("*") if file.is_file()] == []
 
 
 def test_tensors_of_earlier_revisions_go_when_the_next_is_prepared(pipeline: Pipeline, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """READY -> PREPARED: every instance of the study becomes a clip for the model, or a reason why not."""
 
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
@@ -41,9 +42,14 @@ def prepare_study(context: WorkerContext, held: Claim) -> Outcome:
     context.spool.require_room()
     # A folder for each claim: a worker that lost its lease and goes on cannot touch what another has prepared.
     folder = context.spool.tensor_folder(held.study_instance_uid, held.revision) / held.token
-    with ThreadPoolExecutor(context.settings.pixels.threads or os.cpu_count()) as pool:
-        prepare = partial(prepare_clip, context, folder)
-        clips = list(pool.map(prepare, instances.keys(), instances.values()))
+    try:
+        with ThreadPoolExecutor(context.settings.pixels.threads or os.cpu_count()) as pool:
+            prepare = partial(prepare_clip, context, folder)
+            clips = list(pool.map(prepare, instances.keys(), instances.values()))
+    except Exception:
+        # The next attempt has a folder of its own: with a bucket away for a night, these would fill the disk.
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
     outdated: list[str] = []
 
