@@ -56,7 +56,7 @@ def build_hl7(
     """
     order = composite(derived_uid("hl7 order", study.study_instance_uid, run.model.label), APPLICATION)
     segments = [
-        _header(run, addressing, words),
+        _header(run, study, addressing, words),
         segment(
             "SFT",
             {1: composite(MANUFACTURER), 2: escaped(run.software_version), 3: "EchoWorker", 4: run.model.digest[:12]},
@@ -76,14 +76,15 @@ def control_id(run: Run) -> str:
     return base64.b32encode(digest).decode()[:20]
 
 
-def _header(run: Run, addressing: Addressing, words: Words) -> str:
+def _header(run: Run, study: ReportedStudy, addressing: Addressing, words: Words) -> str:
+    """By the clock of the study: a zone that MSH-7 names holds for every time that names none (section 2.15.9.7)."""
     return message_header(
         {
             3: APPLICATION,
             4: _designator(addressing.sending_facility),
             5: _designator(addressing.receiving_application),
             6: _designator(addressing.receiving_facility),
-            7: _time(finished_at(run)),
+            7: escaped(study.reported_at + study.time_zone),
             9: composite("ORU", "R01", "ORU_R01"),
             10: control_id(run),
             11: "T" if run.model.label in _TRAINING else "P",
@@ -217,4 +218,6 @@ def _study_time(study: ReportedStudy) -> str:
     if not study.study_date:
         return ""
     digits = len(study.study_time)
-    return escaped(study.study_date + study.study_time[: 6 if digits >= 6 else 4 if digits >= 4 else 0])
+    if digits < 4:
+        return escaped(study.study_date)
+    return escaped(study.study_date + study.study_time[: 6 if digits >= 6 else 4] + study.time_zone)

@@ -148,6 +148,25 @@ def test_patient_and_order_are_those_of_the_report() -> None:
     assert (order[24], order[25]) == ("CUS", "P")
 
 
+@pytest.mark.parametrize(
+    ("offset", "sent", "observed"),
+    [
+        (None, "20261124120000", "20160503120850"),
+        ("+0200", "20261124140000+0200", "20160503120850+0200"),
+        ("-0330", "20261124083000-0330", "20160503120850-0330"),
+    ],
+)
+def test_no_zone_is_claimed_for_the_time_of_a_study_that_names_none(
+    offset: str | None, sent: str, observed: str
+) -> None:
+    """A zone in MSH-7 is that of every time of the message without one (HL7 v2.5.1 section 2.15.9.7)."""
+    named = {} if offset is None else {"TimezoneOffsetFromUTC": offset}
+    content = message_of(RUNS[0], StudyDate="20160503", StudyTime="120850.5", **named)
+    assert (only(content, "MSH")[7], only(content, "OBR")[7]) == (sent, observed)
+    assert {fields[14] for fields in segments(content) if fields[0] == "OBX"} == {observed}
+    assert only(content, "OBR")[22] == "20261124120000+0000"
+
+
 def test_who_gave_out_the_patient_id_is_whom_the_images_name() -> None:
     report = header_of(RUNS[0], CATALOGUE, IssuerOfPatientID="ELSEWHERE")
     item = Dataset()
