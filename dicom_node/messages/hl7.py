@@ -65,7 +65,7 @@ def build_hl7(
         segment("ORC", {1: "RE", 2: escaped(study.placer_order_number), 3: order}),
         _order(run, study, order),
         *_notes(remarks_on(run, catalogue, words)),
-        *_observations(run, findings_of(run, catalogue, words), study),
+        *_observations(run, catalogue, findings_of(run, catalogue, words), study),
     ]
     return joined(segments)
 
@@ -139,8 +139,11 @@ def _order(run: Run, study: ReportedStudy, order: str) -> str:
     )
 
 
-def _observations(run: Run, findings: Sequence[Finding], study: ReportedStudy) -> Iterator[str]:
-    number = 0
+def _observations(run: Run, catalogue: Catalogue, findings: Sequence[Finding], study: ReportedStudy) -> Iterator[str]:
+    """What is said of a task has the OBX-4 of its place in the catalogue: by it and OBX-3 a receiver finds what a
+    former message of this order said, and replaces it (section 7.4.2.4).
+    """
+    number, places = 0, {task.id: str(place) for place, task in enumerate(catalogue.tasks, start=1)}
     always = {
         14: _study_time(study),
         18: composite(run.model.digest[:12], APPLICATION, device_uid(run), "ISO"),
@@ -152,8 +155,8 @@ def _observations(run: Run, findings: Sequence[Finding], study: ReportedStudy) -
         number += 1
         return segment("OBX", {1: str(number), 11: PRELIMINARY, **always, **fields})
 
-    for group, finding in enumerate(findings, start=1):
-        same = {4: str(group), 17: composite("", finding.method)}
+    for finding in findings:
+        same = {4: places[finding.task_id], 17: composite("", finding.method)}
         yield observation({**same, 3: _question(finding.concept, finding), **_answer(finding)})
         if finding.answer is not None:  # else it is the content of the OBX itself
             yield from _notes([finding.explanation])

@@ -116,6 +116,20 @@ def test_the_same_run_is_the_same_bytes_and_another_one_has_another_control_id()
     assert only(message_of(RUNS[0]), "OBR")[3] == only(message_of(again), "OBR")[3], "the same order of the same study"
 
 
+def test_each_task_is_told_under_one_key_whatever_its_answer() -> None:
+    """A receiver replaces what has the same OBX-3 and OBX-4 within an order (HL7 v2.5.1 section 7.4.2.4)."""
+
+    def keys(run: Run) -> dict[str, str]:
+        told = [fields for fields in segments(message_of(run)) if fields[0] == "OBX" and fields[4]]
+        return {components(fields[3])[3]: fields[4] for fields in told if len(components(fields[3])) > 3}
+
+    answered, not_answered = RUNS[1], RUNS[0]
+    assert {result.verdict for result in not_answered.results} == {Verdict.ABSTAINED}
+    some = replace(answered, results=(not_answered.results[0], *answered.results[1:]))
+    assert keys(answered) == keys(some) == keys(not_answered)
+    assert len(set(keys(some).values())) == len(CATALOGUE.tasks)
+
+
 @pytest.mark.parametrize(
     ("label", "processing"), [("UNTRAINED", "T"), ("DEMO", "T"), ("RESEARCH", "P"), ("CLINICAL", "P")]
 )
