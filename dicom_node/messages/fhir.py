@@ -25,7 +25,7 @@ from dicom_node.messages.findings import Finding, Number, findings_of, finished_
 from dicom_node.messages.study import Issuer, ReportedStudy
 from dicom_node.report.codes import ECHOCARDIOGRAPHY, OUR_SCHEME
 from dicom_node.report.uids import derived_uid, device_uid
-from dicom_node.report.wording import limits_of_use, series_description
+from dicom_node.report.wording import LIMITS_OF_USE, limits_of_use, series_description
 from dicom_node.report.words import ENGLISH, Words
 
 Resource = dict[str, Any]
@@ -176,7 +176,10 @@ def _value(finding: Finding) -> Resource:
 
 
 def _device(run: Run) -> Resource:
-    """The model, to the byte, under this version of the software; the report of the PACS has the second identifier."""
+    """The model, to the byte, under this version of the software; the report of the PACS has the second identifier.
+
+    A server that has it keeps it: nothing in it is of one run alone.
+    """
     model = run.model
     return {
         "resourceType": "Device",
@@ -197,7 +200,7 @@ def _device(run: Run) -> Resource:
             {"type": {"text": "model pack SHA-256"}, "value": model.digest},
             {"type": {"text": "software"}, "value": run.software_version},
         ],
-        "note": [{"text": limits_of_use(run)}],
+        "note": [{"text": LIMITS_OF_USE[model.label]}],
     }
 
 
