@@ -19,6 +19,7 @@ from config.catalogue import Catalogue
 from config.clinical_tasks import CodedConcept
 from config.errors import ReportError
 from config.labels import ModelLabel
+from db.discordances import Told
 from db.runs import Run, Verdict
 from dicom_node.header import MANUFACTURER
 from dicom_node.messages.findings import Finding, Number, findings_of, finished_at, remarks_on
@@ -63,11 +64,13 @@ def build_fhir(
     words: Words = ENGLISH,
     *,
     patient_id_systems: Mapping[str, str] | None = None,
+    told: Told | None = None,
 ) -> bytes:
     """The Bundle of a run, as JSON in UTF-8; the same run gives the same bytes.
 
     `words` say what is for people; codes and what they mean are in English, as in the report.
     `patient_id_systems` gives the URI of the namespace of Patient IDs by the issuer that the images name, "" of none.
+    `told` is what the report says of the study's other reports, in this language.
 
     Raises
     ------
@@ -82,7 +85,8 @@ def build_fhir(
         for finding in findings_of(run, catalogue, words)
     ]
     results = [{"reference": entry["fullUrl"]} for entry in observations]
-    report = _entry(_report(run, study, remarks_on(run, catalogue, words), subject=subject, results=results))
+    remarks = remarks_on(run, catalogue, words, told=told)
+    report = _entry(_report(run, study, remarks, subject=subject, results=results))
     if words.language is not ENGLISH.language:
         for entry in (report, *observations):
             entry["resource"]["language"] = words.code

@@ -16,6 +16,7 @@ from pydicom.sr.coding import Code
 from config.catalogue import Catalogue
 from config.clinical_tasks import CodedConcept
 from config.labels import ModelLabel
+from db.discordances import Told
 from db.runs import Run
 from dicom_node.header import MANUFACTURER
 from dicom_node.messages.findings import Finding, Number, findings_of, finished_at, remarks_on
@@ -43,11 +44,18 @@ class Addressing:
 
 
 def build_hl7(
-    run: Run, catalogue: Catalogue, study: ReportedStudy, addressing: Addressing, words: Words = ENGLISH
+    run: Run,
+    catalogue: Catalogue,
+    study: ReportedStudy,
+    addressing: Addressing,
+    words: Words = ENGLISH,
+    *,
+    told: Told | None = None,
 ) -> bytes:
     """The message of a run, in UTF-8, without the frame of MLLP; the same run gives the same bytes.
 
-    `words` say what is for people; codes and what they mean are in English, as in the report.
+    `words` say what is for people; codes and what they mean are in English, as in the report. `told` is what that says
+    of the study's other reports, in this language.
 
     Raises
     ------
@@ -64,7 +72,7 @@ def build_hl7(
         _patient(study, addressing),
         segment("ORC", {1: "RE", 2: escaped(study.placer_order_number), 3: order}),
         _order(run, study, order),
-        *_notes(remarks_on(run, catalogue, words)),
+        *_notes(remarks_on(run, catalogue, words, told=told)),
         *_observations(run, catalogue, findings_of(run, catalogue, words), study),
     ]
     return joined(segments)
