@@ -12,7 +12,7 @@ from config.labels import ModelLabel
 from config.languages import Language
 from config.report_objects import ReportObject
 from config.settings import PipelineSettings
-from config.steps import Purpose, Step
+from config.steps import Lane, Purpose, Step
 from db.deliveries import OWED, bury, lock_deliveries, note_answer, of_current_runs, refuse, settle
 from db.pauses import sending_is_paused
 from db.queues import QueueClaim, hold_queue, take_queue_announcements
@@ -77,18 +77,20 @@ _IN_VAIN = (Answered.REFUSED, Answered.NO_ANSWER, Answered.NOT_SENT)
 def due_deliveries(session: Session, destination: str, *, now: datetime, limit: int) -> list[DueDelivery]:
     """What is to be sent to a destination now, or asked of it.
 
-    First what is STAT; then what failed least often and was tried longest ago, so that no object holds up the others;
-    of one run, the Structured Report last: what it refers to goes ahead of it.
+    First what was never tried, STAT ahead; then what was tried longest ago, in whichever lane and however often: an
+    object that the destination has no room for uses up no attempt, and would hold up all others behind it. Of one run,
+    the Structured Report last: what it refers to goes ahead of it.
     """
+    lane = case((Delivery.last_attempt_at.is_(None), Study.lane), else_=Lane.ROUTINE)
     report_last = case((Report.kind == ReportObject.SR, 1), else_=0)
     rows = session.execute(
         _owed(Delivery, Report, Study, RunRow.model_label)
         .join(RunRow, RunRow.id == Report.run_id)
         .where(Delivery.destination == destination, _is_due(now))
         .order_by(
-            Study.lane,
-            Delivery.attempts,
-            Delivery.last_attempt_at.nulls_first(),
+            Delivery.last_attempt_at.is_not(None),
+            lane,
+            Delivery.last_attempt_at,
             Report.run_id,
             report_last,
             Delivery.id,

@@ -66,9 +66,10 @@ class WebServer:
         UnansweredError
             Some of it has left, and nobody knows what became of it: no answer in time, or a server that failed on it.
         """
-        until = time.monotonic() + self._answer_timeout_s
         try:
             with self._client.stream("POST", self._url, content=content, headers=headers | self._headers) as response:
+                # From here: a large object may take longer than that to leave.
+                until = time.monotonic() + self._answer_timeout_s
                 status, answer = response.status_code, self._content(response, until=until)
         except NOT_SENT as error:
             raise DeliveryError(f"{self}: {_why(error)}") from error

@@ -18,6 +18,7 @@ from db.announcing import announce_due_deliveries
 from db.away import say_away
 from db.deliveries import cancel_deliveries
 from db.delivering import Answered, DueDelivery, due_deliveries, owed_run, owed_to
+from db.discordance_rows import told_of
 from db.queues import QueueClaim, Trouble
 from worker.answers import Answers
 from worker.context import Destination, WorkerContext
@@ -94,10 +95,12 @@ def _tell_results(
     for item in due:
         with context.database.read() as session:
             run = owed_run(session, item)
+            told = None if run is None else told_of(session, run.run_uid)
         if run is None or not answers.is_still_wanted(item):  # a later run has a delivery of its own
             continue
         try:
-            said = tell_result(context, receiver, run, context.spool.file(item.spool_path), item.language)
+            report = context.spool.file(item.spool_path)
+            said = tell_result(context, receiver, run, report, item.language, told)
         except BucketAwayError:
             raise
         except ReportError as error:

@@ -4,14 +4,19 @@ from pathlib import Path
 
 from config.languages import Language
 from config.messages import MessageSettings
+from db.discordances import Told
 from db.runs import Run
 from dicom_node.header import read_image_header
 from worker.catalogues import catalogue_of_run
 from worker.context import WorkerContext
 
 
-def tell_result(context: WorkerContext, receiver: MessageSettings, run: Run, report: Path, language: Language) -> str:
+def tell_result(
+    context: WorkerContext, receiver: MessageSettings, run: Run, report: Path, language: Language, told: Told | None
+) -> str:
     """Send one receiver the result of a run whose Structured Report is this file, in its language.
+
+    `told` is what that report says of the study's other reports.
 
     Returns what the receiver said when it took it.
 
@@ -29,4 +34,4 @@ def tell_result(context: WorkerContext, receiver: MessageSettings, run: Run, rep
     from dicom_node.messages.sending import send_result  # noqa: PLC0415  models of FHIR and HL7: a site may need none
 
     catalogue = catalogue_of_run(context.spool, run.catalogue_digest, context.catalogue)
-    return send_result(receiver, context.settings.tls, run, catalogue, read_image_header(report), language)
+    return send_result(receiver, context.settings.tls, run, catalogue, read_image_header(report), language, told)

@@ -19,13 +19,14 @@ from config.catalogue import Catalogue
 from config.clinical_tasks import CodedConcept
 from config.errors import ReportError
 from config.labels import ModelLabel
+from db.discordances import Told
 from db.runs import Run, Verdict
 from dicom_node.header import MANUFACTURER
 from dicom_node.messages.findings import Finding, Number, findings_of, finished_at, remarks_on
 from dicom_node.messages.study import Issuer, ReportedStudy
 from dicom_node.report.codes import ECHOCARDIOGRAPHY, OUR_SCHEME
 from dicom_node.report.uids import derived_uid, device_uid
-from dicom_node.report.wording import limits_of_use, series_description
+from dicom_node.report.wording import LIMITS_OF_USE, limits_of_use, series_description
 from dicom_node.report.words import ENGLISH, Words
 
 Resource = dict[str, Any]
@@ -63,11 +64,13 @@ def build_fhir(
     words: Words = ENGLISH,
     *,
     patient_id_systems: Mapping[str, str] | None = None,
+    told: Told | None = None,
 ) -> bytes:
     """The Bundle of a run, as JSON in UTF-8; the same run gives the same bytes.
 
     `words` say what is for people; codes and what they mean are in English, as in the report.
     `patient_id_systems` gives the URI of the namespace of Patient IDs by the issuer that the images name, "" of none.
+    `told` is what the report says of the study's other reports, in this language.
 
     Raises
     ------
@@ -82,7 +85,8 @@ def build_fhir(
         for finding in findings_of(run, catalogue, words)
     ]
     results = [{"reference": entry["fullUrl"]} for entry in observations]
-    report = _entry(_report(run, study, remarks_on(run, catalogue, words), subject=subject, results=results))
+    remarks = remarks_on(run, catalogue, words, told=told)
+    report = _entry(_report(run, study, remarks, subject=subject, results=results))
     if words.language is not ENGLISH.language:
         for entry in (report, *observations):
             entry["resource"]["language"] = words.code
@@ -176,7 +180,10 @@ def _value(finding: Finding) -> Resource:
 
 
 def _device(run: Run) -> Resource:
-    """The model, to the byte, under this version of the software; the report of the PACS has the second identifier."""
+    """The model, to the byte, under this version of the software; the report of the PACS has the second identifier.
+
+    A server that has it keeps it: nothing in it is of one run alone.
+    """
     model = run.model
     return {
         "resourceType": "Device",
@@ -197,7 +204,7 @@ def _device(run: Run) -> Resource:
             {"type": {"text": "model pack SHA-256"}, "value": model.digest},
             {"type": {"text": "software"}, "value": run.software_version},
         ],
-        "note": [{"text": limits_of_use(run)}],
+        "note": [{"text": LIMITS_OF_USE[model.label]}],
     }
 
 

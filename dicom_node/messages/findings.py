@@ -8,12 +8,14 @@ from pydicom.sr.coding import Code
 from config.catalogue import Catalogue
 from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, CodedConcept, RegressionTask
 from config.errors import ReportError
+from db.discordances import Told
 from db.runs import Run, TaskResult, Verdict
 from dicom_node.report.answers import explanation, in_reading_order
 from dicom_node.report.codes import NO_UNITS, PRESENCE, SCORES
 from dicom_node.report.content import ESTIMATE_DECIMALS, SCORE_DECIMALS
 from dicom_node.report.wording import (
     answers_in_short,
+    compared,
     left_out,
     limits_of_use,
     provenance_of_all,
@@ -71,11 +73,14 @@ def findings_of(run: Run, catalogue: Catalogue, words: Words = ENGLISH) -> list[
     return [_finding(run, result, catalogue, words) for result in in_reading_order(run.results)]
 
 
-def remarks_on(run: Run, catalogue: Catalogue, words: Words = ENGLISH) -> list[str]:
-    """What is to be said of all the answers together, the limits of their use first."""
+def remarks_on(run: Run, catalogue: Catalogue, words: Words = ENGLISH, *, told: Told | None = None) -> list[str]:
+    """What is to be said of all the answers together, the limits of their use first, as the report says it; `told` is
+    what it says of the study's other reports.
+    """
     remarks = (
         limits_of_use(run, words),
         answers_in_short(run, catalogue, words),
+        *compared(run, catalogue, told, words),
         uncalibrated_in_short(run, catalogue, words),
         views_seen(run, words),
         left_out(run, words),

@@ -16,6 +16,7 @@ from pydicom.sr.coding import Code
 from config.catalogue import Catalogue
 from config.clinical_tasks import CodedConcept
 from config.labels import ModelLabel
+from db.discordances import Told
 from db.runs import Run
 from dicom_node.header import MANUFACTURER
 from dicom_node.messages.findings import Finding, Number, findings_of, finished_at, remarks_on
@@ -43,11 +44,18 @@ class Addressing:
 
 
 def build_hl7(
-    run: Run, catalogue: Catalogue, study: ReportedStudy, addressing: Addressing, words: Words = ENGLISH
+    run: Run,
+    catalogue: Catalogue,
+    study: ReportedStudy,
+    addressing: Addressing,
+    words: Words = ENGLISH,
+    *,
+    told: Told | None = None,
 ) -> bytes:
     """The message of a run, in UTF-8, without the frame of MLLP; the same run gives the same bytes.
 
-    `words` say what is for people; codes and what they mean are in English, as in the report.
+    `words` say what is for people; codes and what they mean are in English, as in the report. `told` is what that says
+    of the study's other reports, in this language.
 
     Raises
     ------
@@ -56,7 +64,7 @@ def build_hl7(
     """
     order = composite(derived_uid("hl7 order", study.study_instance_uid, run.model.label), APPLICATION)
     segments = [
-        _header(run, addressing, words),
+        _header(run, study, addressing, words),
         segment(
             "SFT",
             {1: composite(MANUFACTURER), 2: escaped(run.software_version), 3: "EchoWorker", 4: run.model.digest[:12]},
@@ -64,8 +72,8 @@ def build_hl7(
         _patient(study, addressing),
         segment("ORC", {1: "RE", 2: escaped(study.placer_order_number), 3: order}),
         _order(run, study, order),
-        *_notes(remarks_on(run, catalogue, words)),
-        *_observations(run, findings_of(run, catalogue, words), study),
+        *_notes(remarks_on(run, catalogue, words, told=told)),
+        *_observations(run, catalogue, findings_of(run, catalogue, words), study),
     ]
     return joined(segments)
 
@@ -76,14 +84,15 @@ def control_id(run: Run) -> str:
     return base64.b32encode(digest).decode()[:20]
 
 
-def _header(run: Run, addressing: Addressing, words: Words) -> str:
+def _header(run: Run, study: ReportedStudy, addressing: Addressing, words: Words) -> str:
+    """By the clock of the study: a zone that MSH-7 names holds for every time that names none (section 2.15.9.7)."""
     return message_header(
         {
             3: APPLICATION,
             4: _designator(addressing.sending_facility),
             5: _designator(addressing.receiving_application),
             6: _designator(addressing.receiving_facility),
-            7: _time(finished_at(run)),
+            7: escaped(study.reported_at + study.time_zone),
             9: composite("ORU", "R01", "ORU_R01"),
             10: control_id(run),
             11: "T" if run.model.label in _TRAINING else "P",
@@ -138,8 +147,11 @@ def _order(run: Run, study: ReportedStudy, order: str) -> str:
     )
 
 
-def _observations(run: Run, findings: Sequence[Finding], study: ReportedStudy) -> Iterator[str]:
-    number = 0
+def _observations(run: Run, catalogue: Catalogue, findings: Sequence[Finding], study: ReportedStudy) -> Iterator[str]:
+    """What is said of a task has the OBX-4 of its place in the catalogue: by it and OBX-3 a receiver finds what a
+    former message of this order said, and replaces it (section 7.4.2.4).
+    """
+    number, places = 0, {task.id: str(place) for place, task in enumerate(catalogue.tasks, start=1)}
     always = {
         14: _study_time(study),
         18: composite(run.model.digest[:12], APPLICATION, device_uid(run), "ISO"),
@@ -151,8 +163,8 @@ def _observations(run: Run, findings: Sequence[Finding], study: ReportedStudy) -
         number += 1
         return segment("OBX", {1: str(number), 11: PRELIMINARY, **always, **fields})
 
-    for group, finding in enumerate(findings, start=1):
-        same = {4: str(group), 17: composite("", finding.method)}
+    for finding in findings:
+        same = {4: places[finding.task_id], 17: composite("", finding.method)}
         yield observation({**same, 3: _question(finding.concept, finding), **_answer(finding)})
         if finding.answer is not None:  # else it is the content of the OBX itself
             yield from _notes([finding.explanation])
@@ -217,4 +229,6 @@ def _study_time(study: ReportedStudy) -> str:
     if not study.study_date:
         return ""
     digits = len(study.study_time)
-    return escaped(study.study_date + study.study_time[: 6 if digits >= 6 else 4 if digits >= 4 else 0])
+    if digits < 4:
+        return escaped(study.study_date)
+    return escaped(study.study_date + study.study_time[: 6 if digits >= 6 else 4] + study.time_zone)

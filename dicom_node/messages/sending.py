@@ -9,6 +9,7 @@ from config.catalogue import Catalogue
 from config.languages import Language
 from config.messages import MessageKind, MessageSettings
 from config.peers import TLSSettings
+from db.discordances import Told
 from db.runs import Run
 from dicom_node.messages.fhir import build_fhir
 from dicom_node.messages.fhir_server import post_bundle
@@ -30,11 +31,12 @@ def send_result(
     catalogue: Catalogue,
     report: Dataset,
     language: Language = Language.ENGLISH,
+    told: Told | None = None,
 ) -> str:
     """Build the message of a run and send it; what the receiver said when it took it.
 
     `report` is the header of the run's Structured Report, whose patient and study the message is about; `language` is
-    that of its sentences, which the message says again.
+    that of its sentences, which the message says again, as it does what the report was `told` of others of the study.
 
     Raises
     ------
@@ -47,7 +49,7 @@ def send_result(
     ConfigurationError
         A certificate, key or token cannot be used.
     """
-    content = _message(receiver, run, catalogue, report, words_of(language, catalogue))
+    content = _message(receiver, run, catalogue, report, words_of(language, catalogue), told)
     if receiver.folder:
         name = f"{run.study_instance_uid}_{run.revision}_{run.run_uid}.{SUFFIXES[receiver.kind]}"
         return put_into_folder(content, Path(receiver.folder), name)
@@ -61,14 +63,17 @@ def send_result(
     return send_mllp(content, control_id(run), host=address.hostname or "", port=address.port or 0, tls=context)
 
 
-def _message(receiver: MessageSettings, run: Run, catalogue: Catalogue, report: Dataset, words: Words) -> bytes:
+def _message(
+    receiver: MessageSettings, run: Run, catalogue: Catalogue, report: Dataset, words: Words, told: Told | None
+) -> bytes:
     study = reported_study(report)
     if receiver.kind is MessageKind.FHIR:
-        return build_fhir(run, catalogue, study, words, patient_id_systems=receiver.patient_id_systems)
+        systems = receiver.patient_id_systems
+        return build_fhir(run, catalogue, study, words, patient_id_systems=systems, told=told)
     addressing = Addressing(
         sending_facility=receiver.sending_facility,
         receiving_application=receiver.receiving_application,
         receiving_facility=receiver.receiving_facility,
         assigning_authority=receiver.assigning_authority,
     )
-    return build_hl7(run, catalogue, study, addressing, words)
+    return build_hl7(run, catalogue, study, addressing, words, told=told)

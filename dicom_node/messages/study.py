@@ -38,6 +38,10 @@ class ReportedStudy:
     study_date: str
     study_time: str
     """HHMMSS, or fewer digits."""
+    reported_at: str
+    """YYYYMMDDHHMMSS, when the report was made: in the zone that the images name, else in the site's."""
+    time_zone: str
+    """The offset of both from UTC, as +0200; empty where the images do not name it."""
 
 
 def reported_study(report: Dataset) -> ReportedStudy:
@@ -67,6 +71,8 @@ def reported_study(report: Dataset) -> ReportedStudy:
         placer_order_number=_placer_order_number(report),
         study_date=_text(report, "StudyDate"),
         study_time=_text(report, "StudyTime").partition(".")[0],
+        reported_at=_text(report, "ContentDate") + _text(report, "ContentTime").partition(".")[0],
+        time_zone=_text(report, "TimezoneOffsetFromUTC"),
     )
 
 

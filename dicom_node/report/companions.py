@@ -23,8 +23,9 @@ HEAT_MAP_CLASS, PAGE_CLASS = MultiFrameTrueColorSecondaryCaptureImageStorage, En
 SERIES_NUMBERS = {ReportObject.HEAT_MAP: 901, ReportObject.PDF: 902}
 """Behind that of the report, 900."""
 _OF_PATIENT_AND_STUDY = (
-    *TYPE_2, "IssuerOfPatientID", "OtherPatientIDsSequence", "StudyInstanceUID", "StudyDescription", "PatientAge",
-    "PatientSize", "PatientWeight",
+    *TYPE_2, "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence", "OtherPatientIDsSequence",
+    "IssuerOfAccessionNumberSequence", "StudyInstanceUID", "StudyDescription", "PatientAge", "PatientSize",
+    "PatientWeight",
 )  # fmt: skip
 
 

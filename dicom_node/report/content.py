@@ -196,7 +196,8 @@ def _measurements(task: AnyTask, result: TaskResult) -> list[Measurement]:
                 name=SCORES[result.score_kind],
                 value=round(result.score, SCORE_DECIMALS),
                 unit=NO_UNITS,
-                derivation=MEAN if several else None,
+                # A head's probability is of the mean of the log-odds; of a method not ours nobody knows.
+                derivation=MEAN if several and result.score_kind == "similarity" else None,
             )
         ]
     return []

@@ -62,8 +62,11 @@ class PageText:
         width: float = 0,
         is_bold: bool = False,
     ) -> None:
-        """Write a line, in smaller letters where it would be wider than `width` (0: however wide it is)."""
-        while width and size > 5 and self.width(canvas, said, size, is_bold=is_bold) > width:
+        """Write a line, in smaller letters where it would be wider than `width` (0: however wide it is).
+
+        However small: who zooms in reads all of it, and it never lies upon what stands beside it.
+        """
+        while width and size > 1 and self.width(canvas, said, size, is_bold=is_bold) > width:
             size -= 0.5
         for font, letters in self.runs(said, is_bold=is_bold):
             canvas.setFont(font, size)

@@ -140,6 +140,14 @@ def test_what_was_sent_without_a_word_on_what_became_of_it_may_be_there(
     assert str(said) not in ("", "no answer")
 
 
+def test_what_takes_long_to_leave_has_its_answer_all_the_same() -> None:
+    with (
+        fhir_server([HTTPAnswer(mib_taken_in_s=0.05)]) as received,
+        WebServer(f"http://127.0.0.1:{received.port}", answer_timeout_s=1) as web_server,
+    ):
+        assert web_server.post(bytes(40 << 20), {})[0] == 200
+
+
 def test_after_trouble_nothing_more_is_sent(settings: Settings, clip: Path) -> None:
     with fhir_server([HTTPAnswer(503)]) as received:
         answers = list(stow_files([clip, clip], server(f"http://127.0.0.1:{received.port}/web"), settings.tls))

@@ -27,6 +27,8 @@ class HTTPAnswer:
     """Sent in place of any HTTP."""
     without_end: bool = False
     """A byte now and then, for as long as anybody listens."""
+    mib_taken_in_s: float = 0.0
+    """How long it takes over each MiB of the request."""
 
 
 @contextmanager
@@ -36,9 +38,9 @@ def fhir_server(answers: Sequence[HTTPAnswer], *, tls: ssl.SSLContext | None = N
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            received.messages.append(self.rfile.read(int(self.headers["Content-Length"])))
+            answer = answers[min(len(received.messages), len(answers) - 1)]
+            received.messages.append(self._content(answer.mib_taken_in_s))
             received.headers.append(dict(self.headers))
-            answer = answers[min(len(received.messages), len(answers)) - 1]
             if answer.raw is not None:
                 self.wfile.write(answer.raw)
                 self.close_connection = True
@@ -53,6 +55,14 @@ def fhir_server(answers: Sequence[HTTPAnswer], *, tls: ssl.SSLContext | None = N
             self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
             self.wfile.write(answer.body)
+
+        def _content(self, mib_taken_in_s: float) -> bytes:
+            content, left = [], int(self.headers["Content-Length"])
+            while left and (some := self.rfile.read(min(left, 1 << 20))):
+                content.append(some)
+                left -= len(some)
+                over.wait(mib_taken_in_s)
+            return b"".join(content)
 
         def log_message(self, *_: object) -> None: ...
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage, ImplicitVRLittleEndian
 from pynetdicom import AE
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from config.report_objects import ReportObject
+from config.steps import Lane
 from db.dead_letters import dead_of, resend_deliveries
 from db.reports import delivered_predecessor
 from db.schema import Delivery, Study
@@ -341,6 +342,22 @@ def test_what_went_as_comprehensive_sr_goes_so_again_when_the_pacs_has_learnt_co
             sent += pacs.sent
     assert sent == [comprehensive_uid(file.stem)] * 2
     assert ours.states() == {"DELIVERED": 1}
+
+
+def test_a_stat_object_that_a_pacs_has_no_room_for_holds_up_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pacs: ScriptedPACS
+) -> None:
+    """It goes ahead of all once, and then waits its turn among them."""
+    ours = installation(tmp_path, monkeypatch, port=pacs.port)
+    urgent = ours.report("1.2.1")
+    others = [ours.report(study) for study in ("1.2.2", "1.2.3")]
+    with ours.context.database.write() as session:
+        session.execute(update(Study).where(Study.study_instance_uid == "1.2.1").values(lane=Lane.STAT))
+    pacs.meanwhile = lambda uid: pacs.statuses.append(0xA700 if uid == urgent.stem else 0x0000)
+    run(ours, times=3)
+    assert pacs.sent[0] == urgent.stem
+    assert sorted(pacs.has) == uids(*others)
+    assert ours.detail("1.2.1").study.state == "REPORTED"
 
 
 def test_a_dicomweb_server_gets_reports_as_a_pacs_does(

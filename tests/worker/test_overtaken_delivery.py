@@ -1,13 +1,17 @@
 """While one object travels, the studies of others get late instances and new reports: what is overtaken stays here."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 import worker.delivering
-from config.languages import Language
 from config.messages import MessageSettings
+from db.discordance_rows import record_check
+from db.discordances import Check, Told
 from db.runs import Run
+from db.schema import Study
 from tests.support.due_reports import Installation
 from tests.support.message_servers import HTTPAnswer, fhir_server
 from tests.support.scripted_pacs import ScriptedPACS
@@ -61,7 +65,7 @@ def test_a_message_is_of_the_run_whose_report_it_is_about(tmp_path: Path, monkey
     told: list[tuple[str, Path]] = []
     later: list[Path] = []
 
-    def tell(_: WorkerContext, __: MessageSettings, run: Run, report: Path, ___: Language) -> str:
+    def tell(_: WorkerContext, __: MessageSettings, run: Run, report: Path, *___: object) -> str:
         told.append((run.run_uid, report))
         if not later:
             later.append(ours.report("1.2.2", to=("chart",), late=True))
@@ -73,6 +77,24 @@ def test_a_message_is_of_the_run_whose_report_it_is_about(tmp_path: Path, monkey
     assert told == [("1.2.1 1", first), ("1.2.2 2", later[0])]
     assert overtaken not in [report for _, report in told]
     assert ours.states() == {"DELIVERED": 2, "CANCELLED": 1}
+
+
+def test_a_message_says_what_its_report_says_of_the_studys_other_reports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = installation(tmp_path, monkeypatch, RECEIVER.format(folder=tmp_path))
+    ours.report("1.2.1", to=("chart",))
+    told = Told(compared=1, questions=("lvef",), discordances=())
+    with ours.context.database.write() as session:
+        study_id, check = (
+            session.scalars(select(Study.id)).one(),
+            Check(rules_version="1", reports=(), notes=(), discordances=(), told=told),
+        )
+        record_check(session, study_id=study_id, run_uid="1.2.1 1", check=check, at=datetime.now(UTC), is_told=True)
+    said: list[object] = []
+    monkeypatch.setattr(worker.delivering, "tell_result", lambda *what: said.append(what[-1]) or "written")
+    ours.wake()
+    assert said == [told]
 
 
 def test_a_report_that_is_overtaken_while_another_travels_is_not_sent(

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from config.catalogue import load_catalogue
 from config.errors import ReportError
 from config.labels import ModelLabel
-from db.runs import Run, TaskResult, Verdict
+from db.runs import Run, TaskResult, Verdict, ViewCall
 from dicom_node.messages.fhir import build_fhir
 from dicom_node.messages.study import reported_study
 from tests.support.results import header_of, run_of, runs_of_every_answer
@@ -101,6 +101,13 @@ def test_the_report_of_another_kind_of_model_is_another_one() -> None:
     )
     requests = [{entry["request"]["url"] for entry in bundle_of(run)["entry"]} for run in (research, clinical)]
     assert requests[0] & requests[1] == {"Device"}
+
+
+def test_the_device_that_a_server_keeps_says_nothing_of_one_run_alone() -> None:
+    """It is created where it is not there yet, and not updated by later runs."""
+    view = ViewCall(view="a4c", name="apical four-chamber view", is_heart=True, score=0.3, margin=0.1)
+    judged = replace(RUNS[0], run_uid="another", clips=tuple(replace(clip, view=view) for clip in RUNS[0].clips))
+    assert resources(bundle_of(judged), "Device") == resources(bundle_of(RUNS[0]), "Device")
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,20 @@ def test_the_same_run_is_the_same_bytes_and_another_one_has_another_control_id()
     assert only(message_of(RUNS[0]), "OBR")[3] == only(message_of(again), "OBR")[3], "the same order of the same study"
 
 
+def test_each_task_is_told_under_one_key_whatever_its_answer() -> None:
+    """A receiver replaces what has the same OBX-3 and OBX-4 within an order (HL7 v2.5.1 section 7.4.2.4)."""
+
+    def keys(run: Run) -> dict[str, str]:
+        told = [fields for fields in segments(message_of(run)) if fields[0] == "OBX" and fields[4]]
+        return {components(fields[3])[3]: fields[4] for fields in told if len(components(fields[3])) > 3}
+
+    answered, not_answered = RUNS[1], RUNS[0]
+    assert {result.verdict for result in not_answered.results} == {Verdict.ABSTAINED}
+    some = replace(answered, results=(not_answered.results[0], *answered.results[1:]))
+    assert keys(answered) == keys(some) == keys(not_answered)
+    assert len(set(keys(some).values())) == len(CATALOGUE.tasks)
+
+
 @pytest.mark.parametrize(
     ("label", "processing"), [("UNTRAINED", "T"), ("DEMO", "T"), ("RESEARCH", "P"), ("CLINICAL", "P")]
 )
@@ -146,6 +160,25 @@ def test_patient_and_order_are_those_of_the_report() -> None:
     ]
     assert (patient[7], patient[8], order[7], unescaped(order[18])) == ("19700203", "O", "201605031208", "A&17")
     assert (order[24], order[25]) == ("CUS", "P")
+
+
+@pytest.mark.parametrize(
+    ("offset", "sent", "observed"),
+    [
+        (None, "20261124120000", "20160503120850"),
+        ("+0200", "20261124140000+0200", "20160503120850+0200"),
+        ("-0330", "20261124083000-0330", "20160503120850-0330"),
+    ],
+)
+def test_no_zone_is_claimed_for_the_time_of_a_study_that_names_none(
+    offset: str | None, sent: str, observed: str
+) -> None:
+    """A zone in MSH-7 is that of every time of the message without one (HL7 v2.5.1 section 2.15.9.7)."""
+    named = {} if offset is None else {"TimezoneOffsetFromUTC": offset}
+    content = message_of(RUNS[0], StudyDate="20160503", StudyTime="120850.5", **named)
+    assert (only(content, "MSH")[7], only(content, "OBR")[7]) == (sent, observed)
+    assert {fields[14] for fields in segments(content) if fields[0] == "OBX"} == {observed}
+    assert only(content, "OBR")[22] == "20261124120000+0000"
 
 
 def test_who_gave_out_the_patient_id_is_whom_the_images_name() -> None:

@@ -1,16 +1,21 @@
 """A Structured Report, a FHIR Bundle and an HL7 message of a run say the same of every task, in every verdict."""
 
+import json
+from itertools import takewhile
+
 import pytest
 
 from config.catalogue import load_catalogue
 from config.errors import ReportError
 from config.labels import ModelLabel
+from db.discordances import MODEL, Discordance, Severity, Side, SideKind, Told
 from db.runs import Run, TaskResult, Verdict
 from dicom_node.messages.fhir import build_fhir
 from dicom_node.messages.hl7 import Addressing, build_hl7
 from dicom_node.messages.study import reported_study
-from tests.dicom_node.messages.readers import read_bundle, read_message, read_report
-from tests.support.results import header_of, report_of, run_of, runs_of_every_answer
+from dicom_node.report.document import build_structured_report
+from tests.dicom_node.messages.readers import read_bundle, read_message, read_report, segments, unescaped
+from tests.support.results import INSTANCE, header_of, report_of, run_of, runs_of_every_answer
 
 CATALOGUE = load_catalogue()
 RUNS = runs_of_every_answer(CATALOGUE)
@@ -24,6 +29,30 @@ def test_a_reader_gets_the_same_from_each_of_them(run: Run) -> None:
     assert set(said) == {task.name for task in CATALOGUE.tasks}
     assert read_bundle(build_fhir(run, CATALOGUE, study)) == said
     assert read_message(build_hl7(run, CATALOGUE, study, Addressing())) == said
+
+
+def test_what_is_said_of_all_answers_is_the_same_too_and_so_that_other_reports_contradict_them() -> None:
+    run = RUNS[1]
+    sides = (
+        Side(kind=SideKind.TEXT, source="1.2.3", said="25 to 30 %", start=3, end=12),
+        Side(kind=SideKind.IMAGES, source=MODEL, said="54.5 %", clips=("1.2.6",)),
+    )
+    found = Discordance(rule="a-rule", rules_version="1", field="lvef", severity=Severity.MAJOR, sides=sides)
+    told = Told(compared=1, questions=("lvef",), discordances=(found,))
+    report = build_structured_report(run, CATALOGUE, [INSTANCE], told=told)
+    study = reported_study(report)
+    said = [str(item.TextValue) for item in report.ContentSequence[-1].ContentSequence]
+    assert any("Discordance (major): Left ventricular ejection fraction: text report 25 to 30 %" in one for one in said)
+    (conclusion,) = [
+        entry["resource"]["conclusion"]
+        for entry in json.loads(build_fhir(run, CATALOGUE, study, told=told))["entry"]
+        if entry["resource"]["resourceType"] == "DiagnosticReport"
+    ]
+    assert conclusion == "\n".join(said)
+    notes = takewhile(
+        lambda fields: fields[0] != "OBX", segments(build_hl7(run, CATALOGUE, study, Addressing(), told=told))
+    )
+    assert [unescaped(fields[3]) for fields in notes if fields[0] == "NTE"] == said
 
 
 def test_these_runs_show_every_verdict_and_every_class() -> None:

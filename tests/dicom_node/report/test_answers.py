@@ -50,8 +50,8 @@ LOOKS = TaskResult(
     [
         (
             MEASURED,
-            "Median of the estimates of 2 clips: 54.5, 61.0 percent. The frames differ by 4.0 points (standard "
-            f"deviation); {NO_WITNESSES}",
+            "Median of the estimates of 2 clips, of two in the middle the lower: 54.5, 61.0 percent. The frames differ "
+            f"by 4.0 points (standard deviation); {NO_WITNESSES}",
         ),
         (
             PRESSURE,

@@ -124,6 +124,32 @@ def text_of(page: bytes) -> str:
     return " ".join(text.split())
 
 
+def test_a_patient_id_as_long_as_any_lies_upon_nothing_else(run: Run, catalogue: Catalogue, evidence: Dataset) -> None:
+    evidence.PatientID, evidence.PatientBirthDate = "W" * 64, "19600203"
+    page = build_page(run, catalogue, [evidence], NOTHING, words_of(Language.ENGLISH, catalogue))
+    text = pypdfium2.PdfDocument(page)[0].get_textpage()
+
+    def at(said: str) -> tuple[float, float]:
+        """Its left and right edge."""
+        first, count = text.search(said).get_next()
+        return text.get_charbox(first)[0], text.get_charbox(first + count - 1)[2]
+
+    assert at("W" * 64)[1] < at("1960-02-03")[0]
+
+
+def test_who_gave_out_the_numbers_is_named_as_in_the_report(run: Run, catalogue: Catalogue, evidence: Dataset) -> None:
+    """An archive of several hospitals files an object by these."""
+    issuer = Dataset()
+    issuer.UniversalEntityID, issuer.UniversalEntityIDType = "1.2.3", "ISO"
+    evidence.IssuerOfPatientIDQualifiersSequence = evidence.IssuerOfAccessionNumberSequence = [issuer]
+    report = build_structured_report(run, catalogue, [evidence])
+    picture = build_heat_map(run, [evidence], frames_of(evidence))
+    page = build_encapsulated_pdf(run, [evidence], b"%PDF", [(report.SOPClassUID, report.SOPInstanceUID)])
+    for made in (report, picture, page):
+        assert made.IssuerOfPatientIDQualifiersSequence[0].UniversalEntityID == "1.2.3"
+        assert made.IssuerOfAccessionNumberSequence[0].UniversalEntityID == "1.2.3"
+
+
 @pytest.mark.parametrize("language", Language)
 def test_every_object_is_valid_by_itself_and_consistent_with_its_sources(
     run: Run, catalogue: Catalogue, evidence: Dataset, source: Path, tmp_path: Path, language: Language

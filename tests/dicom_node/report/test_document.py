@@ -23,7 +23,18 @@ from config.catalogue import Catalogue, load_catalogue
 from config.clinical_tasks import AnyTask
 from config.errors import ReportError
 from config.labels import ModelLabel
-from db.runs import ClipAnswer, ClipEvidence, LeftOutClip, ModelIdentity, Run, TaskResult, Verdict, ViewCall
+from db.runs import (
+    LINEAR_PROBE_METHOD,
+    ZERO_SHOT_METHOD,
+    ClipAnswer,
+    ClipEvidence,
+    LeftOutClip,
+    ModelIdentity,
+    Run,
+    TaskResult,
+    Verdict,
+    ViewCall,
+)
 from dicom_node.header import read_image_header
 from dicom_node.report import codes as our_codes
 from dicom_node.report.checking.check import check_file
@@ -160,6 +171,20 @@ def test_the_answers_can_be_read_back(run: Run, catalogue: Catalogue, evidence: 
     assert groups["Mitral regurgitation"].get_measurements() == []
     (undetermined,) = groups["Left ventricular size"].get_qualitative_evaluations()
     assert undetermined.value.value == "373068000", "what it is most like is said in words alone"
+
+
+@pytest.mark.parametrize(
+    ("method", "derivation"), [(ZERO_SHOT_METHOD, codes.SCT.Mean), (LINEAR_PROBE_METHOD, None), ("another", None)]
+)
+def test_a_score_is_called_the_mean_of_the_clips_where_it_is(
+    run: Run, catalogue: Catalogue, evidence: Dataset, method: str, derivation: Code | None
+) -> None:
+    """The probability of a head is that of the mean of the log-odds: of 0.05 and 0.88, for one, 0.38."""
+    absent = next(result for result in run.results if result.task_id == "tavr")
+    document = build_structured_report(replace(run, results=(replace(absent, method=method),)), catalogue, [evidence])
+    (group,) = groups_of(document).values()
+    (number,) = group.get_measurements()
+    assert number.derivation == derivation
 
 
 def test_answers_come_first_and_what_has_none_is_short(run: Run, catalogue: Catalogue, evidence: Dataset) -> None:

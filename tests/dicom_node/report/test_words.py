@@ -101,7 +101,7 @@ def test_values_with_a_decimal_comma_are_told_apart(catalogue: Catalogue) -> Non
     clips = tuple(ClipAnswer(sop_instance_uid="1.2", value=value) for value in (54.53, 61.0))
     result = TaskResult(task_id="lvef", verdict=Verdict.MEASURED, value=54.53, clips=clips)
     said = explanation(result, task, words_of(Language.GERMAN, catalogue))
-    assert said == "Median der Schätzwerte von 2 Clips: 54,5; 61,0\u00a0%."
+    assert said == "Median der Schätzwerte von 2 Clips, von zwei mittleren der kleinere: 54,5; 61,0\u00a0%."
 
 
 def test_a_reason_is_said_with_the_names_of_the_language(catalogue: Catalogue) -> None:
