@@ -10,6 +10,7 @@ from db.clocks import bring_back
 from db.outdated import Wanted, outlook
 from db.rescored import has_counted, outcomes_of
 from db.rescorings import claim_batch, decide_to_adopt, discard, go_on_after_canary, set_paused, stands_still
+from db.results import repeat_current_run
 from db.schema import RunRow
 from db.schema_rescoring import Rescoring
 from db.states import BatchKind, BatchState, RescoredState, StudyState
@@ -64,6 +65,9 @@ def test_what_one_batch_has_is_in_no_second_one_unless_it_is_discarded(archive: 
     assert first is not None
     archive.work(first)
     assert archive.begin() is None
+    with archive.context.database.write() as session:
+        repeat_current_run(session, study_id=1, run_uid="a repeat", at=datetime.now(UTC))
+    assert archive.begin() is None, "these are the same results, for the sake of another report"
     with archive.context.database.write() as session:
         discard(session, first, now=datetime.now(UTC), reason="a test")
     assert archive.begin() is not None
