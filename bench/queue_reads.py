@@ -4,7 +4,6 @@ import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from pathlib import Path
 
 from sqlalchemy import text
@@ -19,7 +18,7 @@ from db.queries import (
     count_instances,
     count_left_waiting,
     failed_at,
-    instances_of,
+    instances_after,
     known_sop_instance_uids,
     latest_instance_at,
     list_callers,
@@ -61,7 +60,7 @@ def reads(study_instance_uid: str, study_id: int) -> dict[str, Read]:
         "rules_of": lambda session: rules_of(session, study_id),
         "known_sop_instance_uids": lambda session: known_sop_instance_uids(session, study_instance_uid),
         "latest_instance_at": latest_instance_at,
-        "instances_of, the first 2,000": lambda session: list(islice(instances_of(session), 2000)),
+        "instances_after, 1,000": lambda session: instances_after(session, 0, limit=1000),
         "queue_summaries": lambda session: queue_summaries(session, now=now),
         "destination_summaries": lambda session: destination_summaries(session, now=now),
         "deliveries_in, DEAD": lambda session: deliveries_in(session, DeliveryState.DEAD, limit=A_PAGE),

@@ -6,6 +6,7 @@ something waits for. Losing one, or getting it twice, changes nothing, because t
 """
 
 import ssl
+from collections.abc import Collection
 from pathlib import Path
 
 from amqp.exceptions import AMQPError
@@ -38,6 +39,10 @@ SWEEP_EVERY_S = 3600.0
 CANARY_LOOKS_EVERY_S = 30.0
 NIGHTLY_LOOKS_EVERY_S = 300.0
 """What is done once a day asks so often whether its time has come."""
+QUEUE_HOLDS = 2000
+"""Wake-ups in one queue beyond which none is sent there: one that nobody empties keeps no more, however long it stands.
+Nobody waits for those that are left out: of what waits for a step any wake-up leads to the most urgent, and once the
+queue is shorter, whatever is due is announced."""
 BROKER_AWAY = (KombuError, OperationalError, OSError, AMQPError)
 """What sending raises when the broker is away or does not let us in: a RabbitMQ's refusal kombu passes on as it is."""
 
@@ -89,8 +94,7 @@ def create_celery_app(settings: Settings) -> Celery:
         }
         | _rescoring(settings)
         | _canary(settings),
-        # In memory: what is due every few seconds needs no file, which a bad moment could leave damaged.
-        beat_scheduler="celery.beat:Scheduler",
+        beat_scheduler="config.beat:SparingScheduler",
     )
     return app
 
@@ -113,6 +117,25 @@ def enqueue_for_peer(app: Celery, purpose: Purpose, peer: str) -> bool:
         emit(Event.BROKER_AWAY, destination=peer, error=type(error).__name__)
         return False
     return True
+
+
+def queues_with_room(app: Celery, queues: Collection[str]) -> list[str]:
+    """Those of these queues that take more wake-ups; none while the broker is away. Of none, it is not asked.
+
+    What has expired, and lies there until a worker comes, counts as well: it is what fills a broker.
+    """
+    if not queues:
+        return []
+    # Of its own: on a connection that has sent, RabbitMQ answers nothing while it is out of memory.
+    connection = app.connection_for_write()
+    try:
+        with connection:
+            channel = connection.default_channel
+            declared = {queue: app.amqp.queues[queue](channel).queue_declare() for queue in queues}
+    except (*BROKER_AWAY, *connection.connection_errors, *connection.channel_errors) as error:
+        emit(Event.BROKER_AWAY, error=type(error).__name__)
+        return []
+    return [queue for queue in queues if declared[queue].message_count < QUEUE_HOLDS]
 
 
 def _rescoring(settings: Settings) -> dict[str, dict[str, object]]:

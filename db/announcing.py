@@ -1,16 +1,16 @@
 """Putting due work on the broker: after a step, when a study falls quiet, and by the reaper, all the same way."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from celery import Celery
-from sqlalchemy import ColumnElement, Select, or_, select, union_all, update
+from sqlalchemy import ColumnElement, Select, exists, or_, select, union_all, update
 from sqlalchemy.orm import Session
 
-from config.broker import enqueue, enqueue_for_peer
+from config.broker import enqueue, enqueue_for_peer, queues_with_room
 from config.settings import Settings
-from config.steps import Purpose, Step
+from config.steps import PEER_QUEUES, Purpose, Step
 from db.delivering import take_delivery_announcements
 from db.forwards import take_forward_announcements
 from db.leases import is_due, note_lost, release
@@ -20,20 +20,24 @@ from db.session import Database
 from db.states import LEASED_STEPS, STEP_DUE_IN, StudyState
 
 ANNOUNCED_AT_ONCE = 1000
-"""However many wait: nobody locks them all, nor fills the broker with them. The reaper announces the next ones."""
+"""However many wait: nobody locks them all. The reaper announces the next ones, as long as the broker has room."""
 
 
 def announce_due_steps(database: Database, broker: Celery, settings: Settings, *, study_id: int | None = None) -> int:
     """Announce every due step that no message is known for, of one study or of all; how many were announced.
 
-    A message that cannot be sent, or that a broker loses, is announced again later: the registry is the truth.
+    A message that cannot be sent, or that a broker loses, is announced again later: the registry is the truth. So is
+    what its queue has no room for, as nobody is there to take it.
     """
+    now, wake_again_after_s = datetime.now(UTC), settings.pipeline.wake_again_after_s
+    with database.read() as session:
+        waiting = _steps_to_announce(session, now=now, wake_again_after_s=wake_again_after_s, study_id=study_id)
+    steps = [Step(queue) for queue in queues_with_room(broker, waiting)]
+    if not steps:
+        return 0
     with database.write() as session:
         due = take_announcements(
-            session,
-            now=datetime.now(UTC),
-            wake_again_after_s=settings.pipeline.wake_again_after_s,
-            study_id=study_id,
+            session, now=now, wake_again_after_s=wake_again_after_s, study_id=study_id, steps=steps
         )
     for sent, (number, step) in enumerate(due):
         if not enqueue(broker, step, number):
@@ -45,16 +49,20 @@ def announce_due_steps(database: Database, broker: Celery, settings: Settings, *
 
 
 def take_announcements(
-    session: Session, *, now: datetime, wake_again_after_s: float, study_id: int | None = None
+    session: Session,
+    *,
+    now: datetime,
+    wake_again_after_s: float,
+    study_id: int | None = None,
+    steps: Collection[Step] = LEASED_STEPS,
 ) -> list[tuple[int, Step]]:
-    """The steps that wait unannounced, or whose announcement or lease has run out; marked as announced now."""
-    stale = now - timedelta(seconds=wake_again_after_s)
-    reasons = (Study.announced_at.is_(None), Study.announced_at < stale, Study.lease_expires_at < now)
+    """Those of these steps that wait unannounced, or whose announcement or lease ran out; marked as announced now."""
+    reasons = _reasons(now, wake_again_after_s)
     of_one = () if study_id is None else (Study.id == study_id,)
     # Each step and each reason has an index: a pass reads what it announces, and not all that waits.
-    chosen = union_all(*(_first(is_due(step, now), why, *of_one) for step in LEASED_STEPS for why in reasons))
+    chosen = union_all(*(_first(is_due(step, now), why, *of_one) for step in steps for why in reasons))
     # What the chosen rows were chosen for is asked once more of them as they are when they are locked.
-    still = or_(*(is_due(step, now) for step in LEASED_STEPS)) & or_(*reasons)
+    still = or_(*(is_due(step, now) for step in steps)) & or_(*reasons)
     query = select(Study).where(Study.id.in_(chosen), still).order_by(Study.lane, Study.id).limit(ANNOUNCED_AT_ONCE)
     announced = []
     for study in session.scalars(query.with_for_update(skip_locked=True)):
@@ -86,6 +94,26 @@ def announce_due_deliveries(
     return _announce_peers(database, broker, settings, Purpose.DELIVER, take)
 
 
+def _steps_to_announce(
+    session: Session, *, now: datetime, wake_again_after_s: float, study_id: int | None
+) -> list[Step]:
+    """The steps that `take_announcements` would find something for."""
+    reasons = _reasons(now, wake_again_after_s)
+    of_one = () if study_id is None else (Study.id == study_id,)
+    return [
+        step
+        for step in LEASED_STEPS
+        # One by one, as each has an index.
+        if any(session.scalar(select(exists().where(is_due(step, now), why, *of_one))) for why in reasons)
+    ]
+
+
+def _reasons(now: datetime, wake_again_after_s: float) -> tuple[ColumnElement[bool], ...]:
+    """Why a step is announced."""
+    stale = now - timedelta(seconds=wake_again_after_s)
+    return Study.announced_at.is_(None), Study.announced_at < stale, Study.lease_expires_at < now
+
+
 def _first(*conditions: ColumnElement[bool]) -> Select[tuple[int]]:
     """The numbers of those studies that go first."""
     first = select(Study.id).where(*conditions).order_by(Study.lane, Study.id).limit(ANNOUNCED_AT_ONCE).subquery()
@@ -97,8 +125,9 @@ def _announce_peers(
 ) -> int:
     with database.write() as session:
         peers = take(session, now=datetime.now(UTC), wake_again_after_s=settings.pipeline.wake_again_after_s)
+    has_room = bool(queues_with_room(broker, [PEER_QUEUES[purpose]] if peers else []))
     for sent, peer in enumerate(peers):
-        if not enqueue_for_peer(broker, purpose, peer):
+        if not has_room or not enqueue_for_peer(broker, purpose, peer):
             with database.write() as session:
                 forget_queue_announcements(session, purpose, peers[sent:])
             return sent

@@ -4,7 +4,6 @@ A step belongs to whoever holds the study's lease token. Completing it needs the
 writes what the step made: so a step that ran twice, or whose study was re-opened meanwhile, leaves one outcome.
 """
 
-import socket
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -93,11 +92,6 @@ def renew_all(session: Session, held: Iterable[Claim], *, now: datetime, lease_s
     in_order = sorted(held, key=lambda claim: claim.study_instance_uid)
     renewed = [renew(session, each, now=now, lease_s=lease_s) for each in in_order]
     return any(renewed)
-
-
-def owner_named(pid: int) -> str:
-    """As leases name a worker process of this host."""
-    return f"{socket.gethostname()}:{pid}"
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from config.steps import Step
 from db.pauses import is_paused
@@ -162,7 +162,8 @@ def _differs(target: Target) -> dict[str, ColumnElement[bool]]:
 
 
 def _is_answered(target: Target, wanted: Wanted) -> ColumnElement[bool]:
-    """That a batch has it, of the same target, and for the run that is current still."""
+    """That a batch has it, of the same target, and for the results that are current still."""
+    before = aliased(RunRow)
     same = and_(
         Rescoring.id == RescoredStudy.rescoring_id,
         Rescoring.kind == wanted.kind,
@@ -181,7 +182,9 @@ def _is_answered(target: Target, wanted: Wanted) -> ColumnElement[bool]:
     return exists().where(
         same,
         RescoredStudy.study_id == Study.id,
-        RescoredStudy.before_run_id == CurrentRun.run_id,
+        before.id == RescoredStudy.before_run_id,
+        # A run that repeats another, for the sake of another report, has the same results.
+        func.coalesce(before.repeats, before.run_uid) == func.coalesce(RunRow.repeats, RunRow.run_uid),
         RescoredStudy.state.not_in(of_no_use),
         ~failed,
     )

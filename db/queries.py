@@ -1,6 +1,6 @@
 """The read side: all that the command line and dashboards show comes from here, free of PHI."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -190,8 +190,8 @@ def latest_instance_at(session: Session) -> datetime | None:
     return session.scalar(select(func.max(Study.last_instance_at)))
 
 
-def instances_of(session: Session) -> Iterator[tuple[str, str]]:
-    """Spool path and SHA-256 of every instance that was not removed, a few thousand at a time."""
-    kept = select(Instance.spool_path, Instance.sha256).where(Instance.removed_at.is_(None))
-    rows = session.execute(kept.execution_options(yield_per=2000))
-    yield from ((path, sha256) for path, sha256 in rows)
+def instances_after(session: Session, instance_id: int, *, limit: int) -> list[tuple[int, str, str]]:
+    """Number, spool path and SHA-256 of the next instances, by their numbers, of those that were not removed."""
+    kept = select(Instance.id, Instance.spool_path, Instance.sha256).where(Instance.removed_at.is_(None))
+    rows = session.execute(kept.where(Instance.id > instance_id).order_by(Instance.id).limit(limit))
+    return [(number, path, sha256) for number, path, sha256 in rows]

@@ -192,6 +192,12 @@ def stands_still(batch: Rescoring) -> bool:
     return bool(last) and (batch.paused or not last.startswith((_RESUMED, _CONTINUED, _ADOPTED)))
 
 
+def forget_trouble(batch: Rescoring) -> None:
+    """A (locked) batch is gone on with: what it stood still for has passed."""
+    if not batch.paused and stands_still(batch):
+        batch.reason = None
+
+
 def go_on_after_canary(session: Session, batch_id: int, *, now: datetime, by: str = "") -> None:
     """Have all other studies answered, too; `by`: who says so.
 

@@ -6,6 +6,7 @@ faulthandler writes in the moment of a fault: files, lines and functions of ever
 """
 
 import faulthandler
+import fcntl
 import os
 import resource
 import signal
@@ -19,9 +20,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from config.errors import EchoWorkerError
 from config.logs import Event, emit
+from config.processes import process_name
 from config.settings import Settings
 from db.away import say_away
-from db.leases import owner_named
 from db.session import Database
 from db.worker_ends import ENDED, KILLED, TOOK_TOO_LONG, WorkerEnd, worker_died, worker_stopped
 
@@ -40,6 +41,8 @@ def write_crashes(settings: Settings) -> TextIO:
     path = _crash_file(settings, os.getpid())
     path.parent.mkdir(parents=True, exist_ok=True)
     file = path.open("w", encoding="utf-8")
+    with suppress(OSError):  # a file system without locks
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # while it runs, for who sweeps
     faulthandler.enable(file)
     return file
 
@@ -52,7 +55,7 @@ def note_death(settings: Settings, pid: int, return_code: int) -> bool:
     path = _crash_file(settings, pid)
     traceback = _read(path)
     reason = _reason(return_code, traceback)
-    end = WorkerEnd(owner=owner_named(pid), reason=reason, traceback=traceback or None)
+    end = WorkerEnd(owner=process_name(pid), reason=reason, traceback=traceback or None)
     registry = Database.of(settings)
     if not registry.is_there:
         return _left_to_its_leases(path, traceback)
@@ -90,20 +93,10 @@ def _left_to_its_leases(path: Path, traceback: str) -> bool:
 def sweep_crash_files(settings: Settings) -> None:
     """Remove the empty files of workers of this host that were killed together with whoever looked after them."""
     for path in (settings.data_dir / "crashes").glob(f"{socket.gethostname()}-*.txt"):
-        pid = path.stem.removeprefix(f"{socket.gethostname()}-")
-        with suppress(FileNotFoundError):  # its process, or another supervisor, was first
-            if pid.isdigit() and _is_gone(int(pid)) and not path.stat().st_size:
+        with suppress(OSError), path.open("r+") as file:  # its worker runs; or another supervisor was first
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not path.stat().st_size:
                 path.unlink()
-
-
-def _is_gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:  # somebody else's process has this number by now
-        pass
-    return False
 
 
 def give_back(settings: Settings, pid: int) -> None:
@@ -114,7 +107,7 @@ def give_back(settings: Settings, pid: int) -> None:
     registry = Database.of(settings)
     try:
         with registry.write() as session:
-            held = worker_stopped(session, owner_named(pid), now=datetime.now(UTC), pipeline=settings.pipeline)
+            held = worker_stopped(session, process_name(pid), now=datetime.now(UTC), pipeline=settings.pipeline)
     except (SQLAlchemyError, EchoWorkerError) as error:  # who looks after others outlives them
         say_away(error)
         return
@@ -126,7 +119,7 @@ def give_back(settings: Settings, pid: int) -> None:
 
 
 def _crash_file(settings: Settings, pid: int) -> Path:
-    return settings.data_dir / "crashes" / f"{socket.gethostname()}-{pid}.txt"
+    return settings.data_dir / "crashes" / f"{process_name(pid).replace(':', '-')}.txt"
 
 
 def _read(path: Path) -> str:

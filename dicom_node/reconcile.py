@@ -7,10 +7,13 @@ from datetime import datetime
 from pathlib import Path
 
 from config.errors import UnreadableInstanceError
-from db.queries import instances_of, known_sop_instance_uids
+from db.queries import instances_after, known_sop_instance_uids
 from db.session import Database
 from dicom_node.header import read_header
 from dicom_node.spool import Spool, sha256_of
+
+READ_AT_ONCE = 1000
+"""Instances that the registry is asked for together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,10 +43,9 @@ def compare(spool: Spool, database: Database, *, verify: bool = False) -> Iterat
     """Every difference; with `verify` every registered file is read and its SHA-256 checked as well."""
     for path in unregistered(spool, database):
         yield Difference(path=spool.relative(path), said=_why_unregistered(path))
-    with database.read() as session:
-        for spool_path, sha256 in instances_of(session):
-            if (fault := _fault_of(spool, spool_path, sha256 if verify else None)) is not None:
-                yield Difference(path=spool_path, said=fault)
+    for spool_path, sha256 in _registered(database):
+        if (fault := _fault_of(spool, spool_path, sha256 if verify else None)) is not None:
+            yield Difference(path=spool_path, said=fault)
 
 
 def rebuild(spool: Spool, database: Database, *, since: datetime | None = None) -> int:
@@ -54,6 +56,21 @@ def rebuild(spool: Spool, database: Database, *, since: datetime | None = None) 
             spool.wait_again(path, read_header(path))
             count += 1
     return count
+
+
+def _registered(database: Database) -> Iterator[tuple[str, str]]:
+    """Spool path and SHA-256 of every instance, with no transaction open in between: a spool is read for hours.
+
+    For as long as one is open the database keeps whatever anybody replaces or removes.
+    """
+    last = 0
+    while True:
+        with database.read() as session:
+            portion = instances_after(session, last, limit=READ_AT_ONCE)
+        if not portion:
+            return
+        yield from ((spool_path, sha256) for _, spool_path, sha256 in portion)
+        last = portion[-1][0]
 
 
 def _why_unregistered(path: Path) -> str:

@@ -8,8 +8,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from config.errors import EchoWorkerError, LeaseLostError
 from config.logs import Event, emit, place_of
+from config.processes import process_name
 from config.steps import Purpose
-from db.leases import owner_named
 from db.queues import QueueClaim, Trouble, claim_queue, forget_queue_announcements, release_queue, renew_queue
 from worker.context import WorkerContext
 from worker.keeping import lease_kept
@@ -20,7 +20,7 @@ def work_on_queue(
 ) -> None:
     """Let `send` work on a peer's queue, if nobody else does and no pause is kept."""
     pipeline = context.settings.pipeline
-    owner = owner_named(os.getpid())
+    owner = process_name(os.getpid())
     with context.database.write() as session:
         if context.watch.is_ending:  # the message is used up: it is sent again
             forget_queue_announcements(session, purpose, [peer])

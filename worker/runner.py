@@ -21,10 +21,11 @@ from config.errors import (
     SpoolFullError,
 )
 from config.logs import Event, emit, frames_of, told_of
+from config.processes import process_name
 from config.steps import Lane, Step
 from db.announcing import announce_due_deliveries, announce_due_steps, forget_announcements
 from db.away import say_away
-from db.leases import Claim, Fault, completing, fail_attempt, owner_named, renew_all
+from db.leases import Claim, Fault, completing, fail_attempt, renew_all
 from db.queries import study_instance_uid_of
 from db.taking_along import claim_most_urgent, claim_next
 from worker.context import WorkerContext
@@ -141,7 +142,7 @@ def _claim(context: WorkerContext, step: Step, study_id: int, but_for: list[int]
             study_id,
             step,
             but_for=but_for,
-            owner=owner_named(os.getpid()),
+            owner=process_name(os.getpid()),
             now=datetime.now(UTC),
             pipeline=context.settings.pipeline,
         )
@@ -153,7 +154,7 @@ def _claim_next(context: WorkerContext, step: Step, but_for: list[int], lane: La
             session,
             step,
             but_for=but_for,
-            owner=owner_named(os.getpid()),
+            owner=process_name(os.getpid()),
             now=datetime.now(UTC),
             pipeline=context.settings.pipeline,
             lane=lane,

@@ -1,11 +1,16 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
+import config.broker
 from config.broker import create_celery_app
 from config.settings import Settings, load_settings
-from db.announcing import announce_due_steps
+from db.announcing import announce_due_forwards, announce_due_steps
+from db.forwards import add_forwards
+from db.schema import Instance, Study
+from db.schema_peers import PeerQueue
 from db.session import Database
 
 
@@ -26,3 +31,47 @@ def test_what_could_not_be_announced_while_the_broker_was_away_is_announced_at_t
     assert announce_due_steps(registry, broker, settings) == 1
     assert messages_in(settings) == 1
     assert announce_due_steps(registry, broker, settings) == 0, "its message is known of now"
+
+
+def test_steps_that_no_worker_does_stop_being_announced_again_until_somebody_takes_messages(
+    registry: Database, ready_study: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config.broker, "QUEUE_HOLDS", 3)
+    settings = load_settings(data_dir=tmp_path)
+    broker = create_celery_app(settings)
+
+    def pass_by() -> int:
+        with registry.write() as session:
+            long_ago = datetime.now(UTC) - timedelta(days=1)
+            session.execute(update(Study).where(Study.announced_at.is_not(None)).values(announced_at=long_ago))
+        return announce_due_steps(registry, broker, settings)
+
+    assert [pass_by() for _ in range(5)] == [1, 1, 1, 0, 0]
+    assert messages_in(settings) == 3
+    assert announce_due_steps(registry, broker, settings, study_id=ready_study) == 0, "nor the study by itself"
+    for lost in (settings.broker_dir / "messages").iterdir():
+        lost.unlink()
+    assert announce_due_steps(registry, broker, settings) == 1, "at once: a broker may have lost everything"
+
+
+def test_peers_that_nobody_sends_to_stop_being_announced_again_until_somebody_takes_messages(
+    registry: Database, ready_study: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config.broker, "QUEUE_HOLDS", 3)
+    settings = load_settings(data_dir=tmp_path)
+    broker = create_celery_app(settings)
+    with registry.write() as session:
+        instance = session.query(Instance).one()
+        uid = instance.sop_instance_uid
+        add_forwards(session, study_id=ready_study, sop_instance_uid=uid, peers=["ARCHIVE"])
+
+    def pass_by() -> int:
+        with registry.write() as session:
+            session.execute(update(PeerQueue).values(announced_at=datetime.now(UTC) - timedelta(days=1)))
+        return announce_due_forwards(registry, broker, settings)
+
+    assert [pass_by() for _ in range(5)] == [1, 1, 1, 0, 0]
+    assert messages_in(settings) == 3
+    for lost in (settings.broker_dir / "messages").iterdir():
+        lost.unlink()
+    assert announce_due_forwards(registry, broker, settings) == 1

@@ -1,15 +1,17 @@
 """Workers that a study takes down: what becomes of it, and of them."""
 
 import base64
-import os
 import signal
 import socket
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from config.processes import process_name
 from config.settings import load_settings
 from config.steps import Step
 from db.leases import Fault, claim, fail_attempt
@@ -44,6 +46,14 @@ def prepare(context, held):
         raise KeyError("Doe^Jane")
     return Outcome(record=lambda *_: None)
 """
+RUNS = """
+from config.settings import load_settings
+from deploy.deaths import write_crashes
+
+print(write_crashes(load_settings()).name, flush=True)
+input()
+"""
+"""A worker, as far as its file is concerned."""
 
 
 @pytest.fixture
@@ -100,7 +110,7 @@ def test_a_study_that_takes_its_worker_down_each_time_is_set_aside_with_what_it_
 def test_the_journal_says_how_a_worker_ended(pipeline: Pipeline, tmp_path: Path, return_code: int, said: str) -> None:
     uid, gone = ready(pipeline, as_study_of_its_own(SMALL, tmp_path)), 2**22 + 1  # no process has this number
     now, settings = datetime.now(UTC), load_settings()
-    owner = f"{socket.gethostname()}:{gone}"
+    owner = process_name(gone)
     with pipeline.context.database.write() as session:
         claim(session, pipeline.id_of(uid), Step.PREPARE, owner=owner, now=now, pipeline=settings.pipeline)
     assert note_death(settings, gone, return_code)
@@ -118,7 +128,7 @@ def test_whoever_looks_after_workers_outlives_a_registry_that_keeps_identities_o
     pipeline = Pipeline.create(settings)
     uid, gone = ready(pipeline, as_study_of_its_own(SMALL, tmp_path)), 2**22 + 1
     with pipeline.context.database.write() as session:
-        owner = f"{socket.gethostname()}:{gone}"
+        owner = process_name(gone)
         claim(
             session,
             pipeline.id_of(uid),
@@ -139,21 +149,42 @@ def test_what_dead_workers_have_not_written_into_is_swept(
 ) -> None:
     """A worker that is killed with its supervisor, or while the registry is away, has nobody to remove its file."""
     crashes, gone = tmp_path / "data" / "crashes", 2**22 + 1
-    crashes.mkdir()
-    names = {"killed": gone, "crashed": gone + 1, "runs": os.getpid()}
-    files = {name: crashes / f"{socket.gethostname()}-{pid}.txt" for name, pid in names.items()}
-    for name, file in files.items():
-        file.write_text("Fatal Python error" if name == "crashed" else "")
-    of_another_host = crashes / f"another-host-{gone}.txt"
-    of_another_host.touch()
-    sweep_crash_files(load_settings())
-    assert sorted(crashes.iterdir()) == sorted([files["crashed"], files["runs"], of_another_host])
-    files["killed"].touch()
+    with subprocess.Popen([sys.executable, "-c", RUNS], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as worker:
+        assert worker.stdout is not None
+        runs = Path(worker.stdout.readline().decode().strip())
+        crashed = crashes / f"{process_name(gone).replace(':', '-')}.txt"
+        crashed.write_text("Fatal Python error")
+        # Of another container with this host's name, which ended all at once; and of another host.
+        killed, of_another_host = crashes / f"{socket.gethostname()}-0a1b2c3d-17.txt", crashes / "another-host-17.txt"
+        for file in (killed, of_another_host):
+            file.touch()
+        sweep_crash_files(load_settings())
+        assert sorted(crashes.iterdir()) == sorted([crashed, runs, of_another_host])
+        worker.kill()
+        worker.wait(30)
     monkeypatch.setenv("ECHOWORKER_DATABASE__URL", f"sqlite:///{tmp_path}/not-there/registry.sqlite3")
-    assert not note_death(load_settings(), gone, -signal.SIGKILL)
-    assert note_death(load_settings(), gone + 1, -signal.SIGSEGV), "it was at work on something"
-    assert not files["killed"].exists()
-    assert files["crashed"].exists()
+    assert not note_death(load_settings(), worker.pid, -signal.SIGKILL)
+    assert note_death(load_settings(), gone, -signal.SIGSEGV), "it was at work on something"
+    assert sorted(crashes.iterdir()) == sorted([crashed, of_another_host])
+
+
+def test_a_container_with_the_same_host_name_and_process_number_counts_for_another(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uid, number, settings = ready(pipeline, as_study_of_its_own(SMALL, tmp_path)), 17, load_settings()
+    crashes, pipeline_settings = tmp_path / "data" / "crashes", settings.pipeline
+    with pipeline.context.database.write() as session:
+        owner, now = process_name(number), datetime.now(UTC)
+        assert claim(session, pipeline.id_of(uid), Step.PREPARE, owner=owner, now=now, pipeline=pipeline_settings)
+    crashes.mkdir()
+    of_this_one = crashes / f"{owner.replace(':', '-')}.txt"
+    of_this_one.write_text("Fatal Python error")
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("config.processes._space", lambda: "0a1b2c3d")
+        assert not note_death(settings, number, -signal.SIGKILL), "what died there held nothing"
+        give_back(settings, number)
+    assert of_this_one.exists()
+    assert note_death(settings, number, -signal.SIGKILL)
 
 
 def test_all_that_failed_at_a_step_is_requeued_by_one_command(pipeline: Pipeline, tmp_path: Path) -> None:

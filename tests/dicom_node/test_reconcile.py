@@ -14,12 +14,13 @@ from config.settings import load_settings
 from db.queries import list_studies
 from db.schema import Instance, Study
 from db.session import Database
+from dicom_node import reconcile
 from dicom_node.header import read_header
 from dicom_node.intake import Intake
 from dicom_node.reception.incoming import IncomingFile, Window
 from dicom_node.reception.reporting import OpenStudies
 from dicom_node.reconcile import compare, rebuild
-from dicom_node.spool import Spool
+from dicom_node.spool import Spool, sha256_of
 from tests.support.clips import SMALL, as_study_of_its_own
 
 
@@ -88,6 +89,27 @@ def test_every_kind_of_difference_is_named(spool: Spool, intake: Intake, databas
     assert "rebuild" in said[spool.relative(unknown)]
     assert "cannot be registered" in said[spool.relative(strange.parent / "1.2.3.dcm")]
     assert spool.relative(changed) not in {difference.path for difference in compare(spool, database)}
+
+
+def test_a_spool_is_read_with_no_transaction_open_meanwhile(
+    spool: Spool, intake: Intake, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [receive(spool, tmp_path) for _ in range(3)]
+    intake.work_once()
+    monkeypatch.setattr(reconcile, "READ_AT_ONCE", 2)
+    read: list[Path] = []
+
+    def reading(file: Path) -> str:
+        read.append(file)
+        return "" if has_open_transaction(database) else sha256_of(file)
+
+    monkeypatch.setattr(reconcile, "sha256_of", reading)
+    assert list(compare(spool, database, verify=True)) == []
+    assert sorted(read) == sorted(files), "each once"
+
+
+def has_open_transaction(database: Database) -> bool:
+    return bool(database._engine.pool.checkedout())  # type: ignore[attr-defined]
 
 
 def test_the_same_instance_from_two_senders_is_registered_as_the_first_one_sent_it(

@@ -8,7 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from config.logs import Event, emit, told_of
 from db.away import say_away
-from db.outdated import Wanted, is_any_outdated
+from db.outdated import Target, Wanted, is_any_outdated
 from db.rescorings import create_batch
 from db.states import BatchKind
 from worker.context import WorkerContext
@@ -18,6 +18,9 @@ from worker.rescoring.working import Rescorer, Stopped
 
 SLICE_S = 30.0
 """Then the worker looks after its other queues, should it have any, until it is woken again; it can stop in time."""
+
+NOTHING_FOR_S = 300.0
+"""Where nothing was outdated it is asked again after that: of a million studies the answer takes seconds."""
 
 TRIED_AGAIN_AFTER = timedelta(hours=20)
 """A study that failed: so long after its batch was begun, which is in the next night."""
@@ -32,6 +35,7 @@ class RescoringDuty:
         self._scorers = Scorers(context)
         self._rescorer = Rescorer(context=context, scorers=self._scorers, is_asked_to_stop=self._is_to_stop)
         self._until = 0.0
+        self._nothing_until: dict[Target, float] = {}
 
     def work_once(self) -> None:
         """Go on until a fresh study waits, the window closes, or all is done; what fails is tried again."""
@@ -61,8 +65,11 @@ class RescoringDuty:
 
     def _begin_with(self, pack: str, wanted: Wanted) -> int | None:
         target = self._scorers.target(pack)
+        if time.monotonic() < self._nothing_until.get(target, 0.0):
+            return None
         with self._context.database.read() as session:  # mostly there is nothing, and nobody is to wait for that
             if not is_any_outdated(session, target, wanted):
+                self._nothing_until[target] = time.monotonic() + NOTHING_FOR_S
                 return None
         with self._context.database.write() as session:
             batch_id = create_batch(session, target, wanted, started_by="beat", now=datetime.now(UTC))

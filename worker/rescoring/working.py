@@ -19,7 +19,16 @@ from config.logs import Event, emit, told_of
 from db.outdated import fresh_studies_wait, reports_wait
 from db.pauses import rescoring_is_paused
 from db.rescored import has_due, pairs_of
-from db.rescorings import BatchClaim, claim_batch, hold_batch, move_batch, release_batch, renew_batch
+from db.rescorings import (
+    BatchClaim,
+    claim_batch,
+    forget_trouble,
+    hold_batch,
+    move_batch,
+    release_batch,
+    renew_batch,
+    stands_still,
+)
 from db.schema_rescoring import Rescoring
 from db.states import BatchKind, BatchState, RescoredState
 from worker.catalogues import keep_catalogue
@@ -102,6 +111,7 @@ class Rescorer:
                 if not adopt_portion(self.context, held, limit=self._adopted_at_once()):
                     self._move(held, BatchState.ADOPTED)
                     return Stopped.OVER
+                self._went_well(held, batch)
                 continue
             if batch.state not in (BatchState.SAMPLING, BatchState.RUNNING):
                 return Stopped.WAITS
@@ -116,6 +126,7 @@ class Rescorer:
             except DeviceError:  # while it computed; that no device is fit, when the model is loaded, ends nobody
                 self.context.device_failed()
                 raise
+            self._went_well(held, batch)
             if not self._has_due(batch):
                 self._end_stage(held, batch)
         return stop
@@ -227,6 +238,11 @@ class Rescorer:
         with self.context.database.write() as session:
             batch = hold_batch(session, held)
             batch.reason, batch.paused = reason, batch.paused or paused
+
+    def _went_well(self, held: BatchClaim, batch: Rescoring) -> None:
+        if stands_still(batch):
+            with self.context.database.write() as session:
+                forget_trouble(hold_batch(session, held))
 
     def _move(self, held: BatchClaim, state: BatchState, reason: str | None = None) -> None:
         with self.context.database.write() as session:

@@ -5,16 +5,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select, update
 
-from config.errors import RegistryError
+from config.errors import RegistryError, SpoolFullError
 from db.clocks import bring_back
 from db.outdated import Wanted, outlook
 from db.rescored import has_counted, outcomes_of
-from db.rescorings import claim_batch, decide_to_adopt, discard, go_on_after_canary, set_paused
+from db.rescorings import claim_batch, decide_to_adopt, discard, go_on_after_canary, set_paused, stands_still
+from db.results import repeat_current_run
 from db.schema import RunRow
 from db.schema_rescoring import Rescoring
 from db.states import BatchKind, BatchState, RescoredState, StudyState
 from tests.support.scored_archive import ScoredArchive, Thresholds
-from worker.rescoring import answering
+from worker.rescoring import answering, working
 from worker.rescoring.target import target_of
 from worker.rescoring.working import Stopped
 
@@ -65,6 +66,9 @@ def test_what_one_batch_has_is_in_no_second_one_unless_it_is_discarded(archive: 
     archive.work(first)
     assert archive.begin() is None
     with archive.context.database.write() as session:
+        repeat_current_run(session, study_id=1, run_uid="a repeat", at=datetime.now(UTC))
+    assert archive.begin() is None, "these are the same results, for the sake of another report"
+    with archive.context.database.write() as session:
         discard(session, first, now=datetime.now(UTC), reason="a test")
     assert archive.begin() is not None
 
@@ -108,6 +112,35 @@ def test_who_stops_or_is_killed_leaves_what_is_done_and_the_next_goes_on_from_th
         session.execute(update(Rescoring).values(lease_expires_at=now - timedelta(seconds=1)))
     assert archive.work(batch_id) is Stopped.WAITS
     assert [len(archive.runs(uid)) for uid in studies] == [2] * 4
+
+
+def test_what_a_batch_stood_still_for_is_forgotten_once_it_goes_on(
+    archive: ScoredArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_by_one = archive.context.settings.rescore.model_copy(update={"portion": 1})
+    archive.context.settings = archive.context.settings.model_copy(update={"rescore": one_by_one})
+    for _ in range(3):
+        archive.add(clips=1)
+    archive.use_model(calibration=CALIBRATED)
+    batch_id = archive.begin()
+    assert batch_id is not None
+
+    def disk_low(*_: object, **__: object) -> None:
+        raise SpoolFullError("the disk is low")
+
+    for state, part in ((BatchState.RUNNING, "answer_portion"), (BatchState.ADOPTING, "adopt_portion")):
+        with monkeypatch.context() as low:
+            low.setattr(working, part, disk_low)
+            with pytest.raises(SpoolFullError):
+                archive.work(batch_id)
+        assert stands_still(archive.batch(batch_id))
+        assert archive.work(batch_id, portions=1) is Stopped.ASKED_TO
+        batch = archive.batch(batch_id)
+        assert (batch.state, batch.reason) == (state, None)
+        archive.work(batch_id)
+        if state is BatchState.RUNNING:
+            with archive.context.database.write() as session:
+                decide_to_adopt(session, batch_id, now=datetime.now(UTC))
 
 
 def test_a_lease_by_a_clock_that_was_ahead_runs_out_all_the_same(archive: ScoredArchive) -> None:

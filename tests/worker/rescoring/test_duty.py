@@ -13,7 +13,7 @@ from config.broker import create_celery_app
 from config.errors import ClipError, ConfigurationError, DeviceError, DeviceFaultError, ModelPackError
 from config.settings import load_settings
 from config.steps import RESCORE_QUEUE, RESCORE_TASK
-from db.outdated import fresh_studies_wait
+from db.outdated import fresh_studies_wait, is_any_outdated
 from db.pauses import pause_queue, resume_queue
 from db.schema import Study
 from db.schema_rescoring import RescoredStudy, Rescoring
@@ -94,6 +94,7 @@ def test_what_failed_is_tried_again_in_the_next_night_and_not_at_every_wake_up(t
     assert archive.last_batch() == 1
     with archive.context.database.write() as session:
         session.execute(update(Rescoring).values(created_at=datetime.now(UTC) - timedelta(hours=23)))
+    duty = RescoringDuty(archive.context)  # one that was told of nothing just now
     duty.work_once()
     duty.work_once()
     assert archive.last_batch() == 2
@@ -219,6 +220,31 @@ def test_where_nothing_is_outdated_nobody_waits_for_it(tmp_path: Path, monkeypat
     monkeypatch.setattr("worker.rescoring.duty.create_batch", lambda *_, **__: asked.append(1))
     duty.work_once()
     assert asked == []
+
+
+def test_where_nothing_is_outdated_that_is_not_asked_at_every_wake_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = ScoredArchive(tmp_path, rescore={"enabled": True, "window": OPEN, "canary": 0})
+    archive.add()
+    asked: list[object] = []
+
+    def asking(*how: Any) -> bool:
+        asked.append(how)
+        return is_any_outdated(*how)
+
+    monkeypatch.setattr("worker.rescoring.duty.is_any_outdated", asking)
+    duty = RescoringDuty(archive.context)
+    for _ in range(3):
+        duty.work_once()
+    assert len(asked) == 1
+    archive.use_model(calibration=Thresholds("c" * 64, {"tavr": -1.0}))
+    duty.work_once()
+    assert archive.batch(1).state == BatchState.SCORED, "another model is asked about at once"
+    monkeypatch.setattr("worker.rescoring.duty.NOTHING_FOR_S", 0.0)
+    duty.work_once()
+    duty.work_once()
+    assert len(asked) == 4
 
 
 def test_a_second_pack_goes_to_a_device_that_is_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
