@@ -17,6 +17,8 @@ from config.dashboard import AccountRole
 from config.errors import BackupError, BackupUnderWayError, ConfigurationError, SpoolAwayError
 from config.settings import load_settings
 from config.steps import Step
+from dashboard.access.signing_in import make_first_account, sign_in
+from dashboard.installation import Installation
 from db.accounts import add_account, add_token, list_accounts, signed_in
 from db.queries import studies_in
 from db.schema import Instance, Study
@@ -147,6 +149,22 @@ def test_the_key_of_identities_is_not_in_it_wherever_it_lies(tmp_path: Path, mon
     assert "is not in it" in said("backup", tmp_path / "backups", "--verify")
     (backup,) = (path for path in (tmp_path / "backups").iterdir() if path.is_dir())
     assert [path for path in backup.rglob("*") if path.is_file() and path.read_bytes() == key.read_bytes()] == []
+
+
+def test_the_first_password_is_not_in_it_and_its_account_gets_another_after_a_restore(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = make_first_account(Installation.of(pipeline.context.settings))
+    assert file is not None
+    first = file.read_text().strip()
+    backup = backed_up(pipeline, tmp_path / "backups").folder
+    assert [path for path in backup.rglob("*") if path.is_file() and first.encode() in path.read_bytes()] == []
+    restored(monkeypatch, backup, tmp_path / "new")
+    given = CliRunner().invoke(app, ["accounts", "password", "admin", "--password-stdin"], input="another password\n")
+    assert given.exception is None
+    here = Installation.of(load_settings())
+    assert make_first_account(here) is None
+    assert sign_in(here, "admin", "another password")
 
 
 def test_what_comes_while_it_is_made_is_in_it_and_is_registered_when_it_is_restored(
