@@ -23,7 +23,8 @@ from db.accounts import add_account, add_token, list_accounts, signed_in
 from db.queries import studies_in
 from db.schema import Instance, Study
 from db.states import StudyState
-from deploy.backup import making
+from db.tallies import BACKUP, heartbeats
+from deploy.backup import making, restoring
 from deploy.backup.copying import files_to_keep
 from deploy.backup.facts import FACTS, read_facts
 from deploy.backup.making import forget_but_last, make_backup
@@ -264,6 +265,26 @@ def test_any_tool_can_check_it(pipeline: Pipeline, tmp_path: Path) -> None:
     listed = (made.folder / "SHA256SUMS").read_text().splitlines()
     there = [path for path in made.folder.rglob("*") if path.is_file()]
     assert len(listed) == made.facts.files == len(there) - len(["SHA256SUMS", FACTS])
+
+
+def test_one_that_was_made_and_is_whole_is_noted_and_no_other(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def noted() -> datetime | None:
+        with pipeline.context.database.read() as session:
+            return heartbeats(session).get(BACKUP)
+
+    with pytest.raises(BackupError, match="belongs on another disk"):
+        said("backup", tmp_path / "data" / "backups")
+    monkeypatch.setattr(restoring, "faults_of_backup", lambda _: ["a file"])
+    with pytest.raises(BackupError, match="1 files are missing"):
+        said("backup", tmp_path / "backups", "--verify")
+    assert noted() is None
+    began = datetime.now(UTC)
+    said("backup", tmp_path / "others")
+    at = noted()
+    assert at is not None
+    assert began <= at <= datetime.now(UTC)
 
 
 def test_what_is_damaged_is_named_and_not_restored(
