@@ -26,6 +26,8 @@ class AlertCause(StrEnum):
     SPOOL_LOW = "spool-low"
     NOTHING_RECEIVED = "nothing-received"
     CERTIFICATE_EXPIRES = "certificate-expires"
+    NO_BACKUP = "no-backup"
+    """`echoworker backup` made one once, and has made none for long."""
     STUDIES_MISSING = "studies-missing"
     """An archive has echo studies that never came to us (`echoworker reconcile`)."""
     DRIFT = "drift"
@@ -86,6 +88,8 @@ class AlertingSettings(BaseModel):
     working_hours: str = Field(pattern=r"^\d{2}:\d{2}-\d{2}:\d{2}$")
     working_days: Days
     certificate_expires_within_days: int = Field(ge=0)
+    no_backup_for_days: int = Field(ge=0)
+    """Since the last one of `echoworker backup`; where it never made one nobody is told, nor with 0."""
 
 
 class ReconcileSettings(BaseModel):

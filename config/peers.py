@@ -29,6 +29,11 @@ def is_in(address: str, networks: Networks) -> bool:
     return not networks or any(ip_address(address) in network for network in networks)
 
 
+def plain_address(address: str) -> str:
+    """An IP address as networks name it: a socket on "::" calls 10.1.2.3 ::ffff:10.1.2.3 (RFC 4291 section 2.5.5.2)."""
+    return address.removeprefix("::ffff:") if "." in address else address
+
+
 class Role(StrEnum):
     """What a peer does with us."""
 

@@ -12,6 +12,8 @@ from db.schema_monitoring import Heartbeat, Tally
 
 BEAT = "beat"
 """Said by the task that beat wakes every few seconds: beat, the broker and a worker for maintenance are all alive."""
+BACKUP = "backup"
+"""Said by `echoworker backup` once one is made, whole, and, where that is wanted, checked."""
 
 
 class TallyKind(StrEnum):

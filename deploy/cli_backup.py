@@ -18,11 +18,13 @@ def backup(
     verify: Annotated[bool, typer.Option("--verify", help="Afterwards, read all of it and check it.")] = False,
 ) -> None:
     """Copy registry and data folder while the system runs; what has not changed since the last time is not copied."""
-    from deploy.backup.making import forget_but_last, make_backup  # noqa: PLC0415  commands load what they need
+    from db.tallies import BACKUP, note_heartbeat  # noqa: PLC0415  commands load what they need
+    from deploy.backup.making import forget_but_last, make_backup  # noqa: PLC0415
     from deploy.backup.restoring import faults_of_backup  # noqa: PLC0415
 
     settings = start("backup")
-    made = make_backup(settings, open_registry(settings), folder, now=datetime.now(UTC))
+    registry = open_registry(settings)
+    made = make_backup(settings, registry, folder, now=datetime.now(UTC))
     facts = made.facts
     typer.echo(
         f"{made.folder}: {facts.files} files, {_said(facts.size_bytes)}, copied now {made.copied_files} files, "
@@ -30,6 +32,8 @@ def backup(
     )
     if verify:
         _require_whole(list(faults_of_backup(made.folder)), made.folder)
+    with registry.write() as session:
+        note_heartbeat(session, BACKUP, now=datetime.now(UTC))
     if settings.privacy.key_file or settings.privacy.key:
         typer.echo("The key of the patient identities is not in it: keep it elsewhere, or they can be read no more.")
     for gone in forget_but_last(folder.absolute(), keep) if keep else []:

@@ -19,7 +19,7 @@ from deploy.doctor_clocks import clocks
 from deploy.doctor_dashboard import dashboard
 from deploy.doctor_deliveries import deliveries
 from deploy.doctor_messages import can_be_reached, takes_connections
-from deploy.doctor_nightly import alert_receivers, canary, monitoring_page, nightly_duties, rescoring
+from deploy.doctor_nightly import alert_receivers, backup, canary, monitoring_page, nightly_duties, rescoring
 from deploy.doctor_node import node
 from deploy.doctor_packs import has_scoring_pack, packs_that_lie_there, retrieval_pack, scoring_pack
 from deploy.doctor_queues import device, gpus, paused_queues
@@ -61,6 +61,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("reports", received_reports),
         ("re-scoring", rescoring),
         ("nightly duties", nightly_duties),
+        ("backup", backup),
         ("canary", canary),
         ("monitoring", monitoring_page),
         ("alerts", alert_receivers),

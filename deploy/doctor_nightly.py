@@ -13,7 +13,7 @@ from db.schema import Study
 from db.schema_monitoring import AlertRow
 from db.schema_rescoring import Rescoring
 from db.states import BatchKind, BatchState
-from db.tallies import heartbeats
+from db.tallies import BACKUP, heartbeats
 from dicom_node.findings import Doubt, FaultError
 from dicom_node.services import asked, require_listener
 from worker.packs.active import named_folder
@@ -41,6 +41,20 @@ def nightly_duties(settings: Settings) -> str:
     if left := asked(settings, lambda session: _left_out(session, on, datetime.now(UTC))):
         raise Doubt("; ".join(left))
     return f"{', '.join(on)}: done" if on else "none (monitoring.reconcile.at, monitoring.drift.at)"
+
+
+def backup(settings: Settings) -> str:
+    """When `echoworker backup` last made one; whether that is too long ago, where it ever did."""
+    days, last = settings.monitoring.alerting.no_backup_for_days, (asked(settings, heartbeats) or {}).get(BACKUP)
+    if last is None:
+        return "echoworker backup has made none of this installation"
+    said = f"the last one ended at {last:%Y-%m-%d %H:%M} UTC"
+    if days and datetime.now(UTC) - last > timedelta(days=days):
+        raise Doubt(
+            f"{said}, more than {days} days ago: does its timer run, what does echoworker backup say? Where none is to "
+            "be made by itself, monitoring.alerting.no_backup_for_days = 0"
+        )
+    return said
 
 
 def canary(settings: Settings) -> str:

@@ -7,6 +7,12 @@ const current = () => document.activeElement?.closest("#inbox .inbox > li[id]") 
 
 let isSending = false;
 
+// Who speaks to the computer, or strikes a key by chance, can do without them (WCAG 2.1, 2.1.4); this browser remembers it.
+const shortcuts = document.getElementById("shortcuts");
+shortcuts.checked = localStorage.getItem("inbox-shortcuts") !== "off";
+shortcuts.addEventListener("change", () => localStorage.setItem("inbox-shortcuts", shortcuts.checked ? "on" : "off"));
+shortcuts.closest("[hidden]").hidden = false;
+
 function go(by) {
   const all = items();
   const next = all[Math.min(Math.max(all.indexOf(current()) + by, 0), all.length - 1)];
@@ -40,7 +46,7 @@ document.addEventListener("submit", (event) => {
 });
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (!shortcuts.checked || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.matches("input, select, textarea")) {
     if (event.key === "Escape") current()?.focus();
     return;

@@ -102,10 +102,10 @@ def _fill(
     require_whole(folder / file)
     files = copied_files = 1
     size = copied_bytes = (folder / file).stat().st_size
-    former = FormerSums(before)
+    former, left_out = FormerSums(before), _what_opens(settings)
     with (folder / SUMS).open("w", encoding="utf-8") as sums:
         for path in files_to_keep(settings.data_dir):
-            if _is_the_key(settings, path):  # beside what it encrypts it would be no key
+            if (settings.data_dir / path).resolve() in left_out:
                 continue
             kept = PurePosixPath(DATA) / path
             digest, is_copy = _kept(settings.data_dir / path, folder / kept, before, kept, former)
@@ -131,10 +131,12 @@ def _fill(
     return {"facts": facts, "copied_files": copied_files, "copied_bytes": copied_bytes}
 
 
-def _is_the_key(settings: Settings, path: PurePosixPath) -> bool:
-    """Of patient identities, where somebody keeps it in the data folder."""
-    named = settings.privacy.key_file
-    return bool(named) and (settings.data_dir / path).resolve() == Path(named).resolve()
+def _what_opens(settings: Settings) -> set[Path]:
+    """The key of patient identities, which beside them would be none; and a password in plain text."""
+    files = [settings.dashboard.password_file(settings.data_dir)]
+    if settings.privacy.key_file:
+        files.append(Path(settings.privacy.key_file))
+    return {file.resolve() for file in files}
 
 
 def _kept(

@@ -15,7 +15,7 @@ from db.canaries import CAME_THROUGH
 from db.figures import Figures, read_figures
 from db.schema import Study
 from db.states import DeliveryState, StudyState
-from db.tallies import BEAT
+from db.tallies import BACKUP, BEAT
 from deploy.monitoring.known import known_peers
 from deploy.monitoring.working_time import WorkingTime
 from dicom_node.expiry import expiry_of
@@ -69,6 +69,7 @@ def conditions_of_registry(settings: Settings, session: Session, *, now: datetim
         yield Condition(cause=AlertCause.DRIFT, subject=grouping, said=said)
     yield from _missing(figures)
     yield from _canary(settings, figures, now)
+    yield from _no_backup(settings, figures, now)
 
 
 def _missing(figures: Figures) -> Iterator[Condition]:
@@ -97,6 +98,16 @@ def _canary(settings: Settings, figures: Figures, now: datetime) -> Iterator[Con
     elif now - canary.set_out_at > timedelta(minutes=2 * wanted.every_minutes):
         said = f"no canary was sent since {canary.set_out_at:%Y-%m-%d %H:%M} UTC: do beat and a worker of deliver run?"
         yield Condition(cause=AlertCause.CANARY, said=said, told_after=timedelta(minutes=5))
+
+
+def _no_backup(settings: Settings, figures: Figures, now: datetime) -> Iterator[Condition]:
+    """Of an installation that makes them: whoever backs up by other means is not told."""
+    days, last = settings.monitoring.alerting.no_backup_for_days, figures.heartbeats.get(BACKUP)
+    if days and last is not None and now - last > timedelta(days=days):
+        said = (
+            f"the last backup ended at {last:%Y-%m-%d %H:%M} UTC: does its timer run, what does echoworker backup say?"
+        )
+        yield Condition(cause=AlertCause.NO_BACKUP, said=said)
 
 
 def _certificates(files: Mapping[str, str], settings: Settings, host: str, now: datetime) -> Iterator[Condition]:

@@ -85,6 +85,13 @@ def _handler_of(pages: Mapping[str, Callable[[], Page]]) -> type[BaseHTTPRequest
         sys_version = ""
 
         def do_GET(self) -> None:
+            self.wfile.write(self._headed())
+
+        def do_HEAD(self) -> None:
+            self._headed()
+
+        def _headed(self) -> bytes:
+            """What is answered, whose status and headers are sent."""
             page = pages.get(urlsplit(self.path).path)
             if page is None:
                 there = "".join(f"{path}\n" for path in pages)
@@ -96,7 +103,7 @@ def _handler_of(pages: Mapping[str, Callable[[], Page]]) -> type[BaseHTTPRequest
             self.send_header("Content-Length", str(len(content)))
             self.send_header("Cache-Control", "no-store")
             self.end_headers()
-            self.wfile.write(content)
+            return content
 
         def log_message(self, format: str, *args: object) -> None:
             """Probes come every few seconds: they are no event."""

@@ -16,7 +16,7 @@ from pynetdicom.transport import AssociationSocket
 
 from config.errors import ConfigurationError
 from config.logs import Event, emit, place_of
-from config.peers import Role
+from config.peers import Role, plain_address
 from config.settings import Settings
 from db.received import ACCEPTED
 from dicom_node.audit.events import RemoteAE, application_started, application_stopped, association_refused
@@ -280,7 +280,7 @@ def _caller(association: Association) -> Caller:
     connection = cast(AssociationSocket, association.dul.socket).socket
     asked = cast(A_ASSOCIATE, association.requestor.primitive)
     address = association.requestor.address
-    own_address = connection.getsockname()[0] if connection is not None else ""
+    own_address = plain_address(connection.getsockname()[0]) if connection is not None else ""
     return Caller(
         calling_ae_title=asked.calling_ae_title.strip(),
         called_ae_title=asked.called_ae_title.strip(),

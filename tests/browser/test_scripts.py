@@ -1,5 +1,6 @@
 """The scripts of the pages, before answers that the tests give: what a live system shows too seldom."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -7,7 +8,7 @@ from importlib.resources import files
 from playwright.sync_api import Browser, Page, Route, expect
 
 Answers = Callable[[Route], None]
-SCRIPTS = files("dashboard") / "static"
+SCRIPTS, PAGES = (files("dashboard") / folder for folder in ("static", "templates"))
 
 
 def opened(chromium: Browser, script: str, answers: Answers) -> Page:
@@ -22,6 +23,9 @@ def opened(chromium: Browser, script: str, answers: Answers) -> Page:
 
 def html(route: Route, body: str, status: int = 200) -> None:
     route.fulfill(status=status, content_type="text/html", body=f'<main id="content">{body}</main>')
+
+
+SHORTCUTS = re.findall(r"<p [^>]*hidden>.*?</p>", (PAGES / "discordances.html").read_text(), re.DOTALL)[0]
 
 
 @dataclass
@@ -48,7 +52,7 @@ class Inbox:
             for number in range(1, 4)
             if str(number) not in self.confirmed
         ]
-        html(route, f'<div id="inbox"><ol class="inbox">{"".join(left)}</ol></div>')
+        html(route, f'{SHORTCUTS}<div id="inbox"><ol class="inbox">{"".join(left)}</ol></div>')
 
 
 def test_a_key_that_is_held_confirms_one_discordance_alone(chromium: Browser) -> None:
@@ -77,6 +81,34 @@ def test_nothing_is_sent_while_something_is_under_way(chromium: Browser) -> None
     assert inbox.confirmed == ["1"]
     inbox.answer(inbox.held[0])
     expect(page.locator("#inbox li")).to_have_count(2)
+    page.close()
+
+
+def test_shortcuts_that_are_switched_off_do_nothing_also_the_next_time(chromium: Browser) -> None:
+    inbox = Inbox()
+    page = opened(chromium, "inbox.js", inbox)
+    page.keyboard.press("j")
+    page.get_by_label("Shortcuts").uncheck()
+    for is_opened_again in (False, True):
+        if is_opened_again:
+            page.reload()
+            page.add_script_tag(content=(SCRIPTS / "inbox.js").read_text())
+        expect(page.get_by_label("Shortcuts")).not_to_be_checked()
+        page.locator("#d1").focus()
+        for key in "jkdco":
+            page.keyboard.press(key)
+        expect(page.locator("#d1")).to_be_focused()
+        page.evaluate("fetch('/asked-last').then((answer) => answer.text())")
+        assert inbox.confirmed == []
+    page.locator("#d2").get_by_role("button", name="Confirm").click()
+    expect(page.locator("#inbox li")).to_have_count(2)
+    page.locator("#d1").focus()
+    page.keyboard.press("c")
+    page.get_by_label("Shortcuts").check()
+    page.locator("#d3").focus()
+    page.keyboard.press("c")
+    expect(page.locator("#inbox li")).to_have_count(1)
+    assert inbox.confirmed == ["2", "3"]
     page.close()
 
 

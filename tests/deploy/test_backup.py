@@ -17,11 +17,14 @@ from config.dashboard import AccountRole
 from config.errors import BackupError, BackupUnderWayError, ConfigurationError, SpoolAwayError
 from config.settings import load_settings
 from config.steps import Step
+from dashboard.access.signing_in import make_first_account, sign_in
+from dashboard.installation import Installation
 from db.accounts import add_account, add_token, list_accounts, signed_in
 from db.queries import studies_in
 from db.schema import Instance, Study
 from db.states import StudyState
-from deploy.backup import making
+from db.tallies import BACKUP, heartbeats
+from deploy.backup import making, restoring
 from deploy.backup.copying import files_to_keep
 from deploy.backup.facts import FACTS, read_facts
 from deploy.backup.making import forget_but_last, make_backup
@@ -149,6 +152,22 @@ def test_the_key_of_identities_is_not_in_it_wherever_it_lies(tmp_path: Path, mon
     assert [path for path in backup.rglob("*") if path.is_file() and path.read_bytes() == key.read_bytes()] == []
 
 
+def test_the_first_password_is_not_in_it_and_its_account_gets_another_after_a_restore(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = make_first_account(Installation.of(pipeline.context.settings))
+    assert file is not None
+    first = file.read_text().strip()
+    backup = backed_up(pipeline, tmp_path / "backups").folder
+    assert [path for path in backup.rglob("*") if path.is_file() and first.encode() in path.read_bytes()] == []
+    restored(monkeypatch, backup, tmp_path / "new")
+    given = CliRunner().invoke(app, ["accounts", "password", "admin", "--password-stdin"], input="another password\n")
+    assert given.exception is None
+    here = Installation.of(load_settings())
+    assert make_first_account(here) is None
+    assert sign_in(here, "admin", "another password")
+
+
 def test_what_comes_while_it_is_made_is_in_it_and_is_registered_when_it_is_restored(
     pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -246,6 +265,26 @@ def test_any_tool_can_check_it(pipeline: Pipeline, tmp_path: Path) -> None:
     listed = (made.folder / "SHA256SUMS").read_text().splitlines()
     there = [path for path in made.folder.rglob("*") if path.is_file()]
     assert len(listed) == made.facts.files == len(there) - len(["SHA256SUMS", FACTS])
+
+
+def test_one_that_was_made_and_is_whole_is_noted_and_no_other(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def noted() -> datetime | None:
+        with pipeline.context.database.read() as session:
+            return heartbeats(session).get(BACKUP)
+
+    with pytest.raises(BackupError, match="belongs on another disk"):
+        said("backup", tmp_path / "data" / "backups")
+    monkeypatch.setattr(restoring, "faults_of_backup", lambda _: ["a file"])
+    with pytest.raises(BackupError, match="1 files are missing"):
+        said("backup", tmp_path / "backups", "--verify")
+    assert noted() is None
+    began = datetime.now(UTC)
+    said("backup", tmp_path / "others")
+    at = noted()
+    assert at is not None
+    assert began <= at <= datetime.now(UTC)
 
 
 def test_what_is_damaged_is_named_and_not_restored(

@@ -1,7 +1,6 @@
 """`echoworker accounts` as an administrator meets it, and what `doctor` says of who can sign in."""
 
 import getpass
-import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,16 +21,8 @@ from dicom_node.findings import Doubt, FaultError
 from tests.support.audit_trail import SECURITY_ALERT, asked_by_people
 from tests.support.browsing import PASSWORD, Browser
 from tests.support.certificates import Authority
-from tests.support.servers import free_port
+from tests.support.servers import free_port, listens
 from tests.support.waiting import wait_until
-
-
-def listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
-    except OSError:
-        return False
-    return True
 
 
 def said(*arguments: str, given: str = "") -> str:

@@ -12,8 +12,8 @@ from db.schema import Study
 from db.schema_monitoring import AlertRow, Reconciliation
 from db.schema_rescoring import Rescoring
 from db.session import Database
-from db.tallies import note_heartbeat
-from deploy.doctor_nightly import alert_receivers, monitoring_page, nightly_duties, rescoring
+from db.tallies import BACKUP, note_heartbeat
+from deploy.doctor_nightly import alert_receivers, backup, monitoring_page, nightly_duties, rescoring
 from dicom_node.findings import Doubt, FaultError
 from tests.support.servers import free_port
 
@@ -29,12 +29,17 @@ def settings(tmp_path: Path) -> Settings:
     return settings
 
 
-def written(settings: Settings, *rows: object, done: datetime | None = None) -> None:
+def written(settings: Settings, *rows: object) -> None:
     registry = Database(settings.database_url)
     with registry.write() as session:
         session.add_all(rows)
-        if done:
-            note_heartbeat(session, "drift", now=done)
+    registry.close()
+
+
+def note(settings: Settings, name: str, at: datetime) -> None:
+    registry = Database(settings.database_url)
+    with registry.write() as session:
+        note_heartbeat(session, name, now=at)
     registry.close()
 
 
@@ -84,15 +89,26 @@ def test_a_duty_that_was_left_out_and_an_archive_in_trouble_are_told_of(settings
     times = {"state_since": came, "created_at": came, "last_instance_at": came}
     written(settings, Study(study_instance_uid="1.2", state="READY", **times))
     assert "drift was last done never" in said(nightly_duties, settings)
-    written(settings, done=NOW - timedelta(days=2))
+    note(settings, "drift", NOW - timedelta(days=2))
     assert "drift was last done 2" in said(nightly_duties, settings)
-    written(settings, done=NOW)
+    note(settings, "drift", NOW)
     assert nightly_duties(settings) == "drift: done"
     counts = {"found": 0, "missing": [], "incomplete": [], "fetched": 0, "trouble": "1.2.1 did not come"}
     written(settings, Reconciliation(archive="PACS", day=NOW.date(), looked_at=NOW, **counts))
     found = said(nightly_duties, settings)
     assert "PACS" in found
     assert "1.2.1" not in found
+
+
+def test_a_backup_that_has_not_been_made_for_days_is_told_of_where_one_ever_was(settings: Settings) -> None:
+    assert backup(settings) == "echoworker backup has made none of this installation"
+    note(settings, BACKUP, NOW - timedelta(hours=47))
+    assert backup(settings).startswith("the last one ended at 20")
+    note(settings, BACKUP, NOW - timedelta(hours=49))
+    assert "more than 2 days ago: does its timer run" in said(backup, settings)
+    alerting = settings.monitoring.alerting.model_copy(update={"no_backup_for_days": 0})
+    monitoring = settings.monitoring.model_copy(update={"alerting": alerting})
+    assert "the last one ended" in backup(settings.model_copy(update={"monitoring": monitoring}))
 
 
 def test_a_page_that_nobody_serves_is_a_fault(settings: Settings) -> None:

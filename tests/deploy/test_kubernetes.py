@@ -223,6 +223,23 @@ def test_workers_are_scaled_by_metrics_and_states_that_there_are(tmp_path: Path)
                 assert re.search(rf"^{re.escape(name)} \d", told, re.MULTILINE)
 
 
+def test_before_an_upgrade_the_handbook_stops_everything_that_runs() -> None:
+    """A schema is looked at when a process starts: nothing of the old image may run once `apply` brings the new one."""
+    written = (ROOT / "docs" / "upgrading.md").read_text()
+    (commands,) = [block for block in re.findall(r"```sh\n(.*?)```", written, re.DOTALL) if "kubectl apply" in block]
+    before, _, after = commands.partition("kubectl apply")
+    there = {f"{found['kind'].lower()}/{found['metadata']['name']}" for found in OBJECTS}
+    assert set(re.findall(r"(?:deployment|statefulset|scaledobject|cronjob)/\w+", commands)) <= there
+    stopped = {name for line in re.findall("scale --replicas=0 (.*)", before) for name in line.split()}
+    paused = re.findall("annotate (.*) autoscaling.keda.sh/paused-replicas=0$", before, re.MULTILINE)
+    assert re.findall("annotate (.*) autoscaling.keda.sh/paused-replicas-$", after, re.MULTILINE) == paused
+    scaled = {f"scaledobject/{found['metadata']['name']}" for found in SCALED}
+    assert set(paused[0].split()) == scaled
+    run = {name for name in there if name.startswith(("deployment/", "statefulset/"))}
+    assert stopped == run - {f"deployment/{found['spec']['scaleTargetRef']['name']}" for found in SCALED}
+    assert "component!=backup" in before, "pods of backups that were made are never deleted"
+
+
 def test_no_secret_is_among_the_manifests() -> None:
     assert "Secret" not in {found["kind"] for found in OBJECTS}
     assert "secretGenerator" not in KUSTOMIZATION

@@ -222,7 +222,7 @@ def storescp(folder: Path, *, port: int = 0, options: Sequence[str] = ()) -> Ite
     server = StoreSCP(port or free_port(), received)
     command = [require_tool("storescp"), "--aetitle", server.ae_title, "--output-directory", str(received)]
     with running([*command, *options, str(server.port)], folder):
-        wait_until(lambda: _listens(server.port), START_TIMEOUT_S, "storescp")
+        wait_until(lambda: listens(server.port), START_TIMEOUT_S, "storescp")
         yield server
 
 
@@ -254,7 +254,7 @@ def dcmqrscp(folder: Path, destinations: Mapping[str, int]) -> Iterator[DcmQRSCP
     )
     command = [require_tool("dcmqrscp"), "--config", str(configuration)]
     with running(command, folder):
-        wait_until(lambda: _listens(server.port), START_TIMEOUT_S, "dcmqrscp")
+        wait_until(lambda: listens(server.port), START_TIMEOUT_S, "dcmqrscp")
         yield server
 
 
@@ -278,7 +278,8 @@ def free_port() -> int:
     raise RuntimeError(f"no free port in {TEST_PORTS}")
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Whether something on this machine takes connections there."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 

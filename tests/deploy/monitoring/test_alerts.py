@@ -24,7 +24,7 @@ from db.reconciliations import record_reconciliation
 from db.schema import Study
 from db.schema_monitoring import Reconciliation
 from db.session import Database
-from db.tallies import BEAT, note_heartbeat
+from db.tallies import BACKUP, BEAT, note_heartbeat
 from deploy.monitoring.alerts import Alerts
 from deploy.monitoring.conditions import conditions_without_registry
 from deploy.monitoring.working_time import WorkingTime
@@ -290,6 +290,23 @@ def test_a_canary_that_does_not_come_through_is_told_of_until_one_does(tmp_path:
     assert on_call.statuses[2:] == [("firing", "canary", "")]
     assert "no canary was sent since" in on_call.heard[-1]["said"]
     watched.registry.close()
+
+
+def test_a_backup_that_is_not_made_any_more_is_told_of_until_the_next(watched: Watched, on_call: OnCall) -> None:
+    def made() -> None:
+        with watched.registry.write() as session:
+            note_heartbeat(session, BACKUP, now=watched.now)
+
+    watched.look(after=timedelta(days=9))
+    assert on_call.heard == [], "none was ever made here"
+    made()
+    watched.look(after=timedelta(hours=47))
+    assert on_call.heard == []
+    watched.look(after=timedelta(hours=2))
+    assert on_call.statuses == [("firing", "no-backup", "")]
+    made()
+    watched.look()
+    assert on_call.statuses[1:] == [("resolved", "no-backup", "")]
 
 
 @pytest.mark.parametrize(("days", "told"), [(5, True), (90, False)])

@@ -1,6 +1,7 @@
 """What Prometheus and probes are told over HTTP, of a registry and a spool with things in them."""
 
 import json
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -21,6 +23,7 @@ from db.schema import Study
 from db.session import Database
 from db.tallies import BEAT, TallyKind, add_to_tallies, note_heartbeat
 from deploy.monitoring.server import MonitoringServer
+from dicom_node.readiness import health
 from dicom_node.reception.reporting import OpenStudies
 from dicom_node.spool import Spool
 from tests.support.reported import instance_of, must_take, reported
@@ -176,6 +179,16 @@ def test_a_broker_and_a_disk_that_are_in_trouble_are_named_without_their_secrets
 def test_other_pages_are_named(settings: Settings) -> None:
     with serving(settings) as url:
         assert get(f"{url}/") == (404, "/metrics\n/health\n/ready\n")
+
+
+def test_a_head_is_answered_without_the_content_of_its_page(settings: Settings) -> None:
+    with serving(settings) as url, socket.create_connection(("127.0.0.1", urlsplit(url).port or 0)) as connection:
+        connection.sendall(b"HEAD /health HTTP/1.0\r\n\r\n")
+        answer = connection.makefile().read()
+    status, *headers = answer.splitlines()
+    assert status == "HTTP/1.0 200 OK"
+    assert f"Content-Length: {len(health())}" in headers
+    assert headers[-1] == ""
 
 
 def test_a_hundred_thousand_studies_are_told_of_in_a_moment(settings: Settings, registry: Database) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from config.errors import SpoolError
 from config.logs import Event, emit, place_of
-from config.peers import Networks, is_in
+from config.peers import Networks, is_in, plain_address
 from config.whole_files import write_durably
 from dicom_node.tls import handshake_failure
 from worker.consistency.hl7.acknowledging import Judged, Verdict, acknowledgement, header_of_beginning, judge
@@ -102,10 +102,16 @@ class _Server(socketserver.ThreadingTCPServer):
     tls: ssl.SSLContext | None = None
     """For connections from now on."""
 
-    def __init__(self, *arguments: Any) -> None:
+    def __init__(self, address: tuple[str, int], handler: type[socketserver.BaseRequestHandler]) -> None:
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
-        super().__init__(*arguments)
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        super().__init__(address, handler)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept; who sends is named as networks name it."""
+        connection, address = super().get_request()
+        return connection, (plain_address(address[0]), address[1])
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """Only hosts that may send, and not too many connections at once; to the others it hangs up."""

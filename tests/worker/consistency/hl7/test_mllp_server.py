@@ -88,6 +88,15 @@ def test_our_own_sender_is_content(tmp_path: Path) -> None:
         assert send_mllp(MESSAGE, "MSG00001", host="127.0.0.1", port=port) == "AA"
 
 
+@pytest.mark.parametrize("caller", ["::1", "127.0.0.1"])
+def test_it_listens_by_ipv6_too_and_knows_senders_of_ipv4_by_their_networks(tmp_path: Path, caller: str) -> None:
+    admitted: list[str] = []
+    listening = Listening(host="::", networks=(ip_network(caller),), admitted=admitted.append)
+    with mllp_server(tmp_path, listening) as port:
+        assert send_mllp(MESSAGE, "MSG00001", host=caller, port=port) == "AA"
+    assert admitted == [caller]
+
+
 def test_messages_come_in_any_pieces(tmp_path: Path) -> None:
     with connected(tmp_path) as client:
         for byte in framed(MESSAGE):
