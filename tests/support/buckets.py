@@ -38,7 +38,7 @@ class BucketServer:
             "key_file": str(self.key_file),
             "secret_file": str(self.secret_file),
             "trusted": "",
-            "timeout_s": 2,
+            "timeout_s": 10,  # as in the product: a machine at its limits answers late
             "keep_local_h": 24,
         }
         return BucketSettings.model_validate({**said, **changes})
