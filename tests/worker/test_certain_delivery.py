@@ -360,6 +360,23 @@ def test_a_stat_object_that_a_pacs_has_no_room_for_holds_up_no_other(
     assert ours.detail("1.2.1").study.state == "REPORTED"
 
 
+def test_an_object_that_a_pacs_has_no_room_for_while_it_takes_all_others_ends_as_a_dead_letter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pacs: ScriptedPACS
+) -> None:
+    ours = installation(tmp_path, monkeypatch, port=pacs.port, attempts=2)
+    poison = ours.report("1.2.1")
+    pacs.meanwhile = lambda uid: pacs.statuses.append(0xA700 if uid == poison.stem else 0x0000)
+    run(ours)
+    assert ours.states() == {"DUE": 1}, "nobody knows yet that it is not the PACS"
+    for study in STUDIES[1:]:
+        ours.report(study)
+        run(ours)
+    assert ours.states() == {"DELIVERED": 2, "DEAD": 1}
+    failed = ours.detail("1.2.1")
+    assert failed.study.state == "FAILED"
+    assert "pacs: given up after 2 attempts: 0xA700 out of resources" in str(failed.reason)
+
+
 def test_a_dicomweb_server_gets_reports_as_a_pacs_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, orthanc: Orthanc
 ) -> None:
