@@ -307,6 +307,24 @@ def test_a_pacs_that_accepts_and_then_fails_to_commit_gets_the_same_object_again
     assert ours.wake() == []
 
 
+def test_a_pacs_without_room_for_more_is_asked_all_the_same_to_commit_to_what_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with CommittingPACS(reports="never").running() as pacs:
+        ours = installation(tmp_path, monkeypatch, port=pacs.port, ae_title="PACS", commits=True)
+        ours.report("1.2.1")
+        run(ours, times=1)
+        assert len(pacs.asked) == 1
+        with ours.context.database.write() as session:
+            session.execute(update(Delivery).values(next_attempt_at=None))
+        pacs.store_status = 0xA700
+        ours.report("1.2.2")
+        run(ours, times=1)
+    assert ours.states() == {"SENT": 1, "DUE": 1}
+    assert "0xA700 out of resources" in str(ours.detail("1.2.2").reason)
+    assert len(pacs.asked) == 2
+
+
 @pytest.mark.long
 def test_one_that_takes_no_comprehensive_3d_sr_gets_and_commits_to_a_comprehensive_sr(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
