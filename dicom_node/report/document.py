@@ -76,9 +76,7 @@ def build_structured_report(
         document = sop_class(
             evidence=headers if heat_map is None else [*headers, heat_map],
             content=report_content(run, catalogue, headers, words, illustrated=illustrated, told=told),
-            series_instance_uid=report_series_uid(
-                run.study_instance_uid, run.model.label, sop_class.__name__, language
-            ),
+            series_instance_uid=report_series_uid(run, sop_class.__name__, language),
             series_number=SERIES_NUMBER,
             sop_instance_uid=derived_uid(
                 "report", run.study_instance_uid, run.run_uid, sop_class.__name__, *_in_language(language)
@@ -102,20 +100,24 @@ def build_structured_report(
     return document
 
 
-def report_series_uid(study_instance_uid: str, label: str, sop_class: str, language: Language) -> UID:
-    """One series for each kind of model: a series has one description. `sop_class` is highdicom's name of it."""
-    return derived_uid("series", study_instance_uid, label, sop_class, *_in_language(language))
+def report_series_uid(run: Run, sop_class: str, language: Language) -> UID:
+    """One series for each that makes reports: a series is of one equipment (PS3.3 section A.1.2.3), and has one
+    description. `sop_class` is highdicom's name of it.
+    """
+    made_by = (run.model.label, run.model.digest, run.software_version)
+    return derived_uid("series", run.study_instance_uid, *made_by, sop_class, *_in_language(language))
 
 
-def reference_to_report(
-    *, study_instance_uid: str, sop_class_uid: str, sop_instance_uid: str, label: str, language: Language
-) -> Dataset:
-    """As much of a report of ours as a predecessor has to have, without its file; `label` is that of its model."""
+def reference_to_report(run: Run, *, sop_class_uid: str, sop_instance_uid: str, language: Language) -> Dataset:
+    """As much of a report of this run as a predecessor has to have, without its file.
+
+    Its series is named as this version names it: where the file is there, that is the truth.
+    """
     reference = Dataset()
-    reference.StudyInstanceUID, reference.SOPClassUID = study_instance_uid, UID(sop_class_uid)
+    reference.StudyInstanceUID, reference.SOPClassUID = run.study_instance_uid, UID(sop_class_uid)
     reference.SOPInstanceUID = sop_instance_uid
     made_as = ComprehensiveSR if sop_class_uid == ComprehensiveSRStorage else Comprehensive3DSR
-    reference.SeriesInstanceUID = report_series_uid(study_instance_uid, label, made_as.__name__, language)
+    reference.SeriesInstanceUID = report_series_uid(run, made_as.__name__, language)
     return reference
 
 
