@@ -38,7 +38,8 @@ def report_section(catalogue: Catalogue) -> str:
         "too long, has several values where one is allowed, or is not of its VR, is empty where an SR must carry it "
         f"(type 2: {_must_be_there()}) and absent otherwise. Patient ID alone is never emptied: a study whose images "
         "carry more than one, or one that is not a single value of at most 64 characters, gets no report and is "
-        "FAILED.",
+        "FAILED. Referenced Request Sequence names each request of the images' Request Attributes Sequence, with order "
+        "numbers from there or from the image itself; it is absent where they name none.",
         "One TID 1501 group for each task, those with an answer first: tracking identifier, finding site, algorithm "
         "identification (model, version, label, method, digests, preprocessing, run), the source instances with their "
         "frames, and",

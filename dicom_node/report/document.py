@@ -21,6 +21,7 @@ from dicom_node.report.codes import OUR_SCHEME, OUR_SCHEME_NAME
 from dicom_node.report.companions import HEAT_MAP_CLASS, object_uid, series_uid
 from dicom_node.report.content import report_content
 from dicom_node.report.dating import date_object
+from dicom_node.report.requests import referenced_requests
 from dicom_node.report.sources import make_all_text_writable, report_sources
 from dicom_node.report.uids import derived_uid, device_uid
 from dicom_node.report.wording import series_description
@@ -82,6 +83,7 @@ def build_structured_report(
                 "report", run.study_instance_uid, run.run_uid, sop_class.__name__, *_in_language(language)
             ),
             instance_number=run.revision,
+            requested_procedures=referenced_requests(headers) or None,
             previous_versions=[predecessor] if predecessor is not None else None,
             is_complete=True,
             contributing_equipment=[_algorithm_as_equipment(run, words)],
