@@ -27,12 +27,15 @@ def announce_due_steps(database: Database, broker: Celery, settings: Settings, *
     """Announce every due step that no message is known for, of one study or of all; how many were announced.
 
     A message that cannot be sent, or that a broker loses, is announced again later: the registry is the truth. So is
-    what its queue has no room for, as nobody is there to take it.
+    what its queue has no room for, as nobody is there to take it; of one study, whose step was just done, the broker
+    is not asked: it is announced so once, and not again and again.
     """
     now, wake_again_after_s = datetime.now(UTC), settings.pipeline.wake_again_after_s
-    with database.read() as session:
-        waiting = _steps_to_announce(session, now=now, wake_again_after_s=wake_again_after_s, study_id=study_id)
-    steps = [Step(queue) for queue in queues_with_room(broker, waiting)]
+    steps: Collection[Step] = LEASED_STEPS
+    if study_id is None:
+        with database.read() as session:
+            waiting = _steps_to_announce(session, now=now, wake_again_after_s=wake_again_after_s)
+        steps = [Step(queue) for queue in queues_with_room(broker, waiting)]
     if not steps:
         return 0
     with database.write() as session:
@@ -94,17 +97,14 @@ def announce_due_deliveries(
     return _announce_peers(database, broker, settings, Purpose.DELIVER, take)
 
 
-def _steps_to_announce(
-    session: Session, *, now: datetime, wake_again_after_s: float, study_id: int | None
-) -> list[Step]:
+def _steps_to_announce(session: Session, *, now: datetime, wake_again_after_s: float) -> list[Step]:
     """The steps that `take_announcements` would find something for."""
     reasons = _reasons(now, wake_again_after_s)
-    of_one = () if study_id is None else (Study.id == study_id,)
     return [
         step
         for step in LEASED_STEPS
         # One by one, as each has an index.
-        if any(session.scalar(select(exists().where(is_due(step, now), why, *of_one))) for why in reasons)
+        if any(session.scalar(select(exists().where(is_due(step, now), why))) for why in reasons)
     ]
 
 

@@ -20,6 +20,7 @@ from db.reports import NO_ANSWER
 from db.run_rows import run_of
 from db.runs import Run
 from db.schema import CurrentRun, Delivery, Report, RunRow, Study
+from db.schema_peers import DeliveryAnswer
 from db.states import DeliveryState, StudyState
 
 
@@ -56,7 +57,7 @@ class Answered(Enum):
     NO_ANSWER = auto()
     """It was sent this one, and broke off or fell silent: as if it had refused, but it may have it."""
     IN_TROUBLE = auto()
-    """It was sent this one, and is in trouble itself: no attempt is used, but it may have it."""
+    """As not now, but it was sent this one, and may have it."""
     NOT_SENT = auto()
     """It was not asked, as something here failed with this one: as if it had refused."""
     NOT_TAKEN_THERE = auto()
@@ -64,7 +65,8 @@ class Answered(Enum):
     UNFIT = auto()
     """It cannot be sent as it is: trying again would change nothing."""
     NOT_NOW = auto()
-    """Nothing: the destination, or this machine, is out of something. No attempt is used."""
+    """The destination, or this machine, is out of something. An attempt is used only where the destination has taken
+    another since this one was last tried: then it is this one that it cannot bear."""
 
 
 _SAID_BY_IT = (Answered.ACCEPTED, Answered.TO_BE_COMMITTED, Answered.REFUSED, Answered.NOT_TAKEN_THERE)
@@ -72,14 +74,15 @@ _SAID_BY_IT = (Answered.ACCEPTED, Answered.TO_BE_COMMITTED, Answered.REFUSED, An
 _MAY_HAVE_IT = (Answered.NO_ANSWER, Answered.IN_TROUBLE)
 _SAYS_NOTHING = (Answered.NOT_NOW, Answered.NOT_SENT, Answered.UNFIT)
 _IN_VAIN = (Answered.REFUSED, Answered.NO_ANSWER, Answered.NOT_SENT)
+_IN_TROUBLE = (Answered.NOT_NOW, Answered.IN_TROUBLE)
 
 
 def due_deliveries(session: Session, destination: str, *, now: datetime, limit: int) -> list[DueDelivery]:
     """What is to be sent to a destination now, or asked of it.
 
     First what was never tried, STAT ahead; then what was tried longest ago, in whichever lane and however often: an
-    object that the destination has no room for uses up no attempt, and would hold up all others behind it. Of one run,
-    the Structured Report last: what it refers to goes ahead of it.
+    object that the destination has no room for would hold up all others behind it. Of one run, the Structured Report
+    last: what it refers to goes ahead of it.
     """
     lane = case((Delivery.last_attempt_at.is_(None), Study.lane), else_=Lane.ROUTINE)
     report_last = case((Report.kind == ReportObject.SR, 1), else_=0)
@@ -175,12 +178,13 @@ def record_answer(
         queue.attempts = 0
     ((study, (delivery,)),) = lock_deliveries(session, [delivery_id])
     answer = _with_doubt(delivery, answered, answer)
+    in_vain = answered in _IN_VAIN or (answered in _IN_TROUBLE and _took_another_since(session, delivery))
     delivery.last_attempt_at = now
     if answered in (Answered.ACCEPTED, Answered.TO_BE_COMMITTED):
         delivery.sent_as = sent_as or None
-    delivery.attempts += answered in (Answered.ACCEPTED, Answered.TO_BE_COMMITTED, *_IN_VAIN)
+    delivery.attempts += in_vain or answered in (Answered.ACCEPTED, Answered.TO_BE_COMMITTED)
     is_owed = delivery.state in OWED
-    if is_owed and answered in _IN_VAIN:
+    if is_owed and in_vain:
         refuse(session, delivery, answer=answer, now=now, pipeline=pipeline)
     elif is_owed and answered is Answered.UNFIT:
         bury(session, delivery, answer=answer, now=now)
@@ -195,6 +199,25 @@ def record_answer(
         note_answer(session, delivery, answer, now=now)
     settle(session, study, now=now)
     return DeliveryState(delivery.state)
+
+
+def _took_another_since(session: Session, delivery: Delivery) -> bool:
+    """Whether its destination has taken another object since it last answered to this one."""
+    of_this = select(DeliveryAnswer).where(DeliveryAnswer.delivery_id == delivery.id)
+    last = session.scalar(of_this.order_by(DeliveryAnswer.id.desc()).limit(1))
+    if last is None:
+        return False
+    another = (
+        select(Delivery.id)
+        .join(DeliveryAnswer, DeliveryAnswer.delivery_id == Delivery.id)
+        .where(
+            DeliveryAnswer.id > last.id,  # of all that was ever taken there, what is new
+            Delivery.destination == delivery.destination,
+            Delivery.state.in_((DeliveryState.SENT, DeliveryState.DELIVERED)),
+            Delivery.last_attempt_at > last.at,  # that it has committed to one says nothing of its room
+        )
+    )
+    return session.scalar(another.limit(1)) is not None
 
 
 def _with_doubt(delivery: Delivery, answered: Answered, answer: str) -> str:

@@ -38,6 +38,8 @@ class Trouble:
     """Free of PHI."""
     is_ours: bool = False
     """It is with us, as a spool that is not mounted: tried again soon, until somebody has mended it."""
+    is_answer: bool = False
+    """The peer says so itself: it is there, and may be asked for something else."""
 
 
 def claim_queue(

@@ -59,7 +59,8 @@ def store_objects(
         send_files, peer=called, other_classes=OTHER_CLASSES, decompressing=DECOMPRESSING, went_as_other=as_other
     )
     trouble = _send(context, answers, send, str(called), _unsent(due), accepted if commits else None)
-    if commits and (there or accepted) and (trouble is None or accepted):
+    is_there = trouble is None or trouble.is_answer or bool(accepted)
+    if commits and is_there and (there or accepted):
         return _ask_commitment(context, peer, [*there, *accepted]) or trouble
     return trouble
 
@@ -128,7 +129,8 @@ def _send(
                 if accepted is not None and said is Answered.TO_BE_COMMITTED:
                     accepted.append(replace(item, sent_as=answer.sent_as))
                 if said in (Answered.NOT_NOW, Answered.IN_TROUBLE) or answer.is_missing:
-                    return Trouble(reason=str(answer) if answer.is_trouble else f"{called}: {answer}")
+                    reason = str(answer) if answer.is_trouble else f"{called}: {answer}"
+                    return Trouble(reason=reason, is_answer=answer.status is not None)
     except (LeaseLostError, SQLAlchemyError, ConfigurationError):
         raise
     except NoPresentationContextError as error:  # an answer to each of them; the peer itself is there

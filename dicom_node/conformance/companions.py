@@ -2,6 +2,7 @@
 
 from dicom_node.conformance.markdown import document, facts
 from dicom_node.report import encapsulated, heat_map
+from dicom_node.report.codes import ILLUSTRATION
 from dicom_node.report.companions import HEAT_MAP_CLASS, PAGE_CLASS, SERIES_NUMBERS
 
 COMPANION_CLASSES = {HEAT_MAP_CLASS: heat_map.TRANSFER_SYNTAX, PAGE_CLASS: encapsulated.TRANSFER_SYNTAX}
@@ -17,6 +18,11 @@ def companions_section() -> str:
         f"{' and '.join(map(str, SERIES_NUMBERS.values()))}, each in a series of its own, with UIDs that follow from "
         "study and run: the same run gives the same bytes. Manufacturer is EchoWorker: by it and by Modality the node "
         "knows its own objects when they come back.",
+        "Each object is built once, the same for all destinations, so that a reference may lead to nothing where a "
+        "destination takes less. One that takes no heat maps (`objects`, or no presentation context), where another "
+        f"does, has a report whose {ILLUSTRATION.meaning} and evidence, and a page whose Source Instance Sequence, "
+        "name one. One that has the report as Comprehensive SR has a page that names the Comprehensive 3D SR, as "
+        "messages do.",
         "### Heat map",
         facts(
             [

@@ -31,14 +31,15 @@ def report_section(catalogue: Catalogue) -> str:
         "## Structured Reports",
         "Comprehensive 3D SR, TID 1500 Imaging Measurement Report. Completion COMPLETE, verification UNVERIFIED, "
         "preliminary flag PRELIMINARY. Series Description carries the label of the model. UIDs are 2.25 UUIDs derived "
-        "from study, run and model: the same run gives the same object. A report names the previous one of its study "
-        "as its predecessor. The algorithm is also in Contributing Equipment, with a Device UID that changes with the "
-        "model.",
+        "from study, run and model: the same run gives the same object. Reports of a study by one model and one "
+        "version of this software are one series. A report names the previous one of its study as its predecessor. The "
+        "algorithm is also in Contributing Equipment, with a Device UID that changes with the model.",
         "Attributes of patient and study are those of the images, as far as DICOM allows them in an SR: one that is "
         "too long, has several values where one is allowed, or is not of its VR, is empty where an SR must carry it "
         f"(type 2: {_must_be_there()}) and absent otherwise. Patient ID alone is never emptied: a study whose images "
         "carry more than one, or one that is not a single value of at most 64 characters, gets no report and is "
-        "FAILED.",
+        "FAILED. Referenced Request Sequence names each request of the images' Request Attributes Sequence, with order "
+        "numbers from there or from the image itself; it is absent where they name none.",
         "One TID 1501 group for each task, those with an answer first: tracking identifier, finding site, algorithm "
         "identification (model, version, label, method, digests, preprocessing, run), the source instances with their "
         "frames, and",

@@ -22,7 +22,8 @@ def how_objects_are_sent(settings: Settings) -> tuple[str, ...]:
         "Accepted is: 0000; a warning, Bxxx; and for an object of ours 0111, duplicate SOP instance, since the UID "
         "follows from study and run: what the peer has under it is this object, of an attempt whose answer was lost. "
         "After A7xx, or when the peer is out of reach, rejects the association or breaks it off, nothing more is sent "
-        "to it for a pause; the pauses grow. With any other status, or none, the object is sent again with growing "
+        "to it for a pause; the pauses grow. With any other status, or none, or A7xx once more after others were "
+        "accepted, the object is sent again with growing "
         f"pauses, at most {attempts} times (`pipeline.maximum_delivery_attempts`); then the study is FAILED until "
         "somebody has it sent once more. A resend is the same object, with the same UID and the same bytes. These "
         "statuses are shown with a meaning:",
@@ -47,7 +48,10 @@ def dicomweb_section() -> str:
                 (f"{of_each}, object in Referenced SOP Sequence", "accepted, with a Warning Reason as well"),
                 (f"{of_each}, object in Failed SOP Sequence", "its Failure Reason counts as a status of C-STORE"),
                 (f"{of_each}, object in neither", "sent again; after 200 and 202 it may be there"),
-                ("5xx, 408, 429, none", "the server is left alone for a pause; no object is blamed"),
+                (
+                    "5xx, 408, 429, none",
+                    "the server is left alone for a pause; no object is blamed while none is accepted",
+                ),
                 ("500, 502, 504, none in time", "as well, the object may be there: the next report names it"),
                 ("any other", "refused"),
             ],

@@ -21,6 +21,7 @@ from dicom_node.report.codes import OUR_SCHEME, OUR_SCHEME_NAME
 from dicom_node.report.companions import HEAT_MAP_CLASS, object_uid, series_uid
 from dicom_node.report.content import report_content
 from dicom_node.report.dating import date_object
+from dicom_node.report.requests import referenced_requests
 from dicom_node.report.sources import make_all_text_writable, report_sources
 from dicom_node.report.uids import derived_uid, device_uid
 from dicom_node.report.wording import series_description
@@ -76,14 +77,13 @@ def build_structured_report(
         document = sop_class(
             evidence=headers if heat_map is None else [*headers, heat_map],
             content=report_content(run, catalogue, headers, words, illustrated=illustrated, told=told),
-            series_instance_uid=report_series_uid(
-                run.study_instance_uid, run.model.label, sop_class.__name__, language
-            ),
+            series_instance_uid=report_series_uid(run, sop_class.__name__, language),
             series_number=SERIES_NUMBER,
             sop_instance_uid=derived_uid(
                 "report", run.study_instance_uid, run.run_uid, sop_class.__name__, *_in_language(language)
             ),
             instance_number=run.revision,
+            requested_procedures=referenced_requests(headers) or None,
             previous_versions=[predecessor] if predecessor is not None else None,
             is_complete=True,
             contributing_equipment=[_algorithm_as_equipment(run, words)],
@@ -102,20 +102,24 @@ def build_structured_report(
     return document
 
 
-def report_series_uid(study_instance_uid: str, label: str, sop_class: str, language: Language) -> UID:
-    """One series for each kind of model: a series has one description. `sop_class` is highdicom's name of it."""
-    return derived_uid("series", study_instance_uid, label, sop_class, *_in_language(language))
+def report_series_uid(run: Run, sop_class: str, language: Language) -> UID:
+    """One series for each that makes reports: a series is of one equipment (PS3.3 section A.1.2.3), and has one
+    description. `sop_class` is highdicom's name of it.
+    """
+    made_by = (run.model.label, run.model.digest, run.software_version)
+    return derived_uid("series", run.study_instance_uid, *made_by, sop_class, *_in_language(language))
 
 
-def reference_to_report(
-    *, study_instance_uid: str, sop_class_uid: str, sop_instance_uid: str, label: str, language: Language
-) -> Dataset:
-    """As much of a report of ours as a predecessor has to have, without its file; `label` is that of its model."""
+def reference_to_report(run: Run, *, sop_class_uid: str, sop_instance_uid: str, language: Language) -> Dataset:
+    """As much of a report of this run as a predecessor has to have, without its file.
+
+    Its series is named as this version names it: where the file is there, that is the truth.
+    """
     reference = Dataset()
-    reference.StudyInstanceUID, reference.SOPClassUID = study_instance_uid, UID(sop_class_uid)
+    reference.StudyInstanceUID, reference.SOPClassUID = run.study_instance_uid, UID(sop_class_uid)
     reference.SOPInstanceUID = sop_instance_uid
     made_as = ComprehensiveSR if sop_class_uid == ComprehensiveSRStorage else Comprehensive3DSR
-    reference.SeriesInstanceUID = report_series_uid(study_instance_uid, label, made_as.__name__, language)
+    reference.SeriesInstanceUID = report_series_uid(run, made_as.__name__, language)
     return reference
 
 

@@ -40,9 +40,12 @@ def _agreement(result: TaskResult, task: AnyTask, words: Words) -> str:
         return _percent(result.agreement, ".0f", words)
     if result.spread is None:
         return ""
+    points = words.say("unit.points")  # "54 % ± 4 %" would be taken for 4 % of 54 %
     if isinstance(task, RegressionTask):
-        unit = words.say("unit.percent_sign") if task.unit.value == "%" else task.unit.meaning
+        unit = points if task.unit.value == "%" else task.unit.meaning
         return f"± {words.number(result.spread, '.1f')} {unit}"
+    if result.score_kind == "probability":
+        return f"± {words.number(100 * result.spread, '.1f')} {points}"
     return f"± {_number(result.spread, result, words)}"
 
 

@@ -10,6 +10,7 @@ from config.errors import LeaseLostError, RegistryError
 from config.report_objects import ReportObject
 from config.settings import PipelineSettings
 from config.steps import Purpose, Step
+from db.commitments import apply_report, await_commitment
 from db.dead_letters import (
     DestinationSummary,
     dead_of,
@@ -33,6 +34,7 @@ from tests.support.reported import QUIET, announced, due, must_take, report_uid_
 
 ANSWERS = {
     Answered.ACCEPTED: "0x0000",
+    Answered.TO_BE_COMMITTED: "0x0000",
     Answered.REFUSED: "0xA900 data set does not match SOP class",
     Answered.NO_ANSWER: "no answer",
     Answered.NOT_SENT: "OSError",
@@ -160,6 +162,67 @@ def test_what_is_out_of_resources_for_one_object_goes_behind_the_others_and_uses
     assert [item.delivery_id for item in due(registry, "PACS", now)] == [second, first]
     with registry.read() as session:
         assert delivery_detail(session, first).delivery.attempts == 0
+
+
+@pytest.mark.parametrize("in_trouble", [Answered.NOT_NOW, Answered.IN_TROUBLE])
+@pytest.mark.parametrize("taken", [Answered.ACCEPTED, Answered.TO_BE_COMMITTED])
+def test_an_object_that_a_destination_is_out_of_resources_for_while_it_takes_others_is_dead_in_the_end(
+    registry: Database,
+    pipeline: PipelineSettings,
+    received: Receive,
+    now: datetime,
+    in_trouble: Answered,
+    taken: Answered,
+) -> None:
+    few = pipeline.model_copy(update={"maximum_delivery_attempts": 3})
+    reported(registry, few, received(), to=["PACS"], now=now)
+    held, number = must_take(registry, "PACS", now), number_of(registry, "PACS")
+
+    def answered() -> tuple[str, int]:
+        state = answer(registry, held, number, in_trouble, now, few)
+        with registry.read() as session:
+            return state, delivery_detail(session, number).delivery.attempts
+
+    for tries in range(4):
+        now += timedelta(hours=1)
+        assert answered() == (("DEAD" if tries == 3 else "DUE"), tries)
+        now += timedelta(hours=1)
+        if tries < 3:
+            assert answered() == ("DUE", tries), "nothing was taken between the two"
+        reported(registry, few, received(study=f"1.2.9{tries}"), to=["PACS"], now=now)
+        (other,) = (item for item in due(registry, "PACS", now) if item.study_instance_uid == f"1.2.9{tries}")
+        answer(registry, held, other.delivery_id, taken, now + timedelta(minutes=1), few)
+    failed = detail(registry)
+    assert failed.study.state == "FAILED"
+    assert "PACS: given up after 3 attempts: " in str(failed.reason)
+
+
+def test_what_others_have_taken_or_was_committed_to_does_not_blame_an_object(
+    registry: Database, pipeline: PipelineSettings, received: Receive, now: datetime
+) -> None:
+    """A full PACS commits to what it has; and it is another that has room."""
+    reported(registry, pipeline, received(study="1.2.8"), to=["PACS"], now=now)
+    held = must_take(registry, "PACS", now)
+    (there,) = due(registry, "PACS", now)
+    answer(registry, held, there.delivery_id, Answered.TO_BE_COMMITTED, now, pipeline)
+    with registry.write() as session:
+        await_commitment(session, [there.delivery_id], transaction_uid="2.25.1", asked_at=now, pipeline=pipeline)
+    now += timedelta(seconds=1)
+    reported(registry, pipeline, received(), to=["PACS", "SECOND"], now=now)
+    (waits,) = (item.delivery_id for item in due(registry, "PACS", now) if not item.is_sent)
+    answer(registry, held, waits, Answered.NOT_NOW, now, pipeline)
+    now += timedelta(seconds=1)
+    with registry.write() as session:
+        uids = [report_uid_of("1.2.8")]
+        said = {"transaction_uid": "2.25.1", "destinations": ["PACS"], "committed": uids, "failed": {}}
+        (applied,) = apply_report(session, **said, now=now, pipeline=pipeline)  # type: ignore[arg-type]
+        assert applied.state == "DELIVERED"
+    second = must_take(registry, "SECOND", now)
+    (elsewhere,) = due(registry, "SECOND", now)
+    answer(registry, second, elsewhere.delivery_id, Answered.ACCEPTED, now, pipeline)
+    answer(registry, held, waits, Answered.NOT_NOW, now + timedelta(seconds=1), pipeline)
+    with registry.read() as session:
+        assert delivery_detail(session, waits).delivery.attempts == 0
 
 
 def test_a_trouble_of_ours_is_looked_at_again_soon_and_does_not_make_pauses_grow(

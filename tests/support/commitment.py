@@ -115,6 +115,7 @@ class CommittingPACS:
     reports: str = "here"
     failure_reason: int = 0
     action_status: int = 0x0000
+    store_status: int = 0x0000
     node_port: int = 0
     port: int = 0
     ae_title: str = "PACS"
@@ -146,7 +147,7 @@ class CommittingPACS:
 
     def _on_store(self, event: Event) -> int:
         self.stored.append(str(event.request.AffectedSOPInstanceUID))
-        return 0x0000
+        return self.store_status
 
     def _on_action(self, event: Event) -> tuple[int, None]:
         if self.action_status:

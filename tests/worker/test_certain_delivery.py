@@ -307,6 +307,24 @@ def test_a_pacs_that_accepts_and_then_fails_to_commit_gets_the_same_object_again
     assert ours.wake() == []
 
 
+def test_a_pacs_without_room_for_more_is_asked_all_the_same_to_commit_to_what_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with CommittingPACS(reports="never").running() as pacs:
+        ours = installation(tmp_path, monkeypatch, port=pacs.port, ae_title="PACS", commits=True)
+        ours.report("1.2.1")
+        run(ours, times=1)
+        assert len(pacs.asked) == 1
+        with ours.context.database.write() as session:
+            session.execute(update(Delivery).values(next_attempt_at=None))
+        pacs.store_status = 0xA700
+        ours.report("1.2.2")
+        run(ours, times=1)
+    assert ours.states() == {"SENT": 1, "DUE": 1}
+    assert "0xA700 out of resources" in str(ours.detail("1.2.2").reason)
+    assert len(pacs.asked) == 2
+
+
 @pytest.mark.long
 def test_one_that_takes_no_comprehensive_3d_sr_gets_and_commits_to_a_comprehensive_sr(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -358,6 +376,23 @@ def test_a_stat_object_that_a_pacs_has_no_room_for_holds_up_no_other(
     assert pacs.sent[0] == urgent.stem
     assert sorted(pacs.has) == uids(*others)
     assert ours.detail("1.2.1").study.state == "REPORTED"
+
+
+def test_an_object_that_a_pacs_has_no_room_for_while_it_takes_all_others_ends_as_a_dead_letter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pacs: ScriptedPACS
+) -> None:
+    ours = installation(tmp_path, monkeypatch, port=pacs.port, attempts=2)
+    poison = ours.report("1.2.1")
+    pacs.meanwhile = lambda uid: pacs.statuses.append(0xA700 if uid == poison.stem else 0x0000)
+    run(ours)
+    assert ours.states() == {"DUE": 1}, "nobody knows yet that it is not the PACS"
+    for study in STUDIES[1:]:
+        ours.report(study)
+        run(ours)
+    assert ours.states() == {"DELIVERED": 2, "DEAD": 1}
+    failed = ours.detail("1.2.1")
+    assert failed.study.state == "FAILED"
+    assert "pacs: given up after 2 attempts: 0xA700 out of resources" in str(failed.reason)
 
 
 def test_a_dicomweb_server_gets_reports_as_a_pacs_does(

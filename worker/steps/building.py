@@ -7,7 +7,6 @@ from functools import cached_property, partial
 from io import BytesIO
 
 from pydicom.dataset import Dataset, FileDataset
-from sqlalchemy import select
 
 from config.catalogue import Catalogue
 from config.errors import BucketAwayError, DamagedFileError, EchoWorkerError, ReportError
@@ -18,6 +17,7 @@ from db.discordances import Told
 from db.priors import earlier_values
 from db.reports import BuiltReport
 from db.rescored import counts_since
+from db.run_rows import run_of
 from db.runs import Run
 from db.schema import Report, RunRow
 from dicom_node.header import read_image_header
@@ -29,6 +29,7 @@ from worker.context import WorkerContext
 from worker.pictures.headline import headline, trend_task
 from worker.pictures.heat import Heat, WhyNoHeat, heat_path, read_heat
 from worker.pictures.making import Pictures, why_no_heat_map
+from worker.steps.stored_report import is_intact
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,17 +113,18 @@ class Building:
             ) from error
 
     def _reference_to_predecessor(self) -> Dataset | None:
-        """By what the registry knows of it: the file of a report that was delivered may be gone."""
+        """By its file; by what the registry knows of it where that is gone: it was delivered all the same."""
         before = self.predecessor
         if before is None:
             return None
+        if is_intact(self.context, before):  # an earlier version may have named its series otherwise
+            return self.header(before.sop_instance_uid, before.spool_path)
         with self.context.database.read() as session:
-            label = session.scalars(select(RunRow.model_label).where(RunRow.id == before.run_id)).one()
+            run = run_of(session.get_one(RunRow, before.run_id), self.run.study_instance_uid)
         return reference_to_report(
-            study_instance_uid=self.run.study_instance_uid,
+            run,
             sop_class_uid=before.sop_class_uid,
             sop_instance_uid=before.sop_instance_uid,
-            label=label,
             language=Language(before.language),
         )
 

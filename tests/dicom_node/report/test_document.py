@@ -365,6 +365,18 @@ def test_the_same_run_gives_the_same_bytes_and_another_run_another_object(
     assert other.SOPInstanceUID != pydicom.dcmread(BytesIO(first)).SOPInstanceUID
 
 
+def test_a_series_holds_the_reports_of_one_equipment(run: Run, catalogue: Catalogue, evidence: Dataset) -> None:
+    """PS3.3 section A.1.2.3."""
+
+    def series_of(run: Run) -> str:
+        return str(build_structured_report(run, catalogue, [evidence]).SeriesInstanceUID)
+
+    first = series_of(run)
+    assert series_of(replace(run, run_uid="another", revision=2)) == first
+    other_pack = replace(run, model=replace(run.model, digest="f" * 64))
+    assert len({first, series_of(other_pack), series_of(replace(run, software_version="0.2.0"))}) == 3
+
+
 @pytest.mark.parametrize("label", ModelLabel)
 def test_every_report_says_what_model_made_it_where_a_viewer_shows_it(
     run: Run, catalogue: Catalogue, evidence: Dataset, label: ModelLabel

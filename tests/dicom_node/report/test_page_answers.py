@@ -37,12 +37,14 @@ def rows_in(language: Language) -> dict[str, tuple[str, str]]:
 
 def test_an_answer_stands_beside_its_score_and_threshold_and_how_far_the_frames_agree() -> None:
     assert rows_in(Language.ENGLISH) == {
-        "lvef": ("", "± 4.0 %"),
+        "lvef": ("", "± 4.0 points"),
         "pacemaker": ("0.3100 (0.2980)", "80 %"),
-        "tavr": ("50.0 % (50.0 %)", "± 2.1 %"),
+        "tavr": ("50.0 % (50.0 %)", "± 2.1 points"),
         "lv_size": ("1.3 / 3", "68 %"),
     }
-    assert rows_in(Language.GERMAN)["pacemaker"] == ("0,3100 (0,2980)", "80 %")
+    german = rows_in(Language.GERMAN)
+    assert german["pacemaker"] == ("0,3100 (0,2980)", "80 %")
+    assert german["lvef"] == ("", "± 4,0 Prozentpunkte")
 
 
 @pytest.mark.parametrize("language", Language)
