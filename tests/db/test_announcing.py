@@ -50,7 +50,7 @@ def test_steps_that_no_worker_does_stop_being_announced_again_until_somebody_tak
     assert messages_in(settings) == 3
     with registry.write() as session:
         session.execute(update(Study).values(announced_at=None))
-    assert announce_due_steps(registry, broker, settings, study_id=ready_study) == 1, "it was just done, and is said once"
+    assert announce_due_steps(registry, broker, settings, study_id=ready_study) == 1, "just done: said once"
     pass_by()
     for lost in (settings.broker_dir / "messages").iterdir():
         lost.unlink()
