@@ -29,6 +29,8 @@ OUR_MODALITIES = ("SR", "OT", "DOC")
 PIXEL_DATA = {0x7FE00008, 0x7FE00009, 0x7FE00010}
 LARGEST_INFLATED = 256 * 1024 * 1024
 AT_ONCE = 64 * 1024
+DEFERRED_BYTES = 4 * 1024 * 1024
+"""Larger elements stay in their file (private ones before the pixels may be whole volumes), but of what is inflated."""
 _META_NEEDED = ("MediaStorageSOPClassUID", "MediaStorageSOPInstanceUID", "TransferSyntaxUID")
 _META_GROUP_LENGTH_AT = 128 + 4 + 8
 """Behind preamble, prefix and the head of (0002,0000)."""
@@ -128,7 +130,7 @@ def _data_set_position(file: BinaryIO) -> int:
 
 def read_image_header(path: Path) -> FileDataset:
     """The data set without its pixels, as evidence for a report."""
-    return dcmread(path, stop_before_pixels=True)
+    return dcmread(path, stop_before_pixels=True, defer_size=None if _is_deflated(path) else DEFERRED_BYTES)
 
 
 def header_alone(path: Path) -> bytes:
@@ -140,7 +142,7 @@ def header_alone(path: Path) -> bytes:
         It is no DICOM file, or damaged.
     """
     with _damage_named(path), path.open("rb") as file:
-        dataset, pixels = read_until_pixels(file)
+        dataset, pixels = read_until_pixels(file, defer_size=DEFERRED_BYTES)
         if pixels is not None:
             is_implicit, _ = dataset.original_encoding
             file.seek(0)
@@ -165,7 +167,7 @@ class PixelDataStart:
         return self.value_at + self.length
 
 
-def read_until_pixels(file: BinaryIO) -> tuple[FileDataset, PixelDataStart | None]:
+def read_until_pixels(file: BinaryIO, *, defer_size: int | None = None) -> tuple[FileDataset, PixelDataStart | None]:
     """The data set up to its pixel data, and where these are; None when there are none, or it is deflated.
 
     Raises
@@ -173,7 +175,7 @@ def read_until_pixels(file: BinaryIO) -> tuple[FileDataset, PixelDataStart | Non
     Exception
         Whatever pydicom raises on damaged bytes; its texts quote the data set.
     """
-    dataset = read_partial(file, lambda tag, _vr, _length: tag in PIXEL_DATA)
+    dataset = read_partial(file, lambda tag, _vr, _length: tag in PIXEL_DATA, defer_size=defer_size)
     if dataset.file_meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian:
         return dataset, None  # the position in the inflated stream says nothing of the file
     implicit, little = dataset.original_encoding
@@ -197,17 +199,22 @@ def read_attributes(path: Path, keywords: Sequence[str]) -> FileDataset:
 
 
 def _read_whole_header(path: Path) -> FileDataset:
-    if read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-        with path.open("rb") as file:
-            deque(inflated(file), maxlen=0)  # whether it can be: pydicom inflates it whole, whatever it becomes
+    is_deflated = _is_deflated(path)
     with path.open("rb") as file:
-        dataset, pixels = read_until_pixels(file)
-        if dataset.file_meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian:
+        if is_deflated:
+            deque(inflated(file), maxlen=0)  # whether it can be: pydicom inflates it whole, whatever it becomes
+            file.seek(0)
+        dataset, pixels = read_until_pixels(file, defer_size=DEFERRED_BYTES)
+        if is_deflated:
             return dataset  # the stream's own end mark proves it whole
-        _refuse_cut_off_elements(dataset)
+        _refuse_cut_off_elements(dataset, os.fstat(file.fileno()).st_size)
         if pixels is not None:
             _refuse_cut_off_pixels(file, pixels)
     return dataset
+
+
+def _is_deflated(path: Path) -> bool:
+    return bool(read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian)
 
 
 def inflated(file: BinaryIO) -> Iterator[bytes]:
@@ -230,14 +237,12 @@ def inflated(file: BinaryIO) -> Iterator[bytes]:
             yield part
 
 
-def _refuse_cut_off_elements(dataset: Dataset) -> None:
+def _refuse_cut_off_elements(dataset: Dataset, size: int) -> None:
     for tag in dataset.keys():  # noqa: SIM118  iterating the data set itself would decode every element
-        element = dataset.get_item(tag)
-        if (
-            isinstance(element, RawDataElement)
-            and element.length != UNDEFINED_LENGTH
-            and len(element.value or b"") < element.length
-        ):
+        element = dataset.get_item(tag, keep_deferred=True)
+        if not isinstance(element, RawDataElement) or element.length == UNDEFINED_LENGTH:
+            continue
+        if element.value_tell + element.length > size:
             raise UnreadableInstanceError("cut off inside an element of the header")
 
 

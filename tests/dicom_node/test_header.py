@@ -1,3 +1,4 @@
+import struct
 import tracemalloc
 import zlib
 from io import BytesIO
@@ -11,7 +12,7 @@ from pydicom.data import get_testdata_file
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from config.errors import UnreadableInstanceError
-from dicom_node.header import InstanceHeader, is_valid_uid, read_header
+from dicom_node.header import InstanceHeader, is_valid_uid, read_header, read_image_header
 
 CLIP = Path(str(get_testdata_file("examples_ybr_color.dcm", download=False)))
 
@@ -133,6 +134,27 @@ def test_a_small_file_that_inflates_beyond_measure_is_refused_without_being_infl
     tracemalloc.start()
     with pytest.raises(UnreadableInstanceError, match="inflates to more than 256 MiB"):
         read_header(tmp_path / "bomb")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10_000_000
+
+
+@pytest.mark.parametrize("cut", [0, 1])
+def test_a_volume_in_a_private_element_before_the_pixels_is_not_read_into_memory(tmp_path: Path, cut: int) -> None:
+    path, volume = tmp_path / "volume.dcm", 512 * 1024 * 1024
+    dataset = pydicom.dcmread(CLIP, stop_before_pixels=True)
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.save_as(path)
+    with path.open("ab") as file:
+        file.write(struct.pack("<HH2sHL", 0x200D, 0x1010, b"OB", 0, volume))
+        file.truncate(file.tell() + volume - cut)
+    tracemalloc.start()
+    if cut:
+        with pytest.raises(UnreadableInstanceError, match="cut off"):
+            read_header(path)
+    else:
+        assert read_header(path).identity.patient_name == "PLA"
+        assert read_image_header(path).PatientName == "PLA"
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 10_000_000
