@@ -13,7 +13,14 @@ import pytest
 from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.uid import UID, JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLELossless
+from pydicom.uid import (
+    UID,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLSLossless,
+    RLELossless,
+)
 
 from tests.support.clips import compressed_clip, made_clip
 from tests.support.tools import require_tool
@@ -245,6 +252,22 @@ def test_a_palette_however_wide_it_is_called(bits: int, content: str, big: bool,
         subprocess.run([require_tool("dcmconv"), "+tb", file, made], check=True, capture_output=True)
         file = made
     assert_shown(file, np.stack([table.astype(np.uint8)[GREY] for table in TABLES], axis=-1))
+
+
+@pytest.mark.parametrize(("first", "bits"), [(0, 8), (0, 16), (10, 16)])
+def test_a_palette_in_implicit_vr_where_the_dictionary_leaves_two_vrs_to_choose_from(
+    first: int, bits: int, tmp_path: Path
+) -> None:
+    file = made_clip(tmp_path / "clip.dcm", GREY, "PALETTE COLOR")
+    dataset = pydicom.dcmread(file)
+    for colour, table in zip(("Red", "Green", "Blue"), TABLES, strict=True):
+        content = table.astype(np.uint8).tobytes() if bits == 8 else (table * 256).astype("<u2").tobytes()
+        dataset.add_new(f"{colour}PaletteColorLookupTableDescriptor", "US", [256, first, bits])
+        dataset.add_new(f"{colour}PaletteColorLookupTableData", "OW", content)
+    dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    dataset.save_as(file, implicit_vr=True, little_endian=True)
+    entry = np.clip(GREY.astype(int) - first, 0, 255)
+    assert_shown(file, np.stack([table.astype(np.uint8)[entry] for table in TABLES], axis=-1))
 
 
 def _describe(dataset: Dataset, colour: str, bits: int, words: bytes) -> None:
