@@ -1,7 +1,8 @@
-"""pynetdicom's process-wide settings, written in this one place, and the socket option that sending needs."""
+"""pynetdicom's process-wide settings, written in this one place, the socket option of sending, and addresses."""
 
 import socket
 import tempfile
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
 from pynetdicom import _config
@@ -28,3 +29,10 @@ def send_without_delay(event: NetworkEvent) -> None:
     connection = event.assoc.dul.socket
     if connection is not None and connection.socket is not None:
         connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def as_itself(address: str) -> str:
+    """An IP address; of IPv4 also where a socket of both families names it in IPv6 (RFC 4291 section 2.5.5.2)."""
+    known = ip_address(address)
+    mapped = known.ipv4_mapped if isinstance(known, IPv6Address) else None
+    return str(mapped) if mapped else address

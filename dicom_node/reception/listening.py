@@ -13,6 +13,7 @@ from pynetdicom.association import Association
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from config.logs import Event, emit, place_of
+from dicom_node.network import as_itself
 from dicom_node.reception.association_socket import has_input
 from dicom_node.reception.waiting import Ended, WaitingConnections
 from dicom_node.tls import HandshakeFailure, ListeningContext, handshake_failure
@@ -75,7 +76,7 @@ class StorageServer(ThreadedAssociationServer):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if self._tls is not None:
             connection = self._tls.current().wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
-        return connection, address
+        return connection, (as_itself(address[0]), *address[1:])
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """Take every connection; one that waits may be ended for it."""

@@ -32,7 +32,7 @@ from dicom_node.contexts import (
     take_the_senders_order,
 )
 from dicom_node.header import InstanceHeader
-from dicom_node.network import configure_pynetdicom, receive_into_files
+from dicom_node.network import as_itself, configure_pynetdicom, receive_into_files
 from dicom_node.reception.access import AccessList, Caller, Refusal, Rejection
 from dicom_node.reception.associations import OpenAssociations
 from dicom_node.reception.housekeeping import Housekeeping
@@ -280,7 +280,7 @@ def _caller(association: Association) -> Caller:
     connection = cast(AssociationSocket, association.dul.socket).socket
     asked = cast(A_ASSOCIATE, association.requestor.primitive)
     address = association.requestor.address
-    own_address = connection.getsockname()[0] if connection is not None else ""
+    own_address = as_itself(connection.getsockname()[0]) if connection is not None else ""
     return Caller(
         calling_ae_title=asked.calling_ae_title.strip(),
         called_ae_title=asked.called_ae_title.strip(),
