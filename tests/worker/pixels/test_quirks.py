@@ -22,9 +22,11 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from config.errors import ClipError
 from tests.support.clips import compressed_clip, made_clip
 from tests.support.tools import require_tool
 from worker.pixels.frames import frames_of
+from worker.pixels.image import MOST_FRAMES
 from worker.pixels.source import open_instance
 
 Pixels = npt.NDArray[np.generic]
@@ -273,3 +275,10 @@ def test_a_palette_in_implicit_vr_where_the_dictionary_leaves_two_vrs_to_choose_
 def _describe(dataset: Dataset, colour: str, bits: int, words: bytes) -> None:
     dataset.add_new(f"{colour}PaletteColorLookupTableDescriptor", "US", [256, 0, bits])
     dataset.add_new(f"{colour}PaletteColorLookupTableData", "OW", words)
+
+
+def test_more_frames_than_any_clip_has_whatever_the_header_says(tmp_path: Path) -> None:
+    file = made_clip(tmp_path / "clip.dcm", np.zeros((MOST_FRAMES + 2, 1, 1), np.uint8), "MONOCHROME2")
+    changed(file, NumberOfFrames=1)
+    with open_instance(file) as instance, pytest.raises(ClipError, match="100002 frames are more than a clip has"):
+        frames_of(instance)
