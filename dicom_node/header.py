@@ -5,7 +5,7 @@ import re
 import struct
 import zlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableSequence, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -240,9 +240,7 @@ def inflated(file: BinaryIO) -> Iterator[bytes]:
 def _refuse_cut_off_elements(dataset: Dataset, size: int) -> None:
     for tag in dataset.keys():  # noqa: SIM118  iterating the data set itself would decode every element
         element = dataset.get_item(tag, keep_deferred=True)
-        if not isinstance(element, RawDataElement) or element.length == UNDEFINED_LENGTH:
-            continue
-        if element.value_tell + element.length > size:
+        if isinstance(element, RawDataElement) and UNDEFINED_LENGTH != element.length > size - element.value_tell:
             raise UnreadableInstanceError("cut off inside an element of the header")
 
 
@@ -296,5 +294,6 @@ def _uid(dataset: Dataset, keyword: str) -> str:
 
 def _text(dataset: Dataset, keyword: str, longest: int) -> str | None:
     # Machines send more than the VR allows, and undecodable text; a database takes neither, nor a NUL.
-    text = str(dataset.get(keyword) or "").encode(errors="replace").decode().replace("\0", "")
-    return text[:longest].strip() or None
+    value = dataset.get(keyword) or ""
+    text = "\\".join(map(str, value)) if isinstance(value, MutableSequence) else str(value)  # several, or a backslash
+    return text.encode(errors="replace").decode().replace("\0", "")[:longest].strip() or None

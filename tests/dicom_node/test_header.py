@@ -110,6 +110,12 @@ def test_values_longer_than_their_vr_and_nul_characters_are_cut_to_what_a_databa
     assert header.identity.accession_number == "AB"
 
 
+def test_several_values_where_one_is_allowed_are_told_as_they_were_written(tmp_path: Path) -> None:
+    header = read_changed(tmp_path / "x.dcm", PatientID=["P1", "P2"], AccessionNumber=["ACC1", "ACC2"])
+    assert header.identity.patient_id == "P1\\P2"
+    assert header.identity.accession_number == "ACC1\\ACC2"
+
+
 def test_a_deflated_data_set_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     dataset = pydicom.dcmread(str(get_testdata_file("CT_small.dcm", download=False)))
     assert dataset.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
