@@ -3,8 +3,6 @@
 import os
 import re
 import struct
-import zlib
-from collections import deque
 from collections.abc import Iterator, MutableSequence, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,12 +12,13 @@ from typing import BinaryIO
 
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.filereader import dcmread, read_file_meta_info, read_partial
+from pydicom.filereader import dcmread, read_dataset, read_file_meta_info, read_partial
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 from pynetdicom.dsutils import split_dataset
 
 from config.errors import UnreadableInstanceError
 from db.received import Identity
+from dicom_node.deflated import data_set_start, inflated
 from dicom_node.fragments import UNDEFINED_LENGTH, FragmentWalk
 
 MANUFACTURER = "EchoWorker"
@@ -27,13 +26,9 @@ MANUFACTURER = "EchoWorker"
 OUR_MODALITIES = ("SR", "OT", "DOC")
 """What they carry as Modality (0008,0060): reports, heat maps and pages for people (dicom_node.report)."""
 PIXEL_DATA = {0x7FE00008, 0x7FE00009, 0x7FE00010}
-LARGEST_INFLATED = 256 * 1024 * 1024
-AT_ONCE = 64 * 1024
 DEFERRED_BYTES = 4 * 1024 * 1024
 """Larger elements stay in their file (private ones before the pixels may be whole volumes), but of what is inflated."""
 _META_NEEDED = ("MediaStorageSOPClassUID", "MediaStorageSOPInstanceUID", "TransferSyntaxUID")
-_META_GROUP_LENGTH_AT = 128 + 4 + 8
-"""Behind preamble, prefix and the head of (0002,0000)."""
 _UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+")
 
 
@@ -119,13 +114,7 @@ def _damage_named(path: Path) -> Iterator[None]:
 def data_set_position(path: Path) -> int:
     """Where the data set begins in a file, behind preamble and File Meta Information (PS3.10 section 7.1)."""
     with path.open("rb") as file:
-        return _data_set_position(file)
-
-
-def _data_set_position(file: BinaryIO) -> int:
-    file.seek(_META_GROUP_LENGTH_AT)
-    (length,) = struct.unpack("<L", file.read(4))
-    return int(_META_GROUP_LENGTH_AT + 4 + length)
+        return data_set_start(file)
 
 
 def read_image_header(path: Path) -> FileDataset:
@@ -199,42 +188,33 @@ def read_attributes(path: Path, keywords: Sequence[str]) -> FileDataset:
 
 
 def _read_whole_header(path: Path) -> FileDataset:
-    is_deflated = _is_deflated(path)
+    if _is_deflated(path):
+        return _read_deflated_header(path)
     with path.open("rb") as file:
-        if is_deflated:
-            deque(inflated(file), maxlen=0)  # whether it can be: pydicom inflates it whole, whatever it becomes
-            file.seek(0)
         dataset, pixels = read_until_pixels(file, defer_size=DEFERRED_BYTES)
-        if is_deflated:
-            return dataset  # the stream's own end mark proves it whole
         _refuse_cut_off_elements(dataset, os.fstat(file.fileno()).st_size)
         if pixels is not None:
             _refuse_cut_off_pixels(file, pixels)
     return dataset
 
 
+def _read_deflated_header(path: Path) -> FileDataset:
+    """The beginning of the data set; all of it is inflated once, and so seen to be whole, but never in memory."""
+    beginning = BytesIO()
+    with path.open("rb") as file:
+        for part in inflated(file, must_be_whole=True):
+            if beginning.tell() < DEFERRED_BYTES:
+                beginning.write(part)
+    beginning.seek(0)
+    dataset = read_dataset(
+        beginning, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, *_: tag in PIXEL_DATA
+    )
+    meta = FileMetaDataset(read_file_meta_info(path))
+    return FileDataset(beginning, dataset, file_meta=meta, is_implicit_VR=False, is_little_endian=True)
+
+
 def _is_deflated(path: Path) -> bool:
     return bool(read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian)
-
-
-def inflated(file: BinaryIO) -> Iterator[bytes]:
-    """The data set of a deflated file (PS3.5 section A.5), part by part.
-
-    Raises
-    ------
-    UnreadableInstanceError
-        It becomes larger than `LARGEST_INFLATED`: a few kilobytes could ask for more memory than the machine has.
-    """
-    inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
-    file.seek(_data_set_position(file))
-    while not inflater.eof and (compressed := file.read(AT_ONCE)):
-        while compressed and not inflater.eof:
-            part = inflater.decompress(compressed, AT_ONCE)
-            compressed = inflater.unconsumed_tail
-            size += len(part)
-            if size > LARGEST_INFLATED:
-                raise UnreadableInstanceError(f"deflated, and inflates to more than {LARGEST_INFLATED >> 20} MiB")
-            yield part
 
 
 def _refuse_cut_off_elements(dataset: Dataset, size: int) -> None:

@@ -12,7 +12,8 @@ from pydicom.data import get_testdata_file
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from config.errors import UnreadableInstanceError
-from dicom_node.header import InstanceHeader, is_valid_uid, read_header, read_image_header
+from dicom_node.deflated import AT_ONCE, inflated
+from dicom_node.header import InstanceHeader, data_set_position, is_valid_uid, read_header, read_image_header
 
 CLIP = Path(str(get_testdata_file("examples_ybr_color.dcm", download=False)))
 
@@ -143,6 +144,32 @@ def test_a_small_file_that_inflates_beyond_measure_is_refused_without_being_infl
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 10_000_000
+
+
+def test_a_small_file_that_inflates_to_much_is_read_without_being_in_memory_whole(tmp_path: Path) -> None:
+    dataset = pydicom.dcmread(CLIP, stop_before_pixels=True)
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    dataset.save_as(tmp_path / "whole.dcm")
+    head = (tmp_path / "whole.dcm").read_bytes()
+    start = data_set_position(tmp_path / "whole.dcm")
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    packed = packer.compress(zlib.decompress(head[start:], -zlib.MAX_WBITS))
+    packed += packer.compress(struct.pack("<HH2sHL", 0x7FE0, 0x0010, b"OB", 0, 200 << 20))
+    packed += b"".join(packer.compress(bytes(1 << 20)) for _ in range(200)) + packer.flush()
+    (tmp_path / "whole.dcm").write_bytes(head[:start] + packed)
+    tracemalloc.start()
+    assert read_header(tmp_path / "whole.dcm").identity.patient_name == "PLA"
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16_000_000
+
+
+@pytest.mark.parametrize("size", range(3 * AT_ONCE, 3 * AT_ONCE + 40, 3))
+def test_the_last_bytes_of_an_inflated_data_set_are_not_held_back(size: int) -> None:
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    packed = packer.compress(bytes(size)) + packer.flush()
+    file = BytesIO(bytes(128) + b"DICM" + struct.pack("<HH2sHL", 2, 0, b"UL", 4, 0) + packed)
+    assert b"".join(inflated(file, must_be_whole=True)) == bytes(size)
 
 
 @pytest.mark.parametrize("cut", [0, 1])

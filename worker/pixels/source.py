@@ -21,7 +21,8 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from typing_extensions import Buffer
 
 from config.errors import ClipError
-from dicom_node.header import DEFERRED_BYTES, PIXEL_DATA, PixelDataStart, inflated, read_until_pixels
+from dicom_node.deflated import inflated
+from dicom_node.header import DEFERRED_BYTES, PIXEL_DATA, PixelDataStart, read_until_pixels
 
 _FILE_META_GROUP = 0x0002
 
