@@ -3,9 +3,7 @@
 import os
 import re
 import struct
-import zlib
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableSequence, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -14,12 +12,13 @@ from typing import BinaryIO
 
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.filereader import dcmread, read_file_meta_info, read_partial
+from pydicom.filereader import dcmread, read_dataset, read_file_meta_info, read_partial
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 from pynetdicom.dsutils import split_dataset
 
 from config.errors import UnreadableInstanceError
 from db.received import Identity
+from dicom_node.deflated import data_set_start, inflated
 from dicom_node.fragments import UNDEFINED_LENGTH, FragmentWalk
 
 MANUFACTURER = "EchoWorker"
@@ -27,11 +26,9 @@ MANUFACTURER = "EchoWorker"
 OUR_MODALITIES = ("SR", "OT", "DOC")
 """What they carry as Modality (0008,0060): reports, heat maps and pages for people (dicom_node.report)."""
 PIXEL_DATA = {0x7FE00008, 0x7FE00009, 0x7FE00010}
-LARGEST_INFLATED = 256 * 1024 * 1024
-AT_ONCE = 64 * 1024
+DEFERRED_BYTES = 4 * 1024 * 1024
+"""Larger elements stay in their file (private ones before the pixels may be whole volumes), but of what is inflated."""
 _META_NEEDED = ("MediaStorageSOPClassUID", "MediaStorageSOPInstanceUID", "TransferSyntaxUID")
-_META_GROUP_LENGTH_AT = 128 + 4 + 8
-"""Behind preamble, prefix and the head of (0002,0000)."""
 _UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+")
 
 
@@ -117,18 +114,12 @@ def _damage_named(path: Path) -> Iterator[None]:
 def data_set_position(path: Path) -> int:
     """Where the data set begins in a file, behind preamble and File Meta Information (PS3.10 section 7.1)."""
     with path.open("rb") as file:
-        return _data_set_position(file)
-
-
-def _data_set_position(file: BinaryIO) -> int:
-    file.seek(_META_GROUP_LENGTH_AT)
-    (length,) = struct.unpack("<L", file.read(4))
-    return int(_META_GROUP_LENGTH_AT + 4 + length)
+        return data_set_start(file)
 
 
 def read_image_header(path: Path) -> FileDataset:
     """The data set without its pixels, as evidence for a report."""
-    return dcmread(path, stop_before_pixels=True)
+    return dcmread(path, stop_before_pixels=True, defer_size=None if _is_deflated(path) else DEFERRED_BYTES)
 
 
 def header_alone(path: Path) -> bytes:
@@ -140,7 +131,7 @@ def header_alone(path: Path) -> bytes:
         It is no DICOM file, or damaged.
     """
     with _damage_named(path), path.open("rb") as file:
-        dataset, pixels = read_until_pixels(file)
+        dataset, pixels = read_until_pixels(file, defer_size=DEFERRED_BYTES)
         if pixels is not None:
             is_implicit, _ = dataset.original_encoding
             file.seek(0)
@@ -165,7 +156,7 @@ class PixelDataStart:
         return self.value_at + self.length
 
 
-def read_until_pixels(file: BinaryIO) -> tuple[FileDataset, PixelDataStart | None]:
+def read_until_pixels(file: BinaryIO, *, defer_size: int | None = None) -> tuple[FileDataset, PixelDataStart | None]:
     """The data set up to its pixel data, and where these are; None when there are none, or it is deflated.
 
     Raises
@@ -173,7 +164,7 @@ def read_until_pixels(file: BinaryIO) -> tuple[FileDataset, PixelDataStart | Non
     Exception
         Whatever pydicom raises on damaged bytes; its texts quote the data set.
     """
-    dataset = read_partial(file, lambda tag, _vr, _length: tag in PIXEL_DATA)
+    dataset = read_partial(file, lambda tag, _vr, _length: tag in PIXEL_DATA, defer_size=defer_size)
     if dataset.file_meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian:
         return dataset, None  # the position in the inflated stream says nothing of the file
     implicit, little = dataset.original_encoding
@@ -197,47 +188,39 @@ def read_attributes(path: Path, keywords: Sequence[str]) -> FileDataset:
 
 
 def _read_whole_header(path: Path) -> FileDataset:
-    if read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-        with path.open("rb") as file:
-            deque(inflated(file), maxlen=0)  # whether it can be: pydicom inflates it whole, whatever it becomes
+    if _is_deflated(path):
+        return _read_deflated_header(path)
     with path.open("rb") as file:
-        dataset, pixels = read_until_pixels(file)
-        if dataset.file_meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian:
-            return dataset  # the stream's own end mark proves it whole
-        _refuse_cut_off_elements(dataset)
+        dataset, pixels = read_until_pixels(file, defer_size=DEFERRED_BYTES)
+        _refuse_cut_off_elements(dataset, os.fstat(file.fileno()).st_size)
         if pixels is not None:
             _refuse_cut_off_pixels(file, pixels)
     return dataset
 
 
-def inflated(file: BinaryIO) -> Iterator[bytes]:
-    """The data set of a deflated file (PS3.5 section A.5), part by part.
-
-    Raises
-    ------
-    UnreadableInstanceError
-        It becomes larger than `LARGEST_INFLATED`: a few kilobytes could ask for more memory than the machine has.
-    """
-    inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
-    file.seek(_data_set_position(file))
-    while not inflater.eof and (compressed := file.read(AT_ONCE)):
-        while compressed and not inflater.eof:
-            part = inflater.decompress(compressed, AT_ONCE)
-            compressed = inflater.unconsumed_tail
-            size += len(part)
-            if size > LARGEST_INFLATED:
-                raise UnreadableInstanceError(f"deflated, and inflates to more than {LARGEST_INFLATED >> 20} MiB")
-            yield part
+def _read_deflated_header(path: Path) -> FileDataset:
+    """The beginning of the data set; all of it is inflated once, and so seen to be whole, but never in memory."""
+    beginning = BytesIO()
+    with path.open("rb") as file:
+        for part in inflated(file, must_be_whole=True):
+            if beginning.tell() < DEFERRED_BYTES:
+                beginning.write(part)
+    beginning.seek(0)
+    dataset = read_dataset(
+        beginning, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, *_: tag in PIXEL_DATA
+    )
+    meta = FileMetaDataset(read_file_meta_info(path))
+    return FileDataset(beginning, dataset, file_meta=meta, is_implicit_VR=False, is_little_endian=True)
 
 
-def _refuse_cut_off_elements(dataset: Dataset) -> None:
+def _is_deflated(path: Path) -> bool:
+    return bool(read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian)
+
+
+def _refuse_cut_off_elements(dataset: Dataset, size: int) -> None:
     for tag in dataset.keys():  # noqa: SIM118  iterating the data set itself would decode every element
-        element = dataset.get_item(tag)
-        if (
-            isinstance(element, RawDataElement)
-            and element.length != UNDEFINED_LENGTH
-            and len(element.value or b"") < element.length
-        ):
+        element = dataset.get_item(tag, keep_deferred=True)
+        if isinstance(element, RawDataElement) and UNDEFINED_LENGTH != element.length > size - element.value_tell:
             raise UnreadableInstanceError("cut off inside an element of the header")
 
 
@@ -291,5 +274,6 @@ def _uid(dataset: Dataset, keyword: str) -> str:
 
 def _text(dataset: Dataset, keyword: str, longest: int) -> str | None:
     # Machines send more than the VR allows, and undecodable text; a database takes neither, nor a NUL.
-    text = str(dataset.get(keyword) or "").encode(errors="replace").decode().replace("\0", "")
-    return text[:longest].strip() or None
+    value = dataset.get(keyword) or ""
+    text = "\\".join(map(str, value)) if isinstance(value, MutableSequence) else str(value)  # several, or a backslash
+    return text.encode(errors="replace").decode().replace("\0", "")[:longest].strip() or None

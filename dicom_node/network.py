@@ -1,4 +1,4 @@
-"""pynetdicom's process-wide settings, written in this one place, and the socket option that sending needs."""
+"""pynetdicom's process-wide settings, written in this one place, the socket option of sending, and addresses."""
 
 import socket
 import tempfile

@@ -108,7 +108,7 @@ def get_study(peer: Peer, study_instance_uid: str, spool: Spool) -> Iterator[Sub
     """
     model = StudyRootQueryRetrieveInformationModelGet
     subject = _Subject(peer, study_instance_uid, 'does it support C-GET? Else set retrieve = "move" for this peer')
-    came = TransferJournal(spool.receivers, peer.remote)
+    came = TransferJournal(spool.receivers, peer.remote, by_get=True)
     handlers: list[evt.EventHandlerType] = [(evt.EVT_C_STORE, _on_c_store, [spool, subject, came])]
     contexts = [build_context(model), *_storage_contexts()]
     try:

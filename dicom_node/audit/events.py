@@ -88,9 +88,9 @@ def application_stopped() -> AuditMessage:
 
 
 def instances_received(
-    sender: RemoteAE, instances: StudyInstances, *, already_held: bool = False, failure: str = ""
+    sender: RemoteAE, instances: StudyInstances, *, already_held: bool = False, failure: str = "", by_get: bool = False
 ) -> AuditMessage:
-    """DICOM Instances Transferred (A.5.3.7) to us, in one association.
+    """DICOM Instances Transferred (A.5.3.7) to us, in one association; `by_get`: in ours, by C-GET.
 
     `already_held`: they were here before, the same bytes. `failure`: why they were refused, without PHI.
     """
@@ -100,8 +100,8 @@ def instances_received(
         outcome=outcome_of(failure),
         outcome_description=failure,
         own_role=Role.DESTINATION,
-        we_requested=False,
-        others=(sender.taking_part(Role.SOURCE, is_requestor=True),),
+        we_requested=by_get,
+        others=(sender.taking_part(Role.SOURCE, is_requestor=not by_get),),
         objects=study_and_patient(instances),
     )
 
@@ -244,8 +244,12 @@ class TransferredInstances(ABC):
 class ReceivedInstances(TransferredInstances):
     """To us."""
 
+    def __init__(self, other: RemoteAE, *, by_get: bool = False) -> None:
+        super().__init__(other)
+        self._get = by_get
+
     def _message(self, instances: StudyInstances, *, already_held: bool, failure: str) -> AuditMessage:
-        return instances_received(self._other, instances, already_held=already_held, failure=failure)
+        return instances_received(self._other, instances, already_held=already_held, failure=failure, by_get=self._get)
 
 
 class SentInstances(TransferredInstances):

@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -26,16 +26,23 @@ from dicom_node.spool import Spool
 from dicom_node.spool_notes import set_aside
 
 SUFFIX = ".transfers"
-_SENDER, _TRANSFER = TypeAdapter(RemoteAE), TypeAdapter(Transfer)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sender(RemoteAE):
+    by_get: bool = False
+
+
+_SENDER, _TRANSFER = TypeAdapter(_Sender), TypeAdapter(Transfer)
 
 
 class TransferJournal:
-    """Of one association, whose requests come one after another: not for several threads."""
+    """Of one association, whose requests come one after another: not for several threads. `by_get`: one of ours."""
 
-    def __init__(self, folder: Path, sender: RemoteAE) -> None:
+    def __init__(self, folder: Path, sender: RemoteAE, *, by_get: bool = False) -> None:
         self._path = folder / f"{uuid.uuid4().hex}{SUFFIX}"
-        self._sender = sender
-        self._instances = ReceivedInstances(sender)
+        self._sender = _Sender(**vars(sender), by_get=by_get)
+        self._instances = _instances_from(self._sender)
         self._descriptor: int | None = None
         self._begun_at = time.monotonic()
 
@@ -99,10 +106,14 @@ def left_behind(spool: Spool) -> Iterator[ReceivedInstances]:
 
 def _read(lines: Iterator[bytes]) -> ReceivedInstances:
     whole = [line for line in lines if line.endswith(b"\n")]  # the last may be torn
-    instances = ReceivedInstances(_SENDER.validate_json(whole[0]) if whole else RemoteAE(ae_title="", address=""))
+    instances = _instances_from(_SENDER.validate_json(whole[0]) if whole else _Sender(ae_title="", address=""))
     for line in whole[1:]:
         instances.add(_TRANSFER.validate_json(line))
     return instances
+
+
+def _instances_from(sender: _Sender) -> ReceivedInstances:
+    return ReceivedInstances(RemoteAE(ae_title=sender.ae_title, address=sender.address), by_get=sender.by_get)
 
 
 def _append(descriptor: int, content: dict[str, object]) -> None:

@@ -30,14 +30,20 @@ class IncomingFile:
         Raises
         ------
         OSError
-            The disk is full or read-only.
+            The disk is full or read-only, or locks no files; nothing stays.
         """
         self.path = path
         self._window = window.view
         self._filled = 0
         self._written = 0
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)  # so that nobody takes it for left over, however slow its sender
+        try:
+            fcntl.flock(
+                self._descriptor, fcntl.LOCK_EX
+            )  # so that nobody takes it for left over, however slow its sender
+        except OSError:  # a share without locks: each instance that is refused would leave an open file behind
+            self.discard()
+            raise
 
     @property
     def size(self) -> int:

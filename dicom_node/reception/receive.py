@@ -74,7 +74,7 @@ class Reception:
         self._window = window
         self._announced = announced
         self._on_ended = on_ended
-        self._header = StreamedHeader()
+        self._header = StreamedHeader(announced.transfer_syntax_uid)
         self._failure: Exception | None = None
         self._file: IncomingFile | None = None
         try:

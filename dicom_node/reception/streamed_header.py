@@ -8,6 +8,8 @@ set is deflated, the file itself is read.
 from io import BytesIO
 from pathlib import Path
 
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
 from config.errors import UnreadableInstanceError
 from dicom_node.fragments import UNDEFINED_LENGTH, FragmentWalk
 from dicom_node.header import InstanceHeader, PixelDataStart, header_of, read_header, read_until_pixels
@@ -19,7 +21,8 @@ HEADER_BYTES = 64 * 1024
 class StreamedHeader:
     """Looks at each window of a file, from the front to the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, transfer_syntax_uid: str = "") -> None:
+        self._is_deflated = transfer_syntax_uid == DeflatedExplicitVRLittleEndian
         self._header: InstanceHeader | None = None
         self._pixels: PixelDataStart | None = None
         self._fragments: FragmentWalk | None = None
@@ -54,6 +57,8 @@ class StreamedHeader:
         return self._header
 
     def _begin(self, window: memoryview) -> None:
+        if self._is_deflated:
+            return  # pydicom would inflate the window, to a thousand times its size
         try:
             dataset, pixels = read_until_pixels(BytesIO(window[:HEADER_BYTES]))
             if pixels is None:

@@ -1,3 +1,4 @@
+import struct
 import tracemalloc
 import zlib
 from io import BytesIO
@@ -11,7 +12,8 @@ from pydicom.data import get_testdata_file
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from config.errors import UnreadableInstanceError
-from dicom_node.header import InstanceHeader, is_valid_uid, read_header
+from dicom_node.deflated import AT_ONCE, inflated
+from dicom_node.header import InstanceHeader, data_set_position, is_valid_uid, read_header, read_image_header
 
 CLIP = Path(str(get_testdata_file("examples_ybr_color.dcm", download=False)))
 
@@ -109,6 +111,12 @@ def test_values_longer_than_their_vr_and_nul_characters_are_cut_to_what_a_databa
     assert header.identity.accession_number == "AB"
 
 
+def test_several_values_where_one_is_allowed_are_told_as_they_were_written(tmp_path: Path) -> None:
+    header = read_changed(tmp_path / "x.dcm", PatientID=["P1", "P2"], AccessionNumber=["ACC1", "ACC2"])
+    assert header.identity.patient_id == "P1\\P2"
+    assert header.identity.accession_number == "ACC1\\ACC2"
+
+
 def test_a_deflated_data_set_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     dataset = pydicom.dcmread(str(get_testdata_file("CT_small.dcm", download=False)))
     assert dataset.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
@@ -133,6 +141,53 @@ def test_a_small_file_that_inflates_beyond_measure_is_refused_without_being_infl
     tracemalloc.start()
     with pytest.raises(UnreadableInstanceError, match="inflates to more than 256 MiB"):
         read_header(tmp_path / "bomb")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10_000_000
+
+
+def test_a_small_file_that_inflates_to_much_is_read_without_being_in_memory_whole(tmp_path: Path) -> None:
+    dataset = pydicom.dcmread(CLIP, stop_before_pixels=True)
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    dataset.save_as(tmp_path / "whole.dcm")
+    head = (tmp_path / "whole.dcm").read_bytes()
+    start = data_set_position(tmp_path / "whole.dcm")
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    packed = packer.compress(zlib.decompress(head[start:], -zlib.MAX_WBITS))
+    packed += packer.compress(struct.pack("<HH2sHL", 0x7FE0, 0x0010, b"OB", 0, 200 << 20))
+    packed += b"".join(packer.compress(bytes(1 << 20)) for _ in range(200)) + packer.flush()
+    (tmp_path / "whole.dcm").write_bytes(head[:start] + packed)
+    tracemalloc.start()
+    assert read_header(tmp_path / "whole.dcm").identity.patient_name == "PLA"
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16_000_000
+
+
+@pytest.mark.parametrize("size", range(3 * AT_ONCE, 3 * AT_ONCE + 40, 3))
+def test_the_last_bytes_of_an_inflated_data_set_are_not_held_back(size: int) -> None:
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    packed = packer.compress(bytes(size)) + packer.flush()
+    file = BytesIO(bytes(128) + b"DICM" + struct.pack("<HH2sHL", 2, 0, b"UL", 4, 0) + packed)
+    assert b"".join(inflated(file, must_be_whole=True)) == bytes(size)
+
+
+@pytest.mark.parametrize("cut", [0, 1])
+def test_a_volume_in_a_private_element_before_the_pixels_is_not_read_into_memory(tmp_path: Path, cut: int) -> None:
+    path, volume = tmp_path / "volume.dcm", 512 * 1024 * 1024
+    dataset = pydicom.dcmread(CLIP, stop_before_pixels=True)
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.save_as(path)
+    with path.open("ab") as file:
+        file.write(struct.pack("<HH2sHL", 0x200D, 0x1010, b"OB", 0, volume))
+        file.truncate(file.tell() + volume - cut)
+    tracemalloc.start()
+    if cut:
+        with pytest.raises(UnreadableInstanceError, match="cut off"):
+            read_header(path)
+    else:
+        assert read_header(path).identity.patient_name == "PLA"
+        assert read_image_header(path).PatientName == "PLA"
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 10_000_000

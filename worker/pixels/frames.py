@@ -16,7 +16,7 @@ from dicom_node.header import PixelDataStart
 from worker.pixels.codecs import Samples, as_coded, decode_compressed, decode_run_lengths, plain_jpeg
 from worker.pixels.codestream import TRANSFER_SYNTAXES, head_of, starts_run_lengths
 from worker.pixels.colour import Colours, Frame
-from worker.pixels.image import PixelFormat, read_pixel_format
+from worker.pixels.image import MOST_FRAMES, PixelFormat, read_pixel_format
 from worker.pixels.native import as_stored, native_samples, native_source
 from worker.pixels.offsets import (
     FrameLocations,
@@ -56,8 +56,15 @@ def frames_of(instance: OpenInstance) -> Frames:
     Raises
     ------
     ClipError
-        It holds no pixels, or pixels of a kind that is not known.
+        It holds no pixels, pixels of a kind that is not known, or more frames than any clip.
     """
+    frames = _stored_frames(instance)
+    if frames.count > MOST_FRAMES:  # of one pixel each, a small file has millions, and each has its time
+        raise ClipError(f"{frames.count} frames are more than a clip has")
+    return frames
+
+
+def _stored_frames(instance: OpenInstance) -> Frames:
     pixel_format = read_pixel_format(instance.header)
     if instance.pixels is None:
         raise ClipError(Reason(ReasonKind.NO_PIXELS))

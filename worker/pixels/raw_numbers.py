@@ -16,7 +16,8 @@ from pydicom.tag import Tag
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 """PS3.5 section 6.2, DS; an IS is one without point and exponent."""
-_BINARY = {"FL": "f", "FD": "d", "US": "H", "SS": "h", "UL": "I", "SL": "i"}
+_BINARY = {"FL": "f", "FD": "d", "US": "H", "SS": "h", "UL": "I", "SL": "i", "US or SS": "H"}
+"""The last is what the dictionary says of the descriptors of palettes: their numbers of entries and of bits are US."""
 
 
 def read_numbers(header: Dataset, keyword: str) -> tuple[float | None, ...]:

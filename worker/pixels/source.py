@@ -21,7 +21,8 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from typing_extensions import Buffer
 
 from config.errors import ClipError
-from dicom_node.header import PIXEL_DATA, PixelDataStart, inflated, read_until_pixels
+from dicom_node.deflated import inflated
+from dicom_node.header import DEFERRED_BYTES, PIXEL_DATA, PixelDataStart, read_until_pixels
 
 _FILE_META_GROUP = 0x0002
 
@@ -151,7 +152,7 @@ def _opened(file: BinaryIO, source: ByteSource) -> OpenInstance:
     if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
         return _inflated(meta, file)  # pydicom itself would inflate it without a limit
     file.seek(0)
-    header, pixels = read_until_pixels(file)
+    header, pixels = read_until_pixels(file, defer_size=DEFERRED_BYTES)
     return OpenInstance(header=header, pixels=pixels, source=source)
 
 

@@ -118,3 +118,23 @@ def test_a_full_disk_leaves_no_file_open_behind_and_no_half_line(tmp_path: Path)
         journal.close()
     finally:
         subprocess.run(["umount", "-l", tmp_path], check=True)
+
+
+@pytest.mark.parametrize("by_get", [False, True])
+def test_who_asked_for_a_transfer_is_told_also_after_its_process_died(spool: Spool, by_get: bool) -> None:
+    journal = TransferJournal(spool.receivers, SENDER, by_get=by_get)
+    journal.add(CLIP)
+    (file,) = spool.receivers.iterdir()
+    content = file.read_bytes()
+    told = requestors(journal.messages())
+    journal.close()
+    file.write_bytes(content)
+    (left,) = left_behind(spool)
+    assert told == requestors(left.messages()) == (["A"] if by_get else [SENDER.ae_title])
+
+
+def requestors(messages: list[AuditMessage]) -> list[str]:
+    """The AE titles of those who asked for it (PS3.15 section A.5.2.3)."""
+    roots = [parse_valid(to_xml(message, AuditSource(ae_title="A", host="h", process_id=1))) for message in messages]
+    asking = [found for root in roots for found in root.findall("ActiveParticipant[@UserIsRequestor='true']")]
+    return [found.get("AlternativeUserID", "").removeprefix("AETITLES=") for found in asking]

@@ -159,17 +159,3 @@ def test_invented_ae_titles_leave_one_small_file(tmp_path: Path, monkeypatch: py
     (published,) = published_calls(spool)
     assert sum(call.count for call in published.calls) == CALLERS_OF_ONE_ADDRESS + 30
     assert len(published.calls) == CALLERS_OF_ONE_ADDRESS + 1
-
-
-def test_who_calls_by_ipv4_a_node_that_listens_on_all_of_ipv6_is_known_by_the_address(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wanted = {"DATA_DIR": tmp_path, "NODE__PORT": 0, "NODE__HOST": "::", "NODE__UNKNOWN_PEERS": "loopback"}
-    for name, value in wanted.items():
-        monkeypatch.setenv(f"ECHOWORKER_{name}", str(value))
-    receiver = Receiver(load_settings())
-    receiver.start()
-    associate(receiver.port).release()
-    receiver.stop()
-    (published,) = published_calls(Spool(load_settings().spool_dir))
-    assert [(call.address, call.outcome) for call in published.calls] == [("127.0.0.1", ACCEPTED)]

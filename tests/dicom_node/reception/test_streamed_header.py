@@ -1,16 +1,20 @@
 """Whatever windows a file comes in, its header and its wholeness are judged as from the file itself."""
 
 import struct
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from config.errors import UnreadableInstanceError
 from dicom_node.fragments import FragmentWalk
 from dicom_node.header import InstanceHeader, read_header
+from dicom_node.reception.file_head import file_head
 from dicom_node.reception.streamed_header import StreamedHeader
 from tests.support.clips import SMALL
 
@@ -53,6 +57,19 @@ def test_other_kinds_of_files_are_judged_alike(tmp_path: Path, name: str) -> Non
     content = Path(str(path)).read_bytes()
     for cut in (len(content), len(content) - 1000, len(content) // 2):
         assert judged(tmp_path / "file", content[:cut], 8192) == judged_from_file(tmp_path / "file")
+
+
+def test_a_deflated_window_is_not_inflated() -> None:
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    packed = b"".join(packer.compress(bytes(1 << 20)) for _ in range(50)) + packer.flush()
+    syntax = DeflatedExplicitVRLittleEndian
+    head = file_head(sop_class_uid="1.2", sop_instance_uid="1.2.3", transfer_syntax_uid=syntax, calling_ae_title="A")
+    streamed = StreamedHeader(syntax)
+    tracemalloc.start()
+    streamed.see(memoryview(head + packed), 0)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1_000_000
 
 
 items = st.lists(st.integers(0, 40).map(lambda n: n * 2), max_size=12)

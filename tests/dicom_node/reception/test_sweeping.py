@@ -1,5 +1,7 @@
 """What killed processes leave half written is gone after the next start, and some time later at the latest."""
 
+import errno
+import fcntl
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 from config.settings import Settings, load_settings
 from config.whole_files import unfinished_name
 from dicom_node.reception import housekeeping
+from dicom_node.reception.incoming import IncomingFile, Window
 from dicom_node.reception.receiver import Receiver
 from tests.support.waiting import wait_until
 
@@ -54,3 +57,18 @@ def test_half_written_files_are_swept_at_start_and_while_running(
         wait_until(lambda: not any(path.exists() for path in later), 10, "what was left over since to be swept")
     finally:
         receiver.stop()
+
+
+def test_a_file_system_that_locks_no_files_leaves_none_open_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    window, before = Window(), len(list(Path("/proc/self/fd").iterdir()))
+    for number in range(5):
+        with pytest.raises(OSError, match="No locks available"):
+            IncomingFile(tmp_path / f"{number}.part", window)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert not list(tmp_path.iterdir())

@@ -13,11 +13,20 @@ import pytest
 from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.uid import UID, JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLELossless
+from pydicom.uid import (
+    UID,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLSLossless,
+    RLELossless,
+)
 
+from config.errors import ClipError
 from tests.support.clips import compressed_clip, made_clip
 from tests.support.tools import require_tool
 from worker.pixels.frames import frames_of
+from worker.pixels.image import MOST_FRAMES
 from worker.pixels.source import open_instance
 
 Pixels = npt.NDArray[np.generic]
@@ -247,6 +256,29 @@ def test_a_palette_however_wide_it_is_called(bits: int, content: str, big: bool,
     assert_shown(file, np.stack([table.astype(np.uint8)[GREY] for table in TABLES], axis=-1))
 
 
+@pytest.mark.parametrize(("first", "bits"), [(0, 8), (0, 16), (10, 16)])
+def test_a_palette_in_implicit_vr_where_the_dictionary_leaves_two_vrs_to_choose_from(
+    first: int, bits: int, tmp_path: Path
+) -> None:
+    file = made_clip(tmp_path / "clip.dcm", GREY, "PALETTE COLOR")
+    dataset = pydicom.dcmread(file)
+    for colour, table in zip(("Red", "Green", "Blue"), TABLES, strict=True):
+        content = table.astype(np.uint8).tobytes() if bits == 8 else (table * 256).astype("<u2").tobytes()
+        dataset.add_new(f"{colour}PaletteColorLookupTableDescriptor", "US", [256, first, bits])
+        dataset.add_new(f"{colour}PaletteColorLookupTableData", "OW", content)
+    dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    dataset.save_as(file, implicit_vr=True, little_endian=True)
+    entry = np.clip(GREY.astype(int) - first, 0, 255)
+    assert_shown(file, np.stack([table.astype(np.uint8)[entry] for table in TABLES], axis=-1))
+
+
 def _describe(dataset: Dataset, colour: str, bits: int, words: bytes) -> None:
     dataset.add_new(f"{colour}PaletteColorLookupTableDescriptor", "US", [256, 0, bits])
     dataset.add_new(f"{colour}PaletteColorLookupTableData", "OW", words)
+
+
+def test_more_frames_than_any_clip_has_whatever_the_header_says(tmp_path: Path) -> None:
+    file = made_clip(tmp_path / "clip.dcm", np.zeros((MOST_FRAMES + 2, 1, 1), np.uint8), "MONOCHROME2")
+    changed(file, NumberOfFrames=1)
+    with open_instance(file) as instance, pytest.raises(ClipError, match="100002 frames are more than a clip has"):
+        frames_of(instance)
