@@ -123,7 +123,8 @@ def read_image_header(path: Path) -> FileDataset:
 
 
 def header_alone(path: Path) -> bytes:
-    """A DICOM file that holds what `read_image_header` gives of this one, as its bytes.
+    """A DICOM file that holds what `read_image_header` gives of this one, but for what is too large to be of a header,
+    as its bytes.
 
     Raises
     ------
@@ -132,13 +133,33 @@ def header_alone(path: Path) -> bytes:
     """
     with _damage_named(path), path.open("rb") as file:
         dataset, pixels = read_until_pixels(file, defer_size=DEFERRED_BYTES)
-        if pixels is not None:
-            is_implicit, _ = dataset.original_encoding
-            file.seek(0)
-            return file.read(pixels.value_at - (8 if is_implicit else 12))  # without tag, VR and length of the pixels
-        content = BytesIO()
-        read_image_header(path).save_as(content, enforce_file_format=True)
-        return content.getvalue()
+        volumes = _deferred_elements(dataset)
+        if pixels is None:
+            header = read_image_header(path)
+            for volume in volumes:
+                del header[volume.tag]
+            content = BytesIO()
+            header.save_as(content, enforce_file_format=True)
+            return content.getvalue()
+        is_implicit, _ = dataset.original_encoding
+        tag_to_value = 8 if is_implicit else 12  # tag, VR and length
+        left_out = [(volume.value_tell, volume.value_tell + volume.length) for volume in volumes]
+        kept, position = b"", 0
+        for value_at, end in [*left_out, (pixels.value_at, 0)]:
+            file.seek(position)
+            kept += file.read(value_at - tag_to_value - position)
+            position = end
+        return kept
+
+
+def _deferred_elements(dataset: Dataset) -> list[RawDataElement]:
+    """What was left in the file, in its order."""
+    elements = (dataset.get_item(tag, keep_deferred=True) for tag in dataset.keys())  # noqa: SIM118  none is decoded
+    return [
+        element
+        for element in elements
+        if isinstance(element, RawDataElement) and element.value is None and element.length > 0
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,11 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from config.errors import UnreadableInstanceError
 from dicom_node.deflated import AT_ONCE, inflated
-from dicom_node.header import InstanceHeader, data_set_position, is_valid_uid, read_header, read_image_header
+from dicom_node.header import (
+    InstanceHeader,
+    data_set_position,
+    header_alone,
+    is_valid_uid,
+    read_header,
+    read_image_header,
+)
 
 CLIP = Path(str(get_testdata_file("examples_ybr_color.dcm", download=False)))
 
@@ -191,3 +198,24 @@ def test_a_volume_in_a_private_element_before_the_pixels_is_not_read_into_memory
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 10_000_000
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+@pytest.mark.parametrize("has_pixels", [True, False])
+def test_a_volume_in_a_private_element_is_no_part_of_the_header_that_is_kept(
+    tmp_path: Path, syntax: UID, has_pixels: bool
+) -> None:
+    dataset = pydicom.dcmread(CLIP, stop_before_pixels=True)
+    whole = pydicom.dcmread(CLIP)
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.add_new(0x200D1010, "OB", bytes(6 << 20))
+    dataset.add_new(0x200D1011, "LO", "behind")
+    if has_pixels:
+        dataset.add_new(0x7FE00010, "OW", bytes(whole.Rows * whole.Columns * 2))
+    pydicom.dcmwrite(tmp_path / "volume.dcm", dataset, implicit_vr=syntax.is_implicit_VR, little_endian=True)
+    (tmp_path / "header.dcm").write_bytes(header_alone(tmp_path / "volume.dcm"))
+    kept = read_image_header(tmp_path / "header.dcm")
+    del dataset[0x200D1010]
+    assert (tmp_path / "header.dcm").stat().st_size < 1 << 20
+    assert list(kept.keys()) == [tag for tag in dataset.keys() if tag != 0x7FE00010]  # noqa: SIM118
+    assert kept.PatientName == dataset.PatientName
