@@ -27,6 +27,7 @@ from worker.echoclip.explained_prompts import prompts_to_explain
 from worker.echoclip.grad_cam import ExplainedTowers, support_maps
 from worker.echoclip.prompt_cache import EmbedTexts, PromptCache
 from worker.echoclip.towers import Towers
+from worker.echoclip.weights import logit_scale_of
 from worker.echoclip.wording import worded
 from worker.echoclip.zero_shot import cosines
 from worker.models import EmbeddedClip, Frames, Maps, Surroundings
@@ -251,7 +252,7 @@ def model_of(pack: ModelPack, towers: Towers, surroundings: Surroundings) -> Ech
         catalogue=surroundings.catalogue,
         profile=settings.pixels.profile,
         image_size=pack.image_size,
-        logit_scale=float(towers.model.logit_scale.detach().float().exp()),
+        logit_scale=logit_scale_of(pack),
         frames_at_once=frames_at_once(towers.device),
         view_margin=settings.gate.view_margin,
         published=pack.published_prompts,
