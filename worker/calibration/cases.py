@@ -134,6 +134,12 @@ def _rows(path: Path, content: bytes) -> Iterator[tuple[str, dict[str, str]]]:
                 where = f"{path}, line {lines.line_num}"
                 if len(cells) < len(header):
                     raise CalibrationError(f"{where}: has {len(cells)} columns, the first line names {len(header)}")
+                if any(cell.strip() for cell in cells[len(header) :]):
+                    # A truth of 55,3 between commas would be 55, and the 3 the patient.
+                    raise CalibrationError(
+                        f"{where}: has {len(cells)} columns, the first line names {len(header)}: quote what holds the "
+                        "character between columns"
+                    )
                 row = {name: cell.strip() for name, cell in zip(header, cells, strict=False)}
                 yield where, {name: row[name] for name in COLUMNS if name in row}
     except csv.Error as error:

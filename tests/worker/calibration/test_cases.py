@@ -44,6 +44,11 @@ def test_a_file_as_excel_writes_it_is_read(tmp_path: Path, tasks: dict[str, AnyT
     ]
 
 
+def test_cells_behind_the_last_column_may_be_empty(tmp_path: Path, tasks: dict[str, AnyTask]) -> None:
+    content = "study_instance_uid,truth\n1.2.3,52.5,,\n"
+    assert [case[2] for case in truths(tmp_path / "cases.csv", content, tasks["volume"])] == [52.5]
+
+
 def test_tabs_are_read_and_a_class_has_a_name_or_a_number(tmp_path: Path, tasks: dict[str, AnyTask]) -> None:
     content = "truth\tstudy_instance_uid\nsevere\t1.2.3\n1\t1.2.4\nNone\t1.2.5\n"
     assert [case[2] for case in truths(tmp_path / "cases.csv", content, tasks["grade"])] == [2, 1, 0]
@@ -84,6 +89,8 @@ def test_a_line_that_comes_twice_counts_once_and_one_without_a_truth_not_at_all(
             "line 2: what stands under study_instance_uid is no Study Instance UID",
         ),
         ("device", "study_instance_uid,truth\n1.2.3\n", "line 2: has 1 columns"),
+        ("volume", "study_instance_uid,truth\n1.2.3,55,3\n", "line 2: has 3 columns, the first line names 2: quote"),
+        ("volume", "study_instance_uid,truth,group\n1.2.3,55,3,P1\n", "line 2: has 4 columns, the first line names 3"),
         ("device", "uid,truth\n1.2.3,1\n", "no column study_instance_uid"),
         ("device", "truth,truth,study_instance_uid\n1,1,1.2.3\n", "names truth more than once"),
         ("device", "", "no column study_instance_uid and no truth"),
