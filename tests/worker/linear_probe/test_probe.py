@@ -164,6 +164,15 @@ def test_the_score_is_a_probability_that_fits_how_often_it_is_true(
     assert ((scores - truths) ** 2).mean() < 0.15
 
 
+def test_a_report_says_that_no_patient_is_known(labelled: Labelled, tmp_path: Path) -> None:
+    """Of two studies of one patient, one may then be trained on and the other judged by."""
+    generator = torch.Generator().manual_seed(0)
+    for case in range(40):
+        labelled.label(labelled.embedded([clip(2 * (case % 2) - 1, generator)]), case % 2)
+    warnings = trained(labelled, "device", tmp_path / "pack").findings.warnings
+    assert any(warning.startswith("no patient is known") for warning in warnings)
+
+
 def test_grades_get_cut_points_and_an_answer_in_words(labelled: Labelled, tmp_path: Path) -> None:
     made = trained(studies(labelled, "grade", 90, strength=1.5), "grade", tmp_path / "pack")
     assert made.findings.cross_validated["quadratic weighted kappa"].value > 0.5
