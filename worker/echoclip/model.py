@@ -30,7 +30,7 @@ from worker.echoclip.towers import Towers
 from worker.echoclip.weights import logit_scale_of
 from worker.echoclip.wording import worded
 from worker.echoclip.zero_shot import cosines
-from worker.models import EmbeddedClip, Frames, Maps, Surroundings
+from worker.models import EmbeddedClip, Frames, Maps, Surroundings, prepared_as
 from worker.packs.folder import ModelPack
 from worker.packs.published import PublishedTask
 from worker.views import PromptViewClassifier, ViewClassifier
@@ -146,8 +146,7 @@ class EchoClipModel:
         prepared_alike: dict[str, list[int]] = defaultdict(list)
         for number, clips in enumerate(studies):
             if clips:
-                profile = "+".join(sorted({clip.preprocessing_profile or self._profile for clip in clips}))
-                prepared_alike[profile].append(number)
+                prepared_alike[prepared_as(clips, self._profile)].append(number)
             else:
                 answered[number] = {
                     asked.task.id: abstained(asked.task, NO_CLIP, method=ZERO_SHOT_METHOD) for asked in self._asked

@@ -373,9 +373,47 @@ def test_a_sites_calibration_is_stronger_than_the_heads_threshold(device: tuple[
     said = result_of(calibrated, clips, "device")
     assert (said.verdict, said.threshold) == (Verdict.ABSENT, 0.9999)
     assert calibrated.calibration_digest == "d" * 64
+    others = [replace(one, preprocessing_profile="upstream-1") for one in clips]
+    assert result_of(calibrated, others, "device").verdict is Verdict.UNCALIBRATED
+    of_upstream = calibration.model_copy(update={"preprocessing_profile": "upstream-1"})
+    assert result_of(loaded(labelled, folder, of_upstream), others, "device").threshold == 0.9999
     of_others = calibration.model_copy(update={"embedder": "9" * 64})
     assert result_of(loaded(labelled, folder, of_others), clips, "device").verdict is Verdict.PRESENT
     assert loaded(labelled, folder, of_others).calibration_digest is None
+
+
+def test_of_frames_that_were_made_otherwise_than_those_of_its_training_a_head_decides_nothing(
+    device: tuple[Labelled, Path, MadeProbe],
+) -> None:
+    """Its threshold holds for its own frames, as any calibration does; whatever the settings say today."""
+    labelled, folder, _ = device
+    probe = loaded(labelled, folder)
+    usual = shown(clip(2, torch.Generator().manual_seed(1)))
+    others = [replace(one, preprocessing_profile="upstream-1") for one in usual]
+    said = result_of(probe, others, "device")
+    assert (said.verdict, said.threshold, said.agreement) == (Verdict.UNCALIBRATED, None, None)
+    assert said.clips[0].agreement is None
+    assert said.score == result_of(probe, usual, "device").score
+    assert said.reason == f"the calibration was made with frames of profile {PROFILE}"
+    assert result_of(probe, [*usual, *others], "device").verdict is Verdict.UNCALIBRATED
+    of_today = LinearProbe(labelled.model, read_head(folder), PROBE, labelled.catalogue, profile="upstream-1")
+    assert result_of(of_today, usual, "device").verdict is Verdict.UNCALIBRATED
+    own = [replace(one, preprocessing_profile=PROFILE) for one in usual]
+    assert result_of(of_today, own, "device").verdict is Verdict.PRESENT
+
+
+def test_nor_does_it_measure_them_or_grade_them(labelled: Labelled, tmp_path: Path) -> None:
+    trained(studies(labelled, "volume", 60, strength=2.0), "volume", tmp_path / "volume")
+    usual = shown(clip(0, torch.Generator()))
+    others = [replace(one, preprocessing_profile="upstream-1") for one in usual]
+    volume = result_of(loaded(labelled, tmp_path / "volume"), others, "volume")
+    assert (volume.verdict, volume.value, len(volume.clips)) == (Verdict.ABSTAINED, None, 1)
+    grades = Labelled(tmp_path / "grades")
+    trained(studies(grades, "grade", 90, strength=1.5), "grade", tmp_path / "grade")
+    probe = loaded(grades, tmp_path / "grade")
+    most_like = result_of(probe, usual, "grade").outcome
+    grade = result_of(probe, others, "grade")
+    assert (grade.verdict, grade.outcome) == (Verdict.UNCALIBRATED, most_like)
 
 
 @pytest.mark.parametrize(
