@@ -4,7 +4,7 @@ It embeds as its base does, so that kept embeddings are shared; it answers its t
 and the views, to its base. It shows that another kind of model is a pack, and no change of the pipeline.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -104,7 +104,6 @@ class LinearProbe:
         self._catalogue = catalogue
         asked = head.require_task(catalogue.task(head.answers.task_id))
         self._task = asked.model_copy(update={"views": head.answers.views})  # whose clips it was trained on
-        self._asked_if_mine = {task.id: task for task in catalogue.tasks if task.asked_if == self._task.id}
         self._trained = trained
         self._profile = profile
         self._calibration = calibration
@@ -160,7 +159,11 @@ class LinearProbe:
 
     def _with_mine(self, clips: Sequence[EmbeddedClip], results: tuple[TaskResult, ...]) -> tuple[TaskResult, ...]:
         mine = self._answer(clips, {result.task_id: result for result in results})
-        return tuple(mine if result.task_id == mine.task_id else self._below(mine, result) for result in results)
+        given = {mine.task_id: mine}  # the head's, and what is another because of it
+        for result in results:
+            if (below := self._below(given, result)) is not None:
+                given[result.task_id] = below
+        return tuple(given.get(result.task_id, result) for result in results)
 
     def support(self, frames: Frames, result: TaskResult) -> Maps | None:
         """See `Explaining`: of its own task by the head's weights, in the image tower of the base."""
@@ -176,11 +179,11 @@ class LinearProbe:
             raise ModelPackError(f"no heat map can be made of a head on {self._base.identity.name}")
         return self._base.support_towards(frames, targets)
 
-    def _below(self, mine: TaskResult, result: TaskResult) -> TaskResult:
-        """The base's answer, but for a task that is asked only where this head says PRESENT."""
-        task = self._asked_if_mine.get(result.task_id)
-        why = None if task is None else why_not_asked(task, {mine.task_id: mine}, self._catalogue)
-        return result if task is None or why is None else abstained(task, why, method=LINEAR_PROBE_METHOD)
+    def _below(self, given: Mapping[str, TaskResult], result: TaskResult) -> TaskResult | None:
+        """That a task is asked only where one of these is PRESENT, which is not; None: the base's answer holds."""
+        task = self._catalogue.task(result.task_id)
+        why = why_not_asked(task, given, self._catalogue) if task is not None and task.asked_if in given else None
+        return None if task is None or why is None else abstained(task, why, method=LINEAR_PROBE_METHOD)
 
     def _calibrated_for(self, profile: str) -> TaskCalibration | None:
         made_with = {"embedder": self.embedder, "prompts_digest": self._head.digest, "profile": profile}

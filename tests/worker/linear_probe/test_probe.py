@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -310,6 +311,37 @@ def test_what_is_asked_only_where_the_head_finds_it_goes_by_the_head_and_not_by_
     place = result_of(probe, absent, "place")
     assert (place.verdict, place.outcome) == (Verdict.ABSTAINED, None)
     assert "asked only where Device is PRESENT; it is ABSENT" in str(place.reason)
+
+
+def test_nor_is_what_hangs_on_that_in_turn(device: tuple[Labelled, Path, MadeProbe], tmp_path: Path) -> None:
+    """The base was asked about the second finding anyhow, and found it; the head says that the first is not there."""
+    labelled, folder, _ = device
+    second = '[[task]]\nid = "second"\nname = "Second"\nkind = "binary"\nasked_if = "device"\nprompts = ["one more"]\n'
+    codes = 'concept = { value = "9", scheme = "99TEST", meaning = "x" }\n'
+    site = 'finding_site = { value = "9", scheme = "99TEST", meaning = "x" }\n'
+    content = CATALOGUE.replace('id = "place"', 'id = "place"\nasked_if = "second"')
+    first, grade, *rest = content.split("[[task]]\n")[1:]
+    (tmp_path / "tasks.toml").write_text(
+        "".join(f"[[task]]\n{task}" for task in (first, grade)) + second + codes + site
+    )
+    with (tmp_path / "tasks.toml").open("a") as file:
+        file.write("".join(f"[[task]]\n{task}" for task in rest))
+    catalogue = load_catalogue(tmp_path / "tasks.toml")
+
+    class Base(AxisModel):
+        def answer(self, clips: Sequence[EmbeddedClip]) -> tuple[TaskResult, ...]:
+            known = {result.task_id: result for result in labelled.model.answer(clips)}
+            known["second"] = TaskResult(task_id="second", verdict=Verdict.PRESENT, score=1.0, threshold=0.5)
+            return tuple(known[task.id] for task in catalogue.tasks)
+
+    probe = LinearProbe(Base(catalogue, PROBE), read_head(folder), PROBE, catalogue, profile=PROFILE)
+    generator = torch.Generator().manual_seed(99)
+    present, absent = shown(clip(3, generator)), shown(clip(-3, generator))
+    assert result_of(probe, present, "place") == result_of(labelled.model, present, "place")
+    assert result_of(probe, absent, "second").verdict is Verdict.ABSTAINED
+    place = result_of(probe, absent, "place")
+    assert (place.verdict, place.outcome) == (Verdict.ABSTAINED, None)
+    assert "asked only where Second is PRESENT; it is ABSTAINED" in str(place.reason)
 
 
 def test_a_threshold_below_every_score_is_a_probability_all_the_same(
