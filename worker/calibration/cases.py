@@ -88,6 +88,12 @@ def read_cases(path: Path, tasks: Sequence[AnyTask]) -> CaseFile:
         "that repeat an earlier one": repeated,
     }
     notes = tuple(f"{count} lines {which} were left out" for which, count in counts.items() if count)
+    without_group = sum(not case.group for case in cases.values())
+    if 0 < without_group < len(cases):
+        notes += (
+            f"{without_group} of {len(cases)} cases name no group, and others do: theirs is the registry's patient ID, "
+            "so that a patient who is named in both ways counts as two: fill in the column for all",
+        )
     return CaseFile(sha256=hashlib.sha256(content).hexdigest(), cases=tuple(cases.values()), notes=notes)
 
 

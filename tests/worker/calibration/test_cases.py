@@ -36,6 +36,15 @@ def test_cases_come_with_their_truth_and_patient(tmp_path: Path, tasks: dict[str
     ]
 
 
+def test_groups_that_only_some_cases_name_are_noted(tmp_path: Path, tasks: dict[str, AnyTask]) -> None:
+    """By its group in one line and by the registry in another, a patient would be in training and test at once."""
+    path = tmp_path / "cases.csv"
+    for groups, noted in ((("P1", ""), True), (("P1", "P2"), False), (("", ""), False)):
+        path.write_text(f"study_instance_uid,truth,group\n1.2.3,1,{groups[0]}\n1.2.4,0,{groups[1]}\n")
+        notes = read_cases(path, [tasks["device"]]).notes
+        assert any(note.startswith("1 of 2 cases name no group") for note in notes) is noted
+
+
 def test_a_file_as_excel_writes_it_is_read(tmp_path: Path, tasks: dict[str, AnyTask]) -> None:
     content = '\ufeffStudy_Instance_UID;Truth;Comment\r\n 1.2.3 ;52,5;made in "Köln"\r\n;;\r\n1.2.4;60;\r\n'.encode()
     assert truths(tmp_path / "cases.csv", content, tasks["volume"]) == [
