@@ -7,6 +7,9 @@
     id = "lvef"                                                  # of the bundled one: only these fields are replaced
     prompts = ["The ejection fraction is {value} %."]
 
+Thresholds and cut points of the bundled one that were made with prompts which the file replaces are left out: whoever
+changes the words gives thresholds that were made with them, or has none.
+
 An id that the bundled catalogue does not have is a new entry, at the end. One that is removed and given again is new.
 """
 
@@ -17,6 +20,14 @@ EXTENDS = "extends"
 REMOVE = "remove"
 BUNDLED = "bundled"
 _KINDS = ("task", "view")
+_WORDS = {
+    "prompts": {"catalogue"},
+    "classes": {"catalogue", "pack"},
+    "published_as": {"pack"},
+    "published_indices": {"pack"},
+}
+"""Fields that say which prompts a task has, and whose these are: what was made with such prompts holds no longer."""
+_MADE_WITH_WORDS = ("thresholds", "cut_points")
 
 
 def extended(site: Mapping[str, Any], bundled: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,6 +67,17 @@ def _merged(kind: str, own: Sequence[Any], bundled: Sequence[Mapping[str, Any]])
         raise ValueError(f"{kind} id used more than once: {', '.join(repeated)}")
     changes = {entry["id"]: entry for entry in own if isinstance(entry, dict) and isinstance(entry.get("id"), str)}
     known = {entry["id"] for entry in bundled}
-    replaced = [{**entry, **changes.get(entry["id"], {})} for entry in bundled]
+    replaced = [_changed(entry, changes.get(entry["id"], {})) for entry in bundled]
     new = [entry for entry in own if not (isinstance(entry, dict) and entry.get("id") in known)]
     return replaced + new
+
+
+def _changed(entry: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    changed = [field for field in _WORDS if changes.get(field, entry.get(field)) != entry.get(field)]
+    others = {words for field in changed for words in _WORDS[field]}
+    holding = {
+        name: [made for made in entry[name] if not others & set(made["wording"].split("+"))]
+        for name in _MADE_WITH_WORDS
+        if others and name in entry
+    }
+    return {**entry, **holding, **changes}

@@ -56,7 +56,7 @@ Names = Annotated[
 class Entry(BaseModel):
     """Part of a catalogue file: frozen, and a key that it does not know is a mistake."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class CodedConcept(Entry):

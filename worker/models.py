@@ -47,6 +47,11 @@ class EmbeddedClip:
         return not views or self.view is None or not self.view.is_heart or self.view.view in views
 
 
+def prepared_as(clips: Sequence[EmbeddedClip], usual: str) -> str:
+    """How the frames of these clips were made: `usual` where one does not say; all ways, where there are several."""
+    return "+".join(sorted({clip.preprocessing_profile or usual for clip in clips}))
+
+
 class StudyModel(Protocol):
     """A loaded model, ready for studies; one for each process."""
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,13 @@ def test_what_is_written_is_read_again_with_the_digest_of_its_bytes(tmp_path: Pa
     assert again.model_copy(update={"digest": calibration.digest}) == calibration
     assert b"digest" in calibration.content()
     assert calibration.digest.encode() not in calibration.content()
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_a_threshold_is_a_number(tmp_path: Path, number: float) -> None:
+    """Nothing is above one that is none: every finding would be ABSENT, and calibrated."""
+    with pytest.raises(ConfigurationError, match="threshold: Input should be a finite number"):
+        load_calibration(written(tmp_path, {**CONTENT, "tasks": [{**TASK, "threshold": number}]}))
 
 
 @pytest.mark.parametrize(

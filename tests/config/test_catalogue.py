@@ -92,6 +92,7 @@ def test_a_catalogue_may_have_no_views(tmp_path: Path) -> None:
         (CLASS + GRADES + "published_indices = [-1]\n", "classes 'some', published_indices 1"),
         (f"{CLASS}cut_points = [{{ values = [1.0, 2.0], {CUT} }}]\n{GRADES}", "2 classes need 1 values"),
         (f"{CLASS}cut_points = [{{ values = [2.0, 1.0], {CUT} }}]\n{GRADES}", "cut_points 1: values must ascend"),
+        (f"{CLASS}cut_points = [{{ values = [nan], {CUT} }}]\n{GRADES}", "input should be a finite number"),
         (f"{CLASS}ordered = false\ncut_points = [{{ values = [1.0], {CUT} }}]\n{GRADES}", "classes that are ordered"),
         (BINARY + "[[tasks]]\nid = 1\n", "tasks: unknown key"),
         ("task = 3", r"task: is a number: begin each entry with \[\[task\]\]"),

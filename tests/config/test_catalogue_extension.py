@@ -147,3 +147,30 @@ def test_the_bundled_entries_are_left_as_they_are() -> None:
     bundled = tomllib.loads(BUNDLED_CATALOGUE.read_text())
     extended({"extends": "bundled", "task": [{"id": "lvef", "name": "EF"}]}, bundled)
     assert bundled == tomllib.loads(BUNDLED_CATALOGUE.read_text())
+
+
+@pytest.mark.parametrize(
+    ("change", "holds"),
+    [
+        ('name = "Lead"', True),
+        ('prompts = ["A lead is seen."]', True),  # 0.298 was measured with the published ones
+        ("published_indices = [1]", False),
+        ('published_as = "tavr"', False),
+    ],
+)
+def test_a_threshold_does_not_outlive_the_prompts_that_it_was_made_with(
+    tmp_path: Path, change: str, holds: bool
+) -> None:
+    pacemaker = loaded(tmp_path, f'extends = "bundled"\n[[task]]\nid = "pacemaker"\n{change}\n').task("pacemaker")
+    assert isinstance(pacemaker, BinaryTask)
+    assert (pacemaker.threshold_for("echo-clip", "pack") is not None) is holds
+
+
+def test_a_threshold_that_the_file_itself_gives_stays(tmp_path: Path) -> None:
+    given = '{ value = 0.2, origin = "here", model_family = "echo-clip", wording = "pack" }'
+    content = f'extends = "bundled"\n[[task]]\nid = "pacemaker"\npublished_indices = [1]\nthresholds = [{given}]\n'
+    pacemaker = loaded(tmp_path, content).task("pacemaker")
+    assert isinstance(pacemaker, BinaryTask)
+    threshold = pacemaker.threshold_for("echo-clip", "pack")
+    assert threshold is not None
+    assert threshold.value == 0.2

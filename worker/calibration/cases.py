@@ -88,6 +88,12 @@ def read_cases(path: Path, tasks: Sequence[AnyTask]) -> CaseFile:
         "that repeat an earlier one": repeated,
     }
     notes = tuple(f"{count} lines {which} were left out" for which, count in counts.items() if count)
+    without_group = sum(not case.group for case in cases.values())
+    if 0 < without_group < len(cases):
+        notes += (
+            f"{without_group} of {len(cases)} cases name no group, and others do: theirs is the registry's patient ID, "
+            "so that a patient who is named in both ways counts as two: fill in the column for all",
+        )
     return CaseFile(sha256=hashlib.sha256(content).hexdigest(), cases=tuple(cases.values()), notes=notes)
 
 
@@ -134,6 +140,12 @@ def _rows(path: Path, content: bytes) -> Iterator[tuple[str, dict[str, str]]]:
                 where = f"{path}, line {lines.line_num}"
                 if len(cells) < len(header):
                     raise CalibrationError(f"{where}: has {len(cells)} columns, the first line names {len(header)}")
+                if any(cell.strip() for cell in cells[len(header) :]):
+                    # A truth of 55,3 between commas would be 55, and the 3 the patient.
+                    raise CalibrationError(
+                        f"{where}: has {len(cells)} columns, the first line names {len(header)}: quote what holds the "
+                        "character between columns"
+                    )
                 row = {name: cell.strip() for name, cell in zip(header, cells, strict=False)}
                 yield where, {name: row[name] for name in COLUMNS if name in row}
     except csv.Error as error:

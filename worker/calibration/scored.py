@@ -23,6 +23,7 @@ from worker.embeddings import ClipEmbeddings, read_embeddings
 from worker.models import EmbeddedClip, StudyModel, TrainedOnCases
 from worker.views import ViewGate
 
+_NO_PATIENT = "study:"
 Results = Mapping[str, TaskResult]
 """By the id of the task."""
 
@@ -168,6 +169,16 @@ def patients_by_study(database: Database, cases: Sequence[LabelledCase]) -> dict
     return named | {uid: f"registry:{patient}" for uid, patient in others.items()}
 
 
+def of_no_patient(study_instance_uid: str) -> str:
+    """The group of a study whose patient is not known: it stands alone."""
+    return f"{_NO_PATIENT}{study_instance_uid}"
+
+
+def any_known(groups: Sequence[str]) -> bool:
+    """Whether of any study the patient is known."""
+    return not all(group.startswith(_NO_PATIENT) for group in groups)
+
+
 def _of_task(
     task: AnyTask,
     model: StudyModel,
@@ -186,14 +197,14 @@ def _of_task(
             unanswered.append(UnansweredCase(study_instance_uid=uid, reason=reason))
             continue
         outcome = _class_number(task, result)
-        group = patients.get(uid, f"study:{uid}")
+        group = patients.get(uid, of_no_patient(uid))
         scored.append(ScoredCase(study_instance_uid=uid, group=group, truth=case.truth, score=number, outcome=outcome))
     return TaskCases(
         task=task,
         wording_digest=model.wording_digest(task.id),
         scored=tuple(scored),
         unanswered=tuple(unanswered),
-        known_patients=any(not case.group.startswith("study:") for case in scored),
+        known_patients=any_known([case.group for case in scored]),
         of_training=_of_training(task, model, scored),
     )
 

@@ -27,9 +27,10 @@ from worker.echoclip.explained_prompts import prompts_to_explain
 from worker.echoclip.grad_cam import ExplainedTowers, support_maps
 from worker.echoclip.prompt_cache import EmbedTexts, PromptCache
 from worker.echoclip.towers import Towers
+from worker.echoclip.weights import logit_scale_of
 from worker.echoclip.wording import worded
 from worker.echoclip.zero_shot import cosines
-from worker.models import EmbeddedClip, Frames, Maps, Surroundings
+from worker.models import EmbeddedClip, Frames, Maps, Surroundings, prepared_as
 from worker.packs.folder import ModelPack
 from worker.packs.published import PublishedTask
 from worker.views import PromptViewClassifier, ViewClassifier
@@ -145,8 +146,7 @@ class EchoClipModel:
         prepared_alike: dict[str, list[int]] = defaultdict(list)
         for number, clips in enumerate(studies):
             if clips:
-                profile = "+".join(sorted({clip.preprocessing_profile or self._profile for clip in clips}))
-                prepared_alike[profile].append(number)
+                prepared_alike[prepared_as(clips, self._profile)].append(number)
             else:
                 answered[number] = {
                     asked.task.id: abstained(asked.task, NO_CLIP, method=ZERO_SHOT_METHOD) for asked in self._asked
@@ -251,7 +251,7 @@ def model_of(pack: ModelPack, towers: Towers, surroundings: Surroundings) -> Ech
         catalogue=surroundings.catalogue,
         profile=settings.pixels.profile,
         image_size=pack.image_size,
-        logit_scale=float(towers.model.logit_scale.detach().float().exp()),
+        logit_scale=logit_scale_of(pack),
         frames_at_once=frames_at_once(towers.device),
         view_margin=settings.gate.view_margin,
         published=pack.published_prompts,

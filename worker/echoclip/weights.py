@@ -11,7 +11,7 @@ from copy import deepcopy
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -26,6 +26,7 @@ import open_clip  # noqa: E402  needs torchvision to be importable
 from open_clip.model import convert_weights_to_lp  # noqa: E402
 from open_clip.transformer import LayerNormFp32  # noqa: E402
 
+LOGIT_SCALE = "logit_scale"
 CAUSAL_MASK = "attn_mask"
 """The text tower's mask: open_clip computes it, and keeps it out of the file."""
 
@@ -50,6 +51,15 @@ def load_model(pack: ModelPack, *, device: torch.device, precision: torch.dtype)
         if isinstance(error, RuntimeError) and is_device_fault(error):
             raise DeviceError(f"model pack {pack.folder} cannot be loaded: {device} failed") from error
         raise _does_not_fit(pack, str(error).strip().partition("\n")[0]) from error
+
+
+def logit_scale_of(pack: ModelPack) -> float:
+    """By what a loaded model multiplies cosines: exp of its parameter, as the file has it.
+
+    The model's own is rounded with all others in bfloat16: ln(100) becomes 4.594, and the scale 98.9.
+    """
+    with safe_open(pack.folder / WEIGHTS, framework="pt") as file:
+        return float(file.get_tensor(LOGIT_SCALE).double().exp())
 
 
 def _loaded(pack: ModelPack, device: torch.device, precision: torch.dtype) -> open_clip.CLIP:

@@ -4,7 +4,7 @@ It embeds as its base does, so that kept embeddings are shared; it answers its t
 and the views, to its base. It shows that another kind of model is a pack, and no change of the pipeline.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -29,6 +29,7 @@ from worker.models import (
     Surroundings,
     TrainedOnCases,
     answers_together,
+    prepared_as,
 )
 from worker.packs.folder import ModelPack
 from worker.packs.installed import resolve_base
@@ -80,7 +81,8 @@ class LinearProbe:
         identity
             Of the pack of the head.
         profile
-            Of the frames that are scored; a calibration made with another does not hold.
+            Of the frames of clips that do not say theirs. What was made with another, the head itself or a calibration
+            of it, decides nothing of them.
         calibration
             The site's; where it has the task, it is stronger than the head's own threshold.
 
@@ -102,10 +104,10 @@ class LinearProbe:
         self._catalogue = catalogue
         asked = head.require_task(catalogue.task(head.answers.task_id))
         self._task = asked.model_copy(update={"views": head.answers.views})  # whose clips it was trained on
-        self._asked_if_mine = {task.id: task for task in catalogue.tasks if task.asked_if == self._task.id}
-        made_with = {"embedder": base.embedder, "prompts_digest": head.digest, "profile": profile}
-        found = None if calibration is None else calibration.holding_for(self._task.id, **made_with)
-        self._decider = _decider(trained, found)
+        self._trained = trained
+        self._profile = profile
+        self._calibration = calibration
+        found = self._calibrated_for(profile)
         self._decided_by = calibration.digest if calibration is not None and found is not None else None
 
     @property
@@ -157,7 +159,11 @@ class LinearProbe:
 
     def _with_mine(self, clips: Sequence[EmbeddedClip], results: tuple[TaskResult, ...]) -> tuple[TaskResult, ...]:
         mine = self._answer(clips, {result.task_id: result for result in results})
-        return tuple(mine if result.task_id == mine.task_id else self._below(mine, result) for result in results)
+        given = {mine.task_id: mine}  # the head's, and what is another because of it
+        for result in results:
+            if (below := self._below(given, result)) is not None:
+                given[result.task_id] = below
+        return tuple(given.get(result.task_id, result) for result in results)
 
     def support(self, frames: Frames, result: TaskResult) -> Maps | None:
         """See `Explaining`: of its own task by the head's weights, in the image tower of the base."""
@@ -173,11 +179,24 @@ class LinearProbe:
             raise ModelPackError(f"no heat map can be made of a head on {self._base.identity.name}")
         return self._base.support_towards(frames, targets)
 
-    def _below(self, mine: TaskResult, result: TaskResult) -> TaskResult:
-        """The base's answer, but for a task that is asked only where this head says PRESENT."""
-        task = self._asked_if_mine.get(result.task_id)
-        why = None if task is None else why_not_asked(task, {mine.task_id: mine}, self._catalogue)
-        return result if task is None or why is None else abstained(task, why, method=LINEAR_PROBE_METHOD)
+    def _below(self, given: Mapping[str, TaskResult], result: TaskResult) -> TaskResult | None:
+        """That a task is asked only where one of these is PRESENT, which is not; None: the base's answer holds."""
+        task = self._catalogue.task(result.task_id)
+        why = why_not_asked(task, given, self._catalogue) if task is not None and task.asked_if in given else None
+        return None if task is None or why is None else abstained(task, why, method=LINEAR_PROBE_METHOD)
+
+    def _calibrated_for(self, profile: str) -> TaskCalibration | None:
+        made_with = {"embedder": self.embedder, "prompts_digest": self._head.digest, "profile": profile}
+        return None if self._calibration is None else self._calibration.holding_for(self._task.id, **made_with)
+
+    def _deciding(self, clips: Sequence[EmbeddedClip]) -> tuple[Decider, Reason | None]:
+        """What decides of these clips; and why they are no frames that it may decide of, where they are none."""
+        profile, made_for = prepared_as(clips, self._profile), self._trained.description.training.preprocessing_profile
+        found = self._calibrated_for(profile)
+        decider = _decider(self._trained, found)
+        if found is not None or profile == made_for:
+            return decider, None
+        return replace(decider, threshold=None), Reason(ReasonKind.CALIBRATION_OF_OTHER_FRAMES, profile=made_for)
 
     def _answer(self, clips: Sequence[EmbeddedClip], others: dict[str, TaskResult]) -> TaskResult:
         task = self._task
@@ -186,20 +205,21 @@ class LinearProbe:
             return abstained(task, unanswered, method=LINEAR_PROBE_METHOD)
         used = [clip for clip in clips if clip.may_answer(task.views)]
         frames, all_of_them = ClipFrames.of([clip.embeddings for clip in used]), [range(len(used))]
-        alone = self._decider.say(self._head(frames.embeddings))
-        answers = self._clip_answers(used, frames, alone)
-        study = self._decider.study([clip.embeddings for clip in used])
-        verdict, why = self._verdict(study)
+        decider, not_of_these = self._deciding(clips)
+        alone = decider.say(self._head(frames.embeddings))
+        answers = self._clip_answers(used, frames, alone, decider)
+        study = decider.study([clip.embeddings for clip in used])
+        verdict, why = self._verdict(study, decider, not_of_these)
         is_number = isinstance(task, RegressionTask)
         if is_number and why is not None:
             return abstained(task, why, method=LINEAR_PROBE_METHOD, clips=answers)
-        agree = self._decider.sides(alone) == self._decider.sides([study])
+        agree = decider.sides(alone) == decider.sides([study])
         return TaskResult(
             task_id=task.id,
             verdict=verdict,
             value=study.value if is_number else None,
             score=None if is_number else study.value,
-            threshold=self._decider.threshold,
+            threshold=decider.threshold,
             outcome=self._class_id(study),
             spread=None if isinstance(task, ClassTask) else study_spreads_of(frames, _values(alone), all_of_them)[0],
             agreement=None if is_number or why is not None else study_shares_of(frames, agree, all_of_them)[0],
@@ -209,14 +229,14 @@ class LinearProbe:
         )
 
     def _clip_answers(
-        self, used: Sequence[EmbeddedClip], frames: ClipFrames, alone: Sequence[Said]
+        self, used: Sequence[EmbeddedClip], frames: ClipFrames, alone: Sequence[Said], decider: Decider
     ) -> tuple[ClipAnswer, ...]:
         """What it says of each clip by itself, from what it says of each frame."""
-        of_clips = [self._decider.study([clip.embeddings]) for clip in used]
+        of_clips = [decider.study([clip.embeddings]) for clip in used]
         spreads = None if isinstance(self._task, ClassTask) else spreads_of(frames, _values(alone))
         shares = None
-        if not isinstance(self._task, RegressionTask):
-            shares = shares_of(frames, self._decider.sides(alone), self._decider.sides(of_clips))
+        if decider.threshold is not None or isinstance(self._task, ClassTask):
+            shares = shares_of(frames, decider.sides(alone), decider.sides(of_clips))
         return tuple(
             ClipAnswer(
                 sop_instance_uid=clip.sop_instance_uid,
@@ -228,12 +248,14 @@ class LinearProbe:
             for number, (clip, said) in enumerate(zip(used, of_clips, strict=True))
         )
 
-    def _verdict(self, study: Said) -> tuple[Verdict, str | None]:
+    def _verdict(self, study: Said, decider: Decider, not_of_these: Reason | None) -> tuple[Verdict, str | None]:
         """What comes of what the head says of the study; and why, where it is no answer."""
-        task, threshold = self._task, self._decider.threshold
+        task, threshold = self._task, decider.threshold
         if isinstance(task, RegressionTask):
-            why = why_not_reported(task, study.value)
+            why = not_of_these or why_not_reported(task, study.value)
             return (Verdict.MEASURED if why is None else Verdict.ABSTAINED), why
+        if not_of_these is not None:
+            return Verdict.UNCALIBRATED, not_of_these
         if isinstance(task, BinaryTask):
             is_above = threshold is None or study.value > threshold
             return (Verdict.PRESENT if is_above else Verdict.ABSENT), None

@@ -20,7 +20,15 @@ from worker.calibration.cases import CaseFile, LabelledCase
 from worker.calibration.judging import MINIMUM_CASES, Findings, judge
 from worker.calibration.probabilities import logistic_map
 from worker.calibration.resampling import FOLDS, Groups
-from worker.calibration.scored import ScoredCase, Source, TaskCases, UnansweredCase, patients_by_study
+from worker.calibration.scored import (
+    ScoredCase,
+    Source,
+    TaskCases,
+    UnansweredCase,
+    any_known,
+    of_no_patient,
+    patients_by_study,
+)
 from worker.calibration.thresholds import Floats, ThresholdRule
 from worker.embeddings import read_embeddings
 from worker.linear_probe.answering import Decider, study_embedding
@@ -91,7 +99,13 @@ def train(
     model = fit(task, embeddings, truth, groups)
     head = _with_map(_head(task, model), probability)
     findings = judge(
-        TaskCases(task=task, wording_digest=head.digest, scored=scored, unanswered=tuple(unanswered)),
+        TaskCases(
+            task=task,
+            wording_digest=head.digest,
+            scored=scored,
+            unanswered=tuple(unanswered),
+            known_patients=any_known(groups.names),
+        ),
         rule,
         source=f"out-of-fold scores of a linear probe on {source.model.identity.name}",
     )
@@ -124,7 +138,7 @@ def embedded_cases(
             continue
         used = tuple(clip.embeddings for clip in clips if clip.may_answer(task.views))
         if used:
-            group = patients.get(uid, f"study:{uid}")
+            group = patients.get(uid, of_no_patient(uid))
             embedded.append(EmbeddedCase(study_instance_uid=uid, group=group, truth=case.truth, clips=used))
         else:
             left_out.append(UnansweredCase(study_instance_uid=uid, reason="no clip shows a view that may answer this"))

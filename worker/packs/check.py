@@ -6,9 +6,9 @@ from config.calibration import load_calibration
 from config.errors import ConfigurationError, ModelPackError
 from worker.echoclip.template.vocabulary import TemplateVocabulary
 from worker.packs.folder import ModelPack, load_pack
-from worker.packs.installed import resolve_base
+from worker.packs.installed import BUNDLED_PACK, resolve_base
 from worker.packs.kinds import require_kind
-from worker.packs.manifest import ACCEPTED, MANIFEST, OPEN_CLIP, VOCABULARY, WEIGHTS
+from worker.packs.manifest import ACCEPTED, MANIFEST, OPEN_CLIP, VOCABULARY, WEIGHTS, read_manifest
 from worker.packs.weights import Shapes, architecture, check_weights
 
 
@@ -28,6 +28,7 @@ def check_pack(folder: Path, packs_dir: Path) -> ModelPack:
         expected = architecture(folder)
         check_weights(folder / WEIGHTS, expected)
         _check_vocabulary(pack, expected)
+        _require_demo_stays_demo(pack)
     _ = pack.published_prompts
     if pack.calibration_file is not None:
         _check_calibration(pack.calibration_file)
@@ -49,6 +50,15 @@ def _check_vocabulary(pack: ModelPack, expected: Shapes) -> None:
     if needed > has:
         raise ModelPackError(
             f"{pack.folder / VOCABULARY}: makes {needed} tokens, and the text tower knows {has}: it is another model's"
+        )
+
+
+def _require_demo_stays_demo(pack: ModelPack) -> None:
+    """Whatever a manifest calls it: the weights that come with this software know synthetic hearts alone."""
+    label, bundled = pack.identity.label, read_manifest(BUNDLED_PACK)[0]
+    if pack.manifest.files[WEIGHTS] == bundled.files[WEIGHTS] and label.trust > bundled.label.trust:
+        raise ModelPackError(
+            f"{pack.folder / MANIFEST}: label: its weights are those of the {bundled.label} model, not {label}"
         )
 
 

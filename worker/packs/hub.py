@@ -18,8 +18,9 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]
 )
 
 from config.errors import ModelPackError
+from config.labels import ModelLabel
 from worker.packs.installed import slug
-from worker.packs.manifest import CONFIGURATION, MANIFEST
+from worker.packs.manifest import CONFIGURATION, MANIFEST, read_manifest
 from worker.packs.source import DOWNLOADED_WEIGHTS, LICENCE_PATTERNS, OPTIONAL, Choices
 
 PULLED = ".pulled"
@@ -64,8 +65,11 @@ def pull(
         snapshot_download(name, revision=commit, local_dir=folder, allow_patterns=_WANTED, endpoint=endpoint)
     known = KNOWN_MODELS.get(name.lower(), Choices(name=name.rpartition("/")[2]))
     said = {key: value for key, value in vars(choices).items() if value is not None}
-    is_pack = (folder / MANIFEST).is_file()  # it says itself what it is
-    defaults = Choices() if is_pack else replace(known, version=f"hub {(commit or '')[:12]}")
+    if (folder / MANIFEST).is_file():  # it says itself what it is, but not that this site has validated it
+        is_clinical = read_manifest(folder)[0].label is ModelLabel.CLINICAL
+        defaults = Choices(label=ModelLabel.RESEARCH if is_clinical else None)
+    else:
+        defaults = replace(known, version=f"hub {(commit or '')[:12]}")
     return Pulled(folder=folder, choices=replace(defaults, **said))
 
 

@@ -149,6 +149,7 @@ def look_at_source(folder: Path, choices: Choices) -> Source:
     with_code = (each for each in (*choices.also, *([] if ready else [folder])) if _has_published_code(each))
     rules_from = None if RULES in files else next(with_code, None)
     source = Source(folder=folder, files=files, ready=ready, choices=choices, rules_from=rules_from)
+    _require_no_more_trust(source)
     source.manifest_for(dict.fromkeys(files, "0" * 64))  # a wrong option is said before a licence is read
     return source
 
@@ -165,6 +166,15 @@ def require_undamaged(source: Source) -> None:
         own = source.folder / name
         if sha256_of(own) != promised:
             raise ModelPackError(f"model pack: {own} is not the file that its manifest names; fetch it again")
+
+
+def _require_no_more_trust(source: Source) -> None:
+    """What has learned nothing of patients does not learn it by being called otherwise."""
+    own, chosen = source.ready.label if source.ready is not None else None, source.choices.label
+    if own in (ModelLabel.UNTRAINED, ModelLabel.DEMO) and chosen is not None and chosen.trust > own.trust:
+        raise ModelPackError(
+            f"--label {chosen}: {source.folder} is a pack labelled {own}, of a model that knows no patients"
+        )
 
 
 def _downloaded(folder: Path) -> dict[str, Path]:

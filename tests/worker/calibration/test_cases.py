@@ -36,12 +36,26 @@ def test_cases_come_with_their_truth_and_patient(tmp_path: Path, tasks: dict[str
     ]
 
 
+def test_groups_that_only_some_cases_name_are_noted(tmp_path: Path, tasks: dict[str, AnyTask]) -> None:
+    """By its group in one line and by the registry in another, a patient would be in training and test at once."""
+    path = tmp_path / "cases.csv"
+    for groups, noted in ((("P1", ""), True), (("P1", "P2"), False), (("", ""), False)):
+        path.write_text(f"study_instance_uid,truth,group\n1.2.3,1,{groups[0]}\n1.2.4,0,{groups[1]}\n")
+        notes = read_cases(path, [tasks["device"]]).notes
+        assert any(note.startswith("1 of 2 cases name no group") for note in notes) is noted
+
+
 def test_a_file_as_excel_writes_it_is_read(tmp_path: Path, tasks: dict[str, AnyTask]) -> None:
     content = '\ufeffStudy_Instance_UID;Truth;Comment\r\n 1.2.3 ;52,5;made in "Köln"\r\n;;\r\n1.2.4;60;\r\n'.encode()
     assert truths(tmp_path / "cases.csv", content, tasks["volume"]) == [
         ("1.2.3", "volume", 52.5, None),
         ("1.2.4", "volume", 60, None),
     ]
+
+
+def test_cells_behind_the_last_column_may_be_empty(tmp_path: Path, tasks: dict[str, AnyTask]) -> None:
+    content = "study_instance_uid,truth\n1.2.3,52.5,,\n"
+    assert [case[2] for case in truths(tmp_path / "cases.csv", content, tasks["volume"])] == [52.5]
 
 
 def test_tabs_are_read_and_a_class_has_a_name_or_a_number(tmp_path: Path, tasks: dict[str, AnyTask]) -> None:
@@ -84,6 +98,8 @@ def test_a_line_that_comes_twice_counts_once_and_one_without_a_truth_not_at_all(
             "line 2: what stands under study_instance_uid is no Study Instance UID",
         ),
         ("device", "study_instance_uid,truth\n1.2.3\n", "line 2: has 1 columns"),
+        ("volume", "study_instance_uid,truth\n1.2.3,55,3\n", "line 2: has 3 columns, the first line names 2: quote"),
+        ("volume", "study_instance_uid,truth,group\n1.2.3,55,3,P1\n", "line 2: has 4 columns, the first line names 3"),
         ("device", "uid,truth\n1.2.3,1\n", "no column study_instance_uid"),
         ("device", "truth,truth,study_instance_uid\n1,1,1.2.3\n", "names truth more than once"),
         ("device", "", "no column study_instance_uid and no truth"),

@@ -1,15 +1,21 @@
+import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import open_clip
 import pytest
 import torch
 from torch import Tensor
 
+from config.catalogue import load_catalogue
 from config.errors import ModelPackError
+from config.settings import load_settings
 from tests.worker.echoclip.rewritten import with_configuration, with_weights
+from worker.echoclip.model import model_of
+from worker.echoclip.towers import Towers
 from worker.echoclip.weights import load_model
+from worker.models import Surroundings
 from worker.packs.folder import load_pack
 
 CPU = torch.device("cpu")
@@ -34,6 +40,22 @@ def test_a_loaded_model_is_open_clips_own_to_the_last_bit(
     for path, tensor in expected.items():
         torch.testing.assert_close(actual[path], tensor.detach(), atol=0, rtol=0, msg=path)
     assert not ours.training
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_severities_are_scaled_alike_in_every_precision(
+    untrained_folder: Path, tmp_path: Path, precision: Literal["float32", "bfloat16"]
+) -> None:
+    """ln(100), CLIP's largest, would be 4.594 in bfloat16, and its exp 98.9: other severities on other machines."""
+
+    def scaled_by_100(weights: dict[str, Tensor]) -> None:
+        weights["logit_scale"] = torch.tensor(math.log(100))
+
+    pack = load_pack(with_weights(untrained_folder, tmp_path / "pack", scaled_by_100))
+    settings = load_settings(data_dir=tmp_path / "data")
+    surroundings = Surroundings(settings=settings, catalogue=load_catalogue(), cache=tmp_path)
+    model = model_of(pack, Towers(pack, device="cpu", precision=precision), surroundings)
+    assert model._logit_scale == pytest.approx(100, rel=1e-6)
 
 
 def test_weights_kept_in_half_precision_are_float32_in_a_float32_model(untrained_folder: Path, tmp_path: Path) -> None:

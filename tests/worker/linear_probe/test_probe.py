@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -164,6 +165,15 @@ def test_the_score_is_a_probability_that_fits_how_often_it_is_true(
     assert ((scores - truths) ** 2).mean() < 0.15
 
 
+def test_a_report_says_that_no_patient_is_known(labelled: Labelled, tmp_path: Path) -> None:
+    """Of two studies of one patient, one may then be trained on and the other judged by."""
+    generator = torch.Generator().manual_seed(0)
+    for case in range(40):
+        labelled.label(labelled.embedded([clip(2 * (case % 2) - 1, generator)]), case % 2)
+    warnings = trained(labelled, "device", tmp_path / "pack").findings.warnings
+    assert any(warning.startswith("no patient is known") for warning in warnings)
+
+
 def test_grades_get_cut_points_and_an_answer_in_words(labelled: Labelled, tmp_path: Path) -> None:
     made = trained(studies(labelled, "grade", 90, strength=1.5), "grade", tmp_path / "pack")
     assert made.findings.cross_validated["quadratic weighted kappa"].value > 0.5
@@ -303,6 +313,37 @@ def test_what_is_asked_only_where_the_head_finds_it_goes_by_the_head_and_not_by_
     assert "asked only where Device is PRESENT; it is ABSENT" in str(place.reason)
 
 
+def test_nor_is_what_hangs_on_that_in_turn(device: tuple[Labelled, Path, MadeProbe], tmp_path: Path) -> None:
+    """The base was asked about the second finding anyhow, and found it; the head says that the first is not there."""
+    labelled, folder, _ = device
+    second = '[[task]]\nid = "second"\nname = "Second"\nkind = "binary"\nasked_if = "device"\nprompts = ["one more"]\n'
+    codes = 'concept = { value = "9", scheme = "99TEST", meaning = "x" }\n'
+    site = 'finding_site = { value = "9", scheme = "99TEST", meaning = "x" }\n'
+    content = CATALOGUE.replace('id = "place"', 'id = "place"\nasked_if = "second"')
+    first, grade, *rest = content.split("[[task]]\n")[1:]
+    (tmp_path / "tasks.toml").write_text(
+        "".join(f"[[task]]\n{task}" for task in (first, grade)) + second + codes + site
+    )
+    with (tmp_path / "tasks.toml").open("a") as file:
+        file.write("".join(f"[[task]]\n{task}" for task in rest))
+    catalogue = load_catalogue(tmp_path / "tasks.toml")
+
+    class Base(AxisModel):
+        def answer(self, clips: Sequence[EmbeddedClip]) -> tuple[TaskResult, ...]:
+            known = {result.task_id: result for result in labelled.model.answer(clips)}
+            known["second"] = TaskResult(task_id="second", verdict=Verdict.PRESENT, score=1.0, threshold=0.5)
+            return tuple(known[task.id] for task in catalogue.tasks)
+
+    probe = LinearProbe(Base(catalogue, PROBE), read_head(folder), PROBE, catalogue, profile=PROFILE)
+    generator = torch.Generator().manual_seed(99)
+    present, absent = shown(clip(3, generator)), shown(clip(-3, generator))
+    assert result_of(probe, present, "place") == result_of(labelled.model, present, "place")
+    assert result_of(probe, absent, "second").verdict is Verdict.ABSTAINED
+    place = result_of(probe, absent, "place")
+    assert (place.verdict, place.outcome) == (Verdict.ABSTAINED, None)
+    assert "asked only where Second is PRESENT; it is ABSTAINED" in str(place.reason)
+
+
 def test_a_threshold_below_every_score_is_a_probability_all_the_same(
     labelled: Labelled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -364,9 +405,47 @@ def test_a_sites_calibration_is_stronger_than_the_heads_threshold(device: tuple[
     said = result_of(calibrated, clips, "device")
     assert (said.verdict, said.threshold) == (Verdict.ABSENT, 0.9999)
     assert calibrated.calibration_digest == "d" * 64
+    others = [replace(one, preprocessing_profile="upstream-1") for one in clips]
+    assert result_of(calibrated, others, "device").verdict is Verdict.UNCALIBRATED
+    of_upstream = calibration.model_copy(update={"preprocessing_profile": "upstream-1"})
+    assert result_of(loaded(labelled, folder, of_upstream), others, "device").threshold == 0.9999
     of_others = calibration.model_copy(update={"embedder": "9" * 64})
     assert result_of(loaded(labelled, folder, of_others), clips, "device").verdict is Verdict.PRESENT
     assert loaded(labelled, folder, of_others).calibration_digest is None
+
+
+def test_of_frames_that_were_made_otherwise_than_those_of_its_training_a_head_decides_nothing(
+    device: tuple[Labelled, Path, MadeProbe],
+) -> None:
+    """Its threshold holds for its own frames, as any calibration does; whatever the settings say today."""
+    labelled, folder, _ = device
+    probe = loaded(labelled, folder)
+    usual = shown(clip(2, torch.Generator().manual_seed(1)))
+    others = [replace(one, preprocessing_profile="upstream-1") for one in usual]
+    said = result_of(probe, others, "device")
+    assert (said.verdict, said.threshold, said.agreement) == (Verdict.UNCALIBRATED, None, None)
+    assert said.clips[0].agreement is None
+    assert said.score == result_of(probe, usual, "device").score
+    assert said.reason == f"the calibration was made with frames of profile {PROFILE}"
+    assert result_of(probe, [*usual, *others], "device").verdict is Verdict.UNCALIBRATED
+    of_today = LinearProbe(labelled.model, read_head(folder), PROBE, labelled.catalogue, profile="upstream-1")
+    assert result_of(of_today, usual, "device").verdict is Verdict.UNCALIBRATED
+    own = [replace(one, preprocessing_profile=PROFILE) for one in usual]
+    assert result_of(of_today, own, "device").verdict is Verdict.PRESENT
+
+
+def test_nor_does_it_measure_them_or_grade_them(labelled: Labelled, tmp_path: Path) -> None:
+    trained(studies(labelled, "volume", 60, strength=2.0), "volume", tmp_path / "volume")
+    usual = shown(clip(0, torch.Generator()))
+    others = [replace(one, preprocessing_profile="upstream-1") for one in usual]
+    volume = result_of(loaded(labelled, tmp_path / "volume"), others, "volume")
+    assert (volume.verdict, volume.value, len(volume.clips)) == (Verdict.ABSTAINED, None, 1)
+    grades = Labelled(tmp_path / "grades")
+    trained(studies(grades, "grade", 90, strength=1.5), "grade", tmp_path / "grade")
+    probe = loaded(grades, tmp_path / "grade")
+    most_like = result_of(probe, usual, "grade").outcome
+    grade = result_of(probe, others, "grade")
+    assert (grade.verdict, grade.outcome) == (Verdict.UNCALIBRATED, most_like)
 
 
 @pytest.mark.parametrize(

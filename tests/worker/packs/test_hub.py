@@ -7,11 +7,12 @@ import huggingface_hub.constants
 import pytest
 
 from config.errors import ModelPackError
+from config.labels import ModelLabel
 from tests.support.hub import COMMIT, NAME, Hub
 from tests.support.packs import plain_download
 from tests.support.servers import free_port
 from worker.packs.hub import pull
-from worker.packs.manifest import CONFIGURATION, LICENCE, WEIGHTS
+from worker.packs.manifest import CONFIGURATION, LICENCE, WEIGHTS, write_manifest
 from worker.packs.source import Choices, look_at_source
 
 
@@ -39,6 +40,22 @@ def test_a_model_comes_with_the_files_of_a_pack_and_no_others(hub: Hub, tmp_path
 def test_echoclip_is_known_by_name_and_the_operator_is_stronger(hub: Hub, tmp_path: Path) -> None:
     known = pull("mkaichristensen/echo-clip-r", tmp_path / "packs", Choices(version="mine"), endpoint=hub.url).choices
     assert known == Choices(name="EchoCLIP-R", family="echo-clip-r", version="mine")
+
+
+@pytest.mark.parametrize(
+    ("label", "choices", "taken"),
+    [
+        (ModelLabel.CLINICAL, Choices(), ModelLabel.RESEARCH),
+        (ModelLabel.CLINICAL, Choices(label=ModelLabel.CLINICAL), ModelLabel.CLINICAL),
+        (ModelLabel.DEMO, Choices(), None),
+    ],
+)
+def test_a_pack_of_the_hub_cannot_say_that_this_site_has_validated_it(
+    hub: Hub, tmp_path: Path, label: ModelLabel, choices: Choices, taken: ModelLabel | None
+) -> None:
+    write_manifest(hub.folder, name="Theirs", version="1", family="theirs", label=label, licence="theirs")
+    pulled = pull(NAME, tmp_path / "packs", choices, endpoint=hub.url)
+    assert pulled.choices.label is taken
 
 
 @pytest.mark.parametrize(

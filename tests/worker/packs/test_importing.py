@@ -23,7 +23,7 @@ from worker.echoclip.template.vocabulary import TemplateVocabulary
 from worker.echoclip.towers import Towers
 from worker.packs.folder import load_pack
 from worker.packs.importing import import_pack
-from worker.packs.installed import installed_packs
+from worker.packs.installed import BUNDLED_PACK, installed_packs
 from worker.packs.licences import accept, is_accepted
 from worker.packs.manifest import (
     ACCEPTED,
@@ -149,20 +149,36 @@ def test_a_ready_pack_stays_the_very_same(untrained_folder: Path, packs_dir: Pat
     assert (found.folder / MANIFEST).read_bytes() == (untrained_folder / MANIFEST).read_bytes()
 
 
-def test_a_site_can_relabel_a_pack_and_add_what_it_lacks(
-    untrained_folder: Path, tmp_path: Path, packs_dir: Path
-) -> None:
+def test_a_site_can_relabel_a_pack_and_add_what_it_lacks(download: Path, tmp_path: Path, packs_dir: Path) -> None:
+    own = installed(download, packs_dir).folder
     files = tmp_path / "files"
     files.mkdir()
     (files / PROMPTS_FILE).write_text(json.dumps(PROMPTS))
     (files / CALIBRATION).write_bytes(calibration())
-    found = installed(untrained_folder, packs_dir, label=ModelLabel.RESEARCH, also=[files])
+    found = installed(own, packs_dir, label=ModelLabel.CLINICAL, also=[files])
     assert found.pack is not None
-    assert found.pack.identity.label is ModelLabel.RESEARCH
+    assert found.pack.identity.label is ModelLabel.CLINICAL
     assert found.pack.published_prompts is not None
     assert found.pack.calibration_file is not None
-    before = read_manifest(untrained_folder)[0]
+    before = read_manifest(own)[0]
     assert found.pack.manifest.files[WEIGHTS] == before.files[WEIGHTS]
+
+
+def test_a_model_that_knows_no_patients_is_not_trusted_further_by_another_label(
+    untrained_folder: Path, tmp_path: Path, packs_dir: Path
+) -> None:
+    for folder, own in ((untrained_folder, "UNTRAINED"), (BUNDLED_PACK, "DEMO")):
+        for label in (ModelLabel.RESEARCH, ModelLabel.CLINICAL):
+            with pytest.raises(ModelPackError, match=f"^--label {label}: {folder} is a pack labelled {own}"):
+                installed(folder, packs_dir, label=label)
+    without_manifest = plain_download(BUNDLED_PACK, tmp_path / "download")
+    for choices in ({}, {"label": ModelLabel.CLINICAL}):
+        with pytest.raises(ModelPackError, match=r"its weights are those of the DEMO model, not (RESEARCH|CLINICAL)"):
+            installed(without_manifest, packs_dir, **choices)
+    assert what_lies_in(packs_dir) == []
+    demo = installed(without_manifest, packs_dir, label=ModelLabel.DEMO)
+    assert demo.pack is not None
+    assert demo.pack.identity.label is ModelLabel.DEMO
 
 
 def test_a_damaged_pack_is_not_given_a_manifest_that_fits_the_damage(
@@ -171,7 +187,7 @@ def test_a_damaged_pack_is_not_given_a_manifest_that_fits_the_damage(
     damaged = Path(shutil.copytree(untrained_folder, tmp_path / "damaged"))
     tensors = load_file(damaged / WEIGHTS)
     save_file({**tensors, "logit_scale": torch.tensor(0.5)}, damaged / WEIGHTS)
-    for choices in ({}, {"label": ModelLabel.RESEARCH}):
+    for choices in ({}, {"version": "2"}):
         with pytest.raises(ModelPackError, match=f"{damaged / WEIGHTS} is not the file that its manifest names"):
             installed(damaged, packs_dir, **choices)
     assert what_lies_in(packs_dir) == []
