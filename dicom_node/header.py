@@ -154,12 +154,12 @@ def header_alone(path: Path) -> bytes:
 
 def _deferred_elements(dataset: Dataset) -> list[RawDataElement]:
     """What was left in the file, in its order."""
-    elements = (dataset.get_item(tag, keep_deferred=True) for tag in dataset.keys())  # noqa: SIM118  none is decoded
-    return [
-        element
-        for element in elements
-        if isinstance(element, RawDataElement) and element.value is None and element.length > 0
-    ]
+    deferred = []
+    for tag in dataset.keys():  # noqa: SIM118  iterating the data set itself would read them
+        element: object = dataset.get_item(tag, keep_deferred=True)
+        if isinstance(element, RawDataElement) and element.value is None and element.length > 0:
+            deferred.append(element)
+    return deferred
 
 
 @dataclass(frozen=True, kw_only=True)
