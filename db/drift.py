@@ -1,7 +1,7 @@
 """What the watch for drift reads and writes: answers of one model by scanner and sender, and what became of them."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, time
 
 from sqlalchemy import ColumnElement, and_, case, delete, func, select
@@ -19,11 +19,12 @@ LOOKED_ON = "drift looked on"
 
 @dataclass(frozen=True, kw_only=True)
 class WatchedScorer:
-    """What answered: answers of another are others by nature."""
+    """What answered, by columns of `RunRow`: answers of another are others by nature."""
 
     model_digest: str
     calibration_digest: str | None
     catalogue_digest: str
+    preprocessing_profile: str
     view_gate: str | None
 
 
@@ -76,13 +77,10 @@ def note_device(session: Session, study_id: int, *, manufacturer: str, model: st
 
 def watched_scorer(session: Session) -> WatchedScorer | None:
     """Whose result became current last; a shadow, and a batch that is not adopted, score beside and are not watched."""
-    columns = (RunRow.model_digest, RunRow.calibration_digest, RunRow.catalogue_digest, RunRow.view_gate)
+    columns = [getattr(RunRow, each.name) for each in fields(WatchedScorer)]
     current = select(*columns).join(CurrentRun, CurrentRun.run_id == RunRow.id)
     last = session.execute(current.order_by(CurrentRun.run_id.desc()).limit(1)).first()
-    if last is None:
-        return None
-    model, calibration, catalogue, gate = last
-    return WatchedScorer(model_digest=model, calibration_digest=calibration, catalogue_digest=catalogue, view_gate=gate)
+    return None if last is None else WatchedScorer(**last._asdict())
 
 
 def is_of(scorer: WatchedScorer) -> ColumnElement[bool]:
@@ -91,6 +89,7 @@ def is_of(scorer: WatchedScorer) -> ColumnElement[bool]:
         RunRow.model_digest == scorer.model_digest,
         RunRow.calibration_digest.is_not_distinct_from(scorer.calibration_digest),
         RunRow.catalogue_digest == scorer.catalogue_digest,
+        RunRow.preprocessing_profile == scorer.preprocessing_profile,
         RunRow.view_gate.is_not_distinct_from(scorer.view_gate),
     )
 

@@ -76,7 +76,12 @@ class StudyModel(Protocol):
 
     @property
     def calibration_digest(self) -> str | None:
-        """SHA-256 of the site's calibration that decides; None where thresholds are the catalogue's, or missing."""
+        """SHA-256 of the site's calibration that decides; None where thresholds are the catalogue's, or missing.
+
+        The same for every study, whatever profile its clips were prepared with: it is named where it decides frames of
+        its own profile. A run of other frames differs by its `preprocessing_profile`, and its answers say why not. Were
+        it of each run, those of other frames would be outdated for ever.
+        """
 
     def wording_digest(self, task_id: str) -> str:
         """SHA-256 over what besides the embedder decides a task's score: prompts with values, or a trained head.

@@ -49,8 +49,12 @@ def test_a_shadow_that_scores_beside_is_not_watched(
         assert model.name == "m"
 
 
-@pytest.mark.parametrize("changed", [{"catalogue_digest": "c" * 64}, {"view_gate": "by words"}])
-def test_another_catalogue_and_another_view_gate_begin_the_watch_anew(
+@pytest.mark.parametrize(
+    "changed",
+    [{"catalogue_digest": "c" * 64}, {"view_gate": "by words"}, {"preprocessing_profile": "another-1"}],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_another_catalogue_view_gate_or_preprocessing_begins_the_watch_anew(
     registry: Database, received: Callable[..., ReceivedInstance], now: datetime, changed: dict[str, Any]
 ) -> None:
     scored(registry, received("1.2.1", at=now), run_of("1.2.1", "before", now))

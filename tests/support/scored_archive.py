@@ -77,6 +77,7 @@ class Thresholds:
 
     digest: str
     of: Mapping[str, float]
+    preprocessing_profile: str = "fast-1"
 
     def task(self, task_id: str) -> OneThreshold | None:
         return OneThreshold(self.of[task_id]) if task_id in self.of else None

@@ -235,12 +235,18 @@ def _warnings(cases: TaskCases, sides: Sequence[int]) -> tuple[str, ...]:
     warnings = [f"{_of_training(cases)}, so that every figure is too good"] if cases.of_training else []
     if min(sides) < FEW_CASES:
         warnings.append(f"only {min(sides)} cases on one side: below {FEW_CASES}, do not rely on it")
-    if not cases.known_patients:
-        warnings.append("no patient is known: if one has several studies, every interval is too narrow")
+    if cases.of_no_patient:
+        warnings.append(f"{_of_no_patient(cases)}: if one has several studies, every interval is too narrow")
     if cases.unanswered:
         total = len(cases.scored) + len(cases.unanswered)
         warnings.append(f"{len(cases.unanswered)} of {total} labelled studies have no score, and are in no figure")
     return tuple(warnings)
+
+
+def _of_no_patient(cases: TaskCases) -> str:
+    if cases.of_no_patient == len(cases.scored):
+        return "no patient is known"
+    return f"the patient of {cases.of_no_patient} of {len(cases.scored)} cases is not known"
 
 
 def _of_training(cases: TaskCases) -> str:

@@ -58,8 +58,8 @@ class TaskCases:
     """As `StudyModel.wording_digest` says it."""
     scored: tuple[ScoredCase, ...]
     unanswered: tuple[UnansweredCase, ...] = ()
-    known_patients: bool = True
-    """False where no patient was known of any study, so that each counted as one of its own."""
+    of_no_patient: int = 0
+    """How many of the scored ones are of studies whose patient is not known, so that each counted as one of its own."""
     of_training: int = 0
     """How many of the scored ones are of patients whom the model was trained on, for this task."""
 
@@ -174,9 +174,9 @@ def of_no_patient(study_instance_uid: str) -> str:
     return f"{_NO_PATIENT}{study_instance_uid}"
 
 
-def any_known(groups: Sequence[str]) -> bool:
-    """Whether of any study the patient is known."""
-    return not all(group.startswith(_NO_PATIENT) for group in groups)
+def count_of_no_patient(groups: Sequence[str]) -> int:
+    """Of how many cases the patient is not known."""
+    return sum(group.startswith(_NO_PATIENT) for group in groups)
 
 
 def _of_task(
@@ -204,7 +204,7 @@ def _of_task(
         wording_digest=model.wording_digest(task.id),
         scored=tuple(scored),
         unanswered=tuple(unanswered),
-        known_patients=any_known([case.group for case in scored]),
+        of_no_patient=count_of_no_patient([case.group for case in scored]),
         of_training=_of_training(task, model, scored),
     )
 

@@ -36,6 +36,10 @@ class DecidingCalibration(Protocol):
     def digest(self) -> str:
         """SHA-256 of its file."""
 
+    @property
+    def preprocessing_profile(self) -> str:
+        """Of the frames that it was made with."""
+
     def task(self, task_id: str) -> TaskDecision | None:
         """What it has for this task, whether it holds or not."""
 

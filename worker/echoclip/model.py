@@ -114,8 +114,9 @@ class EchoClipModel:
         """See `StudyModel`; what came with the pack is under the pack's own digest."""
         if self._site_calibration is None:
             return None
-        digest = self._site_calibration.digest
-        decides = any(self._rule(asked, self._profile).calibration_digest == digest for asked in self._asked)
+        # Clips that were prepared before the setting was changed are decided by it still.
+        digest, profile = self._site_calibration.digest, self._site_calibration.preprocessing_profile
+        decides = any(self._rule(asked, profile).calibration_digest == digest for asked in self._asked)
         return digest if decides else None
 
     def asked(self, task_id: str) -> Asked:

@@ -107,8 +107,8 @@ class LinearProbe:
         self._trained = trained
         self._profile = profile
         self._calibration = calibration
-        found = self._calibrated_for(profile)
-        self._decided_by = calibration.digest if calibration is not None and found is not None else None
+        holds = calibration is not None and self._calibrated_for(calibration.preprocessing_profile) is not None
+        self._decided_by = calibration.digest if calibration is not None and holds else None
 
     @property
     def embedder(self) -> str:

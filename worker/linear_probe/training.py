@@ -25,7 +25,7 @@ from worker.calibration.scored import (
     Source,
     TaskCases,
     UnansweredCase,
-    any_known,
+    count_of_no_patient,
     of_no_patient,
     patients_by_study,
 )
@@ -104,7 +104,7 @@ def train(
             wording_digest=head.digest,
             scored=scored,
             unanswered=tuple(unanswered),
-            known_patients=any_known(groups.names),
+            of_no_patient=count_of_no_patient(groups.names),
         ),
         rule,
         source=f"out-of-fold scores of a linear probe on {source.model.identity.name}",

@@ -1,5 +1,6 @@
 """What the report may claim of a task: honest on noise, and silent where cases are too few."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -245,6 +246,15 @@ def test_few_cases_and_studies_without_a_score_are_said(catalogue: Catalogue) ->
     warnings = judge(cases, ThresholdRule(), source="cases.csv").warnings
     assert "only 30 cases on one side: below 50, do not rely on it" in warnings
     assert "2 of 62 labelled studies have no score, and are in no figure" in warnings
+
+
+@pytest.mark.parametrize(
+    ("unknown", "said"), [(59, "the patient of 59 of 60 cases is not known"), (60, "no patient is known")]
+)
+def test_how_many_cases_are_of_no_known_patient_is_said(catalogue: Catalogue, unknown: int, said: str) -> None:
+    cases = replace(cases_of(catalogue, "device", *two_kinds(60, 3)), of_no_patient=unknown)
+    warnings = judge(cases, ThresholdRule(), source="cases.csv").warnings
+    assert f"{said}: if one has several studies, every interval is too narrow" in warnings
 
 
 def test_the_same_cases_give_the_same_report(catalogue: Catalogue) -> None:

@@ -105,7 +105,7 @@ def test_a_patient_is_known_by_the_file_or_by_the_registry(labelled: Labelled) -
     first, second, named, unknown = cases.groups
     assert first == second
     assert len({first, named, unknown}) == 3
-    assert cases.known_patients
+    assert cases.of_no_patient == 1
 
 
 def make(labelled: Labelled, folder: Path, *task_ids: str) -> Path:

@@ -143,7 +143,7 @@ class Calibrated:
     tasks: dict[str, Decision]
     digest: str = DIGEST
     embedder: str = EMBEDDER
-    profile: str = "fast-1"
+    preprocessing_profile: str = "fast-1"
     prompts: dict[str, str] = field(default_factory=dict)
 
     def task(self, task_id: str) -> Decision | None:
@@ -152,7 +152,7 @@ class Calibrated:
     def why_not(self, task_id: str, *, embedder: str, prompts_digest: str, profile: str) -> str | None:
         if embedder != self.embedder:
             return "the calibration was made with another model"
-        if profile != self.profile:
+        if profile != self.preprocessing_profile:
             return "the calibration was made with other frames"
         if prompts_digest != self.prompts.get(task_id, prompts_digest):
             return "the calibration was made with other prompts"
@@ -422,7 +422,6 @@ def test_the_sites_calibration_is_stronger_than_the_packs_and_that_than_the_cata
     ("calibration", "why"),
     [
         (Calibrated(tasks={"unknown": Decision(threshold=0.1)}, embedder="0" * 64), "another model"),
-        (Calibrated(tasks={"unknown": Decision(threshold=0.1)}, profile="upstream-1"), "other frames"),
         (Calibrated(tasks={"unknown": Decision(threshold=0.1)}, prompts={"unknown": "0" * 64}), "other prompts"),
         (Calibrated(tasks={"unknown": Decision(cut_points=(0.1,))}), "do not fit"),
     ],
@@ -453,6 +452,20 @@ def test_frames_of_another_profile_are_not_judged_by_the_calibration_of_todays(c
     before = EmbeddedClip(sop_instance_uid="1.1", embeddings=today.embeddings, preprocessing_profile="upstream-1")
     assert answers(model, today)["unknown"].threshold == 0.1
     assert answers(model, before)["unknown"].verdict is Verdict.UNCALIBRATED
+
+
+def test_a_calibration_of_frames_from_before_the_setting_was_changed_decides_them_and_is_named(
+    catalogue: Catalogue,
+) -> None:
+    """The name is one for all studies: were it of each run, those of other frames would be outdated for ever."""
+    calibration = Calibrated(tasks={"unknown": Decision(threshold=0.1)}, preprocessing_profile="upstream-1")
+    model = model_of(catalogue, calibration)
+    today = clip(unit_vectors(3, 1))
+    assert answers(model, replace(today, preprocessing_profile="upstream-1"))["unknown"].threshold == 0.1
+    assert model.calibration_digest == DIGEST
+    unknown = answers(model, today)["unknown"]
+    assert (unknown.verdict, unknown.threshold) == (Verdict.UNCALIBRATED, None)
+    assert "other frames" in str(unknown.reason)
 
 
 def test_a_threshold_of_the_catalogue_that_was_measured_with_other_frames_decides_and_the_answer_says_so(

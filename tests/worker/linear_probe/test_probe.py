@@ -408,7 +408,9 @@ def test_a_sites_calibration_is_stronger_than_the_heads_threshold(device: tuple[
     others = [replace(one, preprocessing_profile="upstream-1") for one in clips]
     assert result_of(calibrated, others, "device").verdict is Verdict.UNCALIBRATED
     of_upstream = calibration.model_copy(update={"preprocessing_profile": "upstream-1"})
-    assert result_of(loaded(labelled, folder, of_upstream), others, "device").threshold == 0.9999
+    before_the_setting_changed = loaded(labelled, folder, of_upstream)
+    assert result_of(before_the_setting_changed, others, "device").threshold == 0.9999
+    assert before_the_setting_changed.calibration_digest == "d" * 64
     of_others = calibration.model_copy(update={"embedder": "9" * 64})
     assert result_of(loaded(labelled, folder, of_others), clips, "device").verdict is Verdict.PRESENT
     assert loaded(labelled, folder, of_others).calibration_digest is None
