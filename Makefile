@@ -36,7 +36,7 @@ test: install ## Run the tests but for the long ones; those whose servers are no
 	$(BIN)/pytest -m "not long"
 
 test-long: install ## The long ones: the whole product and real peers as processes, killed and cut off; damage at random
-	$(BIN)/pytest -m long
+	$(BIN)/pytest -m long --numprocesses=3  # each is several processes itself
 
 check: install ## Lint, format and types
 	$(BIN)/ruff check

@@ -153,9 +153,7 @@ def test_an_interrupted_demo_leaves_nothing_running(tmp_path: Path, asked_by: si
     log = tmp_path / "demo" / "system.log"
     wait_until(lambda: log.exists() and "node listening" in log.read_text(), 60, "the demo's node to listen")
     children = descendants(demo.pid)
-    asked_at = time.monotonic()
     os.killpg(demo.pid, asked_by)
     _, said = demo.communicate(timeout=60)
     assert (demo.returncode, said) == (1, b"error: the demo was stopped\n")
-    assert time.monotonic() - asked_at < 30
     assert not [child for child in children if child.exists()]
