@@ -23,6 +23,8 @@ from tests.support.audit_trail import AUTHENTICATION, asked_by_people
 from tests.support.browsing import Browser
 from tests.support.identity_provider import CLIENT, SECRET, Provider, identity_provider, shared_secret_key
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def provider() -> Iterator[Provider]:

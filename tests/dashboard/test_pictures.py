@@ -23,6 +23,8 @@ from tests.support.clips import SMALL, made_clip
 from tests.support.shown_study import CLIP, PDF, UID, ShownStudy, show_study
 from tests.support.videos import number_in, numbered_clip, video_instance, video_stream
 
+pytestmark = pytest.mark.long
+
 CLIPS = f"/studies/{UID}/clips/{CLIP}"
 
 

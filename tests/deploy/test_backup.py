@@ -38,6 +38,8 @@ from tests.support.tools import require_tool
 from tests.worker.pipeline import TO_REPORT, Pipeline, ready
 from worker.retention import Retention
 
+pytestmark = pytest.mark.long
+
 NOW = datetime(2026, 3, 1, 0, 15, tzinfo=UTC)
 
 
@@ -89,7 +91,6 @@ def contents(data: Path) -> dict[str, bytes]:
     return {str(path): (data / path).read_bytes() for path in files_to_keep(data) if "audit" not in path.parts}
 
 
-@pytest.mark.long
 def test_an_installation_comes_back_as_it_was_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_database: list[str]
 ) -> None:

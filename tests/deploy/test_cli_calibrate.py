@@ -17,6 +17,8 @@ from config.labels import ModelLabel
 from deploy.cli import app
 from tests.support.labelled import AxisModel, Labelled, pack_kinds
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def labelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Labelled:

@@ -30,6 +30,8 @@ from worker.packs.folder import load_pack
 from worker.packs.installed import installed_packs
 from worker.packs.manifest import ACCEPTED, CONFIGURATION, MANIFEST, WEIGHTS
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
@@ -88,7 +90,6 @@ def test_without_a_terminal_a_licence_is_accepted_by_an_option_alone(settings: S
     assert accepted.keys() == {"licence", "licence_sha256", "accepted_at", "software_version"}
 
 
-@pytest.mark.long
 def test_at_a_terminal_the_licence_is_shown_and_yes_is_typed(settings: Settings, download: Path) -> None:
     status, shown = packs_at_a_terminal("import", download, typed="y")
     assert status == 1

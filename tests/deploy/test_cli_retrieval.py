@@ -32,6 +32,8 @@ from worker.packs.active import PackUse, activate
 from worker.packs.installed import find_pack
 from worker.retrieval.packs import retrieval_pack
 
+pytestmark = pytest.mark.long
+
 PHI = ("SECRET-ID", "SECRET^NAME", "19500101", "SECRET-ACCESSION")
 
 

@@ -34,7 +34,7 @@ from tests.support.tools import require_tool
 from tests.support.transfer_syntaxes import PROPOSED_BY, clip_in
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.long, pytest.mark.system]
 
 PDU_SIZES = ("4096", "16384", "131072")
 """DCMTK's smallest, its default and its largest."""

@@ -26,6 +26,8 @@ from tests.support.scripted_pacs import ScriptedPACS
 from tests.support.servers import Orthanc, StoreSCP, free_port, storescp
 from worker.reaper import announce_overdue_steps
 
+pytestmark = pytest.mark.long
+
 SITE = """
 [node]
 port = 0
@@ -325,7 +327,6 @@ def test_a_pacs_without_room_for_more_is_asked_all_the_same_to_commit_to_what_it
     assert len(pacs.asked) == 2
 
 
-@pytest.mark.long
 def test_one_that_takes_no_comprehensive_3d_sr_gets_and_commits_to_a_comprehensive_sr(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

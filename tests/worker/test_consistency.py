@@ -28,6 +28,8 @@ from tests.support.clips import SMALL, as_study_of_its_own
 from tests.worker.pipeline import TO_REPORT, Pipeline, ready
 from worker.consistency.checking import check_again
 
+pytestmark = pytest.mark.long
+
 SCT = made.SCT
 RULES = """
 version = "test-1"

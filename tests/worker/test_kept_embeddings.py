@@ -21,6 +21,8 @@ from worker.echoclip.untrained import make_untrained_pack
 from worker.embeddings import read_embeddings
 from worker.models import Frames
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def pipeline(tmp_path: Path) -> Pipeline:

@@ -29,6 +29,8 @@ from worker.models import Frames
 from worker.study_scoring import Scorer
 from worker.views import view_gate
 
+pytestmark = pytest.mark.long
+
 STUDIES = ["1.2.1", "1.2.2", "1.2.3", "1.2.4"]
 
 

@@ -22,6 +22,8 @@ from tests.support.commitment import Node, Sender, ask
 from tests.support.servers import free_port
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 CLIP = str(UltrasoundMultiFrameImageStorage)
 SITE = """
 [[peers]]
