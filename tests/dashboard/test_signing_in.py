@@ -17,6 +17,8 @@ from tests.dashboard.conftest import SignIn
 from tests.support.audit_trail import AUTHENTICATION, SECURITY_ALERT, asked_by_people
 from tests.support.browsing import PASSWORD, Browser
 
+pytestmark = pytest.mark.long
+
 
 def test_nobody_sees_anything_before_they_sign_in(browser: Browser) -> None:
     for path in ("/", "/account"):

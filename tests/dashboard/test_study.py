@@ -36,6 +36,8 @@ from tests.support.shown_study import (
     show_study,
 )
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def shown(here: Installation) -> ShownStudy:

@@ -21,6 +21,8 @@ from tests.support.servers import StoreSCP
 from tests.worker.pipeline import TO_REPORT, Pipeline, pipeline_to, ready
 from worker.pixels.clip import read_clip
 
+pytestmark = pytest.mark.long
+
 STILL = Path(str(get_testdata_file("examples_palette.dcm", download=False)))
 
 

@@ -21,6 +21,8 @@ from worker.consistency.arriving.report_intake import ReportIntake
 from worker.consistency.documents.kinds import ReportKind
 from worker.consistency.reading import ReportReader
 
+pytestmark = pytest.mark.long
+
 OTHER = "1.2.826.0.1.3680043.8.498.77.2"
 
 
