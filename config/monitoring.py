@@ -1,5 +1,6 @@
 """How an installation is watched: where it says how it is doing, and whom it tells when something is wrong."""
 
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Self
 from urllib.parse import urlsplit
@@ -90,6 +91,11 @@ class AlertingSettings(BaseModel):
     certificate_expires_within_days: int = Field(ge=0)
     no_backup_for_days: int = Field(ge=0)
     """Since the last one of `echoworker backup`; where it never made one nobody is told, nor with 0."""
+
+    def lacks_a_backup(self, last: datetime, *, now: datetime) -> bool:
+        """Whether somebody is to be told that none was made since the last one."""
+        days = self.no_backup_for_days
+        return days > 0 and now - last > timedelta(days=days)
 
 
 class ReconcileSettings(BaseModel):

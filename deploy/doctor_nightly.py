@@ -45,14 +45,14 @@ def nightly_duties(settings: Settings) -> str:
 
 def backup(settings: Settings) -> str:
     """When `echoworker backup` last made one; whether that is too long ago, where it ever did."""
-    days, last = settings.monitoring.alerting.no_backup_for_days, (asked(settings, heartbeats) or {}).get(BACKUP)
+    alerting, last = settings.monitoring.alerting, (asked(settings, heartbeats) or {}).get(BACKUP)
     if last is None:
         return "echoworker backup has made none of this installation"
     said = f"the last one ended at {last:%Y-%m-%d %H:%M} UTC"
-    if days and datetime.now(UTC) - last > timedelta(days=days):
+    if alerting.lacks_a_backup(last, now=datetime.now(UTC)):
         raise Doubt(
-            f"{said}, more than {days} days ago: does its timer run, what does echoworker backup say? Where none is to "
-            "be made by itself, monitoring.alerting.no_backup_for_days = 0"
+            f"{said}, more than {alerting.no_backup_for_days} days ago: does its timer run, what does echoworker "
+            "backup say? Where none is to be made by itself, monitoring.alerting.no_backup_for_days = 0"
         )
     return said
 

@@ -102,8 +102,8 @@ def _canary(settings: Settings, figures: Figures, now: datetime) -> Iterator[Con
 
 def _no_backup(settings: Settings, figures: Figures, now: datetime) -> Iterator[Condition]:
     """Of an installation that makes them: whoever backs up by other means is not told."""
-    days, last = settings.monitoring.alerting.no_backup_for_days, figures.heartbeats.get(BACKUP)
-    if days and last is not None and now - last > timedelta(days=days):
+    last = figures.heartbeats.get(BACKUP)
+    if last is not None and settings.monitoring.alerting.lacks_a_backup(last, now=now):
         said = (
             f"the last backup ended at {last:%Y-%m-%d %H:%M} UTC: does its timer run, what does echoworker backup say?"
         )

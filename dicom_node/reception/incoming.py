@@ -38,9 +38,8 @@ class IncomingFile:
         self._written = 0
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
         try:
-            fcntl.flock(
-                self._descriptor, fcntl.LOCK_EX
-            )  # so that nobody takes it for left over, however slow its sender
+            # So that nobody takes it for left over, however slow its sender.
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         except OSError:  # a share without locks: each instance that is refused would leave an open file behind
             self.discard()
             raise

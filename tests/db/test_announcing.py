@@ -18,6 +18,18 @@ def messages_in(settings: Settings) -> int:
     return len(list((settings.broker_dir / "messages").iterdir()))
 
 
+def lose_messages(settings: Settings) -> None:
+    for lost in (settings.broker_dir / "messages").iterdir():
+        lost.unlink()
+
+
+@pytest.fixture
+def small_queues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """With a broker whose queues hold three messages each."""
+    monkeypatch.setattr(config.broker, "QUEUE_HOLDS", 3)
+    return load_settings(data_dir=tmp_path)
+
+
 def test_what_could_not_be_announced_while_the_broker_was_away_is_announced_at_the_next_occasion(
     registry: Database, ready_study: int, now: datetime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -34,11 +46,9 @@ def test_what_could_not_be_announced_while_the_broker_was_away_is_announced_at_t
 
 
 def test_steps_that_no_worker_does_stop_being_announced_again_until_somebody_takes_messages(
-    registry: Database, ready_study: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    registry: Database, ready_study: int, small_queues: Settings
 ) -> None:
-    monkeypatch.setattr(config.broker, "QUEUE_HOLDS", 3)
-    settings = load_settings(data_dir=tmp_path)
-    broker = create_celery_app(settings)
+    settings, broker = small_queues, create_celery_app(small_queues)
 
     def pass_by() -> int:
         with registry.write() as session:
@@ -52,17 +62,14 @@ def test_steps_that_no_worker_does_stop_being_announced_again_until_somebody_tak
         session.execute(update(Study).values(announced_at=None))
     assert announce_due_steps(registry, broker, settings, study_id=ready_study) == 1, "just done: said once"
     pass_by()
-    for lost in (settings.broker_dir / "messages").iterdir():
-        lost.unlink()
+    lose_messages(settings)
     assert announce_due_steps(registry, broker, settings) == 1, "at once: a broker may have lost everything"
 
 
 def test_peers_that_nobody_sends_to_stop_being_announced_again_until_somebody_takes_messages(
-    registry: Database, ready_study: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    registry: Database, ready_study: int, small_queues: Settings
 ) -> None:
-    monkeypatch.setattr(config.broker, "QUEUE_HOLDS", 3)
-    settings = load_settings(data_dir=tmp_path)
-    broker = create_celery_app(settings)
+    settings, broker = small_queues, create_celery_app(small_queues)
     with registry.write() as session:
         instance = session.query(Instance).one()
         uid = instance.sop_instance_uid
@@ -75,6 +82,5 @@ def test_peers_that_nobody_sends_to_stop_being_announced_again_until_somebody_ta
 
     assert [pass_by() for _ in range(5)] == [1, 1, 1, 0, 0]
     assert messages_in(settings) == 3
-    for lost in (settings.broker_dir / "messages").iterdir():
-        lost.unlink()
+    lose_messages(settings)
     assert announce_due_forwards(registry, broker, settings) == 1
