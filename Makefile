@@ -21,6 +21,7 @@ install: $(VENV)/installed ## Make the environment in .venv
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
 	@$(BIN)/python -m pip install --quiet "$(TORCH)" || { \
 	  echo "No $(TORCH) in the package index that pip uses here. Either add PyTorch's index of CPU builds"; \
 	  echo "(PIP_EXTRA_INDEX_URL=..., its address is on PyTorch's installation page) and run make again, or take"; \

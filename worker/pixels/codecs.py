@@ -9,7 +9,14 @@ import numpy.typing as npt
 
 from config.errors import ClipError
 from config.reasons import Reason, ReasonKind
-from worker.pixels.codestream import CodestreamHead, Coding, codestream_of, head_of, read_head
+from worker.pixels.codestream import (
+    CodestreamHead,
+    Coding,
+    codestream_of,
+    head_of,
+    read_head,
+    without_tile_part_lengths,
+)
 from worker.pixels.image import KNOWN_PHOTOMETRIC, SAMPLES_OF, PixelFormat
 
 Samples = npt.NDArray[Any]
@@ -51,8 +58,10 @@ def decode_compressed(stored: bytes | memoryview, pixel_format: PixelFormat) -> 
     if head.coding in (Coding.JPEG, Coding.JPEG_LOSSLESS):
         return _jpeg(stream, head, pixel_format.photometric)
     shape = (head.rows, head.columns, head.samples) if head.samples > 1 else (head.rows, head.columns)
-    decode = imagecodecs.jpegls_decode if head.coding is Coding.JPEG_LS else imagecodecs.jpeg2k_decode
-    samples = decode(stream).reshape(shape)
+    if head.coding is Coding.JPEG_LS:
+        samples = imagecodecs.jpegls_decode(stream).reshape(shape)
+    else:
+        samples = imagecodecs.jpeg2k_decode(without_tile_part_lengths(stream)).reshape(shape)
     # JPEG 2000 undoes its own colour transform, whatever the header calls it.
     undone = head.colour == "RGB" or pixel_format.photometric in ("YBR_ICT", "YBR_RCT")
     return samples, "RGB" if undone and head.samples == 3 else pixel_format.photometric

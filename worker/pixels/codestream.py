@@ -5,7 +5,7 @@ another compression or colour model in the data set than the one they used.
 """
 
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -29,7 +29,11 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {_JPEG_LS_FRAME}
 _LOSSLESS_FRAMES = {0xC3, 0xC7, 0xCB, 0xCF}
 _NO_LENGTH = {0x01, *range(0xD0, 0xD8)}
 _JPEG_2000_START = b"\xff\x4f\xff\x51"
-_CODING_STYLE = b"\xff\x52"
+_CODING_STYLE, _TILE_PART_LENGTHS, _START_OF_TILE_PART = 0x52, 0x55, 0x90
+_OF_MAIN_HEADER = frozenset(
+    (0x50, 0x51, _CODING_STYLE, 0x53, _TILE_PART_LENGTHS, 0x57, 0x59, 0x5C, 0x5D, 0x5E, 0x5F, 0x60, 0x63, 0x64)
+) | {0x74, 0x75, 0x77, 0x78}
+"""Markers of T.800 (table A.2), T.814 and T.801 that may stand before the first tile-part, and that OpenJPEG knows."""
 _JP2_START = b"\0\0\0\x0cjP  "
 _HEAD_OF_RLE = 64
 """Bytes, and so where the first segment begins (PS3.5 section G.5)."""
@@ -111,6 +115,29 @@ def read_head(stream: bytes) -> CodestreamHead:
     raise ClipError("not a compressed picture of a known kind")
 
 
+def without_tile_part_lengths(stream: bytes) -> bytes:
+    """A JPEG 2000 stream without its TLM segments (T.800 annex A.7.1), which say again how long each tile-part is.
+
+    OpenJPEG up to 2.5.4, which imagecodecs brings, writes behind its memory where they lie (OSV-2025-219); nothing
+    that is decoded whole needs them. A segment of an unknown kind could hide one: a decoder may not skip all of it.
+
+    Raises
+    ------
+    ClipError
+        The head is cut off, or has a segment of a kind that no part of the standard knows there.
+    """
+    try:
+        segments = list(_main_header(stream))
+    except (struct.error, IndexError) as error:
+        raise ClipError(Reason(ReasonKind.PICTURE_CUT_OFF)) from error
+    if any(marker not in _OF_MAIN_HEADER for marker, _, _ in segments):
+        raise ClipError(Reason(ReasonKind.PICTURE_DAMAGED))
+    for marker, begins, ends in reversed(segments):
+        if marker == _TILE_PART_LENGTHS:
+            stream = stream[:begins] + stream[ends:]
+    return stream
+
+
 def head_of(stream: bytes) -> CodestreamHead | None:
     """The head of a compressed frame; None when it is damaged, or of no kind that is known."""
     try:
@@ -135,13 +162,16 @@ def _jpeg_2000(stream: bytes) -> CodestreamHead:
 
 def _transforms_colours(stream: bytes) -> bool:
     """Whether the coding style (T.800 annex A.6.1) says that the first three components were transformed together."""
+    return next((stream[at + 8] == 1 for marker, at, _ in _main_header(stream) if marker == _CODING_STYLE), False)
+
+
+def _main_header(stream: bytes) -> Iterator[tuple[int, int, int]]:
+    """Of each segment of a JPEG 2000 stream before its first tile-part: the marker, where it begins, where it ends."""
     at = 2
-    while stream[at] == 0xFF and stream[at + 1] != 0x90:  # start of tile-part
-        if stream[at : at + 2] == _CODING_STYLE:
-            return bool(stream[at + 8] == 1)
+    while stream[at] == 0xFF and stream[at + 1] != _START_OF_TILE_PART:
         (length,) = struct.unpack_from(">H", stream, at + 2)
+        yield stream[at + 1], at, at + 2 + length
         at += 2 + length
-    return False
 
 
 def _jpeg(stream: bytes) -> CodestreamHead:

@@ -75,6 +75,8 @@ _DECODING = {
 _DEMULTIPLEXING = {
     "probesize": str(_PROBED),
     "protocol_whitelist": "none",
+    # While it looks what streams there are, FFmpeg decodes a little of each: of no other codec.
+    "codec_whitelist": ",".join(sorted(set(CODEC_OF.values()))),
     # PyAV 18 keeps a byte for each stream there is at first, and reads on behind them where damage makes more appear;
     # so few end within what malloc gives at least.
     "max_streams": "16",
