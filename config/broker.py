@@ -39,6 +39,8 @@ SWEEP_EVERY_S = 3600.0
 CANARY_LOOKS_EVERY_S = 30.0
 NIGHTLY_LOOKS_EVERY_S = 300.0
 """What is done once a day asks so often whether its time has come."""
+BEAT_LOOKS_EVERY_S = 5.0
+"""At most: what is due by the clock is due at once when the clock is put forward, or a virtual machine wakes up."""
 QUEUE_HOLDS = 2000
 """Wake-ups in one queue beyond which none is sent there: one that nobody empties keeps no more, however long it stands.
 Nobody waits for those that are left out: of what waits for a step any wake-up leads to the most urgent, and once the
@@ -95,6 +97,7 @@ def create_celery_app(settings: Settings) -> Celery:
         | _rescoring(settings)
         | _canary(settings),
         beat_scheduler="config.beat:SparingScheduler",
+        beat_max_loop_interval=BEAT_LOOKS_EVERY_S,
     )
     return app
 

@@ -1,7 +1,7 @@
 """A time of each day, as work that is to disturb nobody is given."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 from datetime import time as TimeOfDay  # noqa: N812  a type, as the classes beside it
 from typing import Self
 
@@ -62,6 +62,15 @@ class WindowSettings(BaseModel):
     def open_hours(self) -> TimeWindow:
         """The window."""
         return TimeWindow.parse(self.window)
+
+
+def moment_of(day: date, at: TimeOfDay) -> datetime:
+    """When it is that time of that day by this machine's clock, aware.
+
+    The first such moment, where the clock is put back over it; as much later, where it is put forward (PEP 495):
+    `astimezone` of a time without a zone would be an hour too early then.
+    """
+    return datetime.fromtimestamp(datetime.combine(day, at).timestamp(), UTC).astimezone()
 
 
 def _time_of_day(text: str) -> TimeOfDay:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, time, timedelta
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.logs import Event, emit, told_of
+from config.time_window import moment_of
 from db.away import say_away
 from db.nightly import begin_nightly, nightly_done, nightly_not_done
 from worker.context import WorkerContext
@@ -18,9 +19,7 @@ def last_time(at: str, *, now: datetime) -> datetime:
     Beat wakes every few minutes: what is due shortly before midnight is seen to be due shortly after it.
     """
     today = now.astimezone().date()
-    of_today, of_yesterday = (
-        datetime.combine(day, time.fromisoformat(at)).astimezone() for day in (today, today - timedelta(days=1))
-    )
+    of_today, of_yesterday = (moment_of(day, time.fromisoformat(at)) for day in (today, today - timedelta(days=1)))
     return of_today if of_today <= now else of_yesterday
 
 

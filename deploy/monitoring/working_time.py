@@ -2,9 +2,9 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, timedelta
 
-from config.time_window import TimeWindow
+from config.time_window import TimeWindow, moment_of
 
 LONGEST = timedelta(days=60)
 """Older beginnings count as this old: more is not needed to say that it was long."""
@@ -36,16 +36,11 @@ class WorkingTime:
         day = start.date() - timedelta(days=1)
         while day <= end.date():
             if day.isoweekday() in self.days:
-                opens, closes = self._of(day_at(day, self.window.opens))
+                opens, closes = self._of(moment_of(day, self.window.opens))
                 worked += max(min(closes, end) - max(opens, start), timedelta(0))
             day += timedelta(days=1)
         return worked
 
     def _of(self, opens: datetime) -> tuple[datetime, datetime]:
         last = opens.date() if self.window.closes > self.window.opens else opens.date() + timedelta(days=1)
-        return opens, day_at(last, self.window.closes)
-
-
-def day_at(day: date, moment: time) -> datetime:
-    """That time of that day, by this machine's clock: aware."""
-    return datetime.combine(day, moment).astimezone()
+        return opens, moment_of(last, self.window.closes)

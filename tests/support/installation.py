@@ -1,9 +1,10 @@
 """A whole installation in a folder: its settings, its commands, and the running system as real processes."""
 
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,13 +80,16 @@ class Installation:
         return Peer(host="127.0.0.1", port=self.port, ae_title="ECHOWORKER", calling_ae_title="TEST")
 
     @contextmanager
-    def up(self, *, with_registry: bool = True) -> Iterator[subprocess.Popen[bytes]]:
-        """`echoworker up` until the end of the block, which begins when the node answers, and when its registry is
-        there unless the test keeps that away. It must end cleanly.
+    def up(
+        self, *, with_registry: bool = True, environment: Mapping[str, str] | None = None
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """`echoworker up`, with these variables besides, until the end of the block, which begins when the node
+        answers, and when its registry is there unless the test keeps that away. It must end cleanly.
         """
         with self.log.open("ab") as log:
             command = [ECHOWORKER, "--config", str(self.site), "up"]
-            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
+            variables = {**os.environ, **(environment or {})}
+            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, env=variables)
             try:
                 wait_until(lambda: self._answers(process), START_TIMEOUT_S, "the node to answer C-ECHO")
                 if with_registry:
