@@ -22,6 +22,8 @@ CAME_THROUGH, FAILED = "canary", "canary failed"
 """Heartbeats: when the last one was seen to have come through, and when one was last found not to."""
 SENT = f"canary{BEGUN}"
 """Heartbeat: when the last one set out."""
+NOT_SENT = "canary not sent"
+"""Heartbeat: when the node was last found not to take it."""
 RECEIVE = "receive"
 """The first stage: from the making of its UID until the registry has it."""
 STAGES: Mapping[StudyState, str] = {
@@ -76,20 +78,40 @@ def canary_set_out_at(study_instance_uid: str) -> datetime:
     return datetime.strptime(stamp[:-3], _TIME).replace(tzinfo=UTC) + timedelta(milliseconds=int(stamp[-3:]))
 
 
-def begin_canary(session: Session, *, every: timedelta, now: datetime) -> bool:
-    """Whether the next canary is due, and this caller's to send; it is noted as sent."""
+def begin_canary(session: Session, *, every: timedelta, within: timedelta, now: datetime) -> bool:
+    """Whether a canary is this caller's to send: the next, which is noted to have set out, or, once more, the last one,
+    which the node did not take.
+    """
     if insert_if_new(session, Heartbeat, {"name": SENT, "at": now}):
         return True
     last = session.scalars(select(Heartbeat).where(Heartbeat.name == SENT).with_for_update()).one()
-    if now - last.at < every:
-        return False
-    last.at = now
-    return True
+    if now - last.at >= every:
+        last.at = now
+        return True
+    not_sent = session.get(Heartbeat, NOT_SENT)
+    return not_sent is not None and not_sent.at >= last.at and now - last.at < within
+
+
+def note_canary_sent(session: Session, *, sent: bool, now: datetime) -> None:
+    """Whether the node took it."""
+    if sent:
+        session.execute(delete(Heartbeat).where(Heartbeat.name == NOT_SENT))
+    else:
+        note_heartbeat(session, NOT_SENT, now=now)
 
 
 def note_canary(session: Session, *, came_through: bool, now: datetime) -> None:
     """What became of the last one."""
     note_heartbeat(session, CAME_THROUGH if came_through else FAILED, now=now)
+
+
+def note_canary_of(session: Session, sent: datetime, *, came_through: bool, now: datetime) -> bool:
+    """What became of the one that set out then; nothing is noted, and False, where another has set out meanwhile."""
+    is_last = select(Heartbeat).where(Heartbeat.name == SENT, Heartbeat.at == sent).with_for_update()
+    if session.scalar(is_last) is None:
+        return False
+    note_canary(session, came_through=came_through, now=now)
+    return True
 
 
 def last_canary(session: Session, *, since: datetime, sent_on: bool) -> CanaryProgress | None:

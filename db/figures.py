@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from config.steps import Purpose, Step
 from db.canaries import FAILED as CANARY_FAILED
+from db.canaries import NOT_SENT as CANARY_NOT_SENT
 from db.canaries import SENT as CANARY_SENT
 from db.canaries import is_a_canary, last_canary
 from db.drift import LOOKED_ON, last_drift
@@ -108,7 +109,7 @@ def read_figures(session: Session, *, now: datetime) -> Figures:
         heartbeats={
             name: at
             for name, at in signs_of_life.items()
-            if not name.endswith(BEGUN) and name not in (LOOKED_ON, CANARY_FAILED)
+            if not name.endswith(BEGUN) and name not in (LOOKED_ON, CANARY_FAILED, CANARY_NOT_SENT)
         },
         model=last_model(session),
         last_instance_at=last_sent_to_us_at(session),

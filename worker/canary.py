@@ -25,7 +25,8 @@ from db.canaries import (
     forget_canary,
     last_canary,
     locked_canary,
-    note_canary,
+    note_canary_of,
+    note_canary_sent,
     outlived_canaries,
 )
 from db.retention import embedding_paths_of
@@ -51,9 +52,12 @@ def send_canary_if_due(context: WorkerContext, *, now: datetime) -> None:
     try:
         _look(context.database, wanted, now=now)
         with context.database.write() as session:
-            is_due = begin_canary(session, every=timedelta(minutes=wanted.every_minutes), now=now)
+            every, within = timedelta(minutes=wanted.every_minutes), timedelta(seconds=wanted.within_s)
+            is_due = begin_canary(session, every=every, within=within, now=now)
         if is_due:
-            _send(context)
+            is_sent = _send(context)
+            with context.database.write() as session:
+                note_canary_sent(session, sent=is_sent, now=now)
         remove_outlived_canaries(context.settings, context.database, context.spool, now=now)
     except SQLAlchemyError as error:
         say_away(error, step=CAME_THROUGH)
@@ -139,12 +143,15 @@ def _remove_files(spool: Spool, study_instance_uid: str, embeddings: list[str]) 
         remove_file(spool, path, below="embeddings")
 
 
-def _send(context: WorkerContext) -> None:
+def _send(context: WorkerContext) -> bool:
+    """Whether the node took it: one that starts beside this worker may not listen yet."""
     now = datetime.now(UTC)
     try:
         send_canary(context.settings, new_canary_uid(now), now=now)
     except Exception as error:  # noqa: BLE001  Celery would log its text; that it never came is told of in any case
         emit(Event.DUTY_FAILS, step=CAME_THROUGH, reason=told_of(error))
+        return False
+    return True
 
 
 def _look(database: Database, wanted: CanarySettings, *, now: datetime) -> None:
@@ -160,7 +167,9 @@ def _look(database: Database, wanted: CanarySettings, *, now: datetime) -> None:
         return
     came_through = last is not None and last.came_through
     with database.write() as session:
-        note_canary(session, came_through=came_through, now=now)
+        is_noted = note_canary_of(session, sent, came_through=came_through, now=now)
+    if not is_noted:
+        return
     if last is None:
         emit(Event.CANARY_LOST, reason="the registry does not have it")
     elif not came_through:

@@ -4,9 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
 
 from config.canary import is_canary
 from db.canaries import (
+    CAME_THROUGH,
+    FAILED,
+    SENT,
     begin_canary,
     canary_progress,
     canary_set_out_at,
@@ -14,6 +18,8 @@ from db.canaries import (
     forget_canary,
     last_canary,
     locked_canary,
+    note_canary_of,
+    note_canary_sent,
     outlived_canaries,
 )
 from db.figures import read_figures
@@ -21,6 +27,7 @@ from db.holds import hold_study
 from db.schema import Study
 from db.schema_pipeline import JournalEntry
 from db.session import Database
+from db.tallies import heartbeats
 
 NOW = datetime(2026, 11, 29, 12, 0, 0, 250_000, UTC)
 HOUR = timedelta(hours=1)
@@ -37,8 +44,36 @@ def test_its_uid_is_valid_known_as_a_canary_and_tells_when_it_set_out() -> None:
 
 def test_the_next_is_due_once_the_time_has_come_and_for_one_caller_alone(registry: Database) -> None:
     with registry.write() as session:
-        due = [begin_canary(session, every=HOUR, now=NOW + after) for after in (0 * HOUR, 0.5 * HOUR, HOUR, HOUR)]
+        due = [begin(session, after) for after in (0 * HOUR, 0.1 * HOUR, HOUR, HOUR)]
     assert due == [True, False, True, False]
+
+
+def begin(session: Session, after: timedelta) -> bool:
+    return begin_canary(session, every=HOUR, within=HOUR / 4, now=NOW + after)
+
+
+def test_one_that_the_node_did_not_take_is_sent_again_until_its_time_is_over(registry: Database) -> None:
+    with registry.write() as session:
+        assert begin(session, 0 * HOUR)
+        note_canary_sent(session, sent=False, now=NOW)
+        assert [begin(session, after) for after in (0.01 * HOUR, 0.24 * HOUR, 0.25 * HOUR)] == [True, True, False]
+        assert heartbeats(session)[SENT] == NOW, "it is late by when it was due"
+        assert begin(session, HOUR)
+        assert not begin(session, 1.1 * HOUR), "of the next one nothing is known yet"
+        note_canary_sent(session, sent=False, now=NOW + HOUR)
+        note_canary_sent(session, sent=True, now=NOW + 1.1 * HOUR)
+        assert not begin(session, 1.2 * HOUR)
+        assert "canary not sent" not in read_figures(session, now=NOW).heartbeats
+
+
+def test_what_became_of_one_is_not_noted_of_the_next(registry: Database) -> None:
+    with registry.write() as session:
+        begin(session, 0 * HOUR)
+        begin(session, HOUR)
+        assert not note_canary_of(session, NOW, came_through=False, now=NOW + HOUR)
+        assert FAILED not in heartbeats(session)
+        assert note_canary_of(session, NOW + HOUR, came_through=True, now=NOW + 1.1 * HOUR)
+        assert heartbeats(session)[CAME_THROUGH] == NOW + 1.1 * HOUR
 
 
 def a_canary(registry: Database, *states: tuple[str, float], set_out: datetime = NOW) -> str:

@@ -133,7 +133,7 @@ def test_what_is_due_at_a_time_of_day_is_done_once(
     missed = as_study_of_its_own(SMALL, tmp_path / "archived", StudyDate=day_before.replace("-", ""))
     orthanc.keep(missed)
     evening = QuickClock(tmp_path, f"{day_before} 00:10", ZONE)
-    with installation.up(environment=evening.environment):
+    with installation.up(environment=evening.environment | {"ECHOWORKER_CANARY__EVERY_MINUTES": "0"}):
         assert installation.command("send", *files).returncode == 0
         for study in studies:
             installation.wait_for(study, "DELIVERED")
