@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from alembic import command
-from sqlalchemy import MetaData, create_engine, select
+from sqlalchemy import MetaData, create_engine, event, select
 
 from config.errors import LeaseLostError, RegistryError
 from config.report_objects import ReportObject
@@ -317,6 +317,28 @@ def test_a_dead_letter_is_resent_at_once_and_its_study_goes_on(
         resend_deliveries(session, [number], now=now, by="somebody else")
         last = study_detail(session, detail(registry).study.study_instance_uid).journal[-1]
     assert (last.state_before, last.state_after, last.reason) == ("REPORTED", "REPORTED", "resent by somebody else")
+
+
+def test_many_dead_letters_are_resent_with_as_few_questions_as_one(
+    registry: Database, pipeline: PipelineSettings, received: Receive, now: datetime
+) -> None:
+    for number in range(9):
+        reported(registry, pipeline, received(study=f"1.2.{number}"), to=["PACS"], now=now)
+    with registry.read() as session:
+        first, *others = session.scalars(select(Delivery.id).order_by(Delivery.id))
+
+    def asked_for(numbers: list[int]) -> int:
+        with registry.write() as session:
+            asked: list[str] = []
+
+            def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+                asked.append(statement)
+
+            event.listen(session.connection(), "before_cursor_execute", note)
+            resend_deliveries(session, numbers, now=now)
+            return sum(statement.startswith("SELECT") for statement in asked)
+
+    assert asked_for(others) == asked_for([first])
 
 
 def test_what_is_not_known_or_replaced_is_not_resent(
