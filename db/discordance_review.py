@@ -224,7 +224,7 @@ def _said(row: DiscordanceRow) -> list[str]:
 def _count(session: Session, *which: ColumnElement[bool]) -> dict[str, int]:
     """By rule."""
     by_rule = select(DiscordanceRow.rule, func.count()).where(*which).group_by(DiscordanceRow.rule)
-    return {rule: count for rule, count in session.execute(by_rule)}  # noqa: C416
+    return dict(session.execute(by_rule).all())
 
 
 def listed() -> Select[DiscordanceRow, str, str, str, str, str]:
