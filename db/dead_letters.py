@@ -60,7 +60,7 @@ def destination_summaries(session: Session, *, now: datetime) -> list[Destinatio
             counts.setdefault(name, {})[state] = count
     oldest_due = of_current_runs(Delivery.destination, func.min(Report.created_at))
     due = oldest_due.where(Delivery.state == DeliveryState.DUE).group_by(Delivery.destination)
-    since = dict(session.execute(due).all())
+    since: dict[str, datetime] = dict(session.execute(due).all())
     queues = queues_of(session, Purpose.DELIVER)
     return [
         DestinationSummary(
@@ -137,7 +137,7 @@ def resend_deliveries(session: Session, delivery_ids: Collection[int], *, now: d
     """
     wanted = sorted(set(delivery_ids))
     current = of_current_runs(Delivery.id, Delivery.destination).where(Delivery.id.in_(wanted))
-    destinations = dict(session.execute(current).all())
+    destinations: dict[int, str] = dict(session.execute(current).all())
     for number in wanted:
         if number not in destinations:
             _required(session, number)
