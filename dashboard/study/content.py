@@ -74,9 +74,13 @@ def study_content(
         current = [one for one in found if one.superseded_at is None]
         reviews = reviews_of(session, [one.id for one in current]) if for_reader else {}
         answers = answers_to(session, [one.id for made in detail.objects for one in made.deliveries])
-        catalogue = catalogue_if_kept(spool, detail.run, here.catalogue)
         identity = _identity(session, uid) if for_reader else None
-        trends = _trends(session, detail, catalogue, identity) if identity and not is_refresh else []
+    # Of an older run it may have to be fetched out of the bucket: no transaction waits for that.
+    catalogue = catalogue_if_kept(spool, detail.run, here.catalogue)
+    trends: Sequence[Trend] = ()
+    if identity and not is_refresh:
+        with here.database.read() as session:
+            trends = _trends(session, detail, catalogue, identity)
     text = study_text(here.database, spool, detail.study.id) if for_reader and not is_refresh else None
     content = StudyContent(
         detail=detail,
