@@ -12,7 +12,7 @@ from db.discordance_rows import discordance_of
 from db.discordances import Discordance, ReviewState, Severity
 from db.journal import record_act
 from db.schema import RunRow, Study
-from db.schema_consistency import ConsistencyCheck, DiscordanceReview, DiscordanceRow
+from db.schema_consistency import DiscordanceReview, DiscordanceRow
 
 LONGEST_NAME = 64
 WORST_FIRST = (case((DiscordanceRow.severity == Severity.MAJOR, 0), else_=1), DiscordanceRow.id.desc())
@@ -209,12 +209,6 @@ def precision_by_rule(session: Session) -> list[RulePrecision]:
         )
         for rule in sorted({*confirmed, *dismissed, *new})
     ]
-
-
-def last_check(session: Session, run_uid: str) -> ConsistencyCheck | None:
-    """The last comparison of a run with the reports of its study; None where there was none."""
-    of_run = select(ConsistencyCheck).join(RunRow, RunRow.id == ConsistencyCheck.run_id)
-    return session.scalar(of_run.where(RunRow.run_uid == run_uid))
 
 
 def _said(row: DiscordanceRow) -> list[str]:
