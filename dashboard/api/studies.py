@@ -19,7 +19,8 @@ from db.queries import study_detail
 from db.states import StudyState
 from db.study_json import study_facts
 from db.study_pages import StudyFilter, study_page
-from worker.catalogues import catalogue_of
+from dicom_node.spool import Spool
+from worker.catalogues import catalogue_if_kept
 
 router = APIRouter(prefix="/studies", tags=["studies"])
 WithIdentity = Annotated[
@@ -83,7 +84,8 @@ def one_study(here: Here, person: Viewer, study_instance_uid: StudyUID, identity
         listed = list_discordances(session, study_instance_uid=study_instance_uid, include_closed=True)
         found = [one for one in listed if one.superseded_at is None]
         whose = detail.study.identity
-    facts = study_facts(detail, catalogue_of(detail, here.settings), found)
+    catalogue = catalogue_if_kept(Spool.of(here.settings), detail.run, here.catalogue)
+    facts = study_facts(detail, catalogue, found)
     if not person.sees_patients:
         facts["discordances"] = None
     if not person.operates:
