@@ -100,6 +100,12 @@ def list_discordances(
     return [listed_of(*row) for row in rows]
 
 
+def discordances_of_study(session: Session, study_instance_uid: str) -> list[ListedDiscordance]:
+    """What the last check of a study found, whatever people say of it, in the same order; empty of an unknown study."""
+    found = listed().where(Study.study_instance_uid == study_instance_uid, DiscordanceRow.superseded_at.is_(None))
+    return [listed_of(*row) for row in session.execute(found.order_by(*WORST_FIRST)).all()]
+
+
 def discordance_page(
     session: Session, *, state: ReviewState | None, open_only: bool, before: int | None, limit: int
 ) -> list[ListedDiscordance]:
