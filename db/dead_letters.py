@@ -120,8 +120,11 @@ def answers_to(session: Session, delivery_ids: Collection[int]) -> dict[int, lis
 
 
 def dead_of(session: Session, destination: str, *, limit: int | None = None) -> list[int]:
-    """The dead letters of one destination, the first ones first."""
-    dead = select(Delivery.id).where(Delivery.destination == destination, Delivery.state == DeliveryState.DEAD)
+    """The dead letters of one destination that can be resent, the first ones first.
+
+    Those of a study that has been scored again since are cancelled once its new report is built.
+    """
+    dead = of_current_runs(Delivery.id).where(Delivery.destination == destination, Delivery.state == DeliveryState.DEAD)
     return list(session.scalars(dead.order_by(Delivery.id).limit(limit)))
 
 
