@@ -42,8 +42,9 @@
 
 A message says what was wrong, with which object (by UID, AE title or path inside the spool, never by
 patient), and what to do. It may be logged, stored in the registry and shown: it must never hold PHI.
-Anything that is not in this tree is a programming error; its text may quote a data set, so only its type
-and place are ever logged.
+Beside it stand what a check of the installation ends with (dicom_node.findings: FaultError, Doubt), and what is caught
+in the room where it is raised, as dashboard.access.refusals. Anything else is a programming error; its text may quote a
+data set, so only its type and place are ever logged.
 """
 
 from collections.abc import Sequence

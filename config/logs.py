@@ -188,6 +188,8 @@ class EventFields(TypedDict, total=False):
     report: str
     """The first letters of the id of a received report."""
     model: str
+    device: str
+    """A GPU by torch's name."""
     label: str
     path: str
 

@@ -4,7 +4,8 @@ in another language.
 Every kind of reason has its English words here, and those of the other languages in `dicom_node/report/languages`.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
@@ -109,6 +110,11 @@ class Reason(str):
     def __getnewargs_ex__(self) -> tuple[tuple[ReasonKind], dict[str, Filling]]:
         """For copies, which are made of the same parts."""
         return (self.kind,), dict(self.filled)
+
+
+def counted(reasons: Iterable[str], *, most: int | None = None) -> str:
+    """Reasons with how often each was given, the commonest first; at most so many of them."""
+    return "; ".join(f"{count} × {reason}" for reason, count in Counter(reasons).most_common(most))  # noqa: RUF001
 
 
 def terms_of(reason: str | None) -> dict[str, Any] | None:

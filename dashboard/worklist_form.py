@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from fastapi import Depends, Query
 
 from dashboard.access.people import Viewer
-from dashboard.parameters import LARGEST_NUMBER
+from dashboard.places import place_of
 from db.states import StudyState
 from db.worklist import LookedFor, Place
 
@@ -106,11 +106,8 @@ def _place(written: str, mistakes: list[str]) -> Place | None:
     if not written:
         return None
     at, _, number = written.partition("/")
-    try:
-        place = Place(at=datetime.fromisoformat(at).astimezone(UTC), study_id=int(number))
-    except (ValueError, OverflowError):
-        place = None
-    if place is None or not 0 < place.study_id <= LARGEST_NUMBER:
+    place = place_of(at, number)
+    if place is None:
         mistakes.append("this is no place of the list: begin at its top")
         return None
     return place

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from config.dashboard import AccountRole
 from config.errors import AccountError
+from db.inserting import insert_if_new
 from db.schema_accounts import Account, SignIn
 
 LONGEST_NAME = 64
@@ -51,13 +52,10 @@ def add_account(session: Session, name: str, *, role: AccountRole, password_hash
     """
     if not NAME.fullmatch(name):
         raise AccountError("a name of an account has 1 to 64 letters, digits or . @ + - _")
-    if _own(session, name) is not None:
+    if not _insert(session, issuer="", subject=name, name=name, role=role, now=now):
         raise AccountError(f"there is an account {name} already")
-    account = Account(
-        name=name, issuer="", subject=name, role=role, password_hash=password_hash, created_at=now, failures=0
-    )
-    session.add(account)
-    session.flush()
+    account = own_account(session, name)
+    account.password_hash = password_hash
     return account
 
 
@@ -69,7 +67,7 @@ def own_account(session: Session, name: str) -> Account:
     AccountError
         There is none.
     """
-    account = _own(session, name)
+    account = session.scalar(select(Account).where(Account.issuer == "", Account.subject == name))
     if account is None:
         raise AccountError(f"there is no account {name}: echoworker accounts lists them")
     return account
@@ -112,10 +110,11 @@ def end_one_of(session: Session, account_id: int, sign_in_id: int) -> SignIn:
 
 def vouched_for(session: Session, *, issuer: str, subject: str, name: str, role: AccountRole, now: datetime) -> Account:
     """The account of somebody whom an identity provider vouches for, as it says today; made at the first time."""
-    account = session.scalar(select(Account).where(Account.issuer == issuer, Account.subject == subject))
+    known = select(Account).where(Account.issuer == issuer, Account.subject == subject)
+    account = session.scalar(known)
     if account is None:
-        account = Account(issuer=issuer, subject=subject, created_at=now, failures=0)
-        session.add(account)
+        _insert(session, issuer=issuer, subject=subject, name=name, role=role, now=now)
+        account = session.scalars(known).one()
     account.name, account.role = name, role
     session.flush()
     return account
@@ -252,11 +251,6 @@ def has_an_admin(session: Session) -> bool:
     return session.scalar(select(Account.id).where(*_ADMINS).limit(1)) is not None
 
 
-def has_own_account(session: Session, name: str) -> bool:
-    """Whether one of our own has this name."""
-    return _own(session, name) is not None
-
-
 _ADMINS = (
     Account.role == AccountRole.ADMIN,
     Account.disabled_at.is_(None),
@@ -273,8 +267,10 @@ def _require_another_admin(session: Session, account: Account) -> None:
         raise AccountError(f"{account.name} is the last administrator: make another one first")
 
 
-def _own(session: Session, name: str) -> Account | None:
-    return session.scalar(select(Account).where(Account.issuer == "", Account.subject == name))
+def _insert(session: Session, *, issuer: str, subject: str, name: str, role: AccountRole, now: datetime) -> bool:
+    """Whether there was none: of two that are made at the same time, one is."""
+    whose = {"issuer": issuer, "subject": subject, "name": name}
+    return insert_if_new(session, Account, {**whose, "role": role, "created_at": now, "failures": 0})
 
 
 def _added(session: Session, account: Account, *, now: datetime, expires_at: datetime, note: str = "") -> str:

@@ -12,7 +12,7 @@ from config.steps import Purpose, Step
 from db.deliveries import OWED, lock_deliveries, of_current_runs, start_anew
 from db.journal import record_act, record_transition
 from db.pauses import open_pauses, said_of
-from db.queues import ask_at_once, queues_of
+from db.queues import ask_at_once, is_worked_on, queues_of
 from db.schema import Delivery, Report, Study
 from db.schema_peers import DeliveryAnswer, PeerQueue
 from db.states import DeliveryState, StudyState
@@ -60,7 +60,7 @@ def destination_summaries(session: Session, *, now: datetime) -> list[Destinatio
             counts.setdefault(name, {})[state] = count
     oldest_due = of_current_runs(Delivery.destination, func.min(Report.created_at))
     due = oldest_due.where(Delivery.state == DeliveryState.DUE).group_by(Delivery.destination)
-    since = {name: oldest for name, oldest in session.execute(due)}  # noqa: C416  a result has keys()
+    since: dict[str, datetime] = dict(session.execute(due).all())
     queues = queues_of(session, Purpose.DELIVER)
     return [
         DestinationSummary(
@@ -70,7 +70,7 @@ def destination_summaries(session: Session, *, now: datetime) -> list[Destinatio
             circuit=_circuit(queues.get(name), now),
             asked_again_at=queues[name].next_attempt_at if name in queues else None,
             trouble=(queues[name].last_answer if name in queues else None) or _last_refusal(session, name),
-            worked_on=_is_worked_on(queues.get(name), now),
+            worked_on=name in queues and is_worked_on(queues[name], now),
         )
         for name, by_state in sorted(counts.items())
     ]
@@ -105,9 +105,7 @@ def delivery_detail(session: Session, delivery_id: int) -> DeliveryDetail:
     RegistryError
         There is none of this number.
     """
-    delivery = session.get(Delivery, delivery_id)
-    if delivery is None:
-        raise NotFoundError(f"no delivery has the number {delivery_id}: echoworker deliveries dead lists some")
+    delivery = _required(session, delivery_id)
     said = select(DeliveryAnswer).where(DeliveryAnswer.delivery_id == delivery_id).order_by(DeliveryAnswer.id)
     return _detail(session, delivery, answers=list(session.scalars(said)))
 
@@ -122,8 +120,11 @@ def answers_to(session: Session, delivery_ids: Collection[int]) -> dict[int, lis
 
 
 def dead_of(session: Session, destination: str, *, limit: int | None = None) -> list[int]:
-    """The dead letters of one destination, the first ones first."""
-    dead = select(Delivery.id).where(Delivery.destination == destination, Delivery.state == DeliveryState.DEAD)
+    """The dead letters of one destination that can be resent, the first ones first.
+
+    Those of a study that has been scored again since are cancelled once its new report is built.
+    """
+    dead = of_current_runs(Delivery.id).where(Delivery.destination == destination, Delivery.state == DeliveryState.DEAD)
     return list(session.scalars(dead.order_by(Delivery.id).limit(limit)))
 
 
@@ -138,13 +139,14 @@ def resend_deliveries(session: Session, delivery_ids: Collection[int], *, now: d
         There is no such delivery, or a later run has taken its place.
     """
     wanted = sorted(set(delivery_ids))
-    destinations = set()
+    current = of_current_runs(Delivery.id, Delivery.destination).where(Delivery.id.in_(wanted))
+    destinations: dict[int, str] = dict(session.execute(current).all())
     for number in wanted:
-        destinations.add(delivery_detail(session, number).delivery.destination)
-        if not session.scalar(of_current_runs(Delivery.id).where(Delivery.id == number)):
+        if number not in destinations:
+            _required(session, number)
             raise RegistryError(f"delivery {number} is of a former run: a later one has taken its place")
     # Queues before studies, as whoever sends locks them.
-    ask_at_once(session, Purpose.DELIVER, destinations)
+    ask_at_once(session, Purpose.DELIVER, destinations.values())
     for study, deliveries in lock_deliveries(session, wanted):
         for delivery in deliveries:
             start_anew(delivery)
@@ -189,10 +191,6 @@ def _circuit(queue: PeerQueue | None, now: datetime) -> str:
     return "open" if queue.next_attempt_at is not None and queue.next_attempt_at > now else "half-open"
 
 
-def _is_worked_on(queue: PeerQueue | None, now: datetime) -> bool:
-    return queue is not None and queue.lease_expires_at is not None and queue.lease_expires_at >= now
-
-
 def _last_refusal(session: Session, destination: str) -> str | None:
     refused = and_(
         Delivery.destination == destination,
@@ -200,6 +198,13 @@ def _last_refusal(session: Session, destination: str) -> str | None:
         Delivery.last_answer.is_not(None),
     )
     return session.scalar(select(Delivery.last_answer).where(refused).order_by(Delivery.id.desc()).limit(1))
+
+
+def _required(session: Session, delivery_id: int) -> Delivery:
+    delivery = session.get(Delivery, delivery_id)
+    if delivery is None:
+        raise NotFoundError(f"no delivery has the number {delivery_id}: echoworker deliveries dead lists some")
+    return delivery
 
 
 def _detail(session: Session, delivery: Delivery, *, answers: list[DeliveryAnswer]) -> DeliveryDetail:

@@ -12,7 +12,7 @@ from db.discordance_rows import discordance_of
 from db.discordances import Discordance, ReviewState, Severity
 from db.journal import record_act
 from db.schema import RunRow, Study
-from db.schema_consistency import ConsistencyCheck, DiscordanceReview, DiscordanceRow
+from db.schema_consistency import DiscordanceReview, DiscordanceRow
 
 LONGEST_NAME = 64
 WORST_FIRST = (case((DiscordanceRow.severity == Severity.MAJOR, 0), else_=1), DiscordanceRow.id.desc())
@@ -98,6 +98,12 @@ def list_discordances(
         query = query.where(is_open())
     rows = session.execute(query.order_by(*WORST_FIRST).limit(limit)).all()
     return [listed_of(*row) for row in rows]
+
+
+def discordances_of_study(session: Session, study_instance_uid: str) -> list[ListedDiscordance]:
+    """What the last check of a study found, whatever people say of it, in the same order; empty of an unknown study."""
+    found = listed().where(Study.study_instance_uid == study_instance_uid, DiscordanceRow.superseded_at.is_(None))
+    return [listed_of(*row) for row in session.execute(found.order_by(*WORST_FIRST)).all()]
 
 
 def discordance_page(
@@ -211,12 +217,6 @@ def precision_by_rule(session: Session) -> list[RulePrecision]:
     ]
 
 
-def last_check(session: Session, run_uid: str) -> ConsistencyCheck | None:
-    """The last comparison of a run with the reports of its study; None where there was none."""
-    of_run = select(ConsistencyCheck).join(RunRow, RunRow.id == ConsistencyCheck.run_id)
-    return session.scalar(of_run.where(RunRow.run_uid == run_uid))
-
-
 def _said(row: DiscordanceRow) -> list[str]:
     return [side["said"] for side in row.sides]
 
@@ -224,7 +224,7 @@ def _said(row: DiscordanceRow) -> list[str]:
 def _count(session: Session, *which: ColumnElement[bool]) -> dict[str, int]:
     """By rule."""
     by_rule = select(DiscordanceRow.rule, func.count()).where(*which).group_by(DiscordanceRow.rule)
-    return {rule: count for rule, count in session.execute(by_rule)}  # noqa: C416
+    return dict(session.execute(by_rule).all())
 
 
 def listed() -> Select[DiscordanceRow, str, str, str, str, str]:

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from config.steps import Step
 from db.journal import record_transition
+from db.leases import release
 from db.schema import Study
 from db.states import STEP_DUE_IN, StudyState
 
@@ -24,9 +25,8 @@ def move_study(session: Session, study: Study, state: StudyState, *, now: dateti
     study.quiet_at = None
     study.attempts = 0
     study.next_attempt_at = None
-    study.lease_token = study.lease_owner = None
-    study.lease_expires_at = study.claimed_at = None
     study.announced_at = None
+    release(study)
     record_transition(session, study, before=before, at=now, reason=reason, **running)
 
 

@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 from config.steps import PEER_QUEUES, RESCORE_QUEUE, Lane, Purpose, Step
 from db.deliveries import of_current_runs
 from db.pauses import open_pauses
-from db.queues import queues_of
+from db.queues import is_worked_on, queues_of
 from db.rescorings import WORKED_ON
 from db.schema import Delivery, Instance, Report, Study
-from db.schema_peers import Forward, PeerQueue
+from db.schema_peers import Forward
 from db.schema_pipeline import QueuePause
 from db.schema_rescoring import Rescoring
 from db.states import LEASED_STEPS, TRANSITIONS, DeliveryState
@@ -131,11 +131,7 @@ def _of_peers(session: Session, purpose: Purpose, pauses: list[QueuePause], now:
         waiting=count,
         stat=stat,
         later=tried_later,
-        running=sum(_is_worked_on(row, now) for row in queues_of(session, purpose).values()),
+        running=sum(is_worked_on(row, now) for row in queues_of(session, purpose).values()),
         oldest=oldest,
         pauses=tuple(pauses),
     )
-
-
-def _is_worked_on(row: PeerQueue, now: datetime) -> bool:
-    return row.lease_expires_at is not None and row.lease_expires_at >= now

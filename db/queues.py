@@ -150,6 +150,11 @@ def queues_of(session: Session, purpose: Purpose) -> dict[str, PeerQueue]:
     return {row.peer: row for row in session.scalars(select(PeerQueue).where(PeerQueue.purpose == purpose))}
 
 
+def is_worked_on(queue: PeerQueue, now: datetime) -> bool:
+    """Whether a worker sends from it now."""
+    return queue.lease_expires_at is not None and queue.lease_expires_at >= now
+
+
 def queues_held_by(session: Session, owner: str) -> list[QueueClaim]:
     """The queues that a worker works on; locked until the end of the transaction."""
     mine = select(PeerQueue).where(PeerQueue.lease_owner == owner).order_by(PeerQueue.peer).with_for_update()

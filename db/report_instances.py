@@ -34,7 +34,7 @@ def report_instances(session: Session, study_id: int) -> ReportInstances:
             Instance.modality == "SR",
         ),
     )
-    paths = {uid: path for uid, path in session.execute(of_study.order_by(Instance.id))}  # noqa: C416
+    paths = dict(session.execute(of_study.order_by(Instance.id)).all())
     ours = session.scalars(select(Report.sop_instance_uid).where(Report.study_id == study_id))
     uid = session.scalars(select(Study.study_instance_uid).where(Study.id == study_id)).one()
     return ReportInstances(study_instance_uid=uid, paths=paths, ours=frozenset(ours))

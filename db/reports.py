@@ -59,7 +59,7 @@ def reported_runs(session: Session, study_ids: Collection[int]) -> dict[int, int
     """By study the run of its newest Structured Report; studies without one are left out."""
     built = select(func.max(Report.id)).where(Report.study_id.in_(study_ids), Report.kind == ReportObject.SR)
     newest = select(Report.study_id, Report.run_id).where(Report.id.in_(built.group_by(Report.study_id)))
-    return {study_id: run_id for study_id, run_id in session.execute(newest)}  # noqa: C416  as outcomes_of
+    return dict(session.execute(newest).all())
 
 
 def delivered_predecessor(

@@ -154,7 +154,7 @@ def outcomes_of(session: Session, batch_id: int) -> dict[str, int]:
         .where(RescoredStudy.rescoring_id == batch_id)
         .group_by(RescoredStudy.state)
     )
-    return {state: count for state, count in rows}  # noqa: C416  a result has keys(): dict() would take it for a mapping
+    return dict(rows.all())
 
 
 def outcomes_of_all(session: Session, batch_ids: Sequence[int]) -> dict[int, dict[str, int]]:

@@ -93,6 +93,11 @@ def identity_of(session: Session, study_instance_uid: str) -> Identity:
     row = session.scalar(known.where(Study.study_instance_uid == study_instance_uid))
     if row is None:
         raise StudyNotFoundError(f"study {study_instance_uid} is not in the registry")
+    return identity_in(row)
+
+
+def identity_in(row: PatientIdentity) -> Identity:
+    """What a row says of whose study it is. PHI."""
     return Identity(
         patient_id=row.patient_id,
         patient_name=row.patient_name,

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from db.queries import StudySummary, study_summaries
 from db.schema import Instance, PatientIdentity, Study
+from db.worklist import Place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,30 +27,22 @@ class StudyFilter:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyPlace:
-    """Where a page ended: the next begins behind it, whatever came or changed since."""
-
-    last_instance_at: datetime
-    study_id: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class StudyPage:
     """Some studies in a row, the latest first."""
 
     studies: Sequence[StudySummary]
     identities: Sequence[PatientIdentity | None]
     """Of each of them. PHI."""
-    ends_at: StudyPlace | None
-    """None: there are no more."""
+    ends_at: Place | None
+    """The next begins behind it, whatever came or changed since; None: there are no more."""
 
 
-def study_page(session: Session, wanted: StudyFilter, *, limit: int, after: StudyPlace | None = None) -> StudyPage:
+def study_page(session: Session, wanted: StudyFilter, *, limit: int, after: Place | None = None) -> StudyPage:
     """Those whose last instance came latest, or the next of them."""
     instances = select(func.count(Instance.id)).where(Instance.study_id == Study.id).scalar_subquery()
     query = select(Study, instances).where(*_conditions(wanted)).options(selectinload(Study.identity))
     if after is not None:
-        place: tuple[Any, Any] = (after.last_instance_at, after.study_id)
+        place: tuple[Any, Any] = (after.at, after.study_id)
         query = query.where(tuple_(Study.last_instance_at, Study.id) < place)
     latest_first = query.order_by(Study.last_instance_at.desc(), Study.id.desc())
     rows = [(study, count) for study, count in session.execute(latest_first.limit(limit + 1))]
@@ -57,9 +50,7 @@ def study_page(session: Session, wanted: StudyFilter, *, limit: int, after: Stud
     return StudyPage(
         studies=study_summaries(session, rows[:limit]),
         identities=[study.identity for study in studies],
-        ends_at=StudyPlace(last_instance_at=studies[-1].last_instance_at, study_id=studies[-1].id)
-        if len(rows) > limit
-        else None,
+        ends_at=Place(at=studies[-1].last_instance_at, study_id=studies[-1].id) if len(rows) > limit else None,
     )
 
 

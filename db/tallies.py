@@ -36,7 +36,7 @@ def add_to_tallies(session: Session, kind: TallyKind, counts: Mapping[str, int])
 def tallies(session: Session, kind: TallyKind) -> dict[str, int]:
     """How often so far, by label."""
     rows = session.execute(select(Tally.label, Tally.count).where(Tally.kind == kind))
-    return {label: count for label, count in rows}  # noqa: C416  a result has keys()
+    return dict(rows.all())
 
 
 def note_heartbeat(session: Session, name: str, *, now: datetime) -> None:
@@ -48,4 +48,4 @@ def note_heartbeat(session: Session, name: str, *, now: datetime) -> None:
 def heartbeats(session: Session) -> dict[str, datetime]:
     """When each part that says so was last alive."""
     rows = session.execute(select(Heartbeat.name, Heartbeat.at))
-    return {name: at for name, at in rows}  # noqa: C416
+    return dict(rows.all())

@@ -30,6 +30,7 @@ from db.runs import Verdict
 from db.schema import CurrentRun, Instance, PatientIdentity, ResultRow, RunRow, Study
 from db.schema_consistency import DiscordanceRow
 from db.states import StudyState
+from db.studies import identity_in
 
 _SHOWN = (Verdict.MEASURED, Verdict.PRESENT)
 """What a line has room for: the numbers, and what was found."""
@@ -238,16 +239,7 @@ def _lines(session: Session, studies: Sequence[Study], *, with_identity: bool) -
 
 def _identities(session: Session, ids: Sequence[int]) -> dict[int, Identity]:
     rows = session.scalars(select(PatientIdentity).where(PatientIdentity.study_id.in_(ids)))
-    return {
-        row.study_id: Identity(
-            patient_id=row.patient_id,
-            patient_name=row.patient_name,
-            birth_date=row.birth_date,
-            accession_number=row.accession_number,
-            study_date=row.study_date,
-        )
-        for row in rows
-    }
+    return {row.study_id: identity_in(row) for row in rows}
 
 
 def _answers(session: Session, ids: Sequence[int]) -> tuple[dict[int, tuple[str, int]], dict[int, list[ShownAnswer]]]:
@@ -271,7 +263,7 @@ def _answers(session: Session, ids: Sequence[int]) -> tuple[dict[int, tuple[str,
 
 def _instances(session: Session, ids: Sequence[int]) -> dict[int, int]:
     counted = select(Instance.study_id, func.count()).where(Instance.study_id.in_(ids)).group_by(Instance.study_id)
-    return {study_id: count for study_id, count in session.execute(counted)}  # noqa: C416  a result has keys()
+    return dict(session.execute(counted).all())
 
 
 def _discordances(session: Session, ids: Sequence[int]) -> dict[int, tuple[int, bool]]:

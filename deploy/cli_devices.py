@@ -48,5 +48,5 @@ def use_again(
     host = host or socket.gethostname()
     with open_registry(start("devices")).write() as session:
         use_device_again(session, host, device, by=who(), now=datetime.now(UTC))
-    emit(Event.DEVICE_USED_AGAIN, host=host, model=device, reason=f"by {who()}")
+    emit(Event.DEVICE_USED_AGAIN, host=host, device=device, reason=f"by {who()}")
     console.print(f"{device} of {host} is checked and used from the next start of a worker on", markup=False)

@@ -19,7 +19,7 @@ def check(
     verify: Annotated[bool, typer.Option("--verify", help="Also read every file and check its SHA-256.")] = False,
 ) -> None:
     """Compare spool and registry; fails when they differ, and says what to do."""
-    from dicom_node.reconcile import compare  # noqa: PLC0415
+    from dicom_node.spool_check import compare  # noqa: PLC0415
 
     settings = start("spool")
     registry = open_registry(settings)
@@ -38,7 +38,7 @@ def check(
 def rebuild() -> None:
     """Register every instance and report of the spool that the registry does not have; an empty one is made anew."""
     from db.session import Database  # noqa: PLC0415
-    from dicom_node.reconcile import rebuild as rebuild_registry  # noqa: PLC0415
+    from dicom_node.spool_check import rebuild as rebuild_registry  # noqa: PLC0415
     from worker.consistency.arriving.kept_reports import wait_again  # noqa: PLC0415
 
     settings = start("spool")

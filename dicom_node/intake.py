@@ -30,10 +30,10 @@ from dicom_node.duties import Duties, is_lasting
 from dicom_node.header import read_header
 from dicom_node.quarantine import put_in_quarantine
 from dicom_node.reception.reporting import published_calls, studies_open_anywhere
-from dicom_node.reconcile import rebuild
 from dicom_node.routing import routed
 from dicom_node.sharing import Sharing
 from dicom_node.spool import Spool, sha256_of, study_waiting_as
+from dicom_node.spool_check import rebuild
 from dicom_node.spool_notes import set_aside
 
 BATCH = 50

@@ -8,7 +8,7 @@
     damaged/                  files of other folders that cannot be used
     receivers/                what the receiving processes tell of themselves (dicom_node.reception.reporting)
     commitments/              storage commitment, asked of us and answered to us (dicom_node.commitment.files)
-    tensors/, heat/, reports/ what the steps make
+    tensors/, embeddings/, heat/, reports/, catalogues/     what the steps make, and the questions that they asked
     headers/<study>/<sop>.dcm of instances whose pixels were removed because their time was over
     received_reports/         reports that came by themselves (worker.consistency.arriving.kept_reports)
     copies/                   with a bucket, this host's copies of what is in it (dicom_node.shared_files)

@@ -20,10 +20,10 @@ from db.deliveries import cancel_deliveries
 from db.delivering import Answered, DueDelivery, due_deliveries, owed_run, owed_to
 from db.discordance_rows import told_of
 from db.queues import QueueClaim, Trouble
-from worker.answers import Answers
 from worker.context import Destination, WorkerContext
-from worker.messages import tell_result
+from worker.delivery_answers import Answers
 from worker.peer_queues import work_on_queue
+from worker.result_messages import tell_result
 from worker.steps.stored_report import is_intact
 from worker.storing import store_objects, stow_objects
 

@@ -48,7 +48,7 @@ def usable_device(
         with database.write() as session:
             at_most = settings.model.maximum_device_failures
             is_set_aside = note_failed(session, host, device, reason=reason, now=datetime.now(UTC), at_most=at_most)
-        emit(Event.DEVICE_SET_ASIDE if is_set_aside else Event.DEVICE_FAILS, host=host, model=device, reason=reason)
+        emit(Event.DEVICE_SET_ASIDE if is_set_aside else Event.DEVICE_FAILS, host=host, device=device, reason=reason)
     if settings.model.device == "auto":
         emit(Event.ON_CPU_INSTEAD, host=host, reason="; ".join(reasons))
         return "cpu"

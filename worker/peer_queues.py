@@ -12,7 +12,7 @@ from config.processes import process_name
 from config.steps import Purpose
 from db.queues import QueueClaim, Trouble, claim_queue, forget_queue_announcements, release_queue, renew_queue
 from worker.context import WorkerContext
-from worker.keeping import lease_kept
+from worker.lease_keeping import lease_kept
 
 
 def work_on_queue(

@@ -27,8 +27,8 @@ from dicom_node.report.comprehensive import OTHER_CLASSES
 from dicom_node.report.heat_map import DECOMPRESSING
 from dicom_node.send import Answer, send_files
 from dicom_node.stow import stow_files
-from worker.answers import Answers
 from worker.context import WorkerContext
+from worker.delivery_answers import Answers
 
 
 class Send(Protocol):

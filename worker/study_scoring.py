@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
+from config.reasons import counted
 from db.runs import JudgedClip, TaskResult
 from worker.abstaining import NO_CLIP
 from worker.models import EmbeddedClip, StudyModel, answers_together
-from worker.views import ViewGate, counted
+from worker.views import ViewGate
 
 FRAMES_TOGETHER = 16_384
 """Of several studies; with 700 prompts their cosines are some 90 MB in double precision."""

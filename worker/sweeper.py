@@ -22,6 +22,7 @@ from worker.packs.folder import ModelPack, look_into_pack
 from worker.packs.installed import resolve_base
 from worker.packs.manifest import OPEN_CLIP
 from worker.retention import Retention, remove_file
+from worker.retrieval.packs import index_folder
 
 
 def sweep_former_embeddings(context: WorkerContext, *, now: datetime) -> None:
@@ -105,5 +106,5 @@ def _sweep(context: WorkerContext, in_use: set[str], before: datetime) -> None:
             remove_file(context.spool, path, below="embeddings")
         with context.database.write() as session:
             forget_made_before(session, embedder=embedder, before=before)
-        shutil.rmtree(context.settings.data_dir / "cache" / "retrieval" / embedder[:16], ignore_errors=True)
+        shutil.rmtree(index_folder(context.settings, embedder), ignore_errors=True)
         emit(Event.EMBEDDINGS_REMOVED, model=embedder[:16], count=len(paths))

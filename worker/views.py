@@ -5,8 +5,7 @@ number; so clips in which it sees no heart are left out, with the reason. No thr
 decides is a margin that nobody has calibrated (`config.settings.GateSettings`, docs/model-card.md).
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -181,8 +180,3 @@ def view_gate(settings: GateSettings, model: "StudyModel") -> ViewGate:
     if classifier is None:
         return ViewGate(not_judged="the model judges no views")
     return ViewGate(classifier=classifier, leaves_out=settings.views == "skip")
-
-
-def counted(reasons: Iterable[str], *, most: int | None = None) -> str:
-    """Reasons with how often each was given, the commonest first; at most so many of them."""
-    return "; ".join(f"{count} × {reason}" for reason, count in Counter(reasons).most_common(most))  # noqa: RUF001

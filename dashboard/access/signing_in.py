@@ -12,7 +12,7 @@ from config.settings import Settings
 from config.whole_files import write_whole
 from dashboard.access.passwords import fits, hashed, made_up, turn
 from dashboard.installation import Installation
-from db.accounts import SignedIn, add_account, begin, has_an_admin, has_own_account, replace_password
+from db.accounts import SignedIn, add_account, begin, has_an_admin, replace_password
 from db.schema_accounts import Account
 
 FIRST_NAME = "admin"
@@ -113,10 +113,11 @@ def make_first_account(here: Installation) -> Path | None:
     with here.database.write() as session:
         if has_an_admin(session) or here.settings.dashboard.openid.admins:
             return None
-        if has_own_account(session, FIRST_NAME):
-            return None
         password = made_up()
-        add_account(session, FIRST_NAME, role=AccountRole.ADMIN, password_hash=hashed(password), now=here.now())
+        try:
+            add_account(session, FIRST_NAME, role=AccountRole.ADMIN, password_hash=hashed(password), now=here.now())
+        except AccountError:  # it is taken; by another dashboard, perhaps, that starts at this moment
+            return None
         write_whole(file, f"{password}\n".encode())
         file.chmod(0o600)
     return file

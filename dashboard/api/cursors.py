@@ -1,25 +1,24 @@
 """Where a page of a list ended, as text that programs give back and need not understand."""
 
 import base64
-import binascii
-from datetime import UTC, datetime
+from contextlib import suppress
 from http import HTTPStatus
 
 from fastapi import HTTPException
 
-from dashboard.parameters import LARGEST_NUMBER
-from db.study_pages import StudyPlace
+from dashboard.places import place_of
+from db.worklist import Place
 
 
-def written(place: StudyPlace | None) -> str | None:
+def written(place: Place | None) -> str | None:
     """A place as a cursor; None where there are no more."""
     if place is None:
         return None
-    said = f"{place.last_instance_at.isoformat()} {place.study_id}"
+    said = f"{place.at.isoformat()} {place.study_id}"
     return base64.urlsafe_b64encode(said.encode()).decode().rstrip("=")
 
 
-def read(cursor: str | None) -> StudyPlace | None:
+def read(cursor: str | None) -> Place | None:
     """The place of a cursor.
 
     Raises
@@ -29,14 +28,11 @@ def read(cursor: str | None) -> StudyPlace | None:
     """
     if cursor is None:
         return None
-    try:
+    place: Place | None = None
+    with suppress(ValueError):  # neither base64 nor ASCII
         said = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
         at, _, number = said.partition(" ")
-        place = StudyPlace(last_instance_at=datetime.fromisoformat(at).astimezone(UTC), study_id=int(number))
-    except (ValueError, OverflowError, binascii.Error) as error:
-        raise HTTPException(
-            HTTPStatus.UNPROCESSABLE_ENTITY, "cursor: give what next_cursor of the page before said"
-        ) from error
-    if not 0 < place.study_id <= LARGEST_NUMBER:
+        place = place_of(at, number)
+    if place is None:
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "cursor: give what next_cursor of the page before said")
     return place

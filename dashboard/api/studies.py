@@ -14,12 +14,13 @@ from dashboard.api import cursors
 from dashboard.api.answers import AtMost, Name, StudyUID, refusals
 from dashboard.api.study_answers import Identity, Study, StudyPage, StudySummary
 from dashboard.installation import Here
-from db.discordance_review import list_discordances
+from db.discordance_review import discordances_of_study
 from db.queries import study_detail
 from db.states import StudyState
 from db.study_json import study_facts
 from db.study_pages import StudyFilter, study_page
-from worker.catalogues import catalogue_of
+from dicom_node.spool import Spool
+from worker.catalogues import catalogue_if_kept
 
 router = APIRouter(prefix="/studies", tags=["studies"])
 WithIdentity = Annotated[
@@ -80,10 +81,10 @@ def one_study(here: Here, person: Viewer, study_instance_uid: StudyUID, identity
         _require_reader(person)
     with here.database.read() as session:
         detail = study_detail(session, study_instance_uid)
-        listed = list_discordances(session, study_instance_uid=study_instance_uid, include_closed=True)
-        found = [one for one in listed if one.superseded_at is None]
+        found = discordances_of_study(session, study_instance_uid)
         whose = detail.study.identity
-    facts = study_facts(detail, catalogue_of(detail, here.settings), found)
+    catalogue = catalogue_if_kept(Spool.of(here.settings), detail.run, here.catalogue)
+    facts = study_facts(detail, catalogue, found)
     if not person.sees_patients:
         facts["discordances"] = None
     if not person.operates:

@@ -18,7 +18,7 @@ from dashboard.study.disagreements import ShownDiscordance, StudyText, shown_dis
 from dashboard.study.objects import HeatMap, MadeObject, ReportTree, heat_maps, made_objects, report_tree
 from dashboard.study.trend import Trend, trend_of
 from db.dead_letters import answers_to
-from db.discordance_review import list_discordances, reviews_of
+from db.discordance_review import discordances_of_study, reviews_of
 from db.priors import earlier_values
 from db.queries import StudyDetail, study_detail
 from db.received import Identity
@@ -70,13 +70,16 @@ def study_content(
     spool = Spool.of(here.settings)
     with here.database.read() as session:
         detail = study_detail(session, uid)
-        found = list_discordances(session, study_instance_uid=uid, include_closed=True)
-        current = [one for one in found if one.superseded_at is None]
+        current = discordances_of_study(session, uid)
         reviews = reviews_of(session, [one.id for one in current]) if for_reader else {}
         answers = answers_to(session, [one.id for made in detail.objects for one in made.deliveries])
-        catalogue = catalogue_if_kept(spool, detail.run, here.catalogue)
         identity = _identity(session, uid) if for_reader else None
-        trends = _trends(session, detail, catalogue, identity) if identity and not is_refresh else []
+    # Of an older run it may have to be fetched out of the bucket: no transaction waits for that.
+    catalogue = catalogue_if_kept(spool, detail.run, here.catalogue)
+    trends: Sequence[Trend] = ()
+    if identity and not is_refresh:
+        with here.database.read() as session:
+            trends = _trends(session, detail, catalogue, identity)
     text = study_text(here.database, spool, detail.study.id) if for_reader and not is_refresh else None
     content = StudyContent(
         detail=detail,

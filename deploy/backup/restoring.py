@@ -19,8 +19,8 @@ from deploy.backup.facts import DATA, BackupFacts, read_facts
 from deploy.backup.registry_copy import kind_of, require_whole, restore_registry
 from deploy.backup.sums import faults_of, read_sums
 from deploy.data_folder import held_alone
-from dicom_node.reconcile import rebuild
 from dicom_node.spool import Spool
+from dicom_node.spool_check import rebuild
 from worker.consistency.arriving.kept_reports import wait_again
 
 _MAY_BE_THERE = {"lost+found"}

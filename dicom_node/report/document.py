@@ -152,8 +152,8 @@ def _algorithm_as_equipment(run: Run, words: Words) -> ContributingEquipment:
 def _date(document: Dataset, run: Run, source: Dataset) -> None:
     """When the run ended; highdicom would write when the file was made."""
     ended = date_object(document, run, source)
-    highdicom = document.ContributingEquipmentSequence[-1]
-    highdicom.ContributionDateTime = ended.strftime("%Y%m%d%H%M%S.%f%z")
+    highdicom_itself = document.ContributingEquipmentSequence[-1]
+    highdicom_itself.ContributionDateTime = ended.strftime("%Y%m%d%H%M%S.%f%z")
 
 
 def _name_retired_classes(document: Dataset, evidence: Sequence[Dataset]) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,15 @@ def test_dependencies_point_one_way() -> None:
     )
     assert run.returncode == 0, run.stdout
     assert "5 kept, 0 broken" in run.stdout
+
+
+@pytest.mark.parametrize("package", ["db", "worker", "worker/pixels", "dicom_node/reception"])
+def test_every_module_is_on_the_map_of_its_package(package: str) -> None:
+    told = ast.get_docstring(ast.parse((ROOT / package / "__init__.py").read_text())) or ""
+    inside = [path for path in (ROOT / package).iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
+    names = {path.stem for path in inside} - {"__init__"}
+    assert names
+    assert sorted(name for name in names if not re.search(rf"\b{name}\b", told)) == []
 
 
 def test_package_files_hold_a_docstring_and_nothing_that_another_distribution_could_take_away() -> None:

@@ -1,7 +1,9 @@
 """The API as programs meet it: what it says, who may ask, what may be changed, and that its document is true."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,6 +38,10 @@ def filled(here: Installation) -> Installation:
 
 @pytest.fixture
 def as_program(filled: Installation) -> Callable[[AccountRole], Program]:
+    return programs_of(filled)
+
+
+def programs_of(filled: Installation) -> Callable[[AccountRole], Program]:
     """Asks with the token of an account of this role: GET, or POST of JSON."""
     client = TestClient(create_app(filled), base_url="http://127.0.0.1")
 
@@ -131,6 +137,17 @@ def test_a_number_keeps_its_unit_where_the_catalogue_of_its_run_is_lost(filled: 
     results = as_program(AccountRole.VIEWER)("/studies/1.2.1").json()["run"]["results"]
     assert [result["unit"] for result in results if result["value"] is not None] == ["%"]
     assert {result["unit"] for result in results if result["value"] is None} <= {None}
+
+
+def test_a_site_that_edits_its_catalogue_is_told_by_the_one_that_the_dashboard_started_with(
+    filled: Installation, tmp_path: Path
+) -> None:
+    half_written = tmp_path / "tasks.toml"
+    half_written.write_text("[[task]]\nid = ")
+    model = filled.settings.model.model_copy(update={"catalogue": str(half_written)})
+    edited = replace(filled, settings=filled.settings.model_copy(update={"model": model}))
+    study = programs_of(edited)(AccountRole.VIEWER)("/studies/1.2.1").json()
+    assert study["run"]["results"][0]["unit"] == "%"
 
 
 def test_where_a_worker_died_is_for_administrators(filled: Installation, as_program: Any) -> None:

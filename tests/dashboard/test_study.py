@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import select, update
 
+from config.catalogue import Catalogue
 from config.dashboard import AccountRole
 from config.labels import ModelLabel
 from config.report_objects import ReportObject
 from dashboard.installation import Installation
+from dashboard.study import content
 from db.discordance_review import list_discordances, review_discordance
 from db.discordances import ReviewState
 from db.queries import study_detail
@@ -64,6 +66,20 @@ def test_answers_stand_in_their_groups_with_the_label_of_their_model(as_role: Si
     assert rows
     assert all("DEMO" in row for row in rows)
     assert answers.count("DEMO") > len(shown.run.results), "with every answer, and above them"
+
+
+def test_no_transaction_is_open_while_the_catalogue_of_a_run_is_fetched(
+    here: Installation, as_role: SignIn, shown: ShownStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_meanwhile: list[int] = []
+
+    def fetching(*_: object) -> Catalogue:
+        open_meanwhile.append(here.database._engine.pool.checkedout())  # type: ignore[attr-defined]
+        return here.catalogue
+
+    monkeypatch.setattr(content, "catalogue_if_kept", fetching)
+    assert f'data-run="{shown.run.run_uid}"' in as_role(AccountRole.READER).get(PAGE).text
+    assert open_meanwhile == [0]
 
 
 def test_a_viewer_sees_states_and_answers_and_nothing_of_the_patient(

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from alembic import command
-from sqlalchemy import MetaData, create_engine, select
+from sqlalchemy import MetaData, create_engine, event, select
 
 from config.errors import LeaseLostError, RegistryError
 from config.report_objects import ReportObject
@@ -21,16 +21,18 @@ from db.dead_letters import (
 )
 from db.deliveries import cancel_deliveries, set_deliveries
 from db.delivering import Answered, offer, record_answer
+from db.leases import claim, completing
 from db.migrating import alembic_config
 from db.queries import StudyDetail, list_studies, study_detail
 from db.queues import QueueClaim, Trouble, queues_of, release_queue
 from db.reports import NO_ANSWER, delivered_predecessor
+from db.results import append_run
 from db.schema import Delivery, Study
 from db.session import Database
 from db.states import DeliveryState
 from db.studies import register_instance, requeue
 from tests.db.conftest import Receive
-from tests.support.reported import QUIET, announced, due, must_take, report_uid_of, reported, take
+from tests.support.reported import QUIET, announced, due, must_take, report_uid_of, reported, run_of, take
 
 ANSWERS = {
     Answered.ACCEPTED: "0x0000",
@@ -317,6 +319,53 @@ def test_a_dead_letter_is_resent_at_once_and_its_study_goes_on(
         resend_deliveries(session, [number], now=now, by="somebody else")
         last = study_detail(session, detail(registry).study.study_instance_uid).journal[-1]
     assert (last.state_before, last.state_after, last.reason) == ("REPORTED", "REPORTED", "resent by somebody else")
+
+
+def test_many_dead_letters_are_resent_with_as_few_questions_as_one(
+    registry: Database, pipeline: PipelineSettings, received: Receive, now: datetime
+) -> None:
+    for number in range(9):
+        reported(registry, pipeline, received(study=f"1.2.{number}"), to=["PACS"], now=now)
+    with registry.read() as session:
+        first, *others = session.scalars(select(Delivery.id).order_by(Delivery.id))
+
+    def asked_for(numbers: list[int]) -> int:
+        with registry.write() as session:
+            asked: list[str] = []
+
+            def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+                asked.append(statement)
+
+            event.listen(session.connection(), "before_cursor_execute", note)
+            resend_deliveries(session, numbers, now=now)
+            return sum(statement.startswith("SELECT") for statement in asked)
+
+    assert asked_for(others) == asked_for([first])
+
+
+def test_a_study_that_is_scored_again_keeps_no_other_dead_letter_from_being_resent(
+    registry: Database, pipeline: PipelineSettings, received: Receive, now: datetime
+) -> None:
+    dead_letter(registry, pipeline, received, now)
+    reported(registry, pipeline, received(study="1.2.9"), to=["PACS"], now=now)
+    held = must_take(registry, "PACS", now)
+    (of_other,) = (item.delivery_id for item in due(registry, "PACS", now) if item.study_instance_uid == "1.2.9")
+    answer(registry, held, of_other, Answered.UNFIT, now, pipeline)
+    release(registry, held, now, pipeline)
+    with registry.write() as session:
+        requeue(session, "1.2.1", now=now, step=Step.PREPARE)
+        study_id = session.scalars(select(Study.id).where(Study.study_instance_uid == "1.2.1")).one()
+    for step in (Step.PREPARE, Step.SCORE):
+        with registry.write() as session:
+            claimed = claim(session, study_id, step, owner="w", now=now, pipeline=pipeline)
+            assert claimed is not None
+            with completing(session, claimed, now=now):
+                if step is Step.SCORE:
+                    append_run(session, study_id=study_id, run=run_of("1.2.1", "again", now), units={})
+    with registry.write() as session:
+        assert dead_of(session, "PACS") == [of_other], "the other is cancelled once the new run is reported"
+        resend_deliveries(session, dead_of(session, "PACS"), now=now)
+    assert [item.delivery_id for item in due(registry, "PACS", now)] == [of_other]
 
 
 def test_what_is_not_known_or_replaced_is_not_resent(

@@ -13,7 +13,6 @@ from config.errors import RegistryError, StudyNotFoundError
 from db.discordance_review import (
     ListedDiscordance,
     discordance_detail,
-    last_check,
     list_discordances,
     precision_by_rule,
     review_discordance,
@@ -26,6 +25,7 @@ from db.results import append_run
 from db.schema import Study
 from db.session import Database
 from db.studies import register_instance
+from tests.support.reported import last_check
 from tests.support.results import run_of
 
 CATALOGUE = load_catalogue()

@@ -8,6 +8,7 @@ from config.errors import RegistryError
 from config.settings import PipelineSettings
 from config.steps import Purpose, Step
 from db.announcing import take_announcements
+from db.choosing_studies import claim_next
 from db.delivering import offer, take_delivery_announcements
 from db.leases import claim, completing, renew
 from db.pauses import former_pauses, pause_queue, resume_queue
@@ -18,7 +19,6 @@ from db.received import ReceivedInstance
 from db.schema import Delivery
 from db.session import Database
 from db.studies import close_quiet_studies, register_instance
-from db.taking_along import claim_next
 from tests.support.reported import announced, instance_of, must_take, reported, take
 
 WHY = {"by": "k.meyer@echo1", "reason": "GPU 0 is replaced"}

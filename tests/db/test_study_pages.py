@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from db.received import ReceivedInstance
 from db.session import Database
 from db.studies import register_instance
-from db.study_pages import StudyFilter, StudyPlace, study_page
+from db.study_pages import StudyFilter, study_page
+from db.worklist import Place
 from tests.db.conftest import NOW, QUIET, Receive
 
 
@@ -17,7 +18,7 @@ def register(registry: Database, *instances: ReceivedInstance) -> None:
 
 def walked(registry: Database, limit: int, wanted: StudyFilter | None = None) -> list[list[str]]:
     pages: list[list[str]] = []
-    place: StudyPlace | None = None
+    place: Place | None = None
     while not pages or place is not None:
         with registry.read() as session:
             page = study_page(session, wanted or StudyFilter(), limit=limit, after=place)

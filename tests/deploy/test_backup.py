@@ -30,8 +30,8 @@ from deploy.backup.facts import FACTS, read_facts
 from deploy.backup.making import forget_but_last, make_backup
 from deploy.backup.restoring import faults_of_backup, restore_backup
 from deploy.cli import app
-from dicom_node.reconcile import compare
 from dicom_node.removing import nothing_removed
+from dicom_node.spool_check import compare
 from tests.support.clips import SMALL, as_study_of_its_own
 from tests.support.servers import PostgreSQL
 from tests.support.tools import require_tool

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from config.labels import ModelLabel
 from config.report_objects import ReportObject
@@ -17,7 +18,8 @@ from db.received import Identity, ReceivedInstance
 from db.reports import BuiltReport, add_report
 from db.results import append_run
 from db.runs import ClipEvidence, ModelIdentity, Run
-from db.schema import Study
+from db.schema import RunRow, Study
+from db.schema_consistency import ConsistencyCheck
 from db.session import Database
 from db.studies import close_quiet_studies, register_instance
 
@@ -130,3 +132,9 @@ def must_take(registry: Database, destination: str, now: datetime) -> QueueClaim
 def due(registry: Database, destination: str, now: datetime) -> list[DueDelivery]:
     with registry.read() as session:
         return due_deliveries(session, destination, now=now, limit=100)
+
+
+def last_check(session: Session, run_uid: str) -> ConsistencyCheck | None:
+    """The last comparison of a run with the reports of its study; None where there was none."""
+    of_run = select(ConsistencyCheck).join(RunRow, RunRow.id == ConsistencyCheck.run_id)
+    return session.scalar(of_run.where(RunRow.run_uid == run_uid))

@@ -17,7 +17,7 @@ from config.errors import ConfigurationError
 from config.logs import configure_logs
 from config.settings import load_settings
 from config.steps import Step
-from db.discordance_review import ListedDiscordance, last_check, list_discordances, review_discordance
+from db.discordance_review import ListedDiscordance, list_discordances, review_discordance
 from db.discordances import ReviewState, Severity
 from db.results import append_run
 from db.schema_consistency import ConsistencyCheck, DiscordanceRow
@@ -25,6 +25,7 @@ from db.studies import requeue
 from dicom_node.report.checking.check import check_file
 from tests.support import echo_reports as made
 from tests.support.clips import SMALL, as_study_of_its_own
+from tests.support.reported import last_check
 from tests.worker.pipeline import TO_REPORT, Pipeline, ready
 from worker.consistency.checking import check_again
 

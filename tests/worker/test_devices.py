@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from structlog.testing import capture_logs
 from torch import Tensor
 
 from config.errors import DeviceError, DeviceFaultError
+from config.logs import Event
 from config.settings import load_settings
 from config.steps import Step
 from db.devices import failing_devices
@@ -38,7 +40,11 @@ def chosen(pipeline: Pipeline, failing: dict[str, str], wanted: str = "auto") ->
 
 def test_the_first_gpu_that_passes_its_check_is_taken_and_one_that_failed_is_asked_no_more(pipeline: Pipeline) -> None:
     assert chosen(pipeline, {}) == "cuda:0"
-    assert chosen(pipeline, {"cuda:0": LOST}) == "cuda:1"
+    with capture_logs() as logs:
+        assert chosen(pipeline, {"cuda:0": LOST}) == "cuda:1"
+    (said,) = logs
+    assert (said["event"], said["device"]) == (Event.DEVICE_SET_ASIDE, "cuda:0")
+    assert "model" not in said, "which is the name of a model pack"
     assert chosen(pipeline, {}) == "cuda:1", "it is set aside, whatever it would say now"
     with pipeline.context.database.read() as session:
         assert [(row.device, row.reason) for row in failing_devices(session)] == [("cuda:0", LOST)]

@@ -11,12 +11,12 @@ from sqlalchemy import select, update
 from config.labels import ModelLabel
 from config.settings import load_settings
 from config.steps import Step
-from db.discordance_review import last_check
 from db.discordances import Severity
 from db.schema import RunRow, Study
 from db.schema_consistency import ReportLikeness
 from db.studies import requeue
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
+from tests.support.reported import last_check
 from tests.worker.pipeline import TO_REPORT, Pipeline, ready
 from tests.worker.test_consistency import beside, listed, text_report, vendor_report
 from worker.consistency.checking import check_again

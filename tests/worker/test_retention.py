@@ -26,7 +26,7 @@ from dicom_node.commitment.files import CommitmentFiles, CommitmentRequest
 from dicom_node.commitment.messages import Failure, Reference, new_transaction_uid
 from dicom_node.header import read_header, read_image_header
 from dicom_node.intake import Intake
-from dicom_node.reconcile import compare, rebuild
+from dicom_node.spool_check import compare, rebuild
 from tests.support.audit_trail import trail
 from tests.support.clips import SMALL, as_study_of_its_own, data_set_of
 from tests.worker.pipeline import TO_REPORT, Pipeline, ready

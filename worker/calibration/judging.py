@@ -14,13 +14,13 @@ import numpy.typing as npt
 from config.calibration import Metric, TaskCalibration
 from config.clinical_tasks import BinaryTask, ClassTask, RegressionTask
 from config.errors import CalibrationError
+from config.reasons import counted
 from worker.calibration.metrics import Classes, agreement_metrics, area_under_curve
 from worker.calibration.probabilities import Reliability, reliability
 from worker.calibration.resampling import FOLDS, Groups, Split, bootstrap
 from worker.calibration.scales import Scale, labels_of, scale_of
 from worker.calibration.scored import TaskCases
 from worker.calibration.thresholds import Floats, ThresholdRule, Truths
-from worker.views import counted
 
 MINIMUM_CASES = 10
 """Of each side of a threshold; of what has none, in all. They are of `FOLDS` patients at least."""

@@ -75,8 +75,10 @@ def heat_maps(towers: ExplainedTowers, frames: Frames, prompt_embeddings: Tensor
     ------
     ModelPackError
         The image tower has no convolutional stages.
-    ConfigurationError
-        The memory does not take one frame.
+    DeviceError
+        The memory does not take one frame, or the GPU failed.
+    ValueError
+        There is no frame, or no prompt.
     """
     return on_one_scale(support_maps(towers, frames, prompt_embeddings, is_blurred=is_blurred))
 

@@ -3,7 +3,7 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from itertools import accumulate
@@ -210,8 +210,7 @@ class EchoClipModel:
 
     def _rule(self, asked: Asked, profile: str) -> DecisionRule:
         # Clips that were prepared before the profile was changed must not be judged by a calibration of the new one.
-        asking = Asking(**{**vars(asked.asking), "profile": profile})
-        return decision_rule(asked.task, asking, self._calibrations)
+        return decision_rule(asked.task, replace(asked.asking, profile=profile), self._calibrations)
 
 
 def load(pack: ModelPack, surroundings: Surroundings) -> EchoClipModel:

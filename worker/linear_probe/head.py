@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import torch
-from pydantic import AwareDatetime, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
@@ -19,6 +19,7 @@ from config.calibration import Metric, Sha256
 from config.clinical_tasks import IDENTIFIER, AnyTask, ClassTask, Entry
 from config.errors import ModelPackError
 from config.whole_files import write_durably
+from worker.packs.manifest import parsed
 
 LINEAR_PROBE = "linear-probe"
 """The kind of the packs of heads."""
@@ -183,13 +184,9 @@ def read_head(folder: Path) -> TrainedHead:
         A file is missing, damaged or not valid, or they do not fit each other.
     """
     try:
-        description = HeadDescription.model_validate_json((folder / DESCRIPTION).read_bytes())
+        description = parsed(HeadDescription, (folder / DESCRIPTION).read_bytes(), folder / DESCRIPTION)
         numbers = load_file(folder / NUMBERS)
         head = Head(answers=description.answers, weights=numbers["weights"], bias=numbers["bias"])
-    except ValidationError as error:
-        fault = error.errors()[0]
-        where = ".".join(map(str, fault["loc"]))
-        raise ModelPackError(f"{folder / DESCRIPTION}: {where + ': ' if where else ''}{fault['msg']}") from error
     except KeyError as error:
         raise ModelPackError(f"{folder / NUMBERS}: has no tensor {error}") from error
     except (OSError, SafetensorError) as error:

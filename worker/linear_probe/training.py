@@ -15,6 +15,7 @@ from torch import Tensor
 
 from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, RegressionTask
 from config.errors import CalibrationError, DamagedFileError
+from config.reasons import counted
 from db.embeddings import latest_embeddings
 from worker.calibration.cases import CaseFile, LabelledCase
 from worker.calibration.judging import MINIMUM_CASES, Findings, judge
@@ -42,7 +43,6 @@ from worker.linear_probe.head import (
     answers_of,
     study_digest,
 )
-from worker.views import counted
 
 _LEAST_SLOPE = 1e-3
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from config.calibration import Sha256
 from config.errors import ModelPackError
 from config.labels import ModelLabel
 from worker.packs.folder import ModelPack
-from worker.packs.manifest import ACCEPTED, Sha256, parsed, read
+from worker.packs.manifest import ACCEPTED, parsed, read
 
 ECHOCLIP_LICENCE = "Cedars-Sinai Academic Software License"
 _OF_ECHOCLIP = (

@@ -23,6 +23,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from config.calibration import Sha256
 from config.errors import ModelPackError
 from config.labels import ModelLabel
 
@@ -40,7 +41,6 @@ LICENCE = "LICENSE"
 OPEN_CLIP = "open-clip"
 """The kind of a pack whose towers open_clip builds."""
 
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
 """A file of the pack's folder; it has no folders below."""
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9-]+$", max_length=32)]

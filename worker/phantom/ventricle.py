@@ -70,11 +70,6 @@ class LeftVentricle:
         return width
 
 
-def volume_by_discs(half_widths: npt.NDArray[np.floating], length: float) -> float:
-    """The method of discs in one plane: millilitres of half widths, in cm, at equal steps along a length in cm."""
-    return float(np.pi * np.sum(np.asarray(half_widths, np.float64) ** 2) * length / len(half_widths))
-
-
 def _wall(relaxed: LeftVentricle, length: float, radius: float) -> float:
     """The thickness that keeps the muscle's volume, by that of the ellipsoids inside and outside it."""
     muscle = _ellipsoid(relaxed.radius + relaxed.wall, relaxed.length + relaxed.wall)

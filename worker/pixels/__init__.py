@@ -6,7 +6,7 @@ clip                the one public function, top to bottom: read_clip
     image               what the pixels mean, with tolerance for what machines write
     native, offsets     where a frame lies: by arithmetic, by offset table, by walking the items
     codestream, codecs  what the head of a compressed frame says; its samples
-    colour              samples to RGB of eight bits
+    colour, palette     samples to RGB of eight bits
     video               MPEG-2, H.264, HEVC
   timing              when each frame was taken
     heartbeat, raw_numbers
@@ -16,5 +16,7 @@ clip                the one public function, top to bottom: read_clip
     calibration
   sector              and by what moves
     speckle, colour_doppler
-look, sheet         `echoworker clip`: the same for people to see
+faults              whatever damaged bytes lead pydicom to becomes a reason
+look, sheet         `echoworker clip`: the same for people to see; drawing, what all sheets of pictures are made of
+screen              frames for browsers
 """

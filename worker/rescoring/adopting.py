@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from db.adopting import adopt_run, why_not_adopted
@@ -64,7 +63,7 @@ def _adopted(
     *,
     now: datetime,
 ) -> dict[str, Any]:
-    study = session.scalars(select(Study).where(Study.id == one.study_id).with_for_update()).one()
+    study = session.get_one(Study, one.study_id, with_for_update=True)
     row = None if one.run_id is None else session.get(RunRow, one.run_id)
     outcome: dict[str, Any] = {"study_id": one.study_id, "report_again": False, "adopted_at": None}
     why = "its new run is gone" if row is None else why_not_adopted(session, study, before_run_id=one.before_run_id)

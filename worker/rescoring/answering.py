@@ -33,7 +33,7 @@ from worker.study_scoring import Scorer, StudyScore
 
 READERS = 4
 """Threads that read files of embeddings."""
-GO_ON = Callable[[], bool]
+GoOn = Callable[[], bool]
 """Whether to go on, asked before whatever takes long."""
 
 
@@ -83,7 +83,7 @@ def read_portion(
 
 
 def answer_portion(
-    context: WorkerContext, scorer: Scorer, held: BatchClaim, portion: Portion, go_on: GO_ON
+    context: WorkerContext, scorer: Scorer, held: BatchClaim, portion: Portion, go_on: GoOn
 ) -> tuple[list[Answered], list[dict[str, Any]]]:
     """The new runs, and what became of the studies that have none. Of what `go_on` cut short there is neither.
 

@@ -33,7 +33,7 @@ from db.schema_rescoring import Rescoring
 from db.states import BatchKind, BatchState, RescoredState
 from worker.catalogues import keep_catalogue
 from worker.context import WorkerContext
-from worker.keeping import lease_kept
+from worker.lease_keeping import lease_kept
 from worker.rescoring.adopting import adopt_portion
 from worker.rescoring.agreement import agreement_of
 from worker.rescoring.answering import answer_portion, read_portion, write_portion

@@ -1,6 +1,6 @@
 """What can be searched: the kept embeddings of one model over clips prepared in one way, as an index.
 
-cache/retrieval/<first 16 of the embedder>/<preprocessing profile>/     the index; may be removed at any time
+<index_folder>/<preprocessing profile>/     the index; may be removed at any time
 """
 
 import hashlib
@@ -15,6 +15,7 @@ from db.session import Database
 from dicom_node.spool import Spool
 from worker.embeddings import read_embeddings
 from worker.retrieval.index import Clips, Index, Update, WantedStudy, updated_index
+from worker.retrieval.packs import index_folder
 from worker.retrieval.segments import Vectors
 from worker.retrieval.similarity import clip_embedding
 
@@ -98,8 +99,7 @@ def open_library(settings: Settings, registry: Database, *, embedder: str) -> Li
             )
         return {study.study_instance_uid: _wanted(spool, study) for study in studies}
 
-    root = settings.data_dir / "cache" / "retrieval" / embedder[:16] / settings.pixels.profile
-    index, update = updated_index(root, wanted)
+    index, update = updated_index(index_folder(settings, embedder) / settings.pixels.profile, wanted)
     with registry.read() as session:
         without = count_unsearchable(session, **kind)
     if not index.clips:

@@ -48,6 +48,11 @@ def retrieval_pack(settings: Settings) -> RetrievalPack:
     )
 
 
+def index_folder(settings: Settings, embedder: str) -> Path:
+    """Where the indexes of what this embedder has made lie: cache/retrieval/<first 16 of the embedder>."""
+    return settings.data_dir / "cache" / "retrieval" / embedder[:16]
+
+
 def _with_towers(pack: ModelPack, settings: Settings) -> ModelPack:
     """The pack that has the towers: a trained head has those of its base."""
     if pack.manifest.kind == OPEN_CLIP:

@@ -140,12 +140,10 @@ def embed_together(context: WorkerContext, model: StudyModel, studies: Sequence[
             failed[study.held.study_id] = frames
         else:
             loaded.append((study, frames))
-    for study, embeddings in _embedded(model, loaded):
-        failure: list[Tensor] | Exception | None = embeddings
-        if not isinstance(embeddings, Exception):
-            failure = attempted(partial(keep_embeddings, context, model, study, embeddings))
-        if isinstance(failure, Exception):
-            failed[study.held.study_id] = failure
+    for study, made in _embedded(model, loaded):
+        kept = made if isinstance(made, Exception) else attempted(partial(keep_embeddings, context, model, study, made))
+        if isinstance(kept, Exception):
+            failed[study.held.study_id] = kept
     return failed
 
 

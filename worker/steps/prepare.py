@@ -12,7 +12,7 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from config.errors import ClipError
-from config.reasons import Reason, ReasonKind
+from config.reasons import Reason, ReasonKind, counted
 from config.rules import Action
 from config.whole_files import write_durably
 from db.embeddings import forget_embeddings
@@ -23,7 +23,6 @@ from db.schema import Study
 from worker.context import WorkerContext
 from worker.pixels.clip import read_clip
 from worker.steps.outcome import Outcome
-from worker.views import counted
 
 
 def prepare_study(context: WorkerContext, held: Claim) -> Outcome:

@@ -56,5 +56,5 @@ def use_device_again(
     """Say that a GPU is mended."""
     with here.database.write() as session:
         use_again(session, host, device, by=person.name, now=here.now())
-    emit(Event.DEVICE_USED_AGAIN, host=host, model=device, reason=f"by {person.name}")
+    emit(Event.DEVICE_USED_AGAIN, host=host, device=device, reason=f"by {person.name}")
     return RedirectResponse("/operations", HTTPStatus.SEE_OTHER)

@@ -25,8 +25,8 @@ from dicom_node.commitment.messages import CommitmentReport, Failure, Reference,
 from dicom_node.commitment.reporting_back import GIVEN_UP_AFTER, ReportingBack
 from dicom_node.header import MANUFACTURER, read_header
 from dicom_node.intake import Intake
-from dicom_node.reconcile import compare
 from dicom_node.spool import Spool
+from dicom_node.spool_check import compare
 from tests.support.archives import MadeStudy, made_study
 from tests.support.clips import SMALL, as_study_of_its_own
 from tests.support.commitment import Sender, ask

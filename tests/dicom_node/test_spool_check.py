@@ -14,13 +14,13 @@ from config.settings import load_settings
 from db.queries import list_studies
 from db.schema import Instance, Study
 from db.session import Database
-from dicom_node import reconcile
+from dicom_node import spool_check
 from dicom_node.header import read_header
 from dicom_node.intake import Intake
 from dicom_node.reception.incoming import IncomingFile, Window
 from dicom_node.reception.reporting import OpenStudies
-from dicom_node.reconcile import compare, rebuild
 from dicom_node.spool import Spool, sha256_of
+from dicom_node.spool_check import compare, rebuild
 from tests.support.clips import SMALL, as_study_of_its_own
 
 
@@ -96,14 +96,14 @@ def test_a_spool_is_read_with_no_transaction_open_meanwhile(
 ) -> None:
     files = [receive(spool, tmp_path) for _ in range(3)]
     intake.work_once()
-    monkeypatch.setattr(reconcile, "READ_AT_ONCE", 2)
+    monkeypatch.setattr(spool_check, "READ_AT_ONCE", 2)
     read: list[Path] = []
 
     def reading(file: Path) -> str:
         read.append(file)
         return "" if has_open_transaction(database) else sha256_of(file)
 
-    monkeypatch.setattr(reconcile, "sha256_of", reading)
+    monkeypatch.setattr(spool_check, "sha256_of", reading)
     assert list(compare(spool, database, verify=True)) == []
     assert sorted(read) == sorted(files), "each once"
 

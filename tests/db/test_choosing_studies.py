@@ -7,13 +7,13 @@ from sqlalchemy import select
 from config.rules import Decision
 from config.settings import PipelineSettings
 from config.steps import Lane, Step
+from db.choosing_studies import claim_most_urgent, claim_next
 from db.leases import Claim, claim, completing
 from db.received import ReceivedInstance
 from db.schema import Study
 from db.session import Database
 from db.states import Back
 from db.studies import close_quiet_studies, register_instance
-from db.taking_along import claim_most_urgent, claim_next
 
 QUIET = timedelta(seconds=30)
 
