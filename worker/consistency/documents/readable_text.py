@@ -62,6 +62,8 @@ class TextBuilder:
         return [f"the text has more than {LONGEST} characters: those behind were not read"] if self.is_cut else []
 
     def _add(self, words: str, *, gap: str) -> int:
+        if self.is_cut:
+            return LONGEST
         before = self._text + (gap if self._text else "")
         self._text, self._is_apart = before + words, False
         if len(self._text) > LONGEST:

@@ -62,6 +62,7 @@ class Vocabulary:
         self._ambiguous = self.common & {folded(phrase) for phrases in named for phrase in phrases}
         self._words = _words_of(self._beginnings)
         self._known = self._words | self.common | set(map(folded, lexicon.not_typing_errors)) | set(self.units)
+        self._longest_word = max(map(len, self._words), default=0)
         self._shortened: dict[str, list[str]] = {}
         for word in sorted(self._words):
             if len(word) >= LEAST_LETTERS:
@@ -138,6 +139,8 @@ class Vocabulary:
         end = next((word for word in self._compounds if text.endswith(word)), None)
         if end is not None:
             return end
+        if len(text) > self._longest_word + 1:
+            return text
         near = {word for short in (text, *_one_letter_less(text)) for word in self._shortened.get(short, ())}
         return min((word for word in near if word[0] == text[0] and _is_one_slip(text, word)), default=text)
 
