@@ -15,6 +15,7 @@ from worker.consistency.documents.files import read_report_file
 from worker.consistency.documents.kinds import ReportKind
 from worker.consistency.documents.objects import kind_of_report, read_pdf, read_report_document
 from worker.consistency.documents.plain_text import text_in
+from worker.consistency.documents.readable_text import cut
 from worker.consistency.hl7.parsing import messages_in
 from worker.consistency.hl7.reports import ResultStatus, read_hl7_reports
 from worker.consistency.sr.measurement_report import read_measurement_report
@@ -74,11 +75,12 @@ class ReportReader:
         self, report_id: str, text: str, notes: Sequence[str] = (), *, study_day: date | None = None
     ) -> ReadReport:
         """Read what somebody wrote; `study_day`: of the study that it is about, as far as the report says."""
+        text, is_cut = cut(text)
         vocabulary = most_likely(text, self._vocabularies, self._language)
         statements = best_told(extract(text, vocabulary, study_day=study_day))
         reported = Reported(id=report_id, kind=SourceKind.TEXT_REPORT, statements=statements)
         of_other_times = [_OF_OTHER_TIMES] if statements and not any(map(_is_current, statements)) else []
-        return ReadReport(reported=reported, text=text, notes=(*notes, *of_other_times))
+        return ReadReport(reported=reported, text=text, notes=(*notes, *is_cut, *of_other_times))
 
     def instance(self, dataset: Dataset, our_instances: Container[str] = frozenset()) -> ReadReport | None:
         """Read a Structured Report or an Encapsulated PDF; None for what is no report, and for what is ours.
@@ -144,6 +146,7 @@ class TextReader(ReportReader):
         self, report_id: str, text: str, notes: Sequence[str] = (), *, study_day: date | None = None
     ) -> ReadReport:
         """What somebody wrote, without statements; the same text as `ReportReader` has, whose places fit it."""
+        text, _ = cut(text)
         reported = Reported(id=report_id, kind=SourceKind.TEXT_REPORT, statements=())
         return ReadReport(reported=reported, text=text, notes=tuple(notes))
 

@@ -17,7 +17,7 @@ from worker.consistency.comparing.quantities import gap
 from worker.consistency.hl7.acknowledging import Verdict, judge
 from worker.consistency.hl7.parsing import messages_in, messages_of_frame
 from worker.consistency.hl7.reports import read_hl7_reports
-from worker.consistency.reading import ReportReader
+from worker.consistency.reading import ReportReader, TextReader
 from worker.consistency.statements import Quantity, Statement
 
 READER = ReportReader()
@@ -53,7 +53,7 @@ def test_a_document_in_lines_of_base64_is_taken_apart_at_once() -> None:
 
 def test_a_word_without_end_is_read_over() -> None:
     with quickly():
-        assert READER.text("x", f"{'x' * 200_000} EF 55 %.").reported.statements
+        assert READER.text("x", f"{'x' * 190_000} EF 55 %.").reported.statements
 
 
 def test_ten_thousand_numbers_are_compared_at_once() -> None:
@@ -75,3 +75,14 @@ def test_the_outermost_two_are_as_far_apart_as_any_two(ends: list[tuple[float | 
     farthest = max(gap(one[2], other[2]) for one, other in combinations(said, 2))
     two = outermost(said)
     assert farthest == (gap(two[0][2], two[1][2]) if len(two) > 1 else 0)
+
+
+def test_of_a_plain_text_as_much_is_read_as_of_others_and_a_note_says_so() -> None:
+    text = "EF 55 %.\n" * 500_000
+    with quickly(20.0):
+        read = READER.text("x", text)
+    assert (len(read.text), read.notes) == (
+        200_000,
+        ("the text has more than 200000 characters: those behind were not read",),
+    )
+    assert TextReader().text("x", text).text == read.text

@@ -161,3 +161,40 @@ def test_the_day_is_that_of_the_message_or_of_the_object(tmp_path: Path) -> None
         read = READER.instance(made.received(document))
         assert read is not None
         assert [statement.when for statement in read.reported.statements] == [when]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "LVEF\t38 %\t54-74 %", "LVEF      38 %      54-74 %", "LVEF (biplane)\t38\t%\t54-74", "LVEF 38 % 54-74 %",
+        "EF(MOD-bp) 38 % >52 %",
+    ],
+)  # fmt: skip
+def test_what_is_normal_stands_in_a_column_of_its_own_and_was_not_measured(tmp_path: Path, row: str) -> None:
+    file = tmp_path / "report.txt"
+    file.write_text(f"Measurement\tValue\tNormal\n{row}\n")
+    (from_file,) = READER.file(file)
+    file.write_bytes(HL7.replace("LVEF is 55-60 %.", row).encode())
+    (from_message,) = READER.file(file)
+    for report in (from_file, from_message):
+        assert [said.quantity for said in report.reported.statements] == [Quantity(low=38, high=38, unit="%")]
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "high"),
+    [
+        ("\uff2c\uff36\uff25\uff26\uff1a\uff15\uff15\uff05", 55, 55),
+        ("LVEF 55\uff5e60 %", 55, 60),
+        ("LVEF \u2267 55 %", 55, None),
+        ("LVEF >/= 55 %", 55, None),
+        ("Ejec\u00adtion fraction 55 %", 55, 55),
+        ("E\u200bF 55 %", 55, 55),
+        ("Fraccio\u0301n de eyeccio\u0301n del ventri\u0301culo izquierdo 55 %", 55, 55),
+        ("LVEF\u00a055\u202f%", 55, 55),
+    ],
+)
+def test_signs_of_other_keyboards_and_of_pdfs_are_read_as_ours(text: str, low: float, high: float | None) -> None:
+    report = READER.text("x", text)
+    (said,) = report.reported.statements
+    assert said.quantity == Quantity(low=low, high=high, unit="%")
+    assert report.words_of(said.start, said.end).startswith(report.words_of(0, 2)), "the place is of the text itself"

@@ -92,7 +92,7 @@ class Numbers:
             return None, end + 2
         if self._is_negative(at):
             return None, end
-        signs = {self._around.text(at - 1), self._around.text(at - 2) if self._around.text(at - 1) == "=" else ""}
+        signs = self._signs_before(at)
         signs = set() if self._around.is_arrow(at - 2) else signs
         is_open = before & _LOWER or signs & _ABOVE or self._is_added_to(end)
         is_below = before & _UPPER or signs & _BELOW
@@ -105,6 +105,13 @@ class Numbers:
             ),
             end,
         )  # fmt: skip
+
+    def _signs_before(self, at: int) -> set[str]:
+        """ ">", ">=", ">/=" """
+        found = {self._around.text(at - 1)}
+        if self._around.text(at - 1) == "=":
+            found.add(self._around.text(at - 3 if self._around.text(at - 2) == "/" else at - 2))
+        return found
 
     def _second(self, at: int, *, is_between: bool, is_from: bool) -> int | None:
         """The token of a range's second number, if one follows."""
