@@ -57,7 +57,8 @@ class References:
             return named or None in (number.low, number.high) or self._is_all(number, clause)
         # "Previously 35 %, normal 60 %"
         is_changed = clauses.cues_in(clause, Cue.CHANGED) or clauses.cues_in(clause - 1, Cue.PAST, Cue.PAST_STUDY)
-        return self._is_column(number) or self._is_beside_value(number) or (self._is_named(number.first) and not is_changed)
+        is_told = self._is_named(number.first) and not is_changed
+        return is_told or self._is_column(number) or self._is_beside_value(number)
 
     def is_threshold(self, number: Number) -> bool:
         """The "< 40 %" of "defined as an EF < 40 %", "an EF < 35 % qualifies for an ICD"."""

@@ -59,7 +59,7 @@ _SAME = str.maketrans(
 )  # fmt: skip
 """Signs, letters and digits that other keyboards and PDFs have for ours, each one for one, so that places stay."""
 _UNSEEN = "\u0300-\u036f\u00ad\u200b-\u200d\u2060\ufeff"
-"""Within a word: an accent that stands by itself, a hyphen that is seen at line ends alone, and blanks without width."""
+"""Within a word: an accent by itself, a hyphen that is seen at line ends alone, and blanks without width."""
 _TOKEN = re.compile(
     r"(?P<date>[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2,4}(?![0-9])|[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])"
     r"|[0-9]{1,2}/[0-9]{4}(?![0-9]))"
