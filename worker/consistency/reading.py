@@ -24,9 +24,14 @@ from worker.consistency.statements import SourceKind, Statement, When
 from worker.consistency.text.extraction import extract
 from worker.consistency.text.lexicon import Lexicon, load_lexicons
 from worker.consistency.text.methods import best_told
+from worker.consistency.text.other_languages import is_in_another_language
 from worker.consistency.text.vocabulary import Vocabulary, most_likely
 
 _OF_OTHER_TIMES = "all that the text says is read as earlier or planned: nothing of it was compared with the images"
+_IN_ANOTHER_LANGUAGE = (
+    "the text is in a language that there are no words for ({known} are known): nothing was read of it; "
+    "consistency.lexicons adds words"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,10 +82,16 @@ class ReportReader:
         """Read what somebody wrote; `study_day`: of the study that it is about, as far as the report says."""
         text, is_cut = cut(text)
         vocabulary = most_likely(text, self._vocabularies, self._language)
-        statements = best_told(extract(text, vocabulary, study_day=study_day))
+        is_foreign = is_in_another_language(text, vocabulary)
+        statements = () if is_foreign else best_told(extract(text, vocabulary, study_day=study_day))
         reported = Reported(id=report_id, kind=SourceKind.TEXT_REPORT, statements=statements)
         of_other_times = [_OF_OTHER_TIMES] if statements and not any(map(_is_current, statements)) else []
-        return ReadReport(reported=reported, text=text, notes=(*notes, *is_cut, *of_other_times))
+        foreign = (
+            [_IN_ANOTHER_LANGUAGE.format(known=", ".join(sorted(each.language for each in self._vocabularies)))]
+            if is_foreign
+            else []
+        )
+        return ReadReport(reported=reported, text=text, notes=(*notes, *is_cut, *foreign, *of_other_times))
 
     def instance(self, dataset: Dataset, our_instances: Container[str] = frozenset()) -> ReadReport | None:
         """Read a Structured Report or an Encapsulated PDF; None for what is no report, and for what is ours.
