@@ -221,8 +221,8 @@ def test_of_a_language_without_words_nothing_is_guessed_and_a_note_says_so(text:
 
 def test_a_text_of_unusual_words_of_a_known_language_is_read(tmp_path: Path) -> None:
     text = (
-        "Technically difficult study due to body habitus; subcostal views were suboptimal. Trileaflet aortic valve with "
-        "thickened cusps and restricted opening. Interatrial septum appears aneurysmal. LVEF 55 %."
+        "Technically difficult study due to body habitus; subcostal views were suboptimal. Trileaflet aortic valve "
+        "with thickened cusps and restricted opening. Interatrial septum appears aneurysmal. LVEF 55 %."
     )
     assert lvef_of(READER.text("x", text)) == Quantity(low=55, high=55, unit="%")
     own = tmp_path / "fr.toml"

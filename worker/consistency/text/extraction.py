@@ -22,6 +22,7 @@ from worker.consistency.text.times import Times
 from worker.consistency.text.tokens import tokens_of
 from worker.consistency.text.values import Grade
 from worker.consistency.text.vocabulary import Vocabulary
+from worker.consistency.text.written_dates import with_dates
 from worker.consistency.text.written_numbers import Number
 
 _LEADS = ("pacemaker_lead_rv", "pacemaker_lead_ra")
@@ -40,7 +41,7 @@ def extract(text: str, vocabulary: Vocabulary, *, study_day: date | None = None)
         and of an earlier one where it was not, or is not known.
     """
     found: list[Statement] = []
-    tokens = without_open_boxes(tokens_of(text, vocabulary.units))
+    tokens = with_dates(without_open_boxes(tokens_of(text, vocabulary.units)), vocabulary.months)
     for passage in passages(tokens, vocabulary):
         found += _Reading(passage, vocabulary, study_day).statements()
     return tuple(sorted(found, key=lambda each: (each.start, each.end, each.field)))

@@ -8,8 +8,8 @@ _FEWEST_WORDS = 6
 """Fewer tell nothing: "LVEF 55 %, MR 1+" is in all languages."""
 _LEAST_KNOWN = 0.3
 """As they are written. Of our own sentences with so many words none has less than 0.5 (a German report of unusual words
-alone 0.4); of French, Italian, Dutch, Polish and Chinese reports that were tried none had more than 0.3. Portuguese is too
-near to Spanish to be told apart in this way."""
+alone 0.4); of French, Italian, Dutch, Polish and Chinese reports that were tried none had more than 0.3. Portuguese is
+too near to Spanish to be told apart in this way."""
 _FEWEST_LETTERS = 4
 
 

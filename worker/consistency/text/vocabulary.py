@@ -55,6 +55,8 @@ class Vocabulary:
         self.grade_words = frozenset(word for phrase in lexicon.grade_words for word in phrase_of(phrase))
         compounds = (folded(word) for word in lexicon.compounds)
         self._compounds = tuple(sorted(compounds, key=lambda word: (-len(word), word)))
+        self._titles = frozenset(word for phrase in lexicon.titles for word in phrase_of(phrase))
+        self.months = {folded(name): int(number) for number, names in lexicon.months.items() for name in names}
         self._beginnings: dict[str, Any] = {}
         for phrase, meaning in _meanings(lexicon):
             self._add(phrase_of(phrase), meaning)
@@ -130,7 +132,10 @@ class Vocabulary:
         return following
 
     def _is_meant(self, token: Token, *, is_shouting: bool) -> bool:
-        """Whether "AS" is the stenosis: in capitals, in a sentence that is not in capitals throughout."""
+        """Whether "AS" is the stenosis: in capitals, in a sentence that is not in capitals throughout; and "Mr" no
+        form of address."""
+        if token.text in self._titles and token.is_capital and not token.is_shouted:
+            return False
         return token.text not in self._ambiguous or (token.is_shouted and not is_shouting)
 
     def _word(self, text: str) -> str:
