@@ -11,6 +11,7 @@ from datetime import date
 from worker.consistency.statements import Certainty, Statement, When
 from worker.consistency.text.binding import Binding, quantity_of
 from worker.consistency.text.boxes import without_open_boxes
+from worker.consistency.text.cells import with_cells_joined
 from worker.consistency.text.clauses import Clauses
 from worker.consistency.text.fields import Category, Degree
 from worker.consistency.text.lexicon import Cue
@@ -42,6 +43,7 @@ def extract(text: str, vocabulary: Vocabulary, *, study_day: date | None = None)
     """
     found: list[Statement] = []
     tokens = with_dates(without_open_boxes(tokens_of(text, vocabulary.units)), vocabulary.months)
+    tokens = with_cells_joined(tokens, vocabulary)
     for passage in passages(tokens, vocabulary):
         found += _Reading(passage, vocabulary, study_day).statements()
     return tuple(sorted(found, key=lambda each: (each.start, each.end, each.field)))

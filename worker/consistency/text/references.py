@@ -9,6 +9,7 @@ from worker.consistency.text.values import Grade
 from worker.consistency.text.written_numbers import Number
 
 _BEFORE = frozenset(":=<>≤≥~")
+_COLUMNS = frozenset("|\t")
 _SIGNS = frozenset("<>≤≥=")
 
 
@@ -80,6 +81,9 @@ class References:
         """The word "normal", or the like, stands right before it, with small words and signs between."""
         clauses = self._clauses
         before = self._before(at)
+        while before > 0 and clauses.tokens[before].text in _COLUMNS:
+            # "35 % | Normal | 52-72 %"
+            before = self._before(before)
         mark = clauses.ends.get(before)
         return mark is not None and Cue.REFERENCE in mark.cues and clauses.are_together(before, at)
 

@@ -7,6 +7,7 @@ from worker.consistency.text.lexicon import Cue, Join, RangeWord
 from worker.consistency.text.tokens import HYPHENS, Sort, Token
 from worker.consistency.text.vocabulary import Mark, Vocabulary
 
+_RISES_AND_FALLS = frozenset("\u2191\u2193\u2197\u2198")
 _SPACERS = frozenset("|\t")
 _ABOVE, _BELOW = frozenset(">≥"), frozenset("<≤")
 _LOWER = {RangeWord.ABOVE, RangeWord.AT_LEAST}
@@ -36,7 +37,8 @@ class Surroundings:
         self.ends = {mark.last: mark for mark in marks}
         # A number within a phrase, as of "HeartMate 3", is none by itself.
         self._taken = {at for mark in marks if not mark.range_words for at in range(mark.first, mark.last + 1)}
-        self.is_change = any(Cue.CHANGED in mark.cues for mark in marks)
+        is_said = any(Cue.CHANGED in mark.cues for mark in marks)
+        self.is_change = is_said or any(token.text in _RISES_AND_FALLS for token in tokens)
 
     def text(self, at: int) -> str:
         """Of the token there; a blank beyond the ends."""

@@ -57,3 +57,34 @@ def test_a_row_that_nobody_filled_in_says_nothing(text: str, language: str) -> N
 @pytest.mark.parametrize("answer", ["no", "N", "0", "none"])
 def test_a_row_that_is_answered_no_denies(answer: str) -> None:
     assert found(f"Pacemaker: {answer}\nTAVR: yes") == [("pacemaker", False), ("tavr", True)]
+
+
+def test_a_table_may_come_as_one_cell_a_line() -> None:
+    table = "Measurement\nValue\nNormal\nLVEF\n38 %\n54-74 %\nRVSP\n62 mmHg\n< 35\nPacemaker\nNo\nTAVR\nYes\nMR\nmild"
+    assert found(table) == [
+        ("lvef", (38, 38)),
+        ("pa_pressure", (62, 62)),
+        ("pacemaker", False),
+        ("tavr", True),
+        ("mitral_regurgitation", ("mild", "mild")),
+    ]
+
+
+def test_an_entry_of_a_list_is_not_denied_by_the_next() -> None:
+    assert found("ICD\nNo effusion\nMR\nNone.\n\nNo") == [
+        ("pacemaker", True),
+        ("pericardial_effusion", False),
+        ("mitral_regurgitation", ("none", "none")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ("EF\t35-40 %\tNormal\t52-72 %", [("lvef", (35, 40))]),
+        ("LVEF:\t55 %\tRVSP:\t30 mmHg", [("lvef", (55, 55)), ("pa_pressure", (30, 30))]),
+        ("The left ventricle is\tseverely dilated.", [("lv_size", ("severe", "severe"))]),
+    ],
+)
+def test_columns_are_told_apart_and_blanks_in_prose_are_none(row: str, expected: list[tuple[str, object]]) -> None:
+    assert found(row) == expected

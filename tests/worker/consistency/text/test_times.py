@@ -69,3 +69,7 @@ def test_what_is_reported_here_is_of_this_study(text: str) -> None:
 
 def test_what_was_reported_before_is_not() -> None:
     assert times("The LVEF was incorrectly reported as 55 %; it is 35 %.") == [((55, 55), EARLIER), ((35, 35), NOW)]
+
+
+def test_an_arrow_says_that_it_changed() -> None:
+    assert times("LVEF 45 % \u2193 from 60 %.") == [((45, 45), NOW), ((60, 60), EARLIER)]
