@@ -19,9 +19,9 @@ def outermost(said: Sequence[SaidQuantity]) -> list[SaidQuantity]:
     these are. Not by looking at each pair: a text may name ten thousand numbers."""
     if not said:
         return []
-    highest = max(range(len(said)), key=lambda at: -math.inf if said[at][2].low is None else said[at][2].low)
-    lowest = min(range(len(said)), key=lambda at: math.inf if said[at][2].high is None else said[at][2].high)
-    return [said[at] for at in sorted({highest, lowest})]
+    lows = [-math.inf if quantity.low is None else quantity.low for _, _, quantity in said]
+    highs = [math.inf if quantity.high is None else quantity.high for _, _, quantity in said]
+    return [said[at] for at in sorted({lows.index(max(lows)), highs.index(min(highs))})]
 
 
 def farthest_apart(

@@ -258,7 +258,8 @@ class Times:
         first_said = min((each.head for each in self._mentions), default=len(self._clauses.tokens))
         for clause, boundary in enumerate(self._clauses.boundaries):
             # "Compared with the previous study (EF 50 %), ..."
-            studies = self._clauses.cues_in(clause - 1, Cue.PAST_STUDY) if boundary is Boundary.BRACKET else []
+            is_bracket = boundary is Boundary.BRACKET
+            studies = self._clauses.cues_in(clause - 1, Cue.PAST, Cue.PAST_STUDY) if is_bracket else []
             if boundary is Boundary.BRACKET and self._ends_with_date(clause - 1):
                 found.append(_Introduced(is_past=True))
                 continue
