@@ -62,6 +62,11 @@ def test_a_heart_at_work_is_not_the_one_of_the_images_at_rest(text: str) -> None
     assert times(text) == [((45, 45), NOW), ((65, 65), EARLIER)]
 
 
+def test_so_in_other_languages() -> None:
+    assert times("Ruhe: EF 45 %.\nBelastung: EF 65 %.", "de") == [((45, 45), NOW), ((65, 65), EARLIER)]
+    assert times("REPOSO\nFEVI 45 %\nESFUERZO\nFEVI 65 %", "es") == [((45, 45), NOW), ((65, 65), EARLIER)]
+
+
 @pytest.mark.parametrize("text", ["LVEF reported as 55 %.", "The reported LVEF is 55 %.", "LVEF is 55 %."])
 def test_what_is_reported_here_is_of_this_study(text: str) -> None:
     assert times(text) == [((55, 55), NOW)]
@@ -73,3 +78,10 @@ def test_what_was_reported_before_is_not() -> None:
 
 def test_an_arrow_says_that_it_changed() -> None:
     assert times("LVEF 45 % \u2193 from 60 %.") == [((45, 45), NOW), ((60, 60), EARLIER)]
+
+
+@pytest.mark.parametrize(
+    "text", ["LVEF decreased from prior (60 %) to 45 %.", "LVEF is lower than previously (60 %), 45 % now."]
+)
+def test_a_value_in_brackets_behind_before_is_of_before(text: str) -> None:
+    assert times(text) == [((60, 60), EARLIER), ((45, 45), NOW)]
