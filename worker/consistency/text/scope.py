@@ -8,7 +8,7 @@ from worker.consistency.text.at_device import AtDevice
 from worker.consistency.text.binding import SEPARATORS, strongest
 from worker.consistency.text.clauses import Boundary, Clauses
 from worker.consistency.text.fields import MOST, Category, Degree
-from worker.consistency.text.forms import answer_to, is_left_open
+from worker.consistency.text.forms import answer_to, is_denied_behind, is_left_open
 from worker.consistency.text.lexicon import Cue
 from worker.consistency.text.mentions import Mention
 from worker.consistency.text.values import Grade
@@ -257,7 +257,8 @@ class Scopes:
 
     def _left(self, grade: Grade, mention: Mention) -> Left:
         cues = self._clauses.cues_in(self._clauses.clause_of(grade.first), Cue.NEGATION_BEFORE)
-        if any(cue.last < grade.first and self._is_next(cue, grade, mention) for cue in cues):
+        is_denied = any(cue.last < grade.first and self._is_next(cue, grade, mention) for cue in cues)
+        if is_denied or is_denied_behind(grade, mention, self._clauses):
             return self._negated(grade)
         return Left(grade=grade, low=grade.low, high=grade.high)
 
