@@ -15,6 +15,7 @@ from worker.consistency.documents.files import read_report_file
 from worker.consistency.documents.kinds import ReportKind
 from worker.consistency.documents.objects import kind_of_report, read_pdf, read_report_document
 from worker.consistency.documents.plain_text import text_in
+from worker.consistency.documents.readable_text import cut
 from worker.consistency.hl7.parsing import messages_in
 from worker.consistency.hl7.reports import ResultStatus, read_hl7_reports
 from worker.consistency.sr.measurement_report import read_measurement_report
@@ -23,9 +24,14 @@ from worker.consistency.statements import SourceKind, Statement, When
 from worker.consistency.text.extraction import extract
 from worker.consistency.text.lexicon import Lexicon, load_lexicons
 from worker.consistency.text.methods import best_told
+from worker.consistency.text.other_languages import is_in_another_language
 from worker.consistency.text.vocabulary import Vocabulary, most_likely
 
 _OF_OTHER_TIMES = "all that the text says is read as earlier or planned: nothing of it was compared with the images"
+_IN_ANOTHER_LANGUAGE = (
+    "the text is in a language that there are no words for ({known} are known): nothing was read of it; "
+    "consistency.lexicons adds words"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +80,18 @@ class ReportReader:
         self, report_id: str, text: str, notes: Sequence[str] = (), *, study_day: date | None = None
     ) -> ReadReport:
         """Read what somebody wrote; `study_day`: of the study that it is about, as far as the report says."""
+        text, is_cut = cut(text)
         vocabulary = most_likely(text, self._vocabularies, self._language)
-        statements = best_told(extract(text, vocabulary, study_day=study_day))
+        is_foreign = is_in_another_language(text, vocabulary)
+        statements = () if is_foreign else best_told(extract(text, vocabulary, study_day=study_day))
         reported = Reported(id=report_id, kind=SourceKind.TEXT_REPORT, statements=statements)
         of_other_times = [_OF_OTHER_TIMES] if statements and not any(map(_is_current, statements)) else []
-        return ReadReport(reported=reported, text=text, notes=(*notes, *of_other_times))
+        foreign = (
+            [_IN_ANOTHER_LANGUAGE.format(known=", ".join(sorted(each.language for each in self._vocabularies)))]
+            if is_foreign
+            else []
+        )
+        return ReadReport(reported=reported, text=text, notes=(*notes, *is_cut, *foreign, *of_other_times))
 
     def instance(self, dataset: Dataset, our_instances: Container[str] = frozenset()) -> ReadReport | None:
         """Read a Structured Report or an Encapsulated PDF; None for what is no report, and for what is ours.
@@ -144,6 +157,7 @@ class TextReader(ReportReader):
         self, report_id: str, text: str, notes: Sequence[str] = (), *, study_day: date | None = None
     ) -> ReadReport:
         """What somebody wrote, without statements; the same text as `ReportReader` has, whose places fit it."""
+        text, _ = cut(text)
         reported = Reported(id=report_id, kind=SourceKind.TEXT_REPORT, statements=())
         return ReadReport(reported=reported, text=text, notes=tuple(notes))
 

@@ -161,3 +161,71 @@ def test_the_day_is_that_of_the_message_or_of_the_object(tmp_path: Path) -> None
         read = READER.instance(made.received(document))
         assert read is not None
         assert [statement.when for statement in read.reported.statements] == [when]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "LVEF\t38 %\t54-74 %", "LVEF      38 %      54-74 %", "LVEF (biplane)\t38\t%\t54-74", "LVEF 38 % 54-74 %",
+        "EF(MOD-bp) 38 % >52 %",
+    ],
+)  # fmt: skip
+def test_what_is_normal_stands_in_a_column_of_its_own_and_was_not_measured(tmp_path: Path, row: str) -> None:
+    file = tmp_path / "report.txt"
+    file.write_text(f"Measurement\tValue\tNormal\n{row}\n")
+    (from_file,) = READER.file(file)
+    file.write_bytes(HL7.replace("LVEF is 55-60 %.", row).encode())
+    (from_message,) = READER.file(file)
+    for report in (from_file, from_message):
+        assert [said.quantity for said in report.reported.statements] == [Quantity(low=38, high=38, unit="%")]
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "high"),
+    [
+        ("\uff2c\uff36\uff25\uff26\uff1a\uff15\uff15\uff05", 55, 55),
+        ("LVEF 55\uff5e60 %", 55, 60),
+        ("LVEF \u2267 55 %", 55, None),
+        ("LVEF >/= 55 %", 55, None),
+        ("Ejec\u00adtion fraction 55 %", 55, 55),
+        ("E\u200bF 55 %", 55, 55),
+        ("Fraccio\u0301n de eyeccio\u0301n del ventri\u0301culo izquierdo 55 %", 55, 55),
+        ("LVEF\u00a055\u202f%", 55, 55),
+    ],
+)
+def test_signs_of_other_keyboards_and_of_pdfs_are_read_as_ours(text: str, low: float, high: float | None) -> None:
+    report = READER.text("x", text)
+    (said,) = report.reported.statements
+    assert said.quantity == Quantity(low=low, high=high, unit="%")
+    assert report.words_of(said.start, said.end).startswith(report.words_of(0, 2)), "the place is of the text itself"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ventricule gauche de taille normale, fonction systolique conserv\u00e9e, LVEF 60 %. Pas de pacemaker. "
+        "Insuffisance mitrale minime.",
+        "Ventricolo sinistro di normali dimensioni, funzione sistolica conservata. Assenza di pacemaker. "
+        "Lieve insufficienza mitralica. Nessuna TAVI, atrio sinistro dilatato.",
+        "\u60a3\u8005\u7537\u6027\uff0c65\u5c81\u3002\u5de6\u5ba4\u5c04\u8840\u5206\u6570 LVEF 55%\uff0c\u65e2\u5f80 "
+        "LVEF 30%\u3002\u672a\u89c1\u8d77\u640f\u5668 pacemaker\u3002\u4e8c\u5c16\u74e3 \u8f7b\u5ea6\u53cd\u6d41\u3002",
+    ],
+)
+def test_of_a_language_without_words_nothing_is_guessed_and_a_note_says_so(text: str) -> None:
+    report = READER.text("x", text)
+    assert report.reported.statements == ()
+    (note,) = report.notes
+    assert "de, en, es are known" in note
+    assert "consistency.lexicons" in note
+
+
+def test_a_text_of_unusual_words_of_a_known_language_is_read(tmp_path: Path) -> None:
+    text = (
+        "Technically difficult study due to body habitus; subcostal views were suboptimal. Trileaflet aortic valve "
+        "with thickened cusps and restricted opening. Interatrial septum appears aneurysmal. LVEF 55 %."
+    )
+    assert lvef_of(READER.text("x", text)) == Quantity(low=55, high=55, unit="%")
+    own = tmp_path / "fr.toml"
+    own.write_text('language = "fr"\n[terms]\nlvef = ["FEVG"]\n[units]\n"%" = ["%"]\n')
+    french = "Ventricule gauche de taille normale, fonction systolique conserv\u00e9e. FEVG 55 %. FEVG. FEVG. FEVG."
+    assert lvef_of(ReportReader([own]).text("x", french)) == Quantity(low=55, high=55, unit="%")

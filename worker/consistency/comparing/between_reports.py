@@ -1,5 +1,6 @@
 """What two statements of reports, of two or of one, say of the same number."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 from db.discordances import Discordance
@@ -11,6 +12,16 @@ from worker.consistency.statements import Quantity, Statement
 
 SaidQuantity = tuple[Reported, Statement, Quantity]
 """A statement with its report, and the number that it names or stands for."""
+
+
+def outermost(said: Sequence[SaidQuantity]) -> list[SaidQuantity]:
+    """The one that begins highest and the one that ends lowest, in their order: two that are as far apart as any two of
+    these are. Not by looking at each pair: a text may name ten thousand numbers."""
+    if not said:
+        return []
+    lows = [-math.inf if quantity.low is None else quantity.low for _, _, quantity in said]
+    highs = [math.inf if quantity.high is None else quantity.high for _, _, quantity in said]
+    return [said[at] for at in sorted({lows.index(max(lows)), highs.index(min(highs))})]
 
 
 def farthest_apart(

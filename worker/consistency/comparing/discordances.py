@@ -8,14 +8,13 @@ were the model's errors normally distributed and as large as is known; of findin
 
 import math
 from collections.abc import Iterator
-from itertools import combinations
 
 from config.clinical_tasks import ClassTask
 from db.discordances import MODEL, Discordance, Severity, Side, SideKind
 from db.runs import Verdict
 from dicom_node.report.answers import brief
 from worker.consistency.comparing.against_images import too_far_from_model
-from worker.consistency.comparing.between_reports import farthest_apart
+from worker.consistency.comparing.between_reports import farthest_apart, outermost
 from worker.consistency.comparing.comparison import Comparison, Reported
 from worker.consistency.comparing.quantities import apart, nearer_end, sureness
 from worker.consistency.comparing.rule_kinds import (
@@ -164,8 +163,9 @@ def _patient(c: Comparison, rule: AnotherPatientRule, report: Reported) -> Itera
 def _between_reports(c: Comparison, rule: ReportsRule) -> Iterator[Discordance]:
     """The two numbers that are farthest apart, of two reports or of one."""
     numbers = [(report, *number) for report in c.reports for number in c.numbers(report, rule.field)]
-    of_one_unit = [(one, other) for one, other in combinations(numbers, 2) if one[2].unit == other[2].unit]
-    yield from farthest_apart(c, rule, of_one_unit)
+    units = dict.fromkeys(quantity.unit for _, _, quantity in numbers)
+    ends = [outermost([number for number in numbers if number[2].unit == unit]) for unit in units]
+    yield from farthest_apart(c, rule, [(pair[0], pair[1]) for pair in ends if len(pair) > 1])
 
 
 def _change(c: Comparison, rule: ChangeRule) -> Iterator[Discordance]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from config.clinical_tasks import RegressionTask
 from db.discordances import Discordance
 from worker.consistency.comparing.against_images import too_far_from_model
-from worker.consistency.comparing.between_reports import SaidQuantity, farthest_apart
+from worker.consistency.comparing.between_reports import SaidQuantity, farthest_apart, outermost
 from worker.consistency.comparing.comparison import Comparison, Reported
 from worker.consistency.comparing.quantities import apart
 from worker.consistency.comparing.rule_kinds import Against, WordRule
@@ -43,7 +43,8 @@ def words_for_images(c: Comparison, rule: WordRule, report: Reported) -> list[tu
 
 def words_with_numbers(c: Comparison, rule: WordRule) -> list[tuple[SaidQuantity, SaidQuantity]]:
     """The words that a rule compares with reports, each beside the numbers of the same report or, where that names
-    none, beside those of the others: what a report says in both ways is compared with others by its number.
+    none, beside those of the others: what a report says in both ways is compared with others by its number. Of several
+    words or numbers those at either end, which are the farthest apart.
     """
     if rule.against is not Against.REPORTS:
         return []
@@ -51,7 +52,8 @@ def words_with_numbers(c: Comparison, rule: WordRule) -> list[tuple[SaidQuantity
     pairs = []
     for report in c.reports:
         own = [number for number in numbers if number[0] is report]
-        pairs += [((report, *word), number) for word in _words(c, rule, report) for number in own or numbers]
+        words: list[SaidQuantity] = [(report, *word) for word in _words(c, rule, report)]
+        pairs += [(word, number) for word in outermost(words) for number in outermost(own or numbers)]
     return pairs
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 LONGEST = 200_000
 """Characters of one report; a long one has some thousands."""
 _BLANKS = re.compile(r"[ \t\f\v\u00a0]+")
+_COLUMN_BLANKS = 3
 _EMPTY_LINES = re.compile(r"\n{3,}")
 
 
@@ -59,9 +60,11 @@ class TextBuilder:
 
     def notes(self) -> list[str]:
         """What had to be left out."""
-        return [f"the text has more than {LONGEST} characters: those behind were not read"] if self.is_cut else []
+        return [_is_cut()] if self.is_cut else []
 
     def _add(self, words: str, *, gap: str) -> int:
+        if self.is_cut:
+            return LONGEST
         before = self._text + (gap if self._text else "")
         self._text, self._is_apart = before + words, False
         if len(self._text) > LONGEST:
@@ -69,8 +72,25 @@ class TextBuilder:
         return min(len(before), LONGEST)
 
 
+def cut(text: str) -> tuple[str, list[str]]:
+    """As much of a text as is read, and a note where that is not all."""
+    return text[:LONGEST], [_is_cut()] if len(text) > LONGEST else []
+
+
 def tidy(text: str) -> str:
-    """Text with one kind of line end, and without what no reader sees."""
+    """Text with one kind of line end, and without what no reader sees.
+
+    A tabulator, or three blanks and more, stay one tabulator: they set the columns of a table apart, and what stands in
+    the next may be what is normal, and no second value.
+    """
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
-    lines = (_BLANKS.sub(" ", line).strip() for line in text.split("\n"))
+    lines = (_BLANKS.sub(_blank, line).strip() for line in text.split("\n"))
     return _EMPTY_LINES.sub("\n\n", "\n".join(lines)).strip("\n")
+
+
+def _blank(run: re.Match[str]) -> str:
+    return "\t" if "\t" in run[0] or len(run[0]) >= _COLUMN_BLANKS else " "
+
+
+def _is_cut() -> str:
+    return f"the text has more than {LONGEST} characters: those behind were not read"

@@ -14,6 +14,8 @@ from config.errors import UnreadableReportError
 
 LONGEST_MESSAGE = 64 << 20
 _SEGMENT = re.compile(r"[A-Z][A-Z0-9]{2}")
+_HEADER = re.compile(rb"MSH[^A-Za-z0-9\s]")
+_BLANKS, _LINE_ENDS = b" \t\f", b"\r\n"
 _ENVELOPES = {"FHS", "BHS", "BTS", "FTS"}
 """Of a batch (HL7 v2.5.1 section 2.10.3); what is between them are messages."""
 _CHARACTER_SETS = {
@@ -96,10 +98,18 @@ class Message:
 def messages_in(content: bytes) -> list[bytes]:
     """The messages of a file: one, several one behind the other, or a batch; frames of MLLP are taken off."""
     content = _as_bytes_of_one_kind(content).replace(b"\x0b", b"\r").replace(b"\x1c", b"\r")
-    starts = [found.start(1) for found in re.finditer(rb"(?:\A|[\r\n])\s*(MSH[^A-Za-z0-9\s])", content)]
+    starts = [found.start() for found in _HEADER.finditer(content) if _begins_line(content, found.start())]
     if not starts:  # none at all: for whoever reads it to say so
         return [content.strip()] if content.strip() else []
     return [content[start:end].strip() for start, end in zip(starts, [*starts[1:], len(content)], strict=True)]
+
+
+def _begins_line(content: bytes, at: int) -> bool:
+    """Whether nothing but white space stands before it on its line. Looked for backwards: a pattern that goes forwards
+    from every line end takes hours for a message that ends in some thousands of them."""
+    while at > 0 and content[at - 1] in _BLANKS:
+        at -= 1
+    return at == 0 or content[at - 1] in _LINE_ENDS
 
 
 def messages_of_frame(content: bytes) -> list[bytes]:
@@ -183,14 +193,14 @@ def _python_encoding(said: str) -> str | None:
 
 def _lines(text: str, delimiters: Delimiters) -> list[str]:
     """Segments: a line that does not begin as one goes on with the one before, as in a text with line breaks."""
-    lines: list[str] = []
+    segments: list[list[str]] = []
     for line in re.split(r"\r\n|\r|\n", text):
         begins = _SEGMENT.match(line) is not None and (len(line) == 3 or line[3] == delimiters.field)
-        if begins or not lines:
-            lines.append(line)
-        else:
-            lines[-1] += "\n" + line
-    return [line.rstrip("\n") for line in lines]
+        if begins or not segments:
+            segments.append([line])
+        else:  # a PDF in Base64 has a hundred thousand of these
+            segments[-1].append(line)
+    return ["\n".join(lines).rstrip("\n") for lines in segments]
 
 
 def _split(text: str, by: str) -> list[str]:

@@ -69,6 +69,10 @@ UNITS = {
 }
 """Every field, with the unit that its statements are in (UCUM): that of texts, where these have it too."""
 
+PLAUSIBLE = {"lvef": (1.0, 99.0), "pa_pressure": (1.0, 250.0)}
+"""What is compared, and what it can be, both ends included: machines send 0, 9999 or a negative number for what nobody
+measured, or measured with systole and diastole exchanged."""
+
 _B, _T, _S, _Z = Method.BIPLANE, Method.THREE_DIMENSIONAL, Method.SINGLE_PLANE, Method.TEICHHOLZ
 _LOINC: dict[str, tuple[str, Method | None]] = {
     "18043-0": ("lvef", None), "79991-6": ("lvef", _B), "79990-8": ("lvef", _T), "79993-2": ("lvef", _S),

@@ -7,13 +7,14 @@ There is no source text, so one is made: a line for each measurement, as
 and each statement points at what its line says behind the colon.
 """
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 
 from pydicom.dataset import Dataset
 
 from worker.consistency.sr.codes import Concept, plain
-from worker.consistency.sr.measured_fields import UNITS, Method, Recognised, Recognition, recognise
+from worker.consistency.sr.measured_fields import PLAUSIBLE, UNITS, Method, Recognised, Recognition, recognise
 from worker.consistency.sr.modifiers import SHOWN, heading_of, is_modifier, label_of, modifiers_of, site_of
 from worker.consistency.sr.numbers import in_our_unit, number_and_unit_in, shown
 from worker.consistency.sr.repeated import Derivation, chosen, derivation_of, is_selected, is_stressed
@@ -210,6 +211,10 @@ class _Writer:
         value = in_our_unit(number, unit, UNITS[what.field])
         if value is None:
             self._noticed[f"a value of {what.field} has a unit that is not of it: it is not compared"] += 1
+            return None
+        least, most = PLAUSIBLE.get(what.field, (-math.inf, math.inf))
+        if not least <= value.number <= most:
+            self._noticed[f"a value of {what.field} is none that a heart has: it is not compared"] += 1
             return None
         if value.note:
             self._noticed[value.note] += 1

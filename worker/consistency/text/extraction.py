@@ -1,6 +1,6 @@
 """What a report says, read out of its text: deterministic, by the words of a lexicon, with the place of each.
 
-text -> tokens -> passages (sentences, under their headings) -> clauses, with numbers and grades
+text -> tokens, without empty boxes -> passages (sentences, under their headings) -> clauses, with numbers and grades
      -> mentions -> whose value is whose -> negation, doubt, plans, time -> statements
 """
 
@@ -10,6 +10,8 @@ from datetime import date
 
 from worker.consistency.statements import Certainty, Statement, When
 from worker.consistency.text.binding import Binding, quantity_of
+from worker.consistency.text.boxes import without_open_boxes
+from worker.consistency.text.cells import with_cells_joined
 from worker.consistency.text.clauses import Clauses
 from worker.consistency.text.fields import Category, Degree
 from worker.consistency.text.lexicon import Cue
@@ -21,6 +23,7 @@ from worker.consistency.text.times import Times
 from worker.consistency.text.tokens import tokens_of
 from worker.consistency.text.values import Grade
 from worker.consistency.text.vocabulary import Vocabulary
+from worker.consistency.text.written_dates import with_dates
 from worker.consistency.text.written_numbers import Number
 
 _LEADS = ("pacemaker_lead_rv", "pacemaker_lead_ra")
@@ -39,7 +42,9 @@ def extract(text: str, vocabulary: Vocabulary, *, study_day: date | None = None)
         and of an earlier one where it was not, or is not known.
     """
     found: list[Statement] = []
-    for passage in passages(tokens_of(text, vocabulary.units), vocabulary):
+    tokens = with_dates(without_open_boxes(tokens_of(text, vocabulary.units)), vocabulary.months)
+    tokens = with_cells_joined(tokens, vocabulary)
+    for passage in passages(tokens, vocabulary):
         found += _Reading(passage, vocabulary, study_day).statements()
     return tuple(sorted(found, key=lambda each: (each.start, each.end, each.field)))
 

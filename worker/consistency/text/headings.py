@@ -12,6 +12,8 @@ LABEL_TOKENS = 6
 """The most that a label has, with its colon."""
 _HEADING_LETTERS = 6
 """Of a line in capitals: "DOPPLER" is a heading; "CHF" and "ICD" are entries of a list."""
+_DENIALS = {Cue.NEGATION_BEFORE, Cue.NEGATION_AFTER, Cue.UNANSWERED}
+_OF_NOTHING = _DENIALS | {Cue.STUDY, Cue.PAST, Cue.PAST_STUDY, Cue.COMPARED, Cue.FOUND}
 _WITHIN_LABEL = frozenset("/-&")
 _BEHIND_LABEL = frozenset(":|") | {COLUMN}
 
@@ -152,3 +154,13 @@ def _is_dated(words: Sequence[Token], vocabulary: Vocabulary) -> bool:
 def is_past(sentence: Sequence[Token], vocabulary: Vocabulary) -> bool:
     """ "EF was 60 %": right below the date of an earlier study, it is of that."""
     return any(Cue.PAST_TENSE in mark.cues for mark in vocabulary.marks(sentence))
+
+
+def says_there_is_none(sentence: Sequence[Token], vocabulary: Vocabulary) -> bool:
+    """The "none" of "Comparison: none", the "no prior study available" of it: nothing of another time follows."""
+    marks = vocabulary.marks(sentence)
+    known = {at for mark in marks if mark.cues and mark.cues <= _OF_NOTHING for at in range(mark.first, mark.last + 1)}
+    is_denied = any(mark.cues & _DENIALS for mark in marks)
+    return is_denied and all(
+        at in known or token.sort is Sort.SIGN or token.text in vocabulary.common for at, token in enumerate(sentence)
+    )

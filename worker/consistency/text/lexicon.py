@@ -152,6 +152,8 @@ class Lexicon(BaseModel):
     """Small words: they tell the language, and a number may stand before them without a unit."""
     abbreviations: Phrases = ()
     """Their full stop ends no sentence."""
+    titles: Phrases = ()
+    """Forms of address that are also a short name of something: "Mr. Smith", with one capital, is no mitral leak."""
     not_typing_errors: Phrases = ()
     """Words that are one letter away from another of this file, and are no typing error of it."""
     compounds: Phrases = ()
@@ -173,6 +175,8 @@ class Lexicon(BaseModel):
     ranges: dict[RangeWord, Phrases] = {}
     units: dict[str, tuple[str, ...]] = {}
     """UCUM -> how it is written."""
+    months: dict[Annotated[str, Field(pattern=r"^([1-9]|1[0-2])$")], Phrases] = {}
+    """Their names by their numbers, as they stand in "3 March 2020"."""
     sections: dict[When, Phrases] = {}
     """Headings, by the time that what stands below is about."""
 

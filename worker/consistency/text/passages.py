@@ -4,7 +4,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from worker.consistency.statements import When
-from worker.consistency.text.headings import LABEL_TOKENS, Section, heading_of, is_past, label_length, names_field
+from worker.consistency.text.headings import (
+    LABEL_TOKENS,
+    Section,
+    heading_of,
+    is_past,
+    label_length,
+    names_field,
+    says_there_is_none,
+)
 from worker.consistency.text.tokens import HYPHENS, Sort, Token
 from worker.consistency.text.vocabulary import Vocabulary
 
@@ -58,6 +66,9 @@ def passages(tokens: Sequence[Token], vocabulary: Vocabulary) -> Iterator[Passag
                 section = Section(when=heading.when) if heading.is_alone else section
                 is_below_date = heading.is_dated
                 sentence = sentence[heading.length :]
+                if not heading.is_alone and says_there_is_none(sentence, vocabulary):
+                    # "Comparison: none. LVEF 45 %."
+                    inline = section.when
             if heading.topic:
                 topic = heading.topic
                 topic_below = heading.topic if heading.is_alone else topic_below

@@ -9,6 +9,8 @@ from worker.consistency.text.values import Grade
 from worker.consistency.text.written_numbers import Number
 
 _BEFORE = frozenset(":=<>≤≥~")
+_COLUMNS = frozenset("|\t")
+_SIGNS = frozenset("<>≤≥=")
 
 
 class References:
@@ -40,7 +42,7 @@ class References:
         return before and not told and self._is_named(behind[0].first)
 
     def is_number(self, number: Number, *, has_value: bool) -> bool:
-        """ "54 % (normal 52-72 %)", "54 % (> 55 %)", "54 % | 52-72 %", "(normal > 55 %): 48 %".
+        """ "54 % (normal 52-72 %)", "54 % (> 55 %)", "54 % | 52-72 %", "54 % 52-72 %", "(normal > 55 %): 48 %".
 
         `has_value`: what it would be of has a number already.
         """
@@ -56,7 +58,8 @@ class References:
             return named or None in (number.low, number.high) or self._is_all(number, clause)
         # "Previously 35 %, normal 60 %"
         is_changed = clauses.cues_in(clause, Cue.CHANGED) or clauses.cues_in(clause - 1, Cue.PAST, Cue.PAST_STUDY)
-        return self._is_column(number) or (self._is_named(number.first) and not is_changed)
+        is_told = self._is_named(number.first) and not is_changed
+        return is_told or self._is_column(number) or self._is_beside_value(number)
 
     def is_threshold(self, number: Number) -> bool:
         """The "< 40 %" of "defined as an EF < 40 %", "an EF < 35 % qualifies for an ICD"."""
@@ -78,6 +81,9 @@ class References:
         """The word "normal", or the like, stands right before it, with small words and signs between."""
         clauses = self._clauses
         before = self._before(at)
+        while before > 0 and clauses.tokens[before].text in _COLUMNS:
+            # "35 % | Normal | 52-72 %"
+            before = self._before(before)
         mark = clauses.ends.get(before)
         return mark is not None and Cue.REFERENCE in mark.cues and clauses.are_together(before, at)
 
@@ -99,6 +105,15 @@ class References:
         inside = self._clauses.tokens_in(clause)
         signs = range(number.first, number.last + 1)
         return number.low != number.high and all(at in signs or self._clauses.tokens[at].text in "([" for at in inside)
+
+    def _is_beside_value(self, number: Number) -> bool:
+        """The "54-74 %" of "LVEF 38 % 54-74 %", as a PDF gives back the columns of a table: with nothing between."""
+        if number.low == number.high:
+            return False
+        at = number.first - 1
+        while at >= 0 and self._clauses.tokens[at].text in _SIGNS:
+            at -= 1
+        return any(each.last == at and each.low == each.high for each in self._clauses.values.numbers)
 
     def _is_column(self, number: Number) -> bool:
         """The "54-74 %" of "LVEF | 38 % | 54-74 %", the "> 52 %" of "LVEF | 35 % | > 52 %"."""

@@ -8,6 +8,7 @@ from worker.consistency.text.at_device import AtDevice
 from worker.consistency.text.binding import SEPARATORS, strongest
 from worker.consistency.text.clauses import Boundary, Clauses
 from worker.consistency.text.fields import MOST, Category, Degree
+from worker.consistency.text.forms import answer_to, is_denied_behind, is_left_open
 from worker.consistency.text.lexicon import Cue
 from worker.consistency.text.mentions import Mention
 from worker.consistency.text.values import Grade
@@ -95,7 +96,7 @@ class Scopes:
             is_over=is_over,
             is_uncertain=is_uncertain and not is_planned,
             is_planned=is_planned,
-            is_unsaid=self._is_unanswered(mention),
+            is_unsaid=self._is_unanswered(mention) or is_left_open(mention, self._clauses),
             grades=[self._left(grade, mention) for grade in strongest(mention.grades)],
             is_before=any(each.last < mention.first for each in said_before),
             is_within=any(mention.first < each.first < mention.head for each in said_before),
@@ -237,9 +238,9 @@ class Scopes:
         return [cue for cue in negations if mention.head < cue.first and any(cue.last < plan.first for plan in plans)]
 
     def _is_answered_no(self, mention: Mention) -> bool:
-        """ "ICD: no"."""
+        """ "ICD: no", "ICD: N", "ICD: 0"."""
         clauses = self._clauses
-        return any(
+        return answer_to(mention, clauses) in (["n"], ["0"]) or any(
             mark.first > mention.head
             and clauses.tokens[mark.first - 1].text in SEPARATORS
             and clauses.is_last_of_clause(mark)
@@ -256,7 +257,8 @@ class Scopes:
 
     def _left(self, grade: Grade, mention: Mention) -> Left:
         cues = self._clauses.cues_in(self._clauses.clause_of(grade.first), Cue.NEGATION_BEFORE)
-        if any(cue.last < grade.first and self._is_next(cue, grade, mention) for cue in cues):
+        is_denied = any(cue.last < grade.first and self._is_next(cue, grade, mention) for cue in cues)
+        if is_denied or is_denied_behind(grade, mention, self._clauses):
             return self._negated(grade)
         return Left(grade=grade, low=grade.low, high=grade.high)
 

@@ -53,6 +53,12 @@ class Times:
             said = When.CURRENT
         if said is None and (self._was(value, clause, mention) or self._is_of_year(value, clause, mention)):
             said = When.HISTORY
+        if said is None and any(
+            mention.last < first and last < value.first and self._clauses.are_together(first, value.first)
+            for first, last in self._dates
+        ):
+            # "EF on 1/2/2020: 60 %"
+            said = When.HISTORY
         if said is None and self._follows_a_study(clause):
             said = When.HISTORY
         if said is None:
@@ -83,6 +89,10 @@ class Times:
         if not elsewhere and self._is_only_told(clause - 1, Cue.ELSEWHERE):
             # "On cardiac MRI, the EF is 42 %"
             elsewhere = self._clauses.cues_in(clause - 1, Cue.ELSEWHERE)
+        is_with = self._clauses.boundaries[clause + 1 : clause + 2] == [Boundary.WITH]
+        if not elsewhere and is_with and self._is_only_told(clause + 1, Cue.ELSEWHERE):
+            # "Rising to 60 mmHg with exercise"
+            elsewhere = self._clauses.cues_in(clause + 1, Cue.ELSEWHERE)
         return bool(elsewhere) and not self._clauses.cues_in(clause, Cue.PLANNED_BEFORE, Cue.PLANNED_AFTER, Cue.NOW)
 
     def _is_of_dated_study(self, mention: Mention) -> bool:
@@ -248,7 +258,8 @@ class Times:
         first_said = min((each.head for each in self._mentions), default=len(self._clauses.tokens))
         for clause, boundary in enumerate(self._clauses.boundaries):
             # "Compared with the previous study (EF 50 %), ..."
-            studies = self._clauses.cues_in(clause - 1, Cue.PAST_STUDY) if boundary is Boundary.BRACKET else []
+            is_bracket = boundary is Boundary.BRACKET
+            studies = self._clauses.cues_in(clause - 1, Cue.PAST, Cue.PAST_STUDY) if is_bracket else []
             if boundary is Boundary.BRACKET and self._ends_with_date(clause - 1):
                 found.append(_Introduced(is_past=True))
                 continue

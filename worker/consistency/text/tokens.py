@@ -50,20 +50,33 @@ class Token:
         return float(self.text.replace(",", "."))
 
 
+_SAME = str.maketrans(
+    {
+        **{chr(0xFF01 + at): chr(0x21 + at) for at in range(94)},
+        "\u3000": " ", "\u2267": "\u2265", "\u2a7e": "\u2265", "\u2266": "\u2264",
+        "\u2a7d": "\u2264", "\u301c": "-", "\u2053": "-", "\uff5e": "-", "\ufe55": ":", "\u066a": "%", "\ufe6a": "%",
+    }
+)  # fmt: skip
+"""Signs, letters and digits that other keyboards and PDFs have for ours, each one for one, so that places stay."""
+_UNSEEN = "\u0300-\u036f\u00ad\u200b-\u200d\u2060\ufeff"
+"""Within a word: an accent by itself, a hyphen that is seen at line ends alone, and blanks without width."""
 _TOKEN = re.compile(
     r"(?P<date>[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2,4}(?![0-9])|[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])"
     r"|[0-9]{1,2}/[0-9]{4}(?![0-9]))"
     r"|(?P<number>[0-9]{1,12}(?:[.,][0-9]{1,6}(?![0-9]))?+)(?P<glued>[^\W\d_]*)"
-    r"|(?P<word>[^\W\d_]{2,}+(?=[0-9]{1,2}(?:[-\u2013][0-9]{1,2})? ?%)|[^\W_]+)"
+    rf"|(?P<word>[^\W\d_]{{2,}}+(?=[0-9]{{1,2}}(?:[-\u2013][0-9]{{1,2}})? ?%)|[^\W_](?:[^\W_]|[{_UNSEEN}])*+)"
     r"|(?P<column>(?<=\S)(?: {3,}|(?<!\d);)(?=[^\s;]))|(?P<sign>[^\s\w]|_|\t)|(?P<line>\n|\r\n?)"
 )
 """Digits are those of ASCII; each alternative is bounded or possessive, so the time is linear."""
 
 
+_WITHOUT_WIDTH = frozenset("\u00ad\u200b\u200c\u200d\u2060\ufeff")
+
+
 def folded(text: str) -> str:
     """Lower case and without accents: "Fracción" and "fraccion" are the same word."""
     plain = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(letter for letter in plain if not unicodedata.combining(letter))
+    return "".join(letter for letter in plain if not unicodedata.combining(letter) and letter not in _WITHOUT_WIDTH)
 
 
 def tokens_of(text: str, units: Collection[str] = ()) -> list[Token]:
@@ -73,6 +86,7 @@ def tokens_of(text: str, units: Collection[str] = ()) -> list[Token]:
     """
     found: list[Token] = []
     lines = 0
+    text = text.translate(_SAME)
     for match in _TOKEN.finditer(text):
         if match["line"] is not None:
             lines += 1

@@ -1,6 +1,6 @@
 """Numbers with their units, and grades, as they stand in a sentence: "55-60 %", "mild to moderate", "2+"."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from worker.consistency.text.fields import MOST, STEPS, Degree
@@ -9,6 +9,8 @@ from worker.consistency.text.tokens import HYPHENS, Sort, Token
 from worker.consistency.text.vocabulary import Mark, Vocabulary
 from worker.consistency.text.written_numbers import Number, Numbers, Surroundings
 
+_BETWEEN_CHOICES = frozenset("/,|\t")
+_FEWEST_CHOICES = 3
 _ROMAN = {"i": 1, "ii": 2, "iii": 3, "iv": 4}
 
 
@@ -35,6 +37,36 @@ class Values:
         at = 0
         while at < len(tokens):
             at = self._read(at)
+        self.choices = [(first, self._with_word_behind(last)) for first, last in self._choices()]
+        """Tokens, both included, of lists that nobody has chosen from: none of their grades is one."""
+        for first, last in self.choices:
+            self.grades = [grade for grade in self.grades if not first <= grade.first <= last]
+
+    def _with_word_behind(self, last: int) -> int:
+        """With the "reduced" of "normal / mildly / severely reduced"."""
+        following = self._around.begins.get(last + 1)
+        return following.last if following is not None and following.degree is Degree.ABNORMAL else last
+
+    def _choices(self) -> Iterator[tuple[int, int]]:
+        """The tokens of each "none / mild / moderate / severe", a list that nobody has chosen from."""
+        steps: list[Mark] = []
+        for mark in sorted(self._around.begins.values(), key=lambda each: each.first):
+            if mark.degree is Degree.ABNORMAL:
+                continue
+            is_next = bool(steps) and mark.degree is not None and self._goes_on(steps[-1], mark)
+            if not is_next:
+                yield from _open_choice(steps)
+                steps = []
+            if mark.degree is not None:
+                steps.append(mark)
+        yield from _open_choice(steps)
+
+    def _goes_on(self, one: Mark, other: Mark) -> bool:
+        """Nothing stands between two steps but signs, and the "reduced" of "mildly reduced"."""
+        between = range(one.last + 1, other.first)
+        signs = [at for at in between if self._around.tokens[at].text in _BETWEEN_CHOICES]
+        others = [self._around.begins.get(at) for at in between if at not in signs]
+        return bool(signs) and all(mark is not None and mark.degree is Degree.ABNORMAL for mark in others)
 
     @property
     def all(self) -> list[Number | Grade]:
@@ -176,3 +208,10 @@ class Values:
         if mark is not None:
             return RangeWord.TO in mark.range_words or mark.join is Join.OR
         return self._around.text(at) in HYPHENS or self._around.text(at) == "/"
+
+
+def _open_choice(steps: Sequence[Mark]) -> Iterator[tuple[int, int]]:
+    """From none to severe, with one at least between: no heart is all of it."""
+    known = [STEPS[mark.degree] for mark in steps if mark.degree is not None]
+    if len(known) >= _FEWEST_CHOICES and {0, MOST} <= {low for low, _ in known}:
+        yield steps[0].first, steps[-1].last

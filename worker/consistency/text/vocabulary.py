@@ -55,6 +55,8 @@ class Vocabulary:
         self.grade_words = frozenset(word for phrase in lexicon.grade_words for word in phrase_of(phrase))
         compounds = (folded(word) for word in lexicon.compounds)
         self._compounds = tuple(sorted(compounds, key=lambda word: (-len(word), word)))
+        self._titles = frozenset(word for phrase in lexicon.titles for word in phrase_of(phrase))
+        self.months = {folded(name): int(number) for number, names in lexicon.months.items() for name in names}
         self._beginnings: dict[str, Any] = {}
         for phrase, meaning in _meanings(lexicon):
             self._add(phrase_of(phrase), meaning)
@@ -62,6 +64,7 @@ class Vocabulary:
         self._ambiguous = self.common & {folded(phrase) for phrases in named for phrase in phrases}
         self._words = _words_of(self._beginnings)
         self._known = self._words | self.common | set(map(folded, lexicon.not_typing_errors)) | set(self.units)
+        self._longest_word = max(map(len, self._words), default=0)
         self._shortened: dict[str, list[str]] = {}
         for word in sorted(self._words):
             if len(word) >= LEAST_LETTERS:
@@ -129,7 +132,10 @@ class Vocabulary:
         return following
 
     def _is_meant(self, token: Token, *, is_shouting: bool) -> bool:
-        """Whether "AS" is the stenosis: in capitals, in a sentence that is not in capitals throughout."""
+        """Whether "AS" is the stenosis: in capitals, in a sentence that is not in capitals throughout; and "Mr" no
+        form of address."""
+        if token.text in self._titles and token.is_capital and not token.is_shouted:
+            return False
         return token.text not in self._ambiguous or (token.is_shouted and not is_shouting)
 
     def _word(self, text: str) -> str:
@@ -138,6 +144,8 @@ class Vocabulary:
         end = next((word for word in self._compounds if text.endswith(word)), None)
         if end is not None:
             return end
+        if len(text) > self._longest_word + 1:
+            return text
         near = {word for short in (text, *_one_letter_less(text)) for word in self._shortened.get(short, ())}
         return min((word for word in near if word[0] == text[0] and _is_one_slip(text, word)), default=text)
 

@@ -7,6 +7,7 @@ from worker.consistency.text.lexicon import Cue, Join, RangeWord
 from worker.consistency.text.tokens import HYPHENS, Sort, Token
 from worker.consistency.text.vocabulary import Mark, Vocabulary
 
+_RISES_AND_FALLS = frozenset("\u2191\u2193\u2197\u2198")
 _SPACERS = frozenset("|\t")
 _ABOVE, _BELOW = frozenset(">≥"), frozenset("<≤")
 _LOWER = {RangeWord.ABOVE, RangeWord.AT_LEAST}
@@ -36,7 +37,8 @@ class Surroundings:
         self.ends = {mark.last: mark for mark in marks}
         # A number within a phrase, as of "HeartMate 3", is none by itself.
         self._taken = {at for mark in marks if not mark.range_words for at in range(mark.first, mark.last + 1)}
-        self.is_change = any(Cue.CHANGED in mark.cues for mark in marks)
+        is_said = any(Cue.CHANGED in mark.cues for mark in marks)
+        self.is_change = is_said or any(token.text in _RISES_AND_FALLS for token in tokens)
 
     def text(self, at: int) -> str:
         """Of the token there; a blank beyond the ends."""
@@ -92,7 +94,7 @@ class Numbers:
             return None, end + 2
         if self._is_negative(at):
             return None, end
-        signs = {self._around.text(at - 1), self._around.text(at - 2) if self._around.text(at - 1) == "=" else ""}
+        signs = self._signs_before(at)
         signs = set() if self._around.is_arrow(at - 2) else signs
         is_open = before & _LOWER or signs & _ABOVE or self._is_added_to(end)
         is_below = before & _UPPER or signs & _BELOW
@@ -105,6 +107,13 @@ class Numbers:
             ),
             end,
         )  # fmt: skip
+
+    def _signs_before(self, at: int) -> set[str]:
+        """ ">", ">=", ">/=" """
+        found = {self._around.text(at - 1)}
+        if self._around.text(at - 1) == "=":
+            found.add(self._around.text(at - 3 if self._around.text(at - 2) == "/" else at - 2))
+        return found
 
     def _second(self, at: int, *, is_between: bool, is_from: bool) -> int | None:
         """The token of a range's second number, if one follows."""

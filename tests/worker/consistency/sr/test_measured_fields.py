@@ -74,3 +74,13 @@ def test_an_excursion_is_read_in_millimetres(value: str, unit: str) -> None:
     (said,) = in_lv(("77903-3", "LN", "TAPSE"), value, (unit, "UCUM", unit)).statements
     assert said.quantity is not None
     assert (said.field, said.quantity.unit, said.quantity.low) == ("tapse", "mm", pytest.approx(18))
+
+
+@pytest.mark.parametrize("value", ["0", "-12", "350", "9999"])
+def test_an_ejection_fraction_that_no_heart_has_is_listed_and_not_compared(value: str) -> None:
+    report = read_measurement_report(
+        received(echo.report(section(SCT, "LV", group(num(echo.EF, value, PERCENT), num(echo.EF, "48", PERCENT)))))
+    )
+    assert [(s.field, s.quantity and s.quantity.low) for s in report.statements] == [("lvef", 48)]
+    assert len(report.measurements) == 2
+    assert report.notes == ("1 x a value of lvef is none that a heart has: it is not compared",)

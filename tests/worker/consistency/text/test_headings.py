@@ -115,3 +115,22 @@ def test_each_observation_of_hl7_is_of_its_own_section(reason: str) -> None:
         ("lvef", (36, 36)),
     ]  # fmt: skip
     assert ("tavr", True, EARLIER) in found
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Comparison: None. EF 60 %.", "en"),
+        ("Comparison: No prior study available. EF 60 %.", "en"),
+        ("Prior echo: not available. EF 60 %.", "en"),
+        ("Vorbefund: keiner. EF 60 %.", "de"),
+        ("Estudio previo: no disponible. FEVI 60 %.", "es"),
+    ],
+)
+def test_behind_a_heading_that_has_nothing_the_report_goes_on(text: str, language: str) -> None:
+    """Of one line, as many a message has it: the whole report was read as earlier."""
+    assert brief(text, language) == [("lvef", (60, 60), NOW)]
+
+
+def test_behind_a_heading_with_an_entry_it_does_not() -> None:
+    assert {when for _, _, when in brief("History: no ICD. EF 20 %.")} == {EARLIER}

@@ -42,3 +42,25 @@ def test_a_plan_is_of_all_that_is_put_in_at_once(language: str, text: str, field
 def test_how_much_something_changed_is_no_grade() -> None:
     found = extract("The EF has decreased by 10% and is now 35%.", VOCABULARIES["en"])
     assert [(each.field, each.quantity and each.quantity.low, each.grade) for each in found] == [("lvef", 35, None)]
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "Severe MR is not present."),
+        ("en", "Severe MR was excluded."),
+        ("en", "Severe mitral regurgitation ruled out."),
+        ("en", "Severe MR not seen, moderate TR."),
+        ("de", "Eine hochgradige Mitralinsuffizienz liegt nicht vor, die LV-Funktion ist normal."),
+    ],
+)
+def test_a_grade_that_is_denied_behind_is_less(language: str, text: str) -> None:
+    """It was read as severe, two grades from none."""
+    (one,) = [each for each in extract(text, VOCABULARIES[language]) if each.field == "mitral_regurgitation"]
+    assert (one.grade, one.grade_to) == ("none", "moderate")
+
+
+@pytest.mark.parametrize("text", ["Severe MR, surgery declined.", "Severe MR. TAVR not performed.", "Severe MR noted."])
+def test_what_is_denied_of_something_else_leaves_the_grade(text: str) -> None:
+    (one,) = [each for each in extract(text, VOCABULARIES["en"]) if each.field == "mitral_regurgitation"]
+    assert (one.grade, one.grade_to) == ("severe", None)
