@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
+from config.whole_files import LOST_AND_FOUND
+
 _LEFT_OUT = {
     PurePosixPath(name)
     for name in (
@@ -17,8 +19,8 @@ _LEFT_OUT = {
         "spool/received_reports/.registering",
     )
 }
-_REGISTRY = ("registry.sqlite3", "registry.sqlite3-wal", "registry.sqlite3-shm")
-"""Copied by the database itself."""
+_REGISTRY = ("registry.sqlite3", "registry.sqlite3-wal", "registry.sqlite3-shm")  # copied by the database itself
+_NAMES_LEFT_OUT = (*_REGISTRY, LOST_AND_FOUND)
 _CHUNK = 1 << 20
 
 
@@ -74,7 +76,7 @@ def _below(data_dir: Path, relative: PurePosixPath) -> Iterator[PurePosixPath]:
         return
     for entry in entries:
         path = relative / entry.name
-        if path in _LEFT_OUT or entry.name in _REGISTRY or entry.name.endswith((".lock", ".unfinished")):
+        if path in _LEFT_OUT or entry.name in _NAMES_LEFT_OUT or entry.name.endswith((".lock", ".unfinished")):
             continue
         if entry.is_dir():
             yield from _below(data_dir, path)
