@@ -1,8 +1,10 @@
 """What is wrong with a setting, in words for who wrote it."""
 
+import codecs
 import os
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
@@ -52,7 +54,9 @@ def described(fault: ErrorDetails) -> str:
 def described_source(fault: ValueError, site_file: str | None) -> str:
     """What is wrong with the site's file, by TOML, or with a variable, whose value may be a secret and is not told."""
     if not isinstance(fault, SettingsError):
-        return f"configuration file {site_file}: {fault}"
+        is_marked = site_file is not None and Path(site_file).read_bytes().startswith(codecs.BOM_UTF8)
+        mark = "; it begins with a byte order mark: save it as UTF-8 without one" if is_marked else ""
+        return f"configuration file {site_file}: {fault}{mark}"
     field = _FIELD.search(str(fault))
     name = f"{PREFIX}{field[1].upper() if field else '...'}"
     return f"environment variable {name}, or one that begins so: lists and tables are JSON, as '[\"PACS\"]'"

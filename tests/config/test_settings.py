@@ -203,3 +203,9 @@ def test_outer_spaces_of_an_ae_title_mean_nothing(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("ECHOWORKER_CONFIG", write(tmp_path / "site.toml", content))
     settings = load_settings()
     assert (settings.node.ae_title, settings.peers[0].ae_title) == ("ECHO", "VIVID1")
+
+
+def test_a_mark_that_an_editor_puts_ahead_of_a_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ECHOWORKER_CONFIG", write(tmp_path / "site.toml", "\ufeff[node]\nport = 104\n"))
+    with pytest.raises(ConfigurationError, match=r"site\.toml: .*; it begins with a byte order mark"):
+        load_settings()
