@@ -2,6 +2,8 @@
 
 import base64
 import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
@@ -11,7 +13,7 @@ from config.errors import BackupError
 from config.settings import Settings, load_settings
 from db.session import Database
 from deploy.backup import restoring
-from deploy.backup.copying import files_to_keep
+from deploy.backup.copying import copied, files_to_keep
 from deploy.backup.making import forget_but_last, make_backup
 from deploy.backup.registry_copy import restore_registry
 from deploy.backup.restoring import faults_of_backup, restore_backup
@@ -116,3 +118,26 @@ def test_the_backup_of_a_night_whose_clock_was_wrong_is_not_the_first_to_go(
     made = make_backup(settings, Database.of(settings), tmp_path / "backups", now=datetime(2000, 1, 1, tzinfo=UTC))
     assert forget_but_last(tmp_path / "backups", 1, made=made.folder) == []
     assert made.folder.is_dir()
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from deploy.backup.copying import copied
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))  # in place of a disk that is full
+try:
+    copied(Path(sys.argv[1]), Path(sys.argv[2]))
+except OSError as error:
+    print(error.filename)
+"""
+
+
+def test_of_two_disks_the_one_that_failed_is_named(tmp_path: Path) -> None:
+    """Else a backup that failed at night says "No space left on device", and nobody knows on which."""
+    (tmp_path / "source").write_bytes(bytes(100_000))
+    full = [sys.executable, "-c", FULL, tmp_path / "source", tmp_path / "target"]
+    assert subprocess.run(full, capture_output=True, text=True, check=True).stdout == f"{tmp_path / 'target'}\n"
+    unreadable = Path("/proc/self/mem")  # its first page is nobody's: EIO
+    with pytest.raises(OSError, match="Input/output") as raised:
+        copied(unreadable, tmp_path / "another")
+    assert raised.value.filename == str(unreadable)
