@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from config.credentials import require_files
+from config.credentials import require_files, require_port
 
 SECURE_SCHEMES = ("rediss", "amqps")
 _SCHEMES = ("filesystem", "redis", *SECURE_SCHEMES, "amqp")
@@ -28,6 +28,7 @@ class BrokerSettings(BaseModel):
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         url = urlsplit(self.url)
+        require_port(url)
         if url.scheme not in _SCHEMES:
             raise ValueError(f"url has to begin with one of {', '.join(f'{scheme}://' for scheme in _SCHEMES)}")
         if self.password_file and url.password:

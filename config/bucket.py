@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from config.credentials import require_files
+from config.credentials import require_files, require_port
 
 
 class BucketSettings(BaseModel):
@@ -39,6 +39,7 @@ class BucketSettings(BaseModel):
             raise ValueError("url cannot hold a key or a parameter; key_file and secret_file name files with the key")
         if bool(self.key_file) != bool(self.secret_file):
             raise ValueError("key_file and secret_file belong together")
+        require_port(urlsplit(self.endpoint_url))
         if self.endpoint_url and (not urlsplit(self.endpoint_url).netloc or "@" in self.endpoint_url):
             raise ValueError("endpoint_url has to begin with https:// or http://, and holds no user")
         if self.url and not self.speaks_s3 and (self.endpoint_url or self.region or self.key_file or self.trusted):

@@ -1,7 +1,7 @@
 """What is asked of every setting that names a server and how we show it who we are."""
 
 from pathlib import Path
-from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 
 def require_files(*names: str) -> None:
@@ -15,6 +15,22 @@ def require_files(*names: str) -> None:
     for name in names:
         if name and not Path(name).is_file():
             raise ValueError(f"{name}: no such file")
+
+
+def require_port(url: SplitResult) -> None:
+    """What stands behind the host is a port, where anything does.
+
+    Raises
+    ------
+    ValueError
+        It is none. It is not quoted, as it may be a piece of a password with a `/` in it.
+    """
+    try:
+        _ = url.port
+    except ValueError:
+        raise ValueError(
+            "url: what stands behind the colon of its host is no port, 0 to 65535; a password goes into a file"
+        ) from None
 
 
 def refuse_user_in(url: SplitResult) -> None:
@@ -54,5 +70,5 @@ def url_with_password(url: str, password_file: str) -> str:
         return url
     parts = urlsplit(url)
     where = parts.netloc.rpartition("@")[2]
-    user = f"{quote(parts.username or '', safe='')}:{quote(password, safe='')}"
+    user = f"{quote(unquote(parts.username or ''), safe='')}:{quote(password, safe='')}"
     return urlunsplit(parts._replace(netloc=f"{user}@{where}"))

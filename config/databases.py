@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from config.credentials import require_files, url_with_password
+from config.credentials import require_files, require_port, url_with_password
 
 
 class DatabaseSettings(BaseModel):
@@ -19,8 +19,11 @@ class DatabaseSettings(BaseModel):
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
+        parts = urlsplit(self.url)
+        require_port(parts)
+        if self.url and "://" not in self.url:
+            raise ValueError("url has to begin with postgresql+psycopg://, or be left out for SQLite in data_dir")
         if self.password_file:
-            parts = urlsplit(self.url)
             if not parts.username:
                 raise ValueError("password_file needs a url with the user whose password it is")
             if parts.password:

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from config.credentials import refuse_token_in_the_open, refuse_user_in, require_files
+from config.credentials import refuse_token_in_the_open, refuse_user_in, require_files, require_port
 from config.labels import ModelLabel
 from config.report_objects import ReportObject
 
@@ -32,6 +32,7 @@ class DicomWebSettings(BaseModel):
     @model_validator(mode="after")
     def _url_is_that_of_a_server(self) -> Self:
         parts = urlsplit(self.url)
+        require_port(parts)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise ValueError("url is https://host or http://host, with the path of the DICOMweb service")
         refuse_user_in(parts)

@@ -15,6 +15,7 @@ from typing import TextIO, TypedDict, Unpack
 import structlog
 
 from config.errors import EchoWorkerError
+from config.library_logs import LibraryLines
 
 
 class Event(StrEnum):
@@ -108,6 +109,7 @@ class Event(StrEnum):
     RESCORING_STARTED = "re-scoring started: results are answered anew, beside the current ones"
     RESCORING_MOVED = "re-scoring went on"
     DISCORDANCES_FOUND = "reports of a study and its images do not agree"
+    LIBRARY_SAYS = "a library has something to say"
     REPORTED_AGAIN = "other reports of a study say otherwise now: its report is built once more"
 
 
@@ -153,6 +155,7 @@ _WARNINGS = {
     Event.DRIFT_FOUND,
     Event.ALERT_TOLD,
     Event.ALERT_NOT_TOLD,
+    Event.LIBRARY_SAYS,
 }
 """Logged with the level `warning`: somebody may have to look after it. All others are `info`."""
 
@@ -192,6 +195,9 @@ class EventFields(TypedDict, total=False):
     """A GPU by torch's name."""
     label: str
     path: str
+    library: str
+    said: str
+    """By a library: of a broker or the like. Those that see data sets are silenced (`_silence_libraries`)."""
 
 
 _log = structlog.get_logger("echoworker")
@@ -224,8 +230,12 @@ def configure_logs(*, process: str, stream: TextIO | None = None) -> None:
         ],
         logger_factory=structlog.PrintLoggerFactory(stream),
     )
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=logging.WARNING, handlers=[LibraryLines(_quote)])
     _silence_libraries()
+
+
+def _quote(library: str, said: str) -> None:
+    emit(Event.LIBRARY_SAYS, library=library, said=said)
 
 
 def _silence_libraries() -> None:

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from config.credentials import refuse_token_in_the_open, refuse_user_in, require_files
+from config.credentials import refuse_token_in_the_open, refuse_user_in, require_files, require_port
 from config.labels import ModelLabel
 
 HierarchicDesignator = Annotated[str, Field(max_length=227, pattern=r"^[ -~]*$")]
@@ -63,6 +63,7 @@ class MessageSettings(BaseModel):
         if not self.url:
             return self
         parts, schemes = urlsplit(self.url), _SCHEMES[self.kind]
+        require_port(parts)
         if parts.scheme not in schemes or not parts.hostname or parts.query or parts.fragment:
             raise ValueError(f"url of kind {self.kind} is {' or '.join(f'{scheme}://host' for scheme in schemes)}")
         if self.kind is MessageKind.HL7 and (parts.port is None or parts.path not in ("", "/")):

@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from config.credentials import refuse_token_in_the_open, refuse_user_in, require_files
+from config.credentials import refuse_token_in_the_open, refuse_user_in, require_files, require_port
 from config.peers import Port
+from config.time_window import require_window
 
 Days = Annotated[tuple[Annotated[int, Field(ge=1, le=7)], ...], Field(min_length=1)]
 """Of the week: 1 is Monday (ISO 8601)."""
@@ -67,6 +68,7 @@ class AlertSettings(BaseModel):
             raise ValueError("kind webhook needs a url and no command, kind command a command and no url")
         if self.url:
             parts = urlsplit(self.url)
+            require_port(parts)
             if parts.scheme not in ("http", "https") or not parts.hostname:
                 raise ValueError("url is http://host or https://host")
             refuse_user_in(parts)
@@ -86,11 +88,17 @@ class AlertingSettings(BaseModel):
     circuit_open_for_s: float = Field(ge=0)
     nothing_received_for_h: float = Field(ge=0)
     """Of working hours; 0: nobody is told."""
-    working_hours: str = Field(pattern=r"^\d{2}:\d{2}-\d{2}:\d{2}$")
+    working_hours: str
+    """HH:MM-HH:MM, by this machine's clock; over midnight too."""
     working_days: Days
     certificate_expires_within_days: int = Field(ge=0)
     no_backup_for_days: int = Field(ge=0)
     """Since the last one of `echoworker backup`; where it never made one nobody is told, nor with 0."""
+
+    @model_validator(mode="after")
+    def _working_hours_are_a_window(self) -> Self:
+        require_window(self.working_hours)
+        return self
 
     def lacks_a_backup(self, last: datetime, *, now: datetime) -> bool:
         """Whether somebody is to be told that none was made since the last one."""

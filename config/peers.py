@@ -4,14 +4,14 @@ from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from config.credentials import require_files
 from config.labels import ModelLabel
 from config.report_objects import ReportObject
 
-AETitle = Annotated[str, Field(pattern=r"^[ -\[\]-~]{1,16}$")]
-"""PS3.5 table 6.2-1, VR AE: up to 16 characters of the default repertoire, no backslash."""
+AETitle = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[ -\[\]-~]{1,16}$")]
+"""PS3.5 table 6.2-1, VR AE: up to 16 characters of the default repertoire, no backslash; outer spaces mean nothing."""
 Port = Annotated[int, Field(ge=0, le=65535)]
 Network = IPv4Network | IPv6Network
 

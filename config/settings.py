@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -34,7 +34,7 @@ from config.privacy import PrivacySettings
 from config.report import ReportSettings
 from config.rescoring import RescoreSettings
 from config.rules import RuleSettings, check_rules
-from config.setting_mistakes import PREFIX, described, require_known_variables
+from config.setting_mistakes import PREFIX, described, described_source, require_folder_named, require_known_variables
 from config.time_limits import TimeLimitSettings
 
 DEFAULTS = Path(__file__).with_name("defaults.toml")
@@ -161,7 +161,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix=PREFIX, env_nested_delimiter="__")
 
-    data_dir: Path = Field(default_factory=lambda: platformdirs.user_data_path("echoworker"))
+    data_dir: Annotated[Path, BeforeValidator(require_folder_named)] = Field(
+        default_factory=lambda: platformdirs.user_data_path("echoworker")
+    )
     node: NodeSettings
     study: StudySettings
     database: DatabaseSettings
@@ -291,6 +293,6 @@ def load_settings(**overrides: Any) -> Settings:
         settings = Settings(**overrides)
     except ValidationError as error:
         raise ConfigurationError(described(error.errors()[0])) from error
-    except ValueError as error:  # TOML syntax, with its line
-        raise ConfigurationError(f"configuration file {site_file}: {error}") from error
+    except ValueError as error:  # of TOML or JSON
+        raise ConfigurationError(described_source(error, site_file)) from error
     return settings.model_copy(update={"data_dir": settings.data_dir.expanduser().absolute()})

@@ -30,7 +30,7 @@ class TimeWindow:
         try:
             window = cls(opens=_time_of_day(opens), closes=_time_of_day(closes))
         except ValueError as error:
-            raise ConfigurationError(f"{text}: give a time of day as HH:MM-HH:MM") from error
+            raise ConfigurationError(f"{text}: give a time of day as HH:MM-HH:MM, from 00:00 to 23:59") from error
         if window.opens == window.closes:
             raise ConfigurationError(f"{text}: this window has no length")
         return window
@@ -40,6 +40,20 @@ class TimeWindow:
         if self.opens < self.closes:
             return self.opens <= moment < self.closes
         return moment >= self.opens or moment < self.closes
+
+
+def require_window(text: str) -> None:
+    """For a setting that is a time of each day.
+
+    Raises
+    ------
+    ValueError
+        It is none.
+    """
+    try:
+        TimeWindow.parse(text)
+    except ConfigurationError as error:
+        raise ValueError(str(error)) from error
 
 
 class WindowSettings(BaseModel):
@@ -52,10 +66,7 @@ class WindowSettings(BaseModel):
 
     @model_validator(mode="after")
     def _window_is_one(self) -> Self:
-        try:
-            TimeWindow.parse(self.window)
-        except ConfigurationError as error:
-            raise ValueError(str(error)) from error
+        require_window(self.window)
         return self
 
     @property

@@ -14,6 +14,8 @@ from pathlib import Path
 ABANDONED_AFTER_S = 3600.0
 """What has not been written to for so long is nobody's any more."""
 _SUFFIX = ".unfinished"
+LOST_AND_FOUND = "lost+found"
+"""At the top of a disk of its own, as a data folder may be: of its file system, and closed to all but root."""
 
 
 def unfinished_name(path: Path) -> Path:
@@ -63,6 +65,8 @@ def sweep_unfinished(folder: Path, *, older_than_s: float = ABANDONED_AFTER_S) -
         The folder is there, and cannot be read.
     """
     swept = 0
+    if folder.name == LOST_AND_FOUND:
+        return swept
     with suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
             path = Path(entry.path)

@@ -6,10 +6,10 @@ the token of its claim decides whose outcome counts (db.leases).
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Update, update
+from sqlalchemy import Update, func, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from config.settings import Settings
@@ -33,6 +33,17 @@ def bring_back(session: Session, settings: Settings, *, now: datetime) -> int:
     A worker that lives goes on: it renews its lease by the clock of now.
     """
     return sum(len(session.execute(statement).all()) for statement in _statements(settings, now))
+
+
+def earlier_of_both(session: Session, now: datetime) -> datetime:
+    """This machine's time, or that of the registry's server where it is earlier: for what cannot be taken back.
+
+    A machine whose clock jumps ahead by a year would else remove what was received this morning.
+    """
+    if session.get_bind().dialect.name == "sqlite":
+        return now
+    server: datetime = session.scalars(select(func.clock_timestamp())).one()
+    return min(now, server.astimezone(UTC))
 
 
 def _statements(settings: Settings, now: datetime) -> Iterator[Update]:

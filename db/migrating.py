@@ -9,13 +9,22 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection
 
-from config.errors import RegistryError
+from config.errors import ConfigurationError, RegistryError
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
 def migrate(connection: Connection, revision: str) -> None:
-    """Bring the schema to this revision; does nothing when it is there."""
+    """Bring the schema to this revision; does nothing when it is there.
+
+    Raises
+    ------
+    ConfigurationError
+        It is that of a later version.
+    """
+    at, _ = revisions(connection)
+    if at is not None and not is_known(at):
+        raise ConfigurationError(f"the registry's schema is at {at}: {what_brings_it_here(at)}")
     command.upgrade(alembic_config(connection), revision)
 
 
@@ -39,6 +48,16 @@ def is_known(revision: str) -> bool:
     """Whether this software brings that migration: a later version's registry is beyond it."""
     head = ScriptDirectory.from_config(alembic_config()).get_current_head()
     return head is not None and revision in {step.revision for step in _steps(head, "base")}
+
+
+def what_brings_it_here(at: str | None) -> str:
+    """What is to be done with a registry at this revision, which is not the newest that this software brings."""
+    if at is None or is_known(at):
+        return "run echoworker db upgrade"
+    return (
+        "it is of a later version than this one: install that version, or have it bring the registry back first "
+        "(echoworker db downgrade)"
+    )
 
 
 def revisions(connection: Connection) -> tuple[str | None, str | None]:

@@ -36,7 +36,7 @@ def backup(
         note_heartbeat(session, BACKUP, now=datetime.now(UTC))
     if settings.privacy.key_file or settings.privacy.key:
         typer.echo("The key of the patient identities is not in it: keep it elsewhere, or they can be read no more.")
-    for gone in forget_but_last(folder.absolute(), keep) if keep else []:
+    for gone in forget_but_last(folder.absolute(), keep, made=made.folder) if keep else []:
         typer.echo(f"{gone}: removed")
 
 

@@ -136,7 +136,9 @@ _SERVER = """
 # {files.certificate.name}, {files.private_key.name} and authority.pem go to the server {host}.
 # The site file, by what it is:
 # PostgreSQL      [database]  url = "postgresql+psycopg://USER@{host}/DATABASE?sslmode=verify-full&sslrootcert={trusted}"
-# Redis           [broker]    url = "rediss://USER@{host}:6379/0"    trusted = "{trusted}"
+# Redis           [broker]    url = "rediss://USER@{host}:6379/0"
+#                             trusted = "{trusted}"
 # DICOMweb, FHIR, HL7         trusted = "{trusted}"    in its [[dicomweb]] or [[messages]]
-# our dashboard   [dashboard] certificate = "{files.certificate}"    private_key = "{files.private_key}"
+# our dashboard   [dashboard] certificate = "{files.certificate}"
+#                             private_key = "{files.private_key}"
 """

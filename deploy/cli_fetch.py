@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from config.errors import EchoWorkerError
-from deploy.cli_shared import console, start
+from deploy.cli_shared import console, open_registry, start
 
 if TYPE_CHECKING:
     from dicom_node.archive.answers import FoundStudy
@@ -49,8 +49,7 @@ def fetch(
 
     What the registry has whole is passed over, so that the same command goes on where an earlier one was stopped.
     """
-    from config.time_window import TimeWindow  # noqa: PLC0415
-    from db.session import Database  # noqa: PLC0415  commands load what they need: --help is quick
+    from config.time_window import TimeWindow  # noqa: PLC0415  commands load what they need: --help is quick
     from deploy.fetch import Wanted, archive_named, found_table, wanted_studies  # noqa: PLC0415
     from deploy.stopping import stop_on_signals  # noqa: PLC0415
     from dicom_node.archive.fetching import Fetcher, Pace  # noqa: PLC0415
@@ -68,7 +67,7 @@ def fetch(
     window = TimeWindow.parse(between) if between else None
     chosen = archive_named(settings, archive)
     peer = called_peer(settings, chosen)
-    registry = Database.of(settings)
+    registry = open_registry(settings)
     # Those that are here do not count when studies are fetched, and how many these are is known only afterwards.
     limit = at_most if dry_run or priors_of else None
     studies = wanted_studies(peer, wanted, registry, limit=limit)

@@ -34,8 +34,7 @@ def retention(
         return
     if not dry_run:
         raise typer.BadParameter("--dry-run says what would go; echoworker retention run removes it")
-    now = datetime.now(UTC)
-    found = _retention()
+    found, now = _retention()
     _say({kind: list(found.outlived(kind, now=now)) for kind in KeptKind}, listed=listed, as_json=as_json)
 
 
@@ -44,9 +43,9 @@ def run(
     listed: Annotated[bool, typer.Option("--list", help="Of which studies, too.")] = False, as_json: AsJson = False
 ) -> None:
     """Remove now what has outlived its time; the worker of maintenance does it by itself, within keep.window."""
-    found = _retention()
+    found, now = _retention()
     found.finish()
-    _say(found.remove(now=datetime.now(UTC)), listed=listed, as_json=as_json)
+    _say(found.remove(now=now), listed=listed, as_json=as_json)
 
 
 @retention_commands.command("hold")
@@ -93,12 +92,17 @@ def held(
         console.print("no study is held")
 
 
-def _retention() -> "Retention":
+def _retention() -> tuple["Retention", datetime]:
+    """What removes, and the time that it goes by."""
+    from db.clocks import earlier_of_both  # noqa: PLC0415
     from dicom_node.spool import Spool  # noqa: PLC0415
     from worker.retention import Retention  # noqa: PLC0415
 
     settings = start("retention")
-    return Retention(settings, open_registry(settings), Spool.of(settings))
+    registry = open_registry(settings)
+    with registry.read() as session:
+        now = earlier_of_both(session, datetime.now(UTC))
+    return Retention(settings, registry, Spool.of(settings)), now
 
 
 def _say(found: dict[KeptKind, list["Outlived"]], *, listed: bool, as_json: bool) -> None:

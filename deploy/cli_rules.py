@@ -14,7 +14,7 @@ from config.peers import Role
 from config.rules import FREE_TEXT, Decision, InstanceFacts, RuleSettings, decide
 from config.settings import Settings
 from config.steps import Lane
-from deploy.cli_shared import console, start
+from deploy.cli_shared import console, open_registry, start
 
 rules_commands = typer.Typer(
     help="Routing rules: what is scored, what is only kept, what is forwarded.", no_args_is_help=True
@@ -66,12 +66,11 @@ def apply_rules(
     from datetime import UTC, datetime  # noqa: PLC0415
 
     from db.routing import apply_decisions, instances_of  # noqa: PLC0415
-    from db.session import Database  # noqa: PLC0415
     from dicom_node.routing import decision_for  # noqa: PLC0415
     from dicom_node.spool import Spool  # noqa: PLC0415
 
     settings = start("rules")
-    registry, spool = Database.of(settings), Spool.of(settings)
+    registry, spool = open_registry(settings), Spool.of(settings)
     for uid in uids:
         with registry.read() as session:
             instances = instances_of(session, uid)
@@ -96,10 +95,9 @@ def forwards(
 ) -> None:
     """Show what is on its way to each peer that instances are forwarded to."""
     from db.forwards import forward_again, forward_summaries  # noqa: PLC0415
-    from db.session import Database  # noqa: PLC0415
 
     settings = start("rules")
-    registry = Database.of(settings)
+    registry = open_registry(settings)
     if again:
         if again not in {peer.name for peer in settings.peers_in(Role.FORWARD)}:
             raise ConfigurationError(f'--again {again}: no peer of this name has the role "{Role.FORWARD}"')

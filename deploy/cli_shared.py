@@ -98,8 +98,10 @@ def open_registry(settings: Settings) -> "Database":
         raise _no_installation(settings)
     at, needed = registry.schema_revisions()
     if at != needed:
+        from db.migrating import what_brings_it_here  # noqa: PLC0415
+
         raise ConfigurationError(
-            f"the registry's schema is at {at or 'nothing'}, this version needs {needed}: run echoworker db upgrade"
+            f"the registry's schema is at {at or 'nothing'}, this version needs {needed}: {what_brings_it_here(at)}"
         )
     return registry
 
@@ -114,4 +116,8 @@ def _no_installation(settings: Settings) -> ConfigurationError:
 
 def who() -> str:
     """Whoever runs this command, for what is written down with a name."""
-    return f"{getpass.getuser()}@{socket.gethostname()}"
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a number that has no name
+        name = str(os.geteuid())
+    return f"{name}@{socket.gethostname()}"

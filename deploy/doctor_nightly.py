@@ -40,7 +40,9 @@ def nightly_duties(settings: Settings) -> str:
     on = [duty for duty, at in wanted.items() if at]
     if left := asked(settings, lambda session: _left_out(session, on, datetime.now(UTC))):
         raise Doubt("; ".join(left))
-    return f"{', '.join(on)}: done" if on else "none (monitoring.reconcile.at, monitoring.drift.at)"
+    done = asked(settings, heartbeats) or {}
+    said = [f"{duty}: {'done' if duty in done else 'the first is to come'}" for duty in on]
+    return ", ".join(said) or "none (monitoring.reconcile.at, monitoring.drift.at)"
 
 
 def backup(settings: Settings) -> str:

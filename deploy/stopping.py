@@ -8,11 +8,14 @@ import time
 PARENT_VARIABLE = "ECHOWORKER_PARENT_PID"
 """Tells a child whose child it is, so that it ends when that process is killed."""
 
-_ASKED_BY = (signal.SIGTERM, signal.SIGINT)
+_ASKED_BY = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set, however close together they come.
+    """An event that SIGTERM, SIGINT and SIGHUP set, however close together they come.
+
+    SIGHUP comes of a terminal that is closed, and of people who mean "read your settings anew": nothing here does, but
+    it ends in order and can be started again. Where it is ignored (nohup), it stays so.
 
     A thread sets it, woken through a pipe (signal.set_wakeup_fd): `Event.set` takes a lock, and a handler runs in the
     midst of whatever the main thread does, which may be `Event.wait`, or this very handler for the other signal.
@@ -22,6 +25,8 @@ def stop_on_signals() -> threading.Event:
     os.set_blocking(telling, False)
     signal.set_wakeup_fd(telling, warn_on_full_buffer=False)
     for number in _ASKED_BY:
+        if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+            continue
         signal.signal(number, lambda *_: None)  # the pipe is written to for signals that have a handler in Python
 
     def listen() -> None:

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Sequence
 from functools import partial
+from itertools import combinations
 
 from config.catalogue import load_catalogue
 from config.errors import ConfigurationError, RegistryError
@@ -38,6 +39,7 @@ RESCORING: dict[str, tuple[str, ...]] = {"worker-rescore": (*_WORK, RESCORE_QUEU
 DASHBOARD: dict[str, tuple[str, ...]] = {"dashboard": ("dashboard",)}
 
 LOOK_EVERY_S = 2.0
+_EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104  compared with, not listened on
 STILL_ENDING_AFTER_S = 5.0
 """Whoever waits for the end is told what for."""
 
@@ -176,14 +178,21 @@ def _require_free_ports(settings: Settings, *, has_dashboard: bool) -> None:
 
     Beside a node alone, the dashboard is a service of its own, and may be up already.
     """
-    wanted = settings.consistency
-    ports = [(settings.node.host, settings.node.port)] if settings.tls.accept_without_tls else []
-    ports += [(settings.node.host, settings.tls.port)] if settings.tls.enabled else []
-    ports += [(wanted.host, wanted.port)] if wanted.receives and wanted.port else []
-    ports += [(settings.monitoring.host, settings.monitoring.port)] if settings.monitoring.port else []
+    wanted = {}
+    if settings.tls.accept_without_tls:
+        wanted["node.port"] = (settings.node.host, settings.node.port)
+    if settings.tls.enabled:
+        wanted["tls.port"] = (settings.node.host, settings.tls.port)
+    if settings.consistency.receives and settings.consistency.port:
+        wanted["consistency.port"] = (settings.consistency.host, settings.consistency.port)
+    if settings.monitoring.port:
+        wanted["monitoring.port"] = (settings.monitoring.host, settings.monitoring.port)
     if has_dashboard and settings.dashboard.port:
-        ports.append((settings.dashboard.host, settings.dashboard.port))
-    for host, port in ports:
+        wanted["dashboard.port"] = (settings.dashboard.host, settings.dashboard.port)
+    for (one, (host, port)), (other, (other_host, other_port)) in combinations(wanted.items(), 2):
+        if port and port == other_port and (host == other_host or not {host, other_host}.isdisjoint(_EVERYWHERE)):
+            raise ConfigurationError(f"{one} and {other} are both {port}: give each a port of its own")
+    for host, port in wanted.values():
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

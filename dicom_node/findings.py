@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from config.errors import EchoWorkerError
+from config.logs import place_of
 from config.settings import Settings
 
 
@@ -44,6 +45,9 @@ def found_by(subject: str, check: "Check", settings: Settings) -> Finding:
         return Finding(subject=subject, level=Level.FAULT, said=str(error))
     except OSError as error:
         said = f"{error.filename or 'operating system'}: {error.strerror or type(error).__name__}"
+        return Finding(subject=subject, level=Level.FAULT, said=said)
+    except Exception as error:  # noqa: BLE001  who looks for what is wrong goes on to the next, whatever is broken
+        said = f"cannot be looked at, {place_of(error)}: is the environment whole (pip check)?"
         return Finding(subject=subject, level=Level.FAULT, said=said)
 
 

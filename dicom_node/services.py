@@ -29,9 +29,9 @@ def registry(settings: Settings) -> str:
             f"cannot be opened ({type(error).__name__}); check database.url and that the server runs"
         ) from error
     if at != needed:
-        raise FaultError(
-            f"schema at {at or 'nothing'}, needed {needed}: run echoworker db upgrade (up does it by itself)"
-        )
+        from db.migrating import what_brings_it_here  # noqa: PLC0415  Alembic is loaded where a schema is amiss
+
+        raise FaultError(f"schema at {at or 'nothing'}, needed {needed}: {what_brings_it_here(at)}")
     return f"schema {at}"
 
 
@@ -58,7 +58,11 @@ def broker(settings: Settings) -> str:
     if settings.broker.is_filesystem:
         return f"files under {settings.broker_dir}"
     try:
-        with create_celery_app(settings).connection_for_write() as connection:
+        app = create_celery_app(settings)
+    except OSError as error:  # else it would be the broker that cannot be reached
+        raise FaultError(f"{error.filename} cannot be read ({error.strerror}): is it of the service's user?") from error
+    try:
+        with app.connection_for_write() as connection:
             connection.ensure_connection(max_retries=1, timeout=5)
     except BROKER_AWAY as error:
         raise FaultError(

@@ -14,6 +14,7 @@ from config.errors import BackupUnderWayError, EchoWorkerError
 from config.logs import Event, emit, told_of
 from config.settings import Settings
 from db.away import say_away
+from db.clocks import earlier_of_both
 from db.embeddings import forget_made_before, former_embedders, made_before
 from worker.context import WorkerContext
 from worker.echoclip.digests import embedder_of
@@ -54,7 +55,9 @@ def sweep_outlived(context: WorkerContext, *, now: datetime) -> None:
     def sweep() -> None:
         retention.finish()
         if is_time:
-            retention.remove(now=now, go_on=lambda: time.monotonic() < leaves_off)
+            with context.database.read() as session:
+                earlier = earlier_of_both(session, now)
+            retention.remove(now=earlier, go_on=lambda: time.monotonic() < leaves_off)
 
     _tried_again_in_an_hour(sweep)
 

@@ -3,8 +3,11 @@
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from config.whole_files import LOST_AND_FOUND
 
 _LEFT_OUT = {
     PurePosixPath(name)
@@ -17,8 +20,8 @@ _LEFT_OUT = {
         "spool/received_reports/.registering",
     )
 }
-_REGISTRY = ("registry.sqlite3", "registry.sqlite3-wal", "registry.sqlite3-shm")
-"""Copied by the database itself."""
+_REGISTRY = ("registry.sqlite3", "registry.sqlite3-wal", "registry.sqlite3-shm")  # copied by the database itself
+_NAMES_LEFT_OUT = (*_REGISTRY, LOST_AND_FOUND)
 _CHUNK = 1 << 20
 
 
@@ -35,18 +38,33 @@ def copied(source: Path, target: Path) -> str:
     FileNotFoundError
         It has gone meanwhile.
     OSError
-        The disk failed or is full.
+        A disk failed or is full; it names the file of which.
     """
     digest = hashlib.sha256()
     with source.open("rb") as read:
         at = os.fstat(read.fileno())
         target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("xb") as written:
-            while chunk := read.read(_CHUNK):
+        with _named(target), target.open("xb") as written:
+            while chunk := _next_of(source, read):
                 digest.update(chunk)
                 written.write(chunk)
     os.utime(target, ns=(at.st_atime_ns, at.st_mtime_ns))
     return digest.hexdigest()
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """What goes wrong while a file is open names none: somebody has to know which of two disks it was."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
+def _next_of(source: Path, read: BinaryIO) -> bytes:
+    with _named(source):
+        return read.read(_CHUNK)
 
 
 def is_unchanged(source: Path, before: Path) -> bool:
@@ -74,7 +92,7 @@ def _below(data_dir: Path, relative: PurePosixPath) -> Iterator[PurePosixPath]:
         return
     for entry in entries:
         path = relative / entry.name
-        if path in _LEFT_OUT or entry.name in _REGISTRY or entry.name.endswith((".lock", ".unfinished")):
+        if path in _LEFT_OUT or entry.name in _NAMES_LEFT_OUT or entry.name.endswith((".lock", ".unfinished")):
             continue
         if entry.is_dir():
             yield from _below(data_dir, path)

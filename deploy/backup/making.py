@@ -74,8 +74,9 @@ def make_backup(settings: Settings, registry: Database, into: Path, *, now: date
     return MadeBackup(folder=final, **made)
 
 
-def forget_but_last(into: Path, keep: int) -> list[Path]:
-    """Remove all but so many of the latest backups: those that went.
+def forget_but_last(into: Path, keep: int, *, made: Path | None = None) -> list[Path]:
+    """Remove all but so many of the latest backups: those that went. Never the one that was just `made`: while a clock
+    is set back it is the earliest by its name.
 
     Raises
     ------
@@ -85,7 +86,7 @@ def forget_but_last(into: Path, keep: int) -> list[Path]:
         One cannot be removed.
     """
     with _alone(into):
-        going = backups_in(into)[:-keep]
+        going = [folder for folder in backups_in(into)[:-keep] if folder != made]
         for folder in going:
             hidden = folder.rename(unfinished_name(folder))  # what is half removed looks like no backup
             shutil.rmtree(hidden)

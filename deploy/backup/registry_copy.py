@@ -1,6 +1,7 @@
 """The registry in a backup: a copy of a moment, made while others write, by the database's own means."""
 
 import os
+import re
 import sqlite3
 import subprocess
 from collections.abc import Mapping
@@ -15,6 +16,14 @@ from config.settings import Settings
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 _FILES = {SQLITE: "registry.sqlite3", POSTGRESQL: "registry.dump"}
+_OF_SQLITE = {
+    "SQLITE_FULL": "the disk is full",
+    "SQLITE_CORRUPT": "it is damaged",
+    "SQLITE_NOTADB": "it is damaged",
+    "SQLITE_BUSY": "it is in use",
+}
+_OF_A_ROW = re.compile(r'( failed for table "[^"]*").*')
+"""What a server says of a row may quote it."""
 
 
 def kind_of(settings: Settings) -> str:
@@ -28,7 +37,7 @@ def copy_registry(settings: Settings, folder: Path) -> str:
     Raises
     ------
     BackupError
-        pg_dump is not installed, or failed.
+        pg_dump is not installed, or failed; or SQLite did.
     """
     url, kind = make_url(settings.database_url), kind_of(settings)
     target = folder / _FILES[kind]
@@ -68,17 +77,29 @@ def require_whole(file: Path) -> None:
     if file.name != _FILES[SQLITE]:
         return
     # Only looked at: it is to stay as it is, byte by byte, and on a medium that may be read-only.
-    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?immutable=1", uri=True)) as connection:
-        (said,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?immutable=1", uri=True)) as connection:
+            (said,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    except sqlite3.Error as error:
+        raise BackupError(f"{file}: SQLite cannot read it: {_said_of(error)}") from error
     if said != "ok":
         raise BackupError(f"{file}: SQLite finds it damaged")
 
 
 def _copy_sqlite(source: Path, target: Path) -> None:
     """SQLite's online backup: a reader, whom no writer waits for."""
-    with closing(sqlite3.connect(source, timeout=60)) as read, closing(sqlite3.connect(target)) as written:
-        read.backup(written)
-        written.execute("PRAGMA journal_mode=DELETE")  # else the copy would have a second file beside it
+    try:
+        with closing(sqlite3.connect(source, timeout=60)) as read, closing(sqlite3.connect(target)) as written:
+            read.backup(written)
+            written.execute("PRAGMA journal_mode=DELETE")  # else the copy would have a second file beside it
+    except sqlite3.Error as error:
+        raise BackupError(f"{source} cannot be copied to {target}: {_said_of(error)}") from error
+
+
+def _said_of(error: sqlite3.Error) -> str:
+    """Its code, with what it means where that is known; its text is left out, as of any error that is not ours."""
+    code = getattr(error, "sqlite_errorname", type(error).__name__)
+    return f"{code}, {_OF_SQLITE[code]}" if code in _OF_SQLITE else code
 
 
 def _run(tool: str, url: URL, *arguments: str) -> None:
@@ -90,9 +111,16 @@ def _run(tool: str, url: URL, *arguments: str) -> None:
         )
     # The password by the environment: a command line is seen by everybody on the machine.
     secret: Mapping[str, str] = {"PGPASSWORD": str(url.password)} if url.password else {}
+    environment = {**os.environ, **secret, "LC_ALL": "C"}  # English, for `_first_error`
     at = url.set(drivername="postgresql", password=None).render_as_string(hide_password=False)
     command = [found, *arguments, f"--dbname={at}", "--no-password"]
-    run = subprocess.run(command, env={**os.environ, **secret}, capture_output=True, text=True, check=False)  # noqa: S603
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if run.returncode != 0:
-        said = (run.stderr.strip().splitlines() or ["without a word"])[0]
-        raise BackupError(f"{tool} failed: {said}")
+        raise BackupError(f"{tool} failed: {_first_error(run.stderr)}")
+
+
+def _first_error(said: str) -> str:
+    """The line that says what was wrong; those before it are warnings, and those after it may quote rows."""
+    lines = said.strip().splitlines() or ["without a word"]
+    error = next((line for line in lines if "error:" in line), lines[0])
+    return _OF_A_ROW.sub(r"\1", error)

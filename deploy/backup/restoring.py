@@ -1,13 +1,15 @@
 """A backup becomes an installation again, where there is none: what it holds, checked, and what follows from it."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from config.errors import BackupError
+from config.errors import BackupError, IdentitiesError
 from config.settings import Settings
 from config.steps import Step
+from config.whole_files import LOST_AND_FOUND
 from db.accounts import end_all_of_all
 from db.migrating import is_known
 from db.queries import studies_in
@@ -19,11 +21,11 @@ from deploy.backup.facts import DATA, BackupFacts, read_facts
 from deploy.backup.registry_copy import kind_of, require_whole, restore_registry
 from deploy.backup.sums import faults_of, read_sums
 from deploy.data_folder import held_alone
-from dicom_node.spool import Spool
+from dicom_node.spool import Spool, sha256_of
 from dicom_node.spool_check import rebuild
 from worker.consistency.arriving.kept_reports import wait_again
 
-_MAY_BE_THERE = {"lost+found"}
+_MAY_BE_THERE = {LOST_AND_FOUND}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +52,10 @@ def faults_of_backup(backup: Path) -> Iterator[str]:
         It is none, or its list was changed.
     """
     facts = read_facts(backup)
-    yield from faults_of(backup)
-    require_whole(backup / facts.registry_file)
+    faults = list(faults_of(backup))
+    yield from faults
+    if not faults:
+        require_whole(backup / facts.registry_file)
 
 
 def restore_backup(settings: Settings, backup: Path) -> Restored:
@@ -73,10 +77,13 @@ def restore_backup(settings: Settings, backup: Path) -> Restored:
         for path, digest in read_sums(backup):
             if path.parts[0] == DATA:
                 _restore_file(settings.data_dir, backup, path, digest)
+            else:
+                _require_unchanged(backup, path, digest)
         require_whole(backup / facts.registry_file)
+        os.sync()  # a row is written after its file, as everywhere
         restore_registry(settings, backup / facts.registry_file)
         registry.upgrade()
-        registry.require_identities()
+        _require_identities(registry)
         return _taken_up(settings, registry, facts)
 
 
@@ -101,15 +108,44 @@ def _require_nothing_there(settings: Settings, registry: Database) -> None:
         raise BackupError("the registry's database has tables already: name an empty one in database.url")
 
 
+def _require_identities(registry: Database) -> None:
+    """Sessions would go on, and what came meanwhile would stay unknown, if this were passed over."""
+    try:
+        registry.require_identities()
+    except IdentitiesError as error:
+        raise BackupError(
+            f"{error}; the restore is not done: set [privacy] as it was when the backup was made, empty data folder "
+            "and database, and restore it again"
+        ) from error
+
+
 def _restore_file(data_dir: Path, backup: Path, path: PurePosixPath, digest: str) -> None:
     target = data_dir / path.relative_to(DATA)
     try:
         found = copied(backup / path, target)
     except FileNotFoundError as error:
-        raise BackupError(f"{path} is missing in the backup: echoworker restore --verify lists all that is") from error
+        raise _missing(path) from error
     if found != digest:
         target.unlink()
-        raise BackupError(f"{path} was changed since it was backed up: echoworker restore --verify lists all that were")
+        raise _changed(path)
+
+
+def _require_unchanged(backup: Path, path: PurePosixPath, digest: str) -> None:
+    """Of the registry, which the database itself reads: a bit of a value that fell over is nothing to it."""
+    try:
+        found = sha256_of(backup / path)
+    except FileNotFoundError as error:
+        raise _missing(path) from error
+    if found != digest:
+        raise _changed(path)
+
+
+def _missing(path: PurePosixPath) -> BackupError:
+    return BackupError(f"{path} is missing in the backup: echoworker restore --verify lists all that is")
+
+
+def _changed(path: PurePosixPath) -> BackupError:
+    return BackupError(f"{path} was changed since it was backed up: echoworker restore --verify lists all that were")
 
 
 def _taken_up(settings: Settings, registry: Database, facts: BackupFacts) -> Restored:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from config.errors import BucketAwayError, ConfigurationError, EchoWorkerError, SpoolAwayError, SpoolFullError
+from config.errors import BucketAwayError, ConfigurationError, SpoolAwayError, SpoolFullError
 from config.monitoring import AlertCause
 from config.settings import Settings
 from config.steps import Purpose, Step
@@ -19,6 +19,7 @@ from db.tallies import BACKUP, BEAT
 from deploy.monitoring.known import known_peers
 from deploy.monitoring.working_time import WorkingTime
 from dicom_node.expiry import expiry_of
+from dicom_node.findings import Level, found_by
 from dicom_node.services import broker
 from dicom_node.spool import Spool
 
@@ -28,10 +29,10 @@ SILENT_FOR_S = 300.0
 
 def conditions_without_registry(settings: Settings, *, host: str, now: datetime) -> Iterator[Condition]:
     """What can be seen with the registry away too, of this host (`db.alerts.OF_A_HOST`)."""
-    try:
-        broker(settings)
-    except EchoWorkerError as error:
-        yield Condition(cause=AlertCause.BROKER_AWAY, subject=host, said=f"broker {error}: steps wait for the reaper")
+    found = found_by("broker", broker, settings)
+    if found.level is not Level.OK:
+        said = f"broker {found.said}: steps wait for the reaper"
+        yield Condition(cause=AlertCause.BROKER_AWAY, subject=host, said=said)
     spool = Spool.of(settings)
     try:
         spool.require_there()

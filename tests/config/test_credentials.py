@@ -30,6 +30,11 @@ def test_a_password_is_quoted_as_a_url_wants_it(password: Path) -> None:
     assert url_with_password("redis://redis:6379/2", "") == "redis://redis:6379/2"
 
 
+def test_a_user_that_is_quoted_already_is_not_quoted_twice(password: Path) -> None:
+    opened = make_url(url_with_password("postgresql+psycopg://echo%40hospital@db/echo", str(password)))
+    assert (opened.username, opened.password) == ("echo@hospital", "a/b@c:d%")
+
+
 def test_the_registry_is_opened_with_the_password_of_the_file_and_the_settings_show_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, password: Path
 ) -> None:

@@ -135,3 +135,77 @@ def test_by_default_a_destination_takes_all_that_is_made_of_a_result(
     pacs, ward = load_settings().peers
     assert set(pacs.objects) == {"sr", "heat-map", "pdf"}
     assert ward.objects == ("pdf",)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '[database]\nurl = "postgresql+psycopg://echo:geheim/1@db/echo"\n',
+        '[broker]\nurl = "redis://redis:99999/0"\n',
+        '[bucket]\nurl = "s3://echo"\nendpoint_url = "https://objects:99999"\n',
+        '[[dicomweb]]\nname = "A"\nurl = "https://vna:99999/dicom-web"\n',
+        '[[messages]]\nname = "A"\nkind = "fhir"\nurl = "https://fhir:99999/"\n',
+        '[[messages]]\nname = "A"\nkind = "hl7"\nurl = "mllp://ris:port"\n',
+        '[[alerts]]\nname = "A"\nkind = "webhook"\nurl = "https://alerts:99999/"\n',
+    ],
+)
+def test_a_url_without_a_port_where_one_stands_is_refused_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str
+) -> None:
+    """And what stands there is not told: a password with a slash in it ends there."""
+    monkeypatch.setenv("ECHOWORKER_CONFIG", write(tmp_path / "site.toml", content))
+    with pytest.raises(ConfigurationError, match=r"^setting .*behind the colon of its host is no port") as raised:
+        load_settings()
+    assert "geheim" not in str(raised.value)
+
+
+@pytest.mark.parametrize("hours", ["00:00-24:00", "07:00-07:00", "7-19"])
+def test_working_hours_that_are_none_are_refused_before_an_alert_is_to_be_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, hours: str
+) -> None:
+    content = f'[monitoring.alerting]\nnothing_received_for_h = 3\nworking_hours = "{hours}"\n'
+    monkeypatch.setenv("ECHOWORKER_CONFIG", write(tmp_path / "site.toml", content))
+    with pytest.raises(ConfigurationError, match=rf"^setting monitoring\.alerting: {hours}: "):
+        load_settings()
+
+
+def test_a_registry_that_is_no_url_is_refused_at_the_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    content = '[database]\nurl = "db.hospital/echoworker"\n'
+    monkeypatch.setenv("ECHOWORKER_CONFIG", write(tmp_path / "site.toml", content))
+    with pytest.raises(ConfigurationError, match=r"^setting database: url has to begin with postgresql\+psycopg://"):
+        load_settings()
+
+
+def test_a_data_folder_that_is_named_empty_is_not_the_folder_that_somebody_is_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ECHOWORKER_DATA_DIR", "")
+    with pytest.raises(ConfigurationError, match=r"^setting data_dir: is empty"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "named"),
+    [("ECHOWORKER_PEERS", "ECHOWORKER_PEERS"), ("ECHOWORKER_CANARY__DESTINATIONS", "ECHOWORKER_CANARY")],
+)
+def test_a_variable_that_is_no_json_is_named_and_its_value_is_not_told(
+    monkeypatch: pytest.MonkeyPatch, variable: str, named: str
+) -> None:
+    monkeypatch.setenv(variable, "geheim")
+    with pytest.raises(ConfigurationError, match=rf"^environment variable {named}.*JSON") as raised:
+        load_settings()
+    assert "geheim" not in str(raised.value)
+
+
+def test_outer_spaces_of_an_ae_title_mean_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """PS3.5 table 6.2-1: a caller is compared with what is left."""
+    content = '[node]\nae_title = "ECHO "\n[[peers]]\nroles = ["sender"]\nname = "V"\nae_title = " VIVID1 "\n'
+    monkeypatch.setenv("ECHOWORKER_CONFIG", write(tmp_path / "site.toml", content))
+    settings = load_settings()
+    assert (settings.node.ae_title, settings.peers[0].ae_title) == ("ECHO", "VIVID1")
+
+
+def test_a_mark_that_an_editor_puts_ahead_of_a_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ECHOWORKER_CONFIG", write(tmp_path / "site.toml", "\ufeff[node]\nport = 104\n"))
+    with pytest.raises(ConfigurationError, match=r"site\.toml: .*; it begins with a byte order mark"):
+        load_settings()

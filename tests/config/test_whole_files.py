@@ -43,6 +43,16 @@ def test_what_was_begun_long_ago_is_swept_wherever_it_lies_and_what_is_being_wri
     assert {path for path in tmp_path.rglob("*") if path.is_file()} == {*ours, being_written}
 
 
+def test_the_folder_of_a_file_system_itself_is_left_alone(tmp_path: Path) -> None:
+    """Closed to all but root: who looks in is refused, and sweeps nothing else either."""
+    left = unfinished_name(tmp_path / "lost+found" / "report")
+    left.parent.mkdir()
+    left.touch()
+    os.utime(left, (0, 0))
+    assert sweep_unfinished(tmp_path) == sweep_unfinished(left.parent) == 0
+    assert left.exists()
+
+
 def test_a_folder_that_is_not_there_holds_nothing_to_sweep(tmp_path: Path) -> None:
     assert sweep_unfinished(tmp_path / "nowhere") == 0
 

@@ -117,7 +117,17 @@ def test_an_error_is_one_line_and_a_status(installation: Installation, arguments
 
 @pytest.mark.parametrize(
     "command",
-    [["studies"], ["study", "1.2"], ["requeue", "1.2"], ["close", "1.2"], ["callers"], ["quarantine"], ["doctor"]],
+    [
+        ["studies"],
+        ["study", "1.2"],
+        ["requeue", "1.2"],
+        ["close", "1.2"],
+        ["callers"],
+        ["quarantine"],
+        ["rules", "forwards"],
+        ["rules", "apply", "1.2"],
+        ["doctor"],
+    ],
     ids=lambda command: command[0],
 )
 def test_a_command_that_only_looks_makes_no_data_folder(installation: Installation, command: list[str]) -> None:

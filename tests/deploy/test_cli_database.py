@@ -6,14 +6,18 @@ from uuid import uuid4
 
 import pytest
 from alembic.script import ScriptDirectory
+from sqlalchemy import text
 from typer.testing import CliRunner
 
+from config.errors import ConfigurationError
 from config.settings import load_settings
 from db.migrating import alembic_config
 from db.reference import database_reference
 from db.session import Database
 from db.studies import identity_of
 from deploy.cli import app
+from dicom_node.findings import found_by
+from dicom_node.services import registry as look_at_registry
 from tests.support import lab
 
 
@@ -80,3 +84,19 @@ def test_the_way_back_is_refused_without_a_word_or_to_where_there_is_none() -> N
     for nowhere in ("9999", "head", "-1"):
         run = CliRunner().invoke(app, ["db", "downgrade", "--yes", "--", nowhere])
         assert "not behind" in str(run.exception)
+
+
+@pytest.mark.usefixtures("studies_on")
+def test_the_registry_of_a_later_version_is_left_alone_and_said_to_be_one() -> None:
+    """After a way back that forgot the schema; to upgrade is no way out then."""
+    settings = load_settings()
+    database = Database.of(settings)
+    with database.write() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    for command in (["studies"], ["db", "upgrade"]):
+        refused = CliRunner().invoke(app, command)
+        assert isinstance(refused.exception, ConfigurationError)
+        assert "schema is at 9999" in str(refused.exception)
+        assert "of a later version than this one: install that version" in str(refused.exception)
+    assert "of a later version" in found_by("registry", look_at_registry, settings).said
+    assert database.schema_revisions()[0] == "9999"

@@ -1,12 +1,14 @@
 """Root types a command where the service is another user: what it wrote there, the service could not use."""
 
 import os
+import pwd
+import socket
 from pathlib import Path
 
 import pytest
 
 from config.errors import ConfigurationError
-from deploy.cli_shared import start
+from deploy.cli_shared import start, who
 
 SERVICE = 65534
 
@@ -41,3 +43,15 @@ def test_whose_own_it_is_may_be_root_and_so_may_be_whoever_makes_it(
     monkeypatch.setattr(os, "geteuid", lambda: SERVICE)
     monkeypatch.setenv("ECHOWORKER_DATA_DIR", str(of_the_service))
     assert start("backup").data_dir == of_the_service
+
+
+def test_a_number_without_a_name_is_named_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cluster may run a container as whatever number it likes: a queue can be paused there all the same."""
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(variable, raising=False)
+
+    def nobody(_: int) -> None:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    assert who() == f"{os.geteuid()}@{socket.gethostname()}"

@@ -154,3 +154,20 @@ def test_a_peer_that_answers_is_well_and_one_that_does_not_is_a_fault(
     assert found["peer away"].level is Level.FAULT
     assert "nothing listens there; check its entry in [[peers]]" in found["peer away"].said
     assert found["destinations"].level is Level.WARN, "neither takes the results of a DEMO model"
+
+
+def test_a_check_that_breaks_hides_no_other_and_quotes_nothing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client of the broker that lacks a library of its own ended the doctor, who was called for that."""
+
+    def broken(_: Settings) -> None:
+        raise AttributeError("'NoneType' object has no attribute 'Doe^Jane'")
+
+    monkeypatch.setattr("dicom_node.services.create_celery_app", broken)
+    away = settings.broker.model_copy(update={"url": "redis://127.0.0.1:1/0"})
+    found = findings(settings.model_copy(update={"broker": away}))
+    assert found["broker"].level is Level.FAULT
+    assert "AttributeError in" in found["broker"].said
+    assert "Doe" not in found["broker"].said
+    assert "destinations" in found

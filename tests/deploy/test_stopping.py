@@ -106,6 +106,28 @@ def test_stopped_is_the_last_word_and_the_data_folder_is_free_with_it(installati
     assert process.returncode == 0
 
 
+UNTIL_STOPPED = """
+from deploy.stopping import stop_on_signals
+stop = stop_on_signals()
+print("ready", flush=True)
+print("stopped" if stop.wait(%d) else "goes on", flush=True)
+"""
+
+
+def test_a_terminal_that_is_closed_stops_it_in_order_and_with_nohup_not_at_all() -> None:
+    python = [sys.executable, "-P", "-c"]
+    for command, said in (
+        ([*python, UNTIL_STOPPED % 60], "stopped"),
+        (["nohup", *python, UNTIL_STOPPED % 1], "goes on"),
+    ):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            process.send_signal(signal.SIGHUP)
+            assert process.stdout.readline() == f"{said}\n"
+        assert process.returncode == 0
+
+
 def test_what_takes_its_time_to_end_is_named_and_ended_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(up, "STILL_ENDING_AFTER_S", 0.2)
     ignores = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); signal.pause()"

@@ -66,6 +66,13 @@ def test_every_part_belongs_to_the_target_and_keeps_out_of_the_way_of_the_whole(
         assert {"PartOf=echoworker.target", "WantedBy=echoworker.target", "Conflicts=echoworker.service"} <= set(lines)
 
 
+def test_what_ends_is_started_again_however_it_ended() -> None:
+    """To systemd SIGHUP is a clean end: who sent it to have settings read anew had no node any more."""
+    for name in SERVICES:
+        if name != "echoworker-backup.service":
+            assert "Restart=always" in (FOLDER / name).read_text().splitlines(), name
+
+
 def test_each_service_gives_longer_to_end_than_it_may_take(tmp_path: Path) -> None:
     settings = load_settings(data_dir=tmp_path)
     least = {

@@ -86,3 +86,21 @@ def test_a_node_listens_by_ipv6_and_minds_who_is_there_already(tmp_path: Path, m
         monkeypatch.setenv("ECHOWORKER_NODE__PORT", str(port))
         with pytest.raises(ConfigurationError, match=f"cannot listen on ::1:{port}: Address already in use"):
             run_node(load_settings(), at_once)
+
+
+@pytest.mark.parametrize(("host", "is_refused"), [("127.0.0.1", True), ("::", True), ("127.0.0.2", False)])
+def test_two_that_want_one_port_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, is_refused: bool
+) -> None:
+    """Either is free while nothing runs; the second would end, and be started again, for ever."""
+    at_once, port = threading.Event(), str(free_port())
+    at_once.set()
+    monkeypatch.setenv("ECHOWORKER_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("ECHOWORKER_NODE__PORT", port)
+    monkeypatch.setenv("ECHOWORKER_MONITORING__HOST", host)
+    monkeypatch.setenv("ECHOWORKER_MONITORING__PORT", port)
+    if not is_refused:
+        run_node(load_settings(), at_once)
+        return
+    with pytest.raises(ConfigurationError, match=f"node.port and monitoring.port are both {port}"):
+        run_node(load_settings(), at_once)

@@ -18,7 +18,10 @@ def command_named_by(arguments: Sequence[str]) -> str:
     context = command.make_context("echoworker", list(arguments))
     names: list[str] = []
     while hasattr(command, "commands"):
-        name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+        words = [*context._protected_args, *context.args]
+        if not words and command.invoke_without_command:
+            break
+        name, command, rest = command.resolve_command(context, words)
         names.append(name)
         context = command.make_context(name, list(rest), parent=context)
     if names == ["worker"]:

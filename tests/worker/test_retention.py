@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shutil import copyfile
+from uuid import uuid4
 
 import pydicom
 import pytest
@@ -29,6 +30,7 @@ from dicom_node.intake import Intake
 from dicom_node.spool_check import compare, rebuild
 from tests.support.audit_trail import trail
 from tests.support.clips import SMALL, as_study_of_its_own, data_set_of
+from tests.support.servers import PostgreSQL
 from tests.worker.pipeline import TO_REPORT, Pipeline, ready
 from worker.embeddings import embeddings_path
 from worker.retention import Retention
@@ -350,6 +352,17 @@ def test_beat_removes_within_the_window_and_ends_at_any_time_what_was_begun(
     assert kept.embeddings.exists()
     sweep_outlived(kept.context, now=night)
     assert kept.files() == {"image": False, "report": True, "tensor": False, "embeddings": False}
+
+
+def test_a_clock_that_jumped_ahead_removes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgresql_server: PostgreSQL
+) -> None:
+    """Beside the clock of the registry's server: what is gone from here may be gone from the PACS, too."""
+    monkeypatch.setenv("ECHOWORKER_DATABASE__URL", postgresql_server.create_database(f"jump_{uuid4().hex[:8]}"))
+    monkeypatch.setenv("ECHOWORKER_KEEP__PIXELS_DAYS", "30")
+    kept = Kept(tmp_path)
+    sweep_outlived(kept.context, now=in_days(31).astimezone().replace(hour=3, minute=0))
+    assert all(kept.files().values())
 
 
 def test_a_report_can_be_built_once_more_when_the_pixels_are_gone(

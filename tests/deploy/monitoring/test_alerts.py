@@ -217,6 +217,21 @@ def test_beat_that_stands_still_and_a_broker_that_is_away_are_told_of(watched: W
     assert "hunter2" not in json.dumps(on_call.heard)
 
 
+def test_a_client_of_the_broker_that_breaks_silences_no_other_alert(
+    watched: Watched, on_call: OnCall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: Settings) -> None:
+        raise AttributeError("'NoneType' object has no attribute 'Redis'")
+
+    monkeypatch.setattr("dicom_node.services.create_celery_app", broken)
+    broker = watched.settings.broker.model_copy(update={"url": "redis://127.0.0.1:1/0"})
+    watched.settings = watched.settings.model_copy(update={"broker": broker})
+    watched.look()
+    watched.now += timedelta(minutes=6)
+    watched.alerts.look_once()
+    assert on_call.statuses == [("firing", "broker-away", socket.gethostname()), ("firing", "stands-still", "")]
+
+
 def test_that_the_registry_is_away_is_told_once_and_that_it_is_back(watched: Watched, on_call: OnCall) -> None:
     watched.look()
     file = watched.settings.data_dir / "registry.sqlite3"

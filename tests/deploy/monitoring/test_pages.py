@@ -23,8 +23,10 @@ from db.schema import Study
 from db.session import Database
 from db.tallies import BEAT, TallyKind, add_to_tallies, note_heartbeat
 from deploy.monitoring.server import MonitoringServer
+from dicom_node.findings import found_by
 from dicom_node.readiness import health
 from dicom_node.reception.reporting import OpenStudies
+from dicom_node.services import broker
 from dicom_node.spool import Spool
 from tests.support.reported import instance_of, must_take, reported
 
@@ -223,3 +225,14 @@ def test_a_failed_attempt_is_counted_and_is_no_duration(settings: Settings, regi
         told = samples(get(f"{url}/metrics")[1])
     assert told["echoworker_attempts_failed_total", "prepare"] == 1
     assert ("echoworker_step_duration_seconds_count", "prepare") not in told
+
+
+def test_a_password_that_cannot_be_read_is_not_said_to_be_a_broker_that_is_away(
+    settings: Settings, tmp_path: Path
+) -> None:
+    gone = tmp_path / "redis-password"
+    wanted = {"url": "redis://user@127.0.0.1:1/0", "password_file": str(gone)}
+    finding = found_by(
+        "broker", broker, settings.model_copy(update={"broker": settings.broker.model_copy(update=wanted)})
+    )
+    assert finding.said.startswith(f"{gone} cannot be read (No such file or directory)")
