@@ -4,7 +4,6 @@ The clock is a quick one: beat, its workers and the node see a night of hours pa
 """
 
 import sys
-import uuid
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -22,7 +21,7 @@ from db.schema_retention import RetentionRemoval
 from tests.support.clips import SMALL, as_study_of_its_own, study_of
 from tests.support.clocks import QuickClock
 from tests.support.installation import Installation
-from tests.support.servers import Orthanc, PostgreSQL, Redis, free_port
+from tests.support.servers import Orthanc, Redis, free_port
 from worker.echoclip.untrained import make_untrained_pack
 
 ZONE = "Europe/Berlin"
@@ -74,10 +73,10 @@ pytestmark = [pytest.mark.long, pytest.mark.system, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture
-def installation(tmp_path: Path, orthanc: Orthanc, postgresql_server: PostgreSQL, redis_server: Redis) -> Installation:
+def installation(tmp_path: Path, orthanc: Orthanc, redis_server: Redis) -> Installation:
+    """On SQLite: PostgreSQL has a clock of its own, which stays, and retention goes by the earlier of both."""
     redis_server.flush()
-    url = postgresql_server.create_database(f"night_{uuid.uuid4().hex}")
-    made = Installation(tmp_path, orthanc, database_url=url, broker_url=redis_server.url())
+    made = Installation(tmp_path, orthanc, broker_url=redis_server.url())
     with made.site.open("a") as site:
         port, alerts = free_port(), tmp_path / "alerts"
         site.write(SITE.format(port=port, archive_port=orthanc.port, python=sys.executable, alerts=alerts))
