@@ -13,6 +13,7 @@ from worker.consistency.text.binding import Binding, quantity_of
 from worker.consistency.text.boxes import without_open_boxes
 from worker.consistency.text.cells import with_cells_joined
 from worker.consistency.text.clauses import Clauses
+from worker.consistency.text.columns import without_other_columns
 from worker.consistency.text.fields import Category, Degree
 from worker.consistency.text.lexicon import Cue
 from worker.consistency.text.mentions import Mention, mentions_of
@@ -43,7 +44,7 @@ def extract(text: str, vocabulary: Vocabulary, *, study_day: date | None = None)
     """
     found: list[Statement] = []
     tokens = with_dates(without_open_boxes(tokens_of(text, vocabulary.units)), vocabulary.months)
-    tokens = with_cells_joined(tokens, vocabulary)
+    tokens = without_other_columns(with_cells_joined(tokens, vocabulary), vocabulary, study_day)
     for passage in passages(tokens, vocabulary):
         found += _Reading(passage, vocabulary, study_day).statements()
     return tuple(sorted(found, key=lambda each: (each.start, each.end, each.field)))

@@ -239,7 +239,7 @@ class Times:
     def _is_date(self, token: Token) -> bool:
         """Of another day than the study's."""
         if token.sort is Sort.DATE:
-            return self._study_day is None or not _may_be(token.text, self._study_day)
+            return self._study_day is None or not may_be(token.text, self._study_day)
         return _is_year(token)
 
     def _is_dated(self, study: Mark) -> bool:
@@ -276,7 +276,7 @@ class Times:
         return found
 
 
-def _may_be(written: str, day: date) -> bool:
+def may_be(written: str, day: date) -> bool:
     """Whether a date is this day, whichever of day and month the site writes first."""
     year = f"{day.year}", f"{day.year % 100:02}"
     parts = re.split(r"[./-]", written)
