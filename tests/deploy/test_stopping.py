@@ -117,7 +117,7 @@ print("stopped" if stop.wait(%d) else "goes on", flush=True)
 def test_a_terminal_that_is_closed_stops_it_in_order_and_with_nohup_not_at_all() -> None:
     python = [sys.executable, "-P", "-c"]
     for command, said in (
-        ([*python, UNTIL_STOPPED % 60], "stopped"),
+        (["env", "--default-signal=HUP", *python, UNTIL_STOPPED % 60], "stopped"),  # these tests may run under nohup
         (["nohup", *python, UNTIL_STOPPED % 1], "goes on"),
     ):
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
