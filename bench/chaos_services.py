@@ -35,6 +35,8 @@ class Service:
     process: subprocess.Popen[bytes] | None = None
     not_before: float = 0.0
     """By the monotonic clock, when it may be started next."""
+    is_asked: bool = False
+    """To end."""
 
     def start(self) -> None:
         with (self.folder / f"{self.name}.log").open("ab") as log:
@@ -66,11 +68,17 @@ class Service:
                     return int(folder.name)
         return None
 
+    def ask(self) -> None:
+        """Ask it to end, once: a second signal would find Python past its handlers, and end it where it is."""
+        if self.process is not None and not self.is_asked:
+            self.is_asked = True
+            self.process.send_signal(self.stopped_by)
+
     def stop(self, *, within_s: float = 90.0) -> int:
-        """Ask it to end; its exit status."""
+        """Ask it to end, unless it was asked; its exit status."""
         if self.process is None:
             return 0
-        self.process.send_signal(self.stopped_by)
+        self.ask()
         try:
             return self.process.wait(within_s)
         except subprocess.TimeoutExpired:
@@ -135,8 +143,7 @@ class House:
         with self._lock:
             stopping, self.product = self.product, {}
         for service in stopping.values():
-            if service.process is not None:
-                service.process.terminate()
+            service.ask()
         return {name: service.stop() for name, service in stopping.items()}
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
