@@ -207,13 +207,17 @@ def test_a_destination_in_trouble_is_told_of_once_that_lasts(watched: Watched, o
     assert on_call.statuses == [("firing", "circuit-open", "deliver PACS")]
 
 
-def test_beat_that_stands_still_and_a_broker_that_is_away_are_told_of(watched: Watched, on_call: OnCall) -> None:
-    away = watched.settings.broker.model_copy(update={"url": "redis://user:hunter2@127.0.0.1:1/0"})
-    watched.settings = watched.settings.model_copy(update={"broker": away})
+def assert_broker_and_beat_are_told_of(watched: Watched, on_call: OnCall) -> None:
     watched.look()
     watched.now += timedelta(minutes=6)
     watched.alerts.look_once()
     assert on_call.statuses == [("firing", "broker-away", socket.gethostname()), ("firing", "stands-still", "")]
+
+
+def test_beat_that_stands_still_and_a_broker_that_is_away_are_told_of(watched: Watched, on_call: OnCall) -> None:
+    away = watched.settings.broker.model_copy(update={"url": "redis://user:hunter2@127.0.0.1:1/0"})
+    watched.settings = watched.settings.model_copy(update={"broker": away})
+    assert_broker_and_beat_are_told_of(watched, on_call)
     assert "hunter2" not in json.dumps(on_call.heard)
 
 
@@ -226,10 +230,7 @@ def test_a_client_of_the_broker_that_breaks_silences_no_other_alert(
     monkeypatch.setattr("dicom_node.services.create_celery_app", broken)
     broker = watched.settings.broker.model_copy(update={"url": "redis://127.0.0.1:1/0"})
     watched.settings = watched.settings.model_copy(update={"broker": broker})
-    watched.look()
-    watched.now += timedelta(minutes=6)
-    watched.alerts.look_once()
-    assert on_call.statuses == [("firing", "broker-away", socket.gethostname()), ("firing", "stands-still", "")]
+    assert_broker_and_beat_are_told_of(watched, on_call)
 
 
 def test_that_the_registry_is_away_is_told_once_and_that_it_is_back(watched: Watched, on_call: OnCall) -> None:
