@@ -68,7 +68,7 @@ class QuickClock:
         library = require_file(LIBFAKETIME, "a clock that can be moved")
         self._file = folder / "clock"
         self._zone = ZoneInfo(zone)
-        self._at(datetime.fromisoformat(local).replace(tzinfo=self._zone))
+        self._be_ahead(self._moment(local) - datetime.now(UTC))
         self.environment = {
             "LD_PRELOAD": str(library),
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
@@ -86,13 +86,16 @@ class QuickClock:
 
     def pass_until(self, local: str, *, times_as_fast: int) -> None:
         """Let the clock go so many times as fast until it says `local`."""
-        until = datetime.fromisoformat(local).replace(tzinfo=self._zone).astimezone(UTC)
-        while self.now().astimezone(UTC) < until:
+        until = self._moment(local)
+        while self.now() < until:
             time.sleep(STEP_S)
-            self._at(self.now().astimezone(UTC) + timedelta(seconds=STEP_S * (times_as_fast - 1)))
+            self._be_ahead(self._ahead + timedelta(seconds=STEP_S * (times_as_fast - 1)))
 
-    def _at(self, moment: datetime) -> None:
-        self._ahead = moment.astimezone(UTC) - datetime.now(UTC)
+    def _moment(self, local: str) -> datetime:
+        return datetime.fromisoformat(local).replace(tzinfo=self._zone).astimezone(UTC)
+
+    def _be_ahead(self, ahead: timedelta) -> None:
+        self._ahead = ahead
         unfinished = self._file.with_suffix(".unfinished")
-        unfinished.write_text(f"{self._ahead.total_seconds():+.3f}\n")
+        unfinished.write_text(f"{ahead.total_seconds():+.3f}\n")
         unfinished.replace(self._file)
