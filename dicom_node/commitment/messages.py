@@ -3,9 +3,7 @@
 import threading
 import uuid
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
-from queue import Empty, Queue
 from typing import NamedTuple
 
 from pydicom.dataset import Dataset
@@ -156,14 +154,16 @@ def ask_commitment(
     RefusedError
         It supports no storage commitment, or does not take the request.
     """
-    answering: Queue[threading.Thread] = Queue()
+    answering: list[threading.Thread] = []
+    reported = threading.Event()
 
     def on_report(event: NetworkEvent) -> tuple[int, None]:
         def kept(report: CommitmentReport) -> None:
             keep(report)
             if report.transaction_uid == transaction_uid:
-                answering.put(threading.current_thread())
+                reported.set()
 
+        answering.append(threading.current_thread())
         return int(take_report(event, kept)), None
 
     information = action_information(transaction_uid, references)
@@ -177,8 +177,11 @@ def ask_commitment(
             raise DeliveryError(f"{peer}: no answer to the request for storage commitment")
         if response.Status != CommitmentStatus.SUCCESS:
             raise RefusedError(f"{peer}: answers 0x{response.Status:04X} to the request for storage commitment")
-        with suppress(Empty):  # it reports later: it calls our node
-            answering.get(timeout=wait_s).join(wait_s)  # our answer is on its way before we release
+        reported.wait(wait_s)  # if not: it reports later, and calls our node
+        for thread in answering:
+            # Our answer is on its way before we release; and as pynetdicom ends such a thread, it takes the pause away
+            # that a release waits for: one that begins meanwhile would wait for good.
+            thread.join(wait_s)
 
 
 def _item(reference: Reference | Failure) -> Dataset:

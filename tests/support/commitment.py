@@ -72,6 +72,7 @@ class Sender:
     turn: threading.Lock = field(default_factory=threading.Lock)
     """Held while it stores, by who stores on while a report may come: pynetdicom answers a report from a thread of its
     own, and would send the answer between the command set and the data set of a C-STORE, which no SCP can read."""
+    answering: list[threading.Thread] = field(default_factory=list)
 
     def associate(self, port: int) -> Association:
         ae = AE(ae_title=self.ae_title)
@@ -91,11 +92,19 @@ class Sender:
             yield
 
     def wait_for_reports(self, count: int = 1) -> list[CommitmentReport]:
+        """Those that have arrived, once they are answered.
+
+        As pynetdicom ends the thread that answers, it takes the pause away that the next request, or a release, waits
+        for: one that begins meanwhile would wait for good.
+        """
         wait_until(lambda: len(self.heard) >= count, 30, f"{count} reports to arrive")
+        for thread in self.answering:
+            thread.join(30)
         return [report for _, report in self.heard]
 
     def _on_report(self, event: Event, where: str) -> tuple[int, Dataset]:
         with self.turn:
+            self.answering.append(threading.current_thread())
             self.event_types.append(event.event_type)
             self.heard.append((where, read_report(event.event_information)))
         return self.answers, Dataset()

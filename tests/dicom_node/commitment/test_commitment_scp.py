@@ -80,7 +80,7 @@ def association(node: Node, sender: Sender) -> Iterator[Association]:
     opened = sender.associate(node.port)
     yield opened
     if opened.is_established:
-        opened.release()
+        opened.abort()  # a report may come just now, and pynetdicom's release would wait for good (see `Sender`)
 
 
 @pytest.fixture
