@@ -34,9 +34,9 @@ from bench.chaos_flow import Modalities, SentStudy, make_studies, pacs
 from bench.chaos_kills import Killer
 from bench.chaos_services import House
 from config.steps import MAINTENANCE_QUEUE, Step
-from db.schema import Study
 from db.session import Database
 from db.states import StudyState
+from db.tables.studies import Study
 from tests.support.servers import PostgreSQL, Redis, free_port
 from worker.echoclip.untrained import make_untrained_pack
 

@@ -10,12 +10,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bench.chaos_flow import Pacs, SentStudy
-from config.report_objects import ReportObject
+from config.sections.report_objects import ReportObject
 from config.steps import Step
-from db.schema import CurrentRun, Delivery, Instance, Report, ResultRow, RunRow, Study
-from db.schema_pictures import StudyEmbeddings
-from db.schema_pipeline import JournalEntry
 from db.states import ALLOWED, DeliveryState, StudyState
+from db.tables.pictures import StudyEmbeddings
+from db.tables.pipeline import JournalEntry
+from db.tables.studies import CurrentRun, Delivery, Instance, Report, ResultRow, RunRow, Study
 from dicom_node.spool import sha256_of
 from tests.support.clips import data_set_of
 

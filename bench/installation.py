@@ -18,10 +18,10 @@ from torch import Tensor
 from config.broker import create_celery_app
 from config.settings import load_settings
 from config.steps import Step
-from db.reports import current_report
-from db.schema import Study
+from db.lifecycle.studies import close_quiet_studies, register_instance
+from db.results.reports import current_report
 from db.states import StudyState
-from db.studies import close_quiet_studies, register_instance
+from db.tables.studies import Study
 from dicom_node.intake import received_instance
 from dicom_node.reception.receive import Announced, receive_data_set
 from dicom_node.routing import routed

@@ -27,10 +27,10 @@ from bench.phantom_accuracy import DEMO_PACK, FRAMES
 from bench.phantom_studies import made_ahead
 from config.logs import configure_logs
 from config.steps import Step
-from db.discordance_review import list_discordances
-from db.discordances import Discordance
-from db.queries import study_detail
-from db.runs import Verdict
+from db.consistency.discordance_review import list_discordances
+from db.consistency.discordances import Discordance
+from db.reading.queries import study_detail
+from db.results.runs import Verdict
 from worker.consistency.comparing.rules import BUNDLED_RULES, load_rules
 from worker.packs.folder import load_pack
 from worker.phantom.study import make_study

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from bench.phantom_report import Told, class_number
 from config.catalogue import Catalogue
 from config.clinical_tasks import BinaryTask, ClassTask, RegressionTask
-from db.runs import Verdict
+from db.results.runs import Verdict
 from dicom_node.report.codes import PRESENCE
 from worker.calibration.metrics import agreement_metrics, area_under_curve
 from worker.phantom.captions import LEAD_TASKS

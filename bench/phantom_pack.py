@@ -26,7 +26,7 @@ from config.clinical_tasks import AnyTask, BinaryTask, ClassTask
 from config.errors import CalibrationError
 from config.labels import ModelLabel
 from config.settings import load_settings
-from db.runs import TaskResult, Verdict
+from db.results.runs import TaskResult, Verdict
 from worker.calibration.judging import Findings, judge
 from worker.calibration.making import calibration_of
 from worker.calibration.scored import ScoredCase, TaskCases

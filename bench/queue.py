@@ -30,20 +30,20 @@ from bench.queue_reads import documented, milliseconds, reads
 from bench.queue_rows import fill
 from config.broker import create_celery_app
 from config.logs import configure_logs
-from config.report_objects import ReportObject
+from config.sections.report_objects import ReportObject
 from config.settings import load_settings
 from config.steps import Purpose, Step
-from db.announcing import announce_due_steps
-from db.deliveries import set_deliveries
-from db.delivering import Answered, due_deliveries, offer, record_answer
-from db.leases import Claim
-from db.queues import claim_queue, release_queue
-from db.reports import add_report
-from db.results import PreparedClip, append_run, current_run, replace_clips
-from db.runs import Run, TaskResult, Verdict
-from db.schema import Study
+from db.delivery.deliveries import set_deliveries
+from db.delivery.delivering import Answered, due_deliveries, offer, record_answer
+from db.delivery.queues import claim_queue, release_queue
+from db.lifecycle.announcing import announce_due_steps
+from db.lifecycle.studies import close_quiet_studies, register_instance
+from db.results.recording import PreparedClip, append_run, current_run, replace_clips
+from db.results.reports import add_report
+from db.results.runs import Run, TaskResult, Verdict
 from db.session import Database
-from db.studies import close_quiet_studies, register_instance
+from db.tables.studies import Study
+from db.working.leases import Claim
 from tests.support import servers
 from tests.support.reported import QUIET, instance_of, object_of, run_of
 from worker.context import WorkerContext

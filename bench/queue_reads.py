@@ -10,10 +10,10 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from config.steps import Step
-from db.dead_letters import deliveries_in, destination_summaries
-from db.discordance_review import list_discordances, precision_by_rule
-from db.figures import read_figures
-from db.queries import (
+from db.consistency.discordance_review import list_discordances, precision_by_rule
+from db.delivery.dead_letters import deliveries_in, destination_summaries
+from db.monitoring.figures import read_figures
+from db.reading.queries import (
     count_by_state,
     count_instances,
     count_left_waiting,
@@ -28,7 +28,7 @@ from db.queries import (
     study_detail,
     study_instance_uid_of,
 )
-from db.queue_summaries import queue_summaries
+from db.reading.queue_summaries import queue_summaries
 from db.session import Database
 from db.states import DeliveryState, StudyState
 

@@ -30,13 +30,13 @@ from config.broker import create_celery_app
 from config.labels import ModelLabel
 from config.logs import configure_logs
 from config.settings import load_settings
-from db.outdated import Wanted
-from db.rescored import outcomes_of
-from db.rescorings import create_batch
-from db.runs import ModelIdentity
-from db.schema import CurrentRun, ResultRow, RunRow, Study
-from db.schema_pictures import Clip, StudyEmbeddings
+from db.rescoring.batches import create_batch
+from db.rescoring.outdated import Wanted
+from db.rescoring.rescored import outcomes_of
+from db.results.runs import ModelIdentity
 from db.states import RescoredState, StudyState
+from db.tables.pictures import Clip, StudyEmbeddings
+from db.tables.studies import CurrentRun, ResultRow, RunRow, Study
 from worker.context import WorkerContext
 from worker.echoclip.model import EchoClipModel
 from worker.echoclip.torchvision_compat import make_torchvision_importable

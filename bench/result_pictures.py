@@ -22,12 +22,12 @@ from pydicom.encaps import generate_frames
 from sqlalchemy import select
 
 from config.broker import create_celery_app
-from config.report_objects import ReportObject
+from config.sections.report_objects import ReportObject
 from config.settings import load_settings
 from config.steps import Step
-from db.queries import StudyDetail, study_detail
-from db.schema import Study
-from db.studies import close_quiet_studies, register_instance
+from db.lifecycle.studies import close_quiet_studies, register_instance
+from db.reading.queries import StudyDetail, study_detail
+from db.tables.studies import Study
 from dicom_node.header import read_header
 from dicom_node.intake import received_instance
 from worker.context import WorkerContext

@@ -18,16 +18,16 @@ from pathlib import Path
 from fastapi.testclient import TestClient
 from sqlalchemy import create_engine, text
 
-from config.dashboard import AccountRole
-from config.privacy import IdentityMode
+from config.sections.dashboard import AccountRole
+from config.sections.privacy import IdentityMode
 from config.settings import load_settings
 from dashboard.access.passwords import hashed
 from dashboard.application import create_app
 from dashboard.installation import Installation
 from db.accounts import add_account
+from db.reading.worklist import LookedFor, Place, worklist_page
 from db.session import Database
 from db.states import StudyState
-from db.worklist import LookedFor, Place, worklist_page
 from tests.support.browsing import PASSWORD, Browser
 from tests.support.servers import postgresql
 

@@ -2,7 +2,7 @@
 
 The broker carries wake-ups alone: a message is a step and the registry's number of a study, or the name of a peer that
 something waits for. Losing one, or getting it twice, changes nothing, because the registry decides who does what
-(db.leases, db.queues).
+(db.working.leases, db.delivery.queues).
 """
 
 import ssl
@@ -14,9 +14,9 @@ from celery import Celery
 from kombu.exceptions import KombuError, OperationalError
 
 from config import filesystem_broker
-from config.brokers import BrokerSettings
-from config.credentials import url_with_password
 from config.logs import Event, emit
+from config.sections.brokers import BrokerSettings
+from config.sections.credentials import url_with_password
 from config.settings import Settings
 from config.steps import (
     CANARY_TASK,

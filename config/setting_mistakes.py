@@ -13,7 +13,7 @@ from config.errors import ConfigurationError
 
 PREFIX = "ECHOWORKER_"
 _OTHER_VARIABLES = {"CONFIG", "PARENT_PID"}
-"""Read elsewhere: the site's file, and by a child of `up` whose child it is (deploy.stopping)."""
+"""Read elsewhere: the site's file, and by a child of `up` whose child it is (deploy.processes.stopping)."""
 _FIELD = re.compile(r'field "(\w+)"')
 """In the words of pydantic-settings."""
 

@@ -17,25 +17,25 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from config.brokers import BrokerSettings
-from config.bucket import BucketSettings
-from config.canary import CanarySettings
 from config.catalogue import BUNDLED_CATALOGUE
-from config.consistency import ConsistencySettings
-from config.dashboard import DashboardSettings
-from config.databases import DatabaseSettings
-from config.dicomweb import DicomWebSettings
 from config.errors import ConfigurationError
-from config.keep import KeepSettings
-from config.messages import MessageSettings
-from config.monitoring import AlertSettings, MonitoringSettings
-from config.peers import AETitle, PeerSettings, Port, Role, TLSSettings, UnknownPeers
-from config.privacy import PrivacySettings
-from config.report import ReportSettings
-from config.rescoring import RescoreSettings
-from config.rules import RuleSettings, check_rules
+from config.sections.brokers import BrokerSettings
+from config.sections.bucket import BucketSettings
+from config.sections.canary import CanarySettings
+from config.sections.consistency import ConsistencySettings
+from config.sections.dashboard import DashboardSettings
+from config.sections.databases import DatabaseSettings
+from config.sections.dicomweb import DicomWebSettings
+from config.sections.keep import KeepSettings
+from config.sections.messages import MessageSettings
+from config.sections.monitoring import AlertSettings, MonitoringSettings
+from config.sections.peers import AETitle, PeerSettings, Port, Role, TLSSettings, UnknownPeers
+from config.sections.privacy import PrivacySettings
+from config.sections.report import ReportSettings
+from config.sections.rescoring import RescoreSettings
+from config.sections.rules import RuleSettings, check_rules
+from config.sections.time_limits import TimeLimitSettings
 from config.setting_mistakes import PREFIX, described, described_source, require_folder_named, require_known_variables
-from config.time_limits import TimeLimitSettings
 
 DEFAULTS = Path(__file__).with_name("defaults.toml")
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"

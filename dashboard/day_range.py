@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Depends
 
 from dashboard.installation import Here
-from db.quality import Days
+from db.monitoring.quality import Days
 
 BY_DEFAULT = 30
 AT_MOST = 366

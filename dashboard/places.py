@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from dashboard.parameters import LARGEST_NUMBER
-from db.worklist import Place
+from db.reading.worklist import Place
 
 
 def place_of(at: str, study_id: str) -> Place | None:

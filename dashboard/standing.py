@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
+from db.reading.worklist import Line
 from db.states import STEP_DUE_IN, StudyState
-from db.worklist import Line
 
 _TROUBLED = (StudyState.FAILED, StudyState.SKIPPED)
 

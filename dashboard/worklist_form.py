@@ -10,8 +10,8 @@ from fastapi import Depends, Query
 
 from dashboard.access.people import Viewer
 from dashboard.places import place_of
+from db.reading.worklist import LookedFor, Place
 from db.states import StudyState
-from db.worklist import LookedFor, Place
 
 _UID = re.compile(r"[0-9.]{1,64}")
 _Text = Annotated[str, Query(max_length=128)]

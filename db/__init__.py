@@ -1,24 +1,23 @@
-"""The registry: studies, instances, runs, results, deliveries, and their life cycle. What a module is about:
+"""The registry: studies, instances, runs, results, deliveries, and their life cycle. From the ground up:
 
-the database        session, base, migrations, migrating, inserting, portions, away, all_tables, reference
-tables              schema, and by what they are of: schema_accounts, schema_consistency, schema_identities,
-                    schema_monitoring, schema_peers, schema_pictures, schema_pipeline, schema_rescoring,
-                    schema_retention
-whose study it is   identities, identity_keeping, converting
+states              a study's life as a table: what may follow what
+identities          how whose study it is is kept; identity_keeping and converting see that all of it is kept so
+tables              the models; migrations has their history
+session             the connection; away says why there is none, migrating brings the schema up or down
+inserting, portions     what SQLite and PostgreSQL want to be asked in their own ways
+journal             what happened to each study, append-only; journal_tail follows it as it grows
 
-a study's life      states (the table), studies, moving, journal, journal_tail; received (what the node tells of
-                    instances), routing
-who works on what   leases, choosing_studies, announcing, pauses, nightly, clocks, worker_ends, devices
-what steps make     results, runs, run_rows, embeddings, reports, stored_objects
-to destinations     deliveries, delivering, dead_letters, commitments, queues; forwards
-reports of others   received_reports, report_instances, report_matching, report_likenesses; what disagrees:
-                    discordances, discordance_rows, discordance_review, discordance_inbox
-answered anew       outdated, rescorings, rescored, adopting
-what goes           retention, holds
+working             who works on what: leases, pauses, devices
+results             what the steps make: runs with their answers, embeddings, objects for the PACS
+delivery            what goes to whom, what was answered, what is dead; what is forwarded
+lifecycle           a study arrives, falls quiet, is announced, moves on; what outlived its time goes
+consistency         reports of others, and what disagrees
+rescoring           what is answered anew
 
-for people          queries, worklist, study_pages, study_json, priors, accounts, callers, queue_summaries
-for search          retrieval
-for calibration     scored_cases
-how it is doing     figures, quality, tallies, alerts, drift, canaries, reconciliations
-for dashboards      views, view_rows, read_only_role
+reading             the read side, for people and programs
+monitoring          how the installation is doing
+views               what dashboards read
+accounts            who may use the dashboard
+
+Imports go from the lower half upwards only: a contract in pyproject.toml says which package may know which.
 """

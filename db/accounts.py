@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from config.dashboard import AccountRole
 from config.errors import AccountError
+from config.sections.dashboard import AccountRole
 from db.inserting import insert_if_new
-from db.schema_accounts import Account, SignIn
+from db.tables.accounts import Account, SignIn
 
 LONGEST_NAME = 64
 NAME = re.compile(r"[\w.@+-]{1,64}")

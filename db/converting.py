@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from config.privacy import IdentityMode, key_from
+from config.sections.privacy import IdentityMode, key_from
 from config.settings import Settings
 from db.identities import IdentityKeeper
 from db.identity_keeping import convert_portion, kept_now

@@ -21,7 +21,7 @@ from sqlalchemy import Dialect, String, TypeDecorator
 from sqlalchemy.orm import Session
 
 from config.errors import IdentitiesError
-from config.privacy import IdentityMode
+from config.sections.privacy import IdentityMode
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESSIV
@@ -196,7 +196,10 @@ class IdentityText(TypeDecorator[str]):
 
 
 class ReportKeyText(TypeDecorator[str]):
-    """A key of a received report, as `db.report_matching.matching_key` makes it: `kind:digest`. Never read back."""
+    """A key of a received report, as `db.consistency.report_matching.matching_key` makes it: `kind:digest`.
+
+    Never read back.
+    """
 
     impl = String(64)
     cache_ok = True

@@ -4,11 +4,11 @@ from sqlalchemy import delete, inspect, text
 from sqlalchemy.orm import Session
 
 from config.errors import IdentitiesError
-from config.privacy import IdentityMode
+from config.sections.privacy import IdentityMode
 from db.identities import IdentityField, IdentityKeeper
 from db.inserting import insert_if_new
-from db.schema_consistency import ReceivedReportKey
-from db.schema_identities import IdentityKeeping
+from db.tables.consistency import ReceivedReportKey
+from db.tables.identities import IdentityKeeping
 
 AT_ONCE = 500
 """Studies that are converted in one transaction."""

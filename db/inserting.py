@@ -4,7 +4,7 @@ from sqlalchemy import Insert, insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from db.base import Base
+from db.tables.base import Base
 
 
 def insert_if_new(session: Session, table: type[Base], row: dict[str, object]) -> bool:

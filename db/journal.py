@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from config.steps import Step
-from db.schema import Study
-from db.schema_pipeline import JournalEntry
 from db.states import ALLOWED, StudyState
+from db.tables.pipeline import JournalEntry
+from db.tables.studies import Study
 
 
 def record_act(session: Session, study: Study, *, at: datetime, reason: str) -> None:

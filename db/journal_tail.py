@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from db.schema_pipeline import JournalEntry
 from db.states import StudyState
+from db.tables.pipeline import JournalEntry
 
 LATE = 1000
 """An entry gets its number before it is committed: so many before the newest may come late."""

@@ -56,7 +56,7 @@ class BatchKind(StrEnum):
 
 
 class BatchState(StrEnum):
-    """Where a batch of re-scoring is (db.rescorings)."""
+    """Where a batch of re-scoring is (db.rescoring.batches)."""
 
     SAMPLING = "SAMPLING"
     """The canary is being answered."""
@@ -116,8 +116,9 @@ class Back:
 
 
 LEASED_STEPS = (Step.PREPARE, Step.SCORE, Step.REPORT)
-"""Done study by study, under a lease on the study (db.leases). What is to be delivered is due for its destinations, and
-done destination by destination (db.delivering): the answer to the last of them moves the study on."""
+"""Done study by study, under a lease on the study (db.working.leases). What is to be delivered is due for its
+destinations, and done destination by destination (db.delivery.delivering): the answer to the last of them moves the
+study on."""
 
 STEP_DUE_IN: dict[StudyState, Step] = {transition.before: step for step, transition in TRANSITIONS.items()}
 """The step that a study in this state waits for; other states wait for nothing, or for an instance."""

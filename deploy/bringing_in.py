@@ -5,7 +5,7 @@ from pathlib import Path
 
 from config.errors import UnreadableReportError
 from config.settings import Settings
-from db.received_reports import ReceivedSummary, Via, received_under
+from db.consistency.received_reports import ReceivedSummary, Via, received_under
 from db.session import Database
 from dicom_node.header import is_valid_uid
 from dicom_node.spool import Spool

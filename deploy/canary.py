@@ -8,10 +8,10 @@ from rich.console import Console
 
 from config.errors import EchoWorkerError
 from config.settings import Settings
-from db.canaries import SENT, CanaryProgress, canary_progress, note_canary
+from db.monitoring.canaries import SENT, CanaryProgress, canary_progress, note_canary
+from db.monitoring.tallies import note_heartbeat
 from db.session import Database
 from db.states import STEP_DUE_IN, StudyState
-from db.tallies import note_heartbeat
 from dicom_node.spool import Spool
 from worker.canary import new_canary_uid, node_as_called, remove_outlived_canaries, send_canary
 

@@ -8,12 +8,12 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from config.errors import ConfigurationError, QueryError, RegistryError
-from config.peers import PeerSettings, Role
+from config.sections.peers import PeerSettings, Role
 from config.settings import Settings
 from db.identities import PSEUDONYM
-from db.queries import count_instances
+from db.lifecycle.studies import identity_of
+from db.reading.queries import count_instances
 from db.session import Database
-from db.studies import identity_of
 from dicom_node.archive.answers import FoundStudy, date_from
 from dicom_node.archive.query import KnownStudy, StudyQuery, find_priors, find_studies
 from dicom_node.calling import Peer

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from config.bucket import BucketSettings
 from config.errors import BucketAwayError, ConfigurationError
+from config.sections.bucket import BucketSettings
 from config.whole_files import sync, unfinished_name
 
 TRIES = 2

@@ -14,7 +14,7 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 
 from config.errors import AssociationRejectedError, DeliveryError, NoPresentationContextError
-from config.peers import PeerSettings, TLSSettings
+from config.sections.peers import PeerSettings, TLSSettings
 from config.settings import Settings
 from dicom_node.audit.events import RemoteAE
 from dicom_node.audit.message import AuditMessage

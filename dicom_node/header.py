@@ -17,7 +17,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from pynetdicom.dsutils import split_dataset
 
 from config.errors import UnreadableInstanceError
-from db.received import Identity
+from db.lifecycle.received import Identity
 from dicom_node.deflated import data_set_start, inflated
 from dicom_node.fragments import UNDEFINED_LENGTH, FragmentWalk
 

@@ -14,15 +14,15 @@ from celery import Celery
 
 from config.errors import UnreadableInstanceError
 from config.logs import Event, emit, place_of
-from config.peers import Role
+from config.sections.peers import Role
 from config.settings import Settings
-from db.announcing import announce_due_forwards, announce_due_steps
-from db.callers import prune_callers, record_calls
-from db.queries import latest_instance_at
-from db.received import ACCEPTED, Call, ReceivedInstance
+from db.lifecycle.announcing import announce_due_forwards, announce_due_steps
+from db.lifecycle.received import ACCEPTED, Call, ReceivedInstance
+from db.lifecycle.studies import Registration, close_quiet_studies, keep_open, register_instance
+from db.monitoring.callers import prune_callers, record_calls
+from db.monitoring.tallies import TallyKind, add_to_tallies
+from db.reading.queries import latest_instance_at
 from db.session import Database
-from db.studies import Registration, close_quiet_studies, keep_open, register_instance
-from db.tallies import TallyKind, add_to_tallies
 from dicom_node.commitment.files import CommitmentRequest
 from dicom_node.commitment.judging import Committing
 from dicom_node.commitment.reporting_back import ReportingBack

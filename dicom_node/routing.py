@@ -7,11 +7,11 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
-from config.canary import is_canary
-from config.peers import PeerSettings
-from config.rules import Action, Decision, InstanceFacts, decide
+from config.sections.canary import is_canary
+from config.sections.peers import PeerSettings
+from config.sections.rules import Action, Decision, InstanceFacts, decide
 from config.settings import Settings
-from db.received import ReceivedInstance
+from db.lifecycle.received import ReceivedInstance
 from dicom_node.header import is_made_by_us, read_attributes
 
 ATTRIBUTES = (

@@ -10,7 +10,7 @@ from pathlib import Path
 from config.errors import InstanceConflictError
 from config.logs import Event, emit
 from config.whole_files import unfinished_name
-from db.received import ReceivedInstance
+from db.lifecycle.received import ReceivedInstance
 from dicom_node.bucket import Bucket
 from dicom_node.quarantine import put_in_quarantine
 from dicom_node.same_instance import is_same_instance

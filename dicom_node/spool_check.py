@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from config.errors import UnreadableInstanceError
-from db.queries import instances_after, known_sop_instance_uids
+from db.reading.queries import instances_after, known_sop_instance_uids
 from db.session import Database
 from dicom_node.header import read_header
 from dicom_node.spool import Spool, sha256_of

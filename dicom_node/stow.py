@@ -9,9 +9,9 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.filereader import dcmread
 from pydicom.uid import ExplicitVRLittleEndian
 
-from config.dicomweb import DicomWebSettings
 from config.errors import DeliveryError, UnansweredError, UnreadableInstanceError
-from config.peers import TLSSettings
+from config.sections.dicomweb import DicomWebSettings
+from config.sections.peers import TLSSettings
 from dicom_node.header import read_file_meta
 from dicom_node.report.companions import file_of
 from dicom_node.send import Answer, Decompressing, is_warning

@@ -9,7 +9,7 @@ from typing import Any
 
 from config.errors import ConfigurationError
 from config.logs import Event, emit
-from config.peers import TLSSettings
+from config.sections.peers import TLSSettings
 from config.settings import AuditSettings
 
 TLS_1_2_CIPHERS = (

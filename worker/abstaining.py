@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from config.catalogue import Catalogue
 from config.clinical_tasks import AnyTask, RegressionTask
 from config.reasons import Named, Reason, ReasonKind
-from db.runs import ClipAnswer, TaskResult, Verdict
+from db.results.runs import ClipAnswer, TaskResult, Verdict
 from worker.models import EmbeddedClip
 
 NO_CLIP = Reason(ReasonKind.NO_CLIP)

@@ -11,12 +11,13 @@ from tempfile import TemporaryDirectory
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from config.canary import CanarySettings
 from config.errors import AssociationRejectedError, DeliveryError, RefusedError
 from config.logs import Event, emit, told_of
+from config.sections.canary import CanarySettings
 from config.settings import Settings
 from db.away import say_away
-from db.canaries import (
+from db.lifecycle.retention import embedding_paths_of
+from db.monitoring.canaries import (
     CAME_THROUGH,
     FAILED,
     SENT,
@@ -29,9 +30,8 @@ from db.canaries import (
     note_canary_sent,
     outlived_canaries,
 )
-from db.retention import embedding_paths_of
+from db.monitoring.tallies import heartbeats
 from db.session import Database
-from db.tallies import heartbeats
 from dicom_node.calling import Peer, own_host
 from dicom_node.send import send_files
 from dicom_node.spool import Spool

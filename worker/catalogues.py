@@ -12,8 +12,8 @@ from config.catalogue import Catalogue, load_catalogue
 from config.errors import ConfigurationError, ReportError
 from config.settings import Settings
 from config.whole_files import write_durably
-from db.queries import StudyDetail
-from db.runs import Run
+from db.reading.queries import StudyDetail
+from db.results.runs import Run
 from dicom_node.spool import Spool
 
 

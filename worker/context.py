@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from celery import Celery
 
-from config.canary import is_canary
 from config.catalogue import Catalogue, load_catalogue
-from config.dicomweb import DicomWebSettings
 from config.errors import DeviceError, ModelPackError
 from config.labels import ModelLabel
-from config.messages import MessageSettings
-from config.peers import PeerSettings, Role
-from config.report_objects import ReportObject
+from config.sections.canary import is_canary
+from config.sections.dicomweb import DicomWebSettings
+from config.sections.messages import MessageSettings
+from config.sections.peers import PeerSettings, Role
+from config.sections.report_objects import ReportObject
 from config.settings import Settings
 from db.session import Database
 from dicom_node.spool import Spool

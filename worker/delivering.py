@@ -8,18 +8,18 @@ from datetime import UTC, datetime
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from config.dicomweb import DicomWebSettings
 from config.errors import BucketAwayError, ConfigurationError, DeliveryError, RefusedError, ReportError, SpoolAwayError
 from config.logs import Event, emit, place_of
-from config.messages import MessageSettings
-from config.report_objects import ReportObject
+from config.sections.dicomweb import DicomWebSettings
+from config.sections.messages import MessageSettings
+from config.sections.report_objects import ReportObject
 from config.steps import Purpose
-from db.announcing import announce_due_deliveries
 from db.away import say_away
-from db.deliveries import cancel_deliveries
-from db.delivering import Answered, DueDelivery, due_deliveries, owed_run, owed_to
-from db.discordance_rows import told_of
-from db.queues import QueueClaim, Trouble
+from db.consistency.discordance_rows import told_of
+from db.delivery.deliveries import cancel_deliveries
+from db.delivery.delivering import Answered, DueDelivery, due_deliveries, owed_run, owed_to
+from db.delivery.queues import QueueClaim, Trouble
+from db.lifecycle.announcing import announce_due_deliveries
 from worker.context import Destination, WorkerContext
 from worker.delivery_answers import Answers
 from worker.peer_queues import work_on_queue

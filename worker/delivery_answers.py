@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from config.logs import Event, emit
-from db.delivering import Answered, DueDelivery, offer, record_answer
-from db.queues import QueueClaim
+from db.delivery.delivering import Answered, DueDelivery, offer, record_answer
+from db.delivery.queues import QueueClaim
 from db.states import DeliveryState
 from worker.context import WorkerContext
 

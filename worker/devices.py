@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from config.errors import DeviceError
 from config.logs import Event, emit
 from config.settings import Settings
-from db.devices import note_failed, note_passed, set_aside
 from db.session import Database
+from db.working.devices import note_failed, note_passed, set_aside
 
 CheckDevice = Callable[[str], str]
 """Of a device, by torch's name: why it is not fit to be used; empty where it is."""

@@ -21,8 +21,8 @@ from scipy.stats import chi2
 
 from config.errors import UnreadableInstanceError
 from config.logs import Event, emit, place_of
-from config.monitoring import DriftSettings
-from db.drift import (
+from config.sections.monitoring import DriftSettings
+from db.monitoring.drift import (
     WatchedAnswer,
     WatchedStudy,
     note_device,
@@ -32,8 +32,8 @@ from db.drift import (
     watched_scorer,
     watched_studies,
 )
-from db.runs import Verdict
-from db.schema_monitoring import DriftRow
+from db.results.runs import Verdict
+from db.tables.monitoring import DriftRow
 from dicom_node.archive.answers import text_of
 from dicom_node.header import read_attributes
 from worker.context import WorkerContext

@@ -14,12 +14,12 @@ from config.errors import (
     UnreadableInstanceError,
 )
 from config.logs import Event, EventFields, emit, place_of
-from config.peers import PeerSettings, Role
+from config.sections.peers import PeerSettings, Role
 from config.steps import Purpose
-from db.announcing import announce_due_forwards
 from db.away import say_away
-from db.forwards import DueForward, cancel_forwards, due_forwards, record_forward
-from db.queues import QueueClaim, Trouble
+from db.delivery.forwards import DueForward, cancel_forwards, due_forwards, record_forward
+from db.delivery.queues import QueueClaim, Trouble
+from db.lifecycle.announcing import announce_due_forwards
 from dicom_node.calling import called_peer
 from dicom_node.header import read_file_meta
 from dicom_node.send import send_files

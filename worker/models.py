@@ -16,7 +16,7 @@ from torch import Tensor
 
 from config.catalogue import Catalogue
 from config.settings import Settings
-from db.runs import ModelIdentity, TaskResult, ViewCall
+from db.results.runs import ModelIdentity, TaskResult, ViewCall
 
 if TYPE_CHECKING:
     from worker.packs.folder import ModelPack

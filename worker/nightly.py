@@ -7,9 +7,9 @@ from datetime import UTC, datetime, time, timedelta
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.logs import Event, emit, told_of
-from config.time_window import moment_of
+from config.sections.time_window import moment_of
 from db.away import say_away
-from db.nightly import begin_nightly, nightly_done, nightly_not_done
+from db.monitoring.nightly import begin_nightly, nightly_done, nightly_not_done
 from worker.context import WorkerContext
 
 
@@ -47,6 +47,6 @@ def once_a_day(context: WorkerContext, duty: str, at: str, work: Callable[[], bo
         reason = told_of(error)
         emit(Event.DUTY_FAILS, step=duty, reason=reason)
     if is_ours and not is_done:
-        # With the registry away the mark stays, until it is too old (db.nightly.TAKES_AT_MOST).
+        # With the registry away the mark stays, until it is too old (db.monitoring.nightly.TAKES_AT_MOST).
         with suppress(SQLAlchemyError), context.database.write() as session:
             nightly_not_done(session, duty)

@@ -10,7 +10,7 @@ from config.errors import EchoWorkerError, LeaseLostError
 from config.logs import Event, emit, place_of
 from config.processes import process_name
 from config.steps import Purpose
-from db.queues import QueueClaim, Trouble, claim_queue, forget_queue_announcements, release_queue, renew_queue
+from db.delivery.queues import QueueClaim, Trouble, claim_queue, forget_queue_announcements, release_queue, renew_queue
 from worker.context import WorkerContext
 from worker.lease_keeping import lease_kept
 

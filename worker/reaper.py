@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.logs import Event, emit
-from db.announcing import announce_due_deliveries, announce_due_forwards, announce_due_steps
 from db.away import say_away
-from db.clocks import bring_back
-from db.tallies import BEAT, note_heartbeat
+from db.lifecycle.announcing import announce_due_deliveries, announce_due_forwards, announce_due_steps
+from db.monitoring.clocks import bring_back
+from db.monitoring.tallies import BEAT, note_heartbeat
 from worker.context import WorkerContext
 
 

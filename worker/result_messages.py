@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from config.languages import Language
-from config.messages import MessageSettings
-from db.discordances import Told
-from db.runs import Run
+from config.sections.messages import MessageSettings
+from db.consistency.discordances import Told
+from db.results.runs import Run
 from dicom_node.header import read_image_header
 from worker.catalogues import catalogue_of_run
 from worker.context import WorkerContext

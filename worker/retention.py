@@ -19,11 +19,11 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from config.errors import BackupUnderWayError, UnreadableInstanceError
-from config.keep import KeptKind
 from config.logs import Event, emit, place_of
+from config.sections.keep import KeptKind
 from config.settings import Settings
 from config.whole_files import write_durably
-from db.retention import (
+from db.lifecycle.retention import (
     KeptFile,
     Removal,
     StudyToClear,

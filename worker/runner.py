@@ -23,11 +23,11 @@ from config.errors import (
 from config.logs import Event, emit, frames_of, told_of
 from config.processes import process_name
 from config.steps import Lane, Step
-from db.announcing import announce_due_deliveries, announce_due_steps, forget_announcements
 from db.away import say_away
-from db.choosing_studies import claim_most_urgent, claim_next
-from db.leases import Claim, Fault, completing, fail_attempt, renew_all
-from db.queries import study_instance_uid_of
+from db.lifecycle.announcing import announce_due_deliveries, announce_due_steps, forget_announcements
+from db.lifecycle.choosing_studies import claim_most_urgent, claim_next
+from db.reading.queries import study_instance_uid_of
+from db.working.leases import Claim, Fault, completing, fail_attempt, renew_all
 from worker.context import WorkerContext
 from worker.lease_keeping import lease_kept
 from worker.steps.outcome import Attempt, Further, Outcome
@@ -48,7 +48,8 @@ def run_step(context: WorkerContext, step: Step, study_id: int, work: StepFuncti
 def run_step_together(context: WorkerContext, step: Step, study_id: int, work: TogetherFunction) -> None:
     """The same of a step that takes further studies along: each is claimed, and ends, by itself.
 
-    What waits in a lane ahead of this study's goes first (db.choosing_studies), however the messages lie in the broker.
+    What waits in a lane ahead of this study's goes first (db.lifecycle.choosing_studies), however the messages lie in
+    the broker.
     """
     first_ones: list[int] = []
     try:

@@ -11,14 +11,14 @@ from typing import Protocol
 from pydicom.uid import UID
 from sqlalchemy.exc import SQLAlchemyError
 
-from config.dicomweb import DicomWebSettings
 from config.errors import ConfigurationError, EchoWorkerError, LeaseLostError, NoPresentationContextError, RefusedError
 from config.logs import place_of
-from config.peers import PeerSettings
-from config.report_objects import ReportObject
-from db.commitments import await_commitment, commitment_not_asked, commitment_refused
-from db.delivering import Answered, DueDelivery
-from db.queues import Trouble
+from config.sections.dicomweb import DicomWebSettings
+from config.sections.peers import PeerSettings
+from config.sections.report_objects import ReportObject
+from db.delivery.commitments import await_commitment, commitment_not_asked, commitment_refused
+from db.delivery.delivering import Answered, DueDelivery
+from db.delivery.queues import Trouble
 from dicom_node.calling import called_peer
 from dicom_node.commitment.files import CommitmentFiles
 from dicom_node.commitment.judging import Committing

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from config.reasons import counted
-from db.runs import JudgedClip, TaskResult
+from db.results.runs import JudgedClip, TaskResult
 from worker.abstaining import NO_CLIP
 from worker.models import EmbeddedClip, StudyModel, answers_together
 from worker.views import ViewGate

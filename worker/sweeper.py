@@ -14,8 +14,8 @@ from config.errors import BackupUnderWayError, EchoWorkerError
 from config.logs import Event, emit, told_of
 from config.settings import Settings
 from db.away import say_away
-from db.clocks import earlier_of_both
-from db.embeddings import forget_made_before, former_embedders, made_before
+from db.monitoring.clocks import earlier_of_both
+from db.results.embeddings import forget_made_before, former_embedders, made_before
 from worker.context import WorkerContext
 from worker.echoclip.digests import embedder_of
 from worker.packs.active import PackUse, chosen_folder, named_folder, scoring_folder

@@ -16,7 +16,7 @@ from config.catalogue import View
 from config.labels import ModelLabel
 from config.reasons import Named, Reason, ReasonKind
 from config.settings import GateSettings
-from db.runs import JudgedClip, Run, ViewCall
+from db.results.runs import JudgedClip, Run, ViewCall
 from worker.echoclip.zero_shot import cosines
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 At the soft limit an exception is raised in the main thread, where steps run: a failed attempt, and the process goes on.
 Code in C, or in other threads, may never come to see it. At the hard limit the process ends: faulthandler's own thread,
 which needs no interpreter lock, writes down what every thread was doing, and exits. Whoever started the process counts
-that as a failed attempt of what it held (deploy.deaths), and starts another.
+that as a failed attempt of what it held (deploy.processes.deaths), and starts another.
 
 Celery's own limits are for its pool of forked processes. A worker here is one process, so that its message is taken in
 the moment when it has time for it, and the model is loaded, and CUDA started, once and never across a fork.

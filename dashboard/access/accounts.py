@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from config.dashboard import AccountRole
 from config.errors import AccountError
+from config.sections.dashboard import AccountRole
 from config.settings import Settings
 from dashboard.access.passwords import hashed
 from dashboard.access.signing_in import forget_first_password

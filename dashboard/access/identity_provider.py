@@ -16,8 +16,8 @@ from joserfc import jwt
 from joserfc.errors import ClaimError, JoseError
 from joserfc.jwk import KeySet
 
-from config.dashboard import OpenIdSettings
 from config.errors import AccountError
+from config.sections.dashboard import OpenIdSettings
 
 LEEWAY_S = 120
 """By how much clocks may differ."""

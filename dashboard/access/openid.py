@@ -16,8 +16,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from config.dashboard import AccountRole, OpenIdSettings
 from config.errors import AccountError
+from config.sections.dashboard import AccountRole, OpenIdSettings
 from dashboard.access.identity_provider import Asked, IdentityProvider
 from dashboard.installation import Installation
 from db.accounts import LONGEST_NAME, NAME, begin, end_sessions_of, vouched_for

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from config.dashboard import AccountRole
+from config.sections.dashboard import AccountRole
 from dashboard.access.refusals import NotAllowedError, SignInNeededError
 from dashboard.installation import Here, Installation
 from db.accounts import SignedIn, seen, signed_in

@@ -1,6 +1,6 @@
 """Why a request is refused before anything is done."""
 
-from config.dashboard import AccountRole
+from config.sections.dashboard import AccountRole
 
 
 class SignInNeededError(Exception):

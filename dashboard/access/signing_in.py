@@ -6,14 +6,14 @@ from pathlib import Path
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from config.dashboard import AccountRole
 from config.errors import AccountError
+from config.sections.dashboard import AccountRole
 from config.settings import Settings
 from config.whole_files import write_whole
 from dashboard.access.passwords import fits, hashed, made_up, turn
 from dashboard.installation import Installation
 from db.accounts import SignedIn, add_account, begin, has_an_admin, replace_password
-from db.schema_accounts import Account
+from db.tables.accounts import Account
 
 FIRST_NAME = "admin"
 _WRONG = "name or password is wrong, or the account is locked for a while"

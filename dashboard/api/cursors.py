@@ -7,7 +7,7 @@ from http import HTTPStatus
 from fastapi import HTTPException
 
 from dashboard.places import place_of
-from db.worklist import Place
+from db.reading.worklist import Place
 
 
 def written(place: Place | None) -> str | None:

@@ -11,7 +11,7 @@ from dashboard.api.acting import AdminActs
 from dashboard.api.answers import Answer, Asked, AtMost, refusals
 from dashboard.installation import Here
 from dashboard.parameters import Number
-from db.dead_letters import (
+from db.delivery.dead_letters import (
     DeliveryDetail,
     deliveries_in,
     delivery_detail,

@@ -13,15 +13,15 @@ from dashboard.api.answers import Answer, Asked, AtMost, Words, refusals
 from dashboard.api.discordance_answers import Discordance
 from dashboard.installation import Here
 from dashboard.parameters import Number
-from db.discordance_review import (
+from db.consistency.discordance_review import (
     discordance_detail,
     discordance_page,
     precision_by_rule,
     review_discordance,
     reviews_of,
 )
-from db.discordances import ReviewState
-from db.study_json import discordance_facts
+from db.consistency.discordances import ReviewState
+from db.reading.study_json import discordance_facts
 
 router = APIRouter(prefix="/discordances", tags=["discordances"])
 

@@ -9,15 +9,15 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Path, Query
 from fastapi.responses import StreamingResponse
 
-from config.dashboard import AccountRole
+from config.sections.dashboard import AccountRole
 from dashboard.access import trail
 from dashboard.access.people import Person, Viewer
 from dashboard.access.refusals import NotAllowedError
 from dashboard.api.answers import Answer, refusals
 from dashboard.api.tables import Row, csv_of, parquet_of
 from dashboard.installation import Here, Installation
-from db.view_rows import RANGES, OpenDays, documented_view, kind_of, view_rows
-from db.views import View
+from db.views.definitions import View
+from db.views.rows import RANGES, OpenDays, documented_view, kind_of, view_rows
 
 router = APIRouter(prefix="/exports", tags=["exports"])
 OF_REPORTS = frozenset(("v_discordances", "v_worklist"))

@@ -8,7 +8,7 @@ from dashboard.access.people import Viewer
 from dashboard.api.answers import Answer, refusals
 from dashboard.installation import Here
 from dashboard.rendering import VERSION
-from db.figures import read_figures
+from db.monitoring.figures import read_figures
 
 router = APIRouter(prefix="/health", tags=["health"])
 

@@ -11,8 +11,8 @@ from dashboard.access.people import Viewer
 from dashboard.api.answers import Answer, AtMost, refusals
 from dashboard.installation import Here
 from dashboard.parameters import Number
-from db.rescored import batch_of, batches, outcomes_of, outcomes_of_all
-from db.schema_rescoring import Rescoring as Batch
+from db.rescoring.rescored import batch_of, batches, outcomes_of, outcomes_of_all
+from db.tables.rescoring import Rescoring as Batch
 from worker.packs.facts import pack_facts
 
 router = APIRouter(tags=["models"])

@@ -9,7 +9,7 @@ from pydantic import Field
 from dashboard.access.people import Viewer
 from dashboard.api.answers import Answer, AtMost, refusals
 from dashboard.installation import Here
-from db.queries import list_callers
+from db.reading.queries import list_callers
 from dicom_node.quarantine import quarantined
 
 router = APIRouter(tags=["node"])

@@ -9,7 +9,7 @@ from pydantic import Field
 from dashboard.access.people import Viewer
 from dashboard.api.answers import Answer, Name, refusals
 from dashboard.installation import Here, Installation
-from db.view_rows import OpenDays, documented_view, view_rows
+from db.views.rows import OpenDays, documented_view, view_rows
 
 router = APIRouter(prefix="/quality", tags=["quality"])
 DAYS = 30

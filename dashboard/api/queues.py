@@ -10,8 +10,8 @@ from dashboard.access.people import Viewer
 from dashboard.api.acting import AdminActs
 from dashboard.api.answers import Answer, Asked, AtMost, Name, Words, refusals
 from dashboard.installation import Here, Installation
-from db.pauses import former_pauses, pause_queue, resume_queue
-from db.queue_summaries import queue_summaries
+from db.reading.queue_summaries import queue_summaries
+from db.working.pauses import former_pauses, pause_queue, resume_queue
 
 router = APIRouter(prefix="/queues", tags=["queues"])
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from config.dashboard import AccountRole
+from config.sections.dashboard import AccountRole
 from dashboard.access import trail
 from dashboard.access.people import Person, Viewer
 from dashboard.access.refusals import NotAllowedError
@@ -14,11 +14,11 @@ from dashboard.api import cursors
 from dashboard.api.answers import AtMost, Name, StudyUID, refusals
 from dashboard.api.study_answers import Identity, Study, StudyPage, StudySummary
 from dashboard.installation import Here
-from db.discordance_review import discordances_of_study
-from db.queries import study_detail
+from db.consistency.discordance_review import discordances_of_study
+from db.reading.queries import study_detail
+from db.reading.study_json import study_facts
+from db.reading.study_pages import StudyFilter, study_page
 from db.states import StudyState
-from db.study_json import study_facts
-from db.study_pages import StudyFilter, study_page
 from dicom_node.spool import Spool
 from worker.catalogues import catalogue_if_kept
 

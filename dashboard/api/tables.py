@@ -7,8 +7,8 @@ from datetime import date, datetime
 from itertools import islice
 from typing import Any
 
-from db.view_rows import ColumnKind, kind_of
-from db.views import View
+from db.views.definitions import View
+from db.views.rows import ColumnKind, kind_of
 
 Row = tuple[Any, ...]
 CSV_ROWS, GROUP_ROWS = 1000, 20_000

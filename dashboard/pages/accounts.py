@@ -7,8 +7,8 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse
 from starlette.responses import Response
 
-from config.dashboard import AccountRole
 from config.errors import AccountError
+from config.sections.dashboard import AccountRole
 from dashboard.access import trail
 from dashboard.access.accounts import AccountChanges
 from dashboard.access.forms import AdminForm

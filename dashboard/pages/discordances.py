@@ -16,9 +16,9 @@ from dashboard.installation import Here, Installation
 from dashboard.paging import PageNumber, paged
 from dashboard.parameters import Number
 from dashboard.rendering import page
-from db.discordance_inbox import InboxFilter, Shown, fields_found, inbox
-from db.discordance_review import precision_by_rule, review_discordance, reviews_of
-from db.discordances import ReviewState, Severity
+from db.consistency.discordance_inbox import InboxFilter, Shown, fields_found, inbox
+from db.consistency.discordance_review import precision_by_rule, review_discordance, reviews_of
+from db.consistency.discordances import ReviewState, Severity
 
 router = APIRouter()
 

@@ -21,7 +21,7 @@ from dashboard.study.pictures import (
     jpeg,
     read,
 )
-from db.stored_objects import StoredObject, made_object, received_object
+from db.results.stored_objects import StoredObject, made_object, received_object
 from worker.pixels.screen import frame_as_jpeg, strip_as_jpeg
 
 router = APIRouter()

@@ -16,10 +16,10 @@ from dashboard.charts import MOST_SERIES, Series, bar_chart, legend, line_chart
 from dashboard.day_range import AskedDays
 from dashboard.installation import Here, Installation
 from dashboard.rendering import page
-from db.drift import drift_history, last_drift, watched_scorer
-from db.figures import last_model
-from db.quality import AnswersOfDay, Days, TurnaroundOfDay, answers_of_tasks, daily_answers, turnaround
-from db.rescored import last_agreement
+from db.monitoring.drift import drift_history, last_drift, watched_scorer
+from db.monitoring.figures import last_model
+from db.monitoring.quality import AnswersOfDay, Days, TurnaroundOfDay, answers_of_tasks, daily_answers, turnaround
+from db.rescoring.rescored import last_agreement
 
 router = APIRouter()
 HISTORY = timedelta(days=90)

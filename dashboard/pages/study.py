@@ -17,12 +17,12 @@ from dashboard.parameters import Number
 from dashboard.rendering import page
 from dashboard.study.clips import AT_ONCE, listed_clips
 from dashboard.study.content import study_content
-from db.discordance_review import discordance_detail, review_discordance
-from db.discordances import ReviewState
-from db.queries import study_detail
+from db.consistency.discordance_review import discordance_detail, review_discordance
+from db.consistency.discordances import ReviewState
+from db.lifecycle.studies import close_study, requeue
+from db.reading.queries import study_detail
+from db.results.stored_objects import received_object
 from db.states import StudyState
-from db.stored_objects import received_object
-from db.studies import close_study, requeue
 
 router = APIRouter()
 _MOST_ENTRIES = 100

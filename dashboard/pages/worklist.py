@@ -3,16 +3,16 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from config.canary import is_canary
+from config.sections.canary import is_canary
 from dashboard.access import trail
 from dashboard.access.people import Viewer
 from dashboard.installation import Here
 from dashboard.rendering import page
 from dashboard.standing import standing
 from dashboard.worklist_form import FormOfWorklist
-from db.queries import count_by_state
+from db.reading.queries import count_by_state
+from db.reading.worklist import WorklistPage, worklist_page
 from db.states import StudyState
-from db.worklist import WorklistPage, worklist_page
 
 router = APIRouter()
 _NOTHING = WorklistPage(lines=(), has_newer=False, has_older=False)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from config.catalogue import Catalogue
 from config.clinical_tasks import AnyTask, BinaryTask, RegressionTask
-from db.runs import Run, TaskResult, Verdict
+from db.results.runs import Run, TaskResult, Verdict
 from dicom_node.report.answers import brief, confidence, explanation, in_reading_order
 
 _VALVES = {"91134007", "46030003", "34202007", "39057004"}

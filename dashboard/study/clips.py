@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pydicom.uid import UID
 
 from config.catalogue import Catalogue
-from config.rules import Action
-from db.queries import StudyDetail
-from db.report_instances import ENCAPSULATED_PDF, STRUCTURED_REPORTS
-from db.schema import Instance
-from db.schema_pictures import Clip
+from config.sections.rules import Action
+from db.consistency.report_instances import ENCAPSULATED_PDF, STRUCTURED_REPORTS
+from db.reading.queries import StudyDetail
+from db.tables.pictures import Clip
+from db.tables.studies import Instance
 
 AT_ONCE = 60
 """Clips of one page."""

@@ -10,20 +10,20 @@ from config.catalogue import Catalogue
 from config.clinical_tasks import RegressionTask
 from config.errors import StudyNotFoundError
 from config.labels import ModelLabel
-from config.report_objects import ReportObject
+from config.sections.report_objects import ReportObject
 from dashboard.installation import Installation
 from dashboard.study.answers import Group, groups_of
 from dashboard.study.clips import ListedClip, listed_clips
 from dashboard.study.disagreements import ShownDiscordance, StudyText, shown_discordances, study_text
 from dashboard.study.objects import HeatMap, MadeObject, ReportTree, heat_maps, made_objects, report_tree
 from dashboard.study.trend import Trend, trend_of
-from db.dead_letters import answers_to
-from db.discordance_review import discordances_of_study, reviews_of
-from db.priors import earlier_values
-from db.queries import StudyDetail, study_detail
-from db.received import Identity
-from db.runs import Run, Verdict
-from db.studies import identity_of
+from db.consistency.discordance_review import discordances_of_study, reviews_of
+from db.delivery.dead_letters import answers_to
+from db.lifecycle.received import Identity
+from db.lifecycle.studies import identity_of
+from db.reading.priors import earlier_values
+from db.reading.queries import StudyDetail, study_detail
+from db.results.runs import Run, Verdict
 from dicom_node.report.wording import LIMITS_OF_USE
 from dicom_node.spool import Spool
 from worker.catalogues import catalogue_if_kept

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from config.catalogue import Catalogue
-from db.discordance_review import ListedDiscordance, Review
-from db.discordances import Side, SideKind
+from db.consistency.discordance_review import ListedDiscordance, Review
+from db.consistency.discordances import Side, SideKind
 from db.session import Database
 from dicom_node.report.words import ENGLISH
 from dicom_node.spool import Spool

@@ -10,9 +10,9 @@ from pydicom.dataset import Dataset
 from pydicom.uid import EncapsulatedPDFStorage
 
 from config.errors import ReportError
-from config.report_objects import ReportObject
-from db.schema import Delivery, Report
-from db.schema_peers import DeliveryAnswer
+from config.sections.report_objects import ReportObject
+from db.tables.peers import DeliveryAnswer
+from db.tables.studies import Delivery, Report
 from dicom_node.header import read_image_header
 from dicom_node.report.tree import TreeLine, flags_of, title_of, tree_lines
 from dicom_node.spool import Spool

@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from config.errors import BucketAwayError, ClipError
 from config.logs import told_of
 from dashboard.installation import Installation
-from db.stored_objects import StoredObject
+from db.results.stored_objects import StoredObject
 from dicom_node.spool import Spool
 from worker.pixels.screen import packed_frames
 

@@ -6,9 +6,9 @@ so that a migration may alter any table without thinking of who reads it.
 
 from alembic import context
 
-from db.all_tables import METADATA
 from db.migrating import views_at
-from db.views import create_views, drop_views
+from db.tables.metadata import METADATA
+from db.views.definitions import create_views, drop_views
 
 connection = context.config.attributes["connection"]
 context.configure(

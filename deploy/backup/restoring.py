@@ -11,11 +11,11 @@ from config.settings import Settings
 from config.steps import Step
 from config.whole_files import LOST_AND_FOUND
 from db.accounts import end_all_of_all
+from db.lifecycle.studies import requeue
 from db.migrating import is_known
-from db.queries import studies_in
+from db.reading.queries import studies_in
 from db.session import Database
 from db.states import StudyState
-from db.studies import requeue
 from deploy.backup.copying import copied
 from deploy.backup.facts import DATA, BackupFacts, read_facts
 from deploy.backup.registry_copy import kind_of, require_whole, restore_registry

@@ -14,9 +14,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from config.errors import EchoWorkerError
 from config.logs import Event, emit, place_of
-from config.monitoring import AlertCause, AlertSettings
+from config.sections.monitoring import AlertCause, AlertSettings
 from config.settings import Settings
-from db.alerts import (
+from db.away import lacks_tables
+from db.monitoring.alerts import (
     Alert,
     Condition,
     alert_not_told,
@@ -25,7 +26,6 @@ from db.alerts import (
     note_conditions,
     take_alerts,
 )
-from db.away import lacks_tables
 from db.session import Database
 from deploy.monitoring.conditions import conditions_of_registry, conditions_without_registry
 from deploy.monitoring.telling import tell

@@ -7,15 +7,15 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from config.errors import BucketAwayError, ConfigurationError, SpoolAwayError, SpoolFullError
-from config.monitoring import AlertCause
+from config.sections.monitoring import AlertCause
 from config.settings import Settings
 from config.steps import Purpose, Step
-from db.alerts import Condition
-from db.canaries import CAME_THROUGH
-from db.figures import Figures, read_figures
-from db.schema import Study
+from db.monitoring.alerts import Condition
+from db.monitoring.canaries import CAME_THROUGH
+from db.monitoring.figures import Figures, read_figures
+from db.monitoring.tallies import BACKUP, BEAT
 from db.states import DeliveryState, StudyState
-from db.tallies import BACKUP, BEAT
+from db.tables.studies import Study
 from deploy.monitoring.known import known_peers
 from deploy.monitoring.working_time import WorkingTime
 from dicom_node.expiry import expiry_of
@@ -28,7 +28,7 @@ SILENT_FOR_S = 300.0
 
 
 def conditions_without_registry(settings: Settings, *, host: str, now: datetime) -> Iterator[Condition]:
-    """What can be seen with the registry away too, of this host (`db.alerts.OF_A_HOST`)."""
+    """What can be seen with the registry away too, of this host (`db.monitoring.alerts.OF_A_HOST`)."""
     found = found_by("broker", broker, settings)
     if found.level is not Level.OK:
         said = f"broker {found.said}: steps wait for the reaper"

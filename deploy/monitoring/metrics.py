@@ -21,8 +21,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from config.logs import Event, emit
 from config.settings import Settings
 from db.away import say_away
-from db.figures import CLOSE, Figures, LastCanary, read_figures
 from db.journal_tail import JournalTail
+from db.monitoring.figures import CLOSE, Figures, LastCanary, read_figures
 from db.session import Database
 from db.states import LEASED_STEPS, DeliveryState, StudyState
 from deploy.monitoring.known import known_peers

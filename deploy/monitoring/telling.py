@@ -7,9 +7,9 @@ from datetime import datetime
 from importlib.metadata import version
 
 from config.errors import DeliveryError, EchoWorkerError
-from config.monitoring import AlertKind, AlertSettings
+from config.sections.monitoring import AlertKind, AlertSettings
 from config.settings import Settings
-from db.alerts import Alert
+from db.monitoring.alerts import Alert
 from dicom_node.tls import client_context
 from dicom_node.web_server import WebServer, read_bearer_token
 

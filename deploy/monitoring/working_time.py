@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from config.time_window import TimeWindow, moment_of
+from config.sections.time_window import TimeWindow, moment_of
 
 LONGEST = timedelta(days=60)
 """Older beginnings count as this old: more is not needed to say that it was long."""

@@ -11,9 +11,9 @@ from typing import Literal
 
 from config.errors import RetrieveError
 from config.logs import Event, emit
+from config.sections.time_window import TimeWindow
 from config.settings import Settings
-from config.time_window import TimeWindow
-from db.queries import count_instances
+from db.reading.queries import count_instances
 from db.session import Database
 from dicom_node.archive.answers import FoundStudy
 from dicom_node.archive.retrieve import SubOperations, get_study, move_study

@@ -12,11 +12,11 @@ from fnmatch import fnmatchcase
 
 from config.errors import EchoWorkerError, QueryError
 from config.logs import Event, emit
-from config.peers import PeerSettings, Role
+from config.sections.peers import PeerSettings, Role
 from config.settings import Settings
-from db.reconciliations import instances_and_objects, record_reconciliation
-from db.schema_monitoring import Reconciliation
+from db.monitoring.reconciliations import instances_and_objects, record_reconciliation
 from db.session import Database
+from db.tables.monitoring import Reconciliation
 from dicom_node.archive.answers import FoundStudy
 from dicom_node.archive.fetching import Fetcher, Outcome, Pace
 from dicom_node.archive.query import StudyQuery, find_studies

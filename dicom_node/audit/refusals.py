@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from db.received import ELSEWHERE
+from db.lifecycle.received import ELSEWHERE
 from dicom_node.audit.events import RemoteAE
 
 WINDOW_S = 60.0

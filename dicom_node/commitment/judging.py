@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 from config.errors import BucketAwayError
 from config.logs import Event, emit
-from config.peers import Role
+from config.sections.peers import Role
 from config.settings import Settings
-from db.commitments import Applied, KnownInstance, apply_report, known_instances
+from db.delivery.commitments import Applied, KnownInstance, apply_report, known_instances
 from db.session import Database
 from dicom_node.commitment.files import CommitmentFiles, CommitmentRequest
 from dicom_node.commitment.messages import CommitmentReport, Failure, Reference

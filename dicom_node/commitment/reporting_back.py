@@ -11,7 +11,7 @@ from pynetdicom.presentation import build_context
 
 from config.errors import DeliveryError, EchoWorkerError
 from config.logs import Event, emit, place_of
-from config.peers import PeerSettings
+from config.sections.peers import PeerSettings
 from config.settings import Settings
 from dicom_node.calling import Peer, association_with, called_peer
 from dicom_node.commitment.files import CommitmentAnswer, CommitmentFiles

@@ -17,7 +17,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 
 from config.catalogue import load_catalogue
-from config.peers import Role, UnknownPeers
+from config.sections.peers import Role, UnknownPeers
 from config.settings import Settings
 from dicom_node import calling, statuses
 from dicom_node.archive import retrieve

@@ -19,8 +19,8 @@ from config.catalogue import Catalogue
 from config.clinical_tasks import CodedConcept
 from config.errors import ReportError
 from config.labels import ModelLabel
-from db.discordances import Told
-from db.runs import Run, Verdict
+from db.consistency.discordances import Told
+from db.results.runs import Run, Verdict
 from dicom_node.header import MANUFACTURER
 from dicom_node.messages.findings import Finding, Number, findings_of, finished_at, remarks_on
 from dicom_node.messages.study import Issuer, ReportedStudy

@@ -8,8 +8,8 @@ from pydicom.sr.coding import Code
 from config.catalogue import Catalogue
 from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, CodedConcept, RegressionTask
 from config.errors import ReportError
-from db.discordances import Told
-from db.runs import Run, TaskResult, Verdict
+from db.consistency.discordances import Told
+from db.results.runs import Run, TaskResult, Verdict
 from dicom_node.report.answers import explanation, in_reading_order
 from dicom_node.report.codes import NO_UNITS, PRESENCE, SCORES
 from dicom_node.report.content import ESTIMATE_DECIMALS, SCORE_DECIMALS

@@ -16,8 +16,8 @@ from pydicom.sr.coding import Code
 from config.catalogue import Catalogue
 from config.clinical_tasks import CodedConcept
 from config.labels import ModelLabel
-from db.discordances import Told
-from db.runs import Run
+from db.consistency.discordances import Told
+from db.results.runs import Run
 from dicom_node.header import MANUFACTURER
 from dicom_node.messages.findings import Finding, Number, findings_of, finished_at, remarks_on
 from dicom_node.messages.hl7_text import APPLICATION, CHARACTER_SET, composite, escaped, joined, message_header, segment

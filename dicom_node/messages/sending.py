@@ -7,10 +7,10 @@ from pydicom.dataset import Dataset
 
 from config.catalogue import Catalogue
 from config.languages import Language
-from config.messages import MessageKind, MessageSettings
-from config.peers import TLSSettings
-from db.discordances import Told
-from db.runs import Run
+from config.sections.messages import MessageKind, MessageSettings
+from config.sections.peers import TLSSettings
+from db.consistency.discordances import Told
+from db.results.runs import Run
 from dicom_node.messages.fhir import build_fhir
 from dicom_node.messages.fhir_server import post_bundle
 from dicom_node.messages.folder import put_into_folder

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from ipaddress import ip_address
 
-from config.peers import PeerSettings, Role, UnknownPeers
+from config.sections.peers import PeerSettings, Role, UnknownPeers
 from config.settings import Settings
 
 

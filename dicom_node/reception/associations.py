@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from config.peers import PeerSettings, Role
+from config.sections.peers import PeerSettings, Role
 from dicom_node.audit.events import RemoteAE, broken_off, received
 from dicom_node.audit.journal import TransferJournal
 from dicom_node.header import InstanceHeader

@@ -7,7 +7,7 @@ is an AE title and an outcome: the reason of a refusal may quote an invented tit
 from collections.abc import Iterable
 from dataclasses import replace
 
-from db.received import ACCEPTED, ELSEWHERE, OTHER_AE_TITLES, Call
+from db.lifecycle.received import ACCEPTED, ELSEWHERE, OTHER_AE_TITLES, Call
 
 CALLERS_OF_ONE_ADDRESS = 20
 ADDRESSES = 100

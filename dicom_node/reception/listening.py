@@ -13,7 +13,7 @@ from pynetdicom.association import Association
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from config.logs import Event, emit, place_of
-from config.peers import plain_address
+from config.sections.peers import plain_address
 from dicom_node.reception.association_socket import has_input
 from dicom_node.reception.waiting import Ended, WaitingConnections
 from dicom_node.tls import HandshakeFailure, ListeningContext, handshake_failure

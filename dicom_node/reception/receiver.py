@@ -16,9 +16,9 @@ from pynetdicom.transport import AssociationSocket
 
 from config.errors import ConfigurationError
 from config.logs import Event, emit, place_of
-from config.peers import Role, plain_address
+from config.sections.peers import Role, plain_address
 from config.settings import Settings
-from db.received import ACCEPTED
+from db.lifecycle.received import ACCEPTED
 from dicom_node.audit.events import RemoteAE, application_started, application_stopped, association_refused
 from dicom_node.audit.refusals import Refusals
 from dicom_node.audit.syslog import AuditForwarder

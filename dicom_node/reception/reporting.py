@@ -25,7 +25,7 @@ from typing import Any
 
 from config.logs import Event, emit, place_of
 from config.whole_files import unfinished_name, write_whole
-from db.received import Call
+from db.lifecycle.received import Call
 from dicom_node.reception.callers import CallTally
 from dicom_node.spool import Spool
 from dicom_node.spool_notes import read_note

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, RegressionTask
-from db.runs import ClipAnswer, TaskResult, Verdict
+from db.results.runs import ClipAnswer, TaskResult, Verdict
 from dicom_node.report.words import ENGLISH, Words, capital
 
 _READING_ORDER = {Verdict.ABSTAINED: 1, Verdict.UNCALIBRATED: 2}

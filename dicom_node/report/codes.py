@@ -4,7 +4,7 @@ from highdicom.sr import CodedConcept
 from pydicom.sr.coding import Code
 
 import config.clinical_tasks
-from db.runs import ScoreKind, Verdict
+from db.results.runs import ScoreKind, Verdict
 
 OUR_SCHEME = "99ECHOWORKER"
 OUR_SCHEME_NAME = "EchoWorker local codes"

@@ -11,8 +11,8 @@ from pydicom.uid import UID, EncapsulatedPDFStorage, MultiFrameTrueColorSecondar
 
 from config.errors import ReportError
 from config.languages import Language
-from config.report_objects import ReportObject
-from db.runs import Run
+from config.sections.report_objects import ReportObject
+from db.results.runs import Run
 from dicom_node.header import MANUFACTURER
 from dicom_node.report.dating import date_object
 from dicom_node.report.sources import TYPE_2, report_sources

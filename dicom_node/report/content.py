@@ -32,9 +32,9 @@ from pydicom.sr.coding import Code
 from config.catalogue import Catalogue
 from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, RegressionTask
 from config.errors import ReportError
-from config.report_objects import ReportObject
-from db.discordances import Told
-from db.runs import Run, TaskResult, Verdict
+from config.sections.report_objects import ReportObject
+from db.consistency.discordances import Told
+from db.results.runs import Run, TaskResult, Verdict
 from dicom_node.report.answers import brief, explanation, in_reading_order
 from dicom_node.report.codes import (
     COMMENT,

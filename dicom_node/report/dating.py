@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 
 from pydicom.dataset import Dataset
 
-from db.runs import Run
+from db.results.runs import Run
 from dicom_node.time_zones import zone_named
 
 _NAMED = "TimezoneOffsetFromUTC"

@@ -12,9 +12,9 @@ from pydicom.uid import UID, ComprehensiveSRStorage
 from config.catalogue import Catalogue
 from config.errors import ReportError
 from config.languages import Language
-from config.report_objects import ReportObject
-from db.discordances import Told
-from db.runs import Run
+from config.sections.report_objects import ReportObject
+from db.consistency.discordances import Told
+from db.results.runs import Run
 from dicom_node.contexts import RETIRED_ULTRASOUND
 from dicom_node.header import MANUFACTURER
 from dicom_node.report.codes import OUR_SCHEME, OUR_SCHEME_NAME

@@ -6,8 +6,8 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from config.report_objects import ReportObject
-from db.runs import Run
+from config.sections.report_objects import ReportObject
+from db.results.runs import Run
 from dicom_node.report.companions import PAGE_CLASS, code_item, companion
 from dicom_node.report.sources import make_all_text_writable
 from dicom_node.report.words import ENGLISH, Words

@@ -13,8 +13,8 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import UID, JPEGBaseline8Bit
 
 from config.errors import ReportError
-from config.report_objects import ReportObject
-from db.runs import Run
+from config.sections.report_objects import ReportObject
+from db.results.runs import Run
 from dicom_node.report.companions import HEAT_MAP_CLASS, code_item, companion
 from dicom_node.report.sources import make_all_text_writable
 from dicom_node.report.words import ENGLISH, Words

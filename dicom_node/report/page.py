@@ -16,8 +16,8 @@ from reportlab.platypus import Flowable, KeepInFrame, Spacer
 
 from config.catalogue import Catalogue
 from config.labels import ModelLabel
-from db.discordances import Told
-from db.runs import Run, Verdict
+from db.consistency.discordances import Told
+from db.results.runs import Run, Verdict
 from dicom_node.report.dating import in_words, in_zone_of
 from dicom_node.report.letters import written_name
 from dicom_node.report.page_answers import COLUMNS, answer_rows

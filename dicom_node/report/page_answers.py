@@ -5,7 +5,7 @@ What a number is, is said once below the table, and not in every row.
 
 from config.catalogue import Catalogue
 from config.clinical_tasks import AnyTask, ClassTask, RegressionTask
-from db.runs import Run, TaskResult, Verdict
+from db.results.runs import Run, TaskResult, Verdict
 from dicom_node.report.answers import brief, in_reading_order
 from dicom_node.report.words import Words
 

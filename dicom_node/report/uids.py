@@ -4,7 +4,7 @@ import uuid
 
 from pydicom.uid import UID
 
-from db.runs import Run
+from db.results.runs import Run
 
 _NAMESPACE = uuid.UUID("5f7c1c0e-6d1b-5d6e-9a55-2b1f5b6a0e11")
 """Ours alone, and never to change: every UID that ever left depends on it."""

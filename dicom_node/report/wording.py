@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from config.catalogue import Catalogue
 from config.labels import ModelLabel
-from db.discordances import Discordance, Side, Told
-from db.runs import Run, Verdict
+from db.consistency.discordances import Discordance, Side, Told
+from db.results.runs import Run, Verdict
 from dicom_node.report.answers import brief, in_reading_order
 from dicom_node.report.words import ENGLISH, Words
 

@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 
-from config.dashboard import AccountRole
 from config.logs import Event
+from config.sections.dashboard import AccountRole
 from dashboard.access.passwords import hashed
 from db.accounts import add_account
 from dicom_node.send import send_files

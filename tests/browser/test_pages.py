@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from config.dashboard import AccountRole
+from config.sections.dashboard import AccountRole
 from tests.browser.conftest import Live, Opener
 
 pytestmark = [pytest.mark.long, pytest.mark.system, pytest.mark.timeout(600)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from config.dashboard import AccountRole
+from config.sections.dashboard import AccountRole
 from config.settings import load_settings
 from dashboard.access.passwords import hashed
 from dashboard.application import create_app

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from config.dashboard import AccountRole
+from config.sections.dashboard import AccountRole
 from dashboard.installation import Installation
 from db.accounts import list_accounts, vouched_for
 from tests.dashboard.conftest import SignIn

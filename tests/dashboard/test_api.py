@@ -11,14 +11,14 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 from sqlalchemy import update
 
-from config.dashboard import AccountRole
+from config.sections.dashboard import AccountRole
 from dashboard.application import create_app
 from dashboard.installation import Installation
 from db.accounts import add_account, add_token
-from db.callers import record_calls
-from db.received import ACCEPTED, Call
-from db.schema import RunRow
-from db.schema_pipeline import JournalEntry
+from db.lifecycle.received import ACCEPTED, Call
+from db.monitoring.callers import record_calls
+from db.tables.pipeline import JournalEntry
+from db.tables.studies import RunRow
 from tests.dashboard.conftest import SignIn
 from tests.support import lab
 from tests.support.audit_trail import ACCESSED, QUERY, asked_by_people

@@ -23,14 +23,14 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from config.dashboard import AccountRole
+from config.sections.dashboard import AccountRole
 from config.settings import load_settings
 from dashboard.api.document import operations_of
 from dashboard.api.routes import add_api
 from dashboard.application import create_app
 from dashboard.installation import Installation
 from db.accounts import add_account, add_token
-from db.schema import RunRow
+from db.tables.studies import RunRow
 from tests.support import lab
 from tests.support.servers import PostgreSQL
 

@@ -5,11 +5,11 @@ import re
 import pytest
 from sqlalchemy import select
 
-from config.dashboard import AccountRole
+from config.sections.dashboard import AccountRole
 from dashboard.installation import Installation
 from dashboard.paging import ROWS_OF_A_PAGE
-from db.discordances import ReviewState
-from db.schema_consistency import DiscordanceRow
+from db.consistency.discordances import ReviewState
+from db.tables.consistency import DiscordanceRow
 from tests.dashboard.conftest import SignIn
 from tests.support import lab
 from tests.support.audit_trail import QUERY, asked_by_people

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from config.dashboard import AccountRole
+from config.sections.dashboard import AccountRole
 from dashboard.api.tables import CSV_ROWS, GROUP_ROWS, csv_of, parquet_of
 from dashboard.installation import EXPORTS_AT_ONCE, Installation
-from db.schema import Study
-from db.view_rows import RANGES, documented_view, kind_of
-from db.views import View
+from db.tables.studies import Study
+from db.views.definitions import View
+from db.views.rows import RANGES, documented_view, kind_of
 from tests.dashboard.conftest import SignIn
 from tests.support import lab
 from tests.support.audit_trail import QUERY, asked_by_people

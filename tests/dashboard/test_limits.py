@@ -11,9 +11,9 @@ from sqlalchemy import Engine, event, select
 from dashboard.application import LONGEST_BODY
 from dashboard.installation import Installation
 from dashboard.pages.operations import deliveries
-from db.deliveries import of_current_runs
-from db.schema import Delivery
+from db.delivery.deliveries import of_current_runs
 from db.states import BatchKind, DeliveryState
+from db.tables.studies import Delivery
 from dicom_node.spool import Spool
 from tests.dashboard.test_quality import batch
 from tests.support import lab

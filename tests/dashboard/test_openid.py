@@ -12,8 +12,8 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 from joserfc.jwk import RSAKey
 
-from config.dashboard import AccountRole, OpenIdSettings
 from config.errors import ConfigurationError
+from config.sections.dashboard import AccountRole, OpenIdSettings
 from config.settings import load_settings
 from dashboard.access.openid import LASTS, known_as, role_of
 from dashboard.application import create_app

@@ -8,26 +8,26 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from config.dashboard import AccountRole
-from config.keep import KeptKind
-from config.monitoring import AlertCause
+from config.sections.dashboard import AccountRole
+from config.sections.keep import KeptKind
+from config.sections.monitoring import AlertCause
 from config.settings import load_settings
 from dashboard.installation import Installation
 from dashboard.rendering import NOTHING
-from db.alerts import Condition, alert_told, note_conditions, take_alerts
-from db.callers import record_calls
-from db.devices import note_failed, set_aside
-from db.pauses import former_pauses, open_pauses
-from db.queries import study_detail
-from db.received import ACCEPTED, Call
-from db.reconciliations import record_reconciliation
-from db.retention import note_removal
-from db.schema import Delivery
-from db.schema_monitoring import Reconciliation
-from db.schema_peers import DeliveryAnswer
-from db.schema_pipeline import DeviceHealth, JournalEntry
-from db.schema_rescoring import RescoredStudy, Rescoring
+from db.lifecycle.received import ACCEPTED, Call
+from db.lifecycle.retention import note_removal
+from db.monitoring.alerts import Condition, alert_told, note_conditions, take_alerts
+from db.monitoring.callers import record_calls
+from db.monitoring.reconciliations import record_reconciliation
+from db.reading.queries import study_detail
 from db.states import BatchKind, BatchState, DeliveryState, RescoredState
+from db.tables.monitoring import Reconciliation
+from db.tables.peers import DeliveryAnswer
+from db.tables.pipeline import DeviceHealth, JournalEntry
+from db.tables.rescoring import RescoredStudy, Rescoring
+from db.tables.studies import Delivery
+from db.working.devices import note_failed, set_aside
+from db.working.pauses import former_pauses, open_pauses
 from dicom_node.quarantine import put_in_quarantine
 from dicom_node.spool import Spool
 from tests.dashboard.conftest import SignIn

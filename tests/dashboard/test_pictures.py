@@ -13,10 +13,10 @@ import pytest
 from pydicom.encaps import generate_frames
 from sqlalchemy import update
 
-from config.dashboard import AccountRole
-from config.report_objects import ReportObject
+from config.sections.dashboard import AccountRole
+from config.sections.report_objects import ReportObject
 from dashboard.installation import Installation
-from db.schema import Instance
+from db.tables.studies import Instance
 from tests.dashboard.conftest import SignIn
 from tests.support.audit_trail import ACCESSED, asked_by_people
 from tests.support.clips import SMALL, made_clip

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from config.dashboard import AccountRole
+from config.sections.dashboard import AccountRole
 from dashboard.installation import Installation
-from db.drift import record_drift
-from db.schema_monitoring import DriftRow
-from db.schema_rescoring import Rescoring
+from db.monitoring.drift import record_drift
 from db.states import BatchKind, BatchState
+from db.tables.monitoring import DriftRow
+from db.tables.rescoring import Rescoring
 from tests.config.test_calibration import CONTENT, TASK
 from tests.dashboard.conftest import SignIn
 from tests.support import lab

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from config.dashboard import AccountRole
 from config.errors import AccountError
+from config.sections.dashboard import AccountRole
 from dashboard.access.passwords import fits, turn
 from dashboard.access.signing_in import make_first_account
 from dashboard.application import create_app

@@ -8,19 +8,19 @@ import pytest
 from sqlalchemy import select, update
 
 from config.catalogue import Catalogue
-from config.dashboard import AccountRole
 from config.labels import ModelLabel
-from config.report_objects import ReportObject
+from config.sections.dashboard import AccountRole
+from config.sections.report_objects import ReportObject
 from dashboard.installation import Installation
 from dashboard.study import content
-from db.discordance_review import list_discordances, review_discordance
-from db.discordances import ReviewState
-from db.queries import study_detail
-from db.schema import Instance, Study
-from db.schema_pictures import Clip
-from db.schema_pipeline import JournalEntry
+from db.consistency.discordance_review import list_discordances, review_discordance
+from db.consistency.discordances import ReviewState
+from db.lifecycle.studies import register_instance
+from db.reading.queries import study_detail
 from db.states import StudyState
-from db.studies import register_instance
+from db.tables.pictures import Clip
+from db.tables.pipeline import JournalEntry
+from db.tables.studies import Instance, Study
 from tests.dashboard.conftest import SignIn
 from tests.support.audit_trail import ACCESSED, asked_by_people
 from tests.support.lab import fill

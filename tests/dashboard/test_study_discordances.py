@@ -6,14 +6,14 @@ from html import unescape
 
 import pytest
 
-from config.dashboard import AccountRole
 from config.labels import ModelLabel
+from config.sections.dashboard import AccountRole
 from dashboard.installation import Installation
-from db.discordance_review import ListedDiscordance, list_discordances
-from db.discordance_rows import record_check
-from db.discordances import MODEL, Check, Discordance, ReviewState, Severity, Side, SideKind
-from db.queries import study_detail
-from db.results import append_run
+from db.consistency.discordance_review import ListedDiscordance, list_discordances
+from db.consistency.discordance_rows import record_check
+from db.consistency.discordances import MODEL, Check, Discordance, ReviewState, Severity, Side, SideKind
+from db.reading.queries import study_detail
+from db.results.recording import append_run
 from tests.dashboard.conftest import SignIn
 from tests.support.shown_study import (
     CLIP,

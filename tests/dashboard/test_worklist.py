@@ -8,16 +8,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select, update
 
-from config.dashboard import AccountRole
-from config.privacy import IdentityMode
+from config.sections.dashboard import AccountRole
+from config.sections.privacy import IdentityMode
 from dashboard.installation import Installation
-from db.canaries import canary_uid
 from db.identities import IdentityKeeper
-from db.received import Identity
-from db.schema import Study
+from db.lifecycle.received import Identity
+from db.lifecycle.studies import register_instance
+from db.monitoring.canaries import canary_uid
 from db.session import Database
 from db.states import StudyState
-from db.studies import register_instance
+from db.tables.studies import Study
 from tests.dashboard.conftest import SignIn
 from tests.support.audit_trail import QUERY, asked_by_people
 from tests.support.lab import PHI, fill

@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import select
 
 from config.settings import PipelineSettings, load_settings
-from db.received import ReceivedInstance
-from db.schema import Study
+from db.lifecycle.received import ReceivedInstance
+from db.lifecycle.studies import close_quiet_studies, register_instance
 from db.session import Database
-from db.studies import close_quiet_studies, register_instance
+from db.tables.studies import Study
 from tests.support.reported import instance_of
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)

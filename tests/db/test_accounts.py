@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy.orm import Session
 
-from config.dashboard import AccountRole
 from config.errors import AccountError
+from config.sections.dashboard import AccountRole
 from db.accounts import add_account, change_account, has_an_admin, list_accounts, vouched_for
-from db.schema_accounts import Account
 from db.session import Database
+from db.tables.accounts import Account
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 
 from config.logs import Event
 from db.away import event_of
-from db.queries import list_callers
+from db.reading.queries import list_callers
 from db.session import Database
 
 

@@ -10,10 +10,10 @@ from alembic import command
 from config.labels import ModelLabel
 from config.reasons import Named, Reason, ReasonKind
 from db.migrating import alembic_config
-from db.results import PreparedClip, append_run, current_run, prepared_clips, record_views, replace_clips
-from db.runs import ClipEvidence, JudgedClip, LeftOutClip, ModelIdentity, Run, TaskResult, Verdict, ViewCall
-from db.schema_pictures import Clip
+from db.results.recording import PreparedClip, append_run, current_run, prepared_clips, record_views, replace_clips
+from db.results.runs import ClipEvidence, JudgedClip, LeftOutClip, ModelIdentity, Run, TaskResult, Verdict, ViewCall
 from db.session import Database
+from db.tables.pictures import Clip
 
 PREPARED = PreparedClip(
     sop_instance_uid="1.1",

@@ -10,17 +10,17 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from config.errors import ConfigurationError, IdentitiesError
-from config.privacy import IdentityMode
+from config.sections.privacy import IdentityMode
 from config.settings import Settings, load_settings
 from db import identity_keeping
+from db.consistency.received_reports import Matching, NewReport, Via, add_received_report
+from db.consistency.report_matching import matching_key, reports_to_match, studies_after, studies_that_may_match
 from db.converting import convert_identities
 from db.identities import PSEUDONYM, IdentityField, IdentityKeeper, KeyKind
-from db.received import Identity, ReceivedInstance
-from db.received_reports import Matching, NewReport, Via, add_received_report
-from db.report_matching import matching_key, reports_to_match, studies_after, studies_that_may_match
-from db.scored_cases import patients_of
+from db.lifecycle.received import Identity, ReceivedInstance
+from db.lifecycle.studies import identity_of, register_instance
+from db.reading.scored_cases import patients_of
 from db.session import Database
-from db.studies import identity_of, register_instance
 from dicom_node.duties import is_lasting
 from tests.db.conftest import NOW, QUIET
 

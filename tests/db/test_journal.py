@@ -6,13 +6,13 @@ import pytest
 from config.settings import PipelineSettings
 from config.steps import Step
 from db.journal import record_transition
-from db.leases import claim
-from db.queries import study_detail
-from db.received import ReceivedInstance
-from db.schema import Study
+from db.lifecycle.received import ReceivedInstance
+from db.lifecycle.studies import register_instance, requeue
+from db.reading.queries import study_detail
 from db.session import Database
 from db.states import ALLOWED, TRANSITIONS, StudyState
-from db.studies import register_instance, requeue
+from db.tables.studies import Study
+from db.working.leases import claim
 
 
 @pytest.mark.parametrize(

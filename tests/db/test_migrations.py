@@ -25,9 +25,9 @@ from sqlalchemy import (
 from sqlalchemy.exc import OperationalError
 
 from db import session
-from db.all_tables import METADATA
 from db.migrating import alembic_config
 from db.session import Database
+from db.tables.metadata import METADATA
 from tests.support.servers import PostgreSQL
 
 SAID = {"kind": "sr", "purpose": "forward"}

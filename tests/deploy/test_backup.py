@@ -13,23 +13,23 @@ import pytest
 from sqlalchemy import update
 from typer.testing import CliRunner
 
-from config.dashboard import AccountRole
 from config.errors import BackupError, BackupUnderWayError, ConfigurationError, SpoolAwayError
+from config.sections.dashboard import AccountRole
 from config.settings import load_settings
 from config.steps import Step
 from dashboard.access.signing_in import make_first_account, sign_in
 from dashboard.installation import Installation
 from db.accounts import add_account, add_token, list_accounts, signed_in
-from db.queries import studies_in
-from db.schema import Instance, Study
+from db.monitoring.tallies import BACKUP, heartbeats
+from db.reading.queries import studies_in
 from db.states import StudyState
-from db.tallies import BACKUP, heartbeats
+from db.tables.studies import Instance, Study
 from deploy.backup import making, restoring
 from deploy.backup.copying import files_to_keep
 from deploy.backup.facts import FACTS, read_facts
 from deploy.backup.making import forget_but_last, make_backup
 from deploy.backup.restoring import faults_of_backup, restore_backup
-from deploy.cli import app
+from deploy.cli.application import app
 from dicom_node.removing import nothing_removed
 from dicom_node.spool_check import compare
 from tests.support.clips import SMALL, as_study_of_its_own

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from config.errors import ConfigurationError
 from config.settings import load_settings
-from deploy.cli import app
+from deploy.cli.application import app
 from deploy.site_authority import SiteAuthority, Wanted
 from dicom_node.reception.receiver import Receiver
 from tests.support.servers import free_port

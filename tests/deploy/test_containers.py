@@ -11,7 +11,7 @@ import pytest
 import redis
 import yaml
 
-from config.peers import Role
+from config.sections.peers import Role
 from config.settings import Settings, load_settings
 from dashboard.server import DashboardServer
 from db.session import Database

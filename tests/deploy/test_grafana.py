@@ -17,12 +17,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.engine import make_url
 
 from config.settings import load_settings
-from db.canaries import CAME_THROUGH, SENT, canary_uid
-from db.read_only_role import read_only_role_sql
-from db.schema import Study
-from db.schema_pipeline import JournalEntry
+from db.monitoring.canaries import CAME_THROUGH, SENT, canary_uid
+from db.monitoring.tallies import BEAT, TallyKind, add_to_tallies, note_heartbeat
 from db.session import Database
-from db.tallies import BEAT, TallyKind, add_to_tallies, note_heartbeat
+from db.tables.pipeline import JournalEntry
+from db.tables.studies import Study
+from db.views.read_only_role import read_only_role_sql
 from deploy.monitoring.metrics import Metrics
 from dicom_node.spool import Spool
 from tests.support import lab

@@ -8,7 +8,7 @@ import pytest
 
 from config.settings import load_settings
 from config.steps import Step
-from db.queries import StudyDetail
+from db.reading.queries import StudyDetail
 from tests.support.clips import SMALL, as_study_of_its_own
 from tests.support.scripted_steps import scripted_worker
 from tests.support.waiting import wait_until

@@ -8,7 +8,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from config.peers import Role
+from config.sections.peers import Role
 from config.settings import Settings, load_settings
 from db.session import Database
 from db.states import StudyState

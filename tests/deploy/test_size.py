@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from deploy.cli import app
+from deploy.cli.application import app
 from deploy.sizing import SOURCES, Site, size
 
 ROOT = Path(__file__).parents[2]

@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 from config.processes import process_name
 from config.settings import load_settings
 from config.steps import Step
-from db.leases import Fault, claim, fail_attempt
-from db.queries import StudyDetail
-from deploy.cli import app
-from deploy.deaths import give_back, note_death, sweep_crash_files
+from db.reading.queries import StudyDetail
+from db.working.leases import Fault, claim, fail_attempt
+from deploy.cli.application import app
+from deploy.processes.deaths import give_back, note_death, sweep_crash_files
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
 from tests.support.scripted_steps import scripted_worker
 from tests.support.waiting import wait_until
@@ -48,7 +48,7 @@ def prepare(context, held):
 """
 RUNS = """
 from config.settings import load_settings
-from deploy.deaths import write_crashes
+from deploy.processes.deaths import write_crashes
 
 print(write_crashes(load_settings()).name, flush=True)
 input()

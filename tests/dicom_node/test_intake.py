@@ -18,10 +18,10 @@ from sqlalchemy.orm import Session
 from config.errors import StudyNotFoundError
 from config.logs import configure_logs
 from config.settings import Settings, load_settings
-from db.queries import StudyDetail, study_detail
-from db.received import ACCEPTED
+from db.lifecycle.received import ACCEPTED
+from db.monitoring.tallies import TallyKind, tallies
+from db.reading.queries import StudyDetail, study_detail
 from db.session import Database
-from db.tallies import TallyKind, tallies
 from dicom_node.commitment import judging
 from dicom_node.commitment.files import CommitmentFiles
 from dicom_node.commitment.messages import CommitmentReport, Reference

@@ -7,7 +7,7 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from config.errors import UnreadableInstanceError
-from config.peers import PeerSettings, Role
+from config.sections.peers import PeerSettings, Role
 from dicom_node.routing import read_facts
 from tests.support.clips import SMALL, as_study_of_its_own
 

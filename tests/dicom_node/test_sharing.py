@@ -9,8 +9,8 @@ from sqlalchemy import select
 
 from config.broker import create_celery_app
 from config.settings import Settings
-from db.schema import Instance
 from db.session import Database
+from db.tables.studies import Instance
 from dicom_node.bucket import Bucket
 from dicom_node.findings import Level
 from dicom_node.header import read_header

@@ -11,9 +11,9 @@ from sqlalchemy import select
 
 from config.broker import create_celery_app
 from config.settings import load_settings
-from db.queries import list_studies
-from db.schema import Instance, Study
+from db.reading.queries import list_studies
 from db.session import Database
+from db.tables.studies import Instance, Study
 from dicom_node import spool_check
 from dicom_node.header import read_header
 from dicom_node.intake import Intake

@@ -8,8 +8,8 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from config.dicomweb import DicomWebSettings
 from config.errors import ConfigurationError
+from config.sections.dicomweb import DicomWebSettings
 from config.settings import Settings, load_settings
 from dicom_node.send import Answer
 from dicom_node.stow import stow_files

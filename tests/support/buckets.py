@@ -8,7 +8,7 @@ from pathlib import Path
 import boto3
 from moto.server import ThreadedMotoServer
 
-from config.bucket import BucketSettings
+from config.sections.bucket import BucketSettings
 from tests.support.servers import free_port
 
 KEY, SECRET = "AKIAECHOWORKER", "a secret that no log may show"

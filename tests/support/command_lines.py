@@ -6,7 +6,7 @@ from typing import Any
 from typer.main import get_command
 
 from config.steps import QUEUES
-from deploy.cli import app
+from deploy.cli.application import app
 
 
 def command_named_by(arguments: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from subprocess import CompletedProcess
 
 import structlog
 
-from deploy.cli import main
+from deploy.cli.application import main
 
 
 def echoworker(

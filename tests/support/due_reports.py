@@ -14,14 +14,14 @@ from sqlalchemy import select, update
 
 from config.broker import create_celery_app
 from config.catalogue import load_catalogue
-from config.report_objects import ReportObject
+from config.sections.report_objects import ReportObject
 from config.settings import load_settings
-from db.delivering import take_delivery_announcements
-from db.queries import StudyDetail, study_detail
-from db.reports import BuiltReport
-from db.schema import Delivery
-from db.schema_peers import PeerQueue
+from db.delivery.delivering import take_delivery_announcements
+from db.reading.queries import StudyDetail, study_detail
+from db.results.reports import BuiltReport
 from db.states import DeliveryState
+from db.tables.peers import PeerQueue
+from db.tables.studies import Delivery
 from tests.support.reported import instance_of, reported
 from tests.support.results import report_of, runs_of_every_answer
 from worker.context import WorkerContext

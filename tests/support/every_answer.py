@@ -9,7 +9,7 @@ from config.catalogue import Catalogue
 from config.clinical_tasks import AnyTask, ClassTask
 from config.labels import ModelLabel
 from config.reasons import Named, Reason, ReasonKind
-from db.runs import ClipAnswer, ClipEvidence, LeftOutClip, ModelIdentity, Run, TaskResult, Verdict, ViewCall
+from db.results.runs import ClipAnswer, ClipEvidence, LeftOutClip, ModelIdentity, Run, TaskResult, Verdict, ViewCall
 
 KINDS = {
     "regression": (Verdict.MEASURED, Verdict.ABSTAINED),

@@ -13,10 +13,10 @@ from sqlalchemy import select
 
 from config.broker import create_celery_app
 from config.settings import Settings
-from db.received import Identity, ReceivedInstance
-from db.received_reports import ReceivedSummary, list_received
-from db.schema import Study
-from db.studies import register_instance
+from db.consistency.received_reports import ReceivedSummary, list_received
+from db.lifecycle.received import Identity, ReceivedInstance
+from db.lifecycle.studies import register_instance
+from db.tables.studies import Study
 from dicom_node.spool import Spool
 from tests.support.reported import QUIET, instance_of, reported
 from tests.support.waiting import wait_until

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from config.errors import EchoWorkerError, StudyNotFoundError
-from db.queries import StudyDetail, study_detail
+from db.reading.queries import StudyDetail, study_detail
 from db.session import Database
 from dicom_node.calling import Peer, echo
 from tests.support.commands import echoworker

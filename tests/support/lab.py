@@ -8,8 +8,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from db.canaries import canary_uid
-from db.schema import (
+from db.monitoring.canaries import canary_uid
+from db.tables.consistency import DiscordanceRow, ReceivedReport
+from db.tables.pipeline import JournalEntry
+from db.tables.studies import (
     CurrentRun,
     Delivery,
     Instance,
@@ -19,8 +21,6 @@ from db.schema import (
     RunRow,
     Study,
 )
-from db.schema_consistency import DiscordanceRow, ReceivedReport
-from db.schema_pipeline import JournalEntry
 
 PHI = ("4711-X", "Zwölf^Ottilie", "19330224", "ACC-99", "20261031")
 """What of the patient of study 1.2.1 must be seen nowhere."""

@@ -15,13 +15,13 @@ from torch import Tensor
 from config.catalogue import Catalogue, load_catalogue
 from config.clinical_tasks import AnyTask
 from config.labels import ModelLabel
-from db.embeddings import StoredEmbeddings, record_embeddings
-from db.received import Identity, ReceivedInstance
-from db.results import append_run
-from db.runs import ClipAnswer, ModelIdentity, Run, TaskResult, Verdict
-from db.schema import Study
+from db.lifecycle.received import Identity, ReceivedInstance
+from db.lifecycle.studies import register_instance
+from db.results.embeddings import StoredEmbeddings, record_embeddings
+from db.results.recording import append_run
+from db.results.runs import ClipAnswer, ModelIdentity, Run, TaskResult, Verdict
 from db.session import Database
-from db.studies import register_instance
+from db.tables.studies import Study
 from dicom_node.spool import Spool
 from worker.calibration.scored import Source
 from worker.embeddings import ClipEmbeddings, embeddings_path, write_embeddings

@@ -7,21 +7,21 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from config.labels import ModelLabel
-from config.report_objects import ReportObject
+from config.sections.report_objects import ReportObject
 from config.settings import PipelineSettings
 from config.steps import Purpose, Step
-from db.deliveries import set_deliveries
-from db.delivering import DueDelivery, due_deliveries, take_delivery_announcements
-from db.leases import claim, completing
-from db.queues import QueueClaim, claim_queue
-from db.received import Identity, ReceivedInstance
-from db.reports import BuiltReport, add_report
-from db.results import append_run
-from db.runs import ClipEvidence, ModelIdentity, Run
-from db.schema import RunRow, Study
-from db.schema_consistency import ConsistencyCheck
+from db.delivery.deliveries import set_deliveries
+from db.delivery.delivering import DueDelivery, due_deliveries, take_delivery_announcements
+from db.delivery.queues import QueueClaim, claim_queue
+from db.lifecycle.received import Identity, ReceivedInstance
+from db.lifecycle.studies import close_quiet_studies, register_instance
+from db.results.recording import append_run
+from db.results.reports import BuiltReport, add_report
+from db.results.runs import ClipEvidence, ModelIdentity, Run
 from db.session import Database
-from db.studies import close_quiet_studies, register_instance
+from db.tables.consistency import ConsistencyCheck
+from db.tables.studies import RunRow, Study
+from db.working.leases import claim, completing
 
 QUIET = timedelta(seconds=30)
 

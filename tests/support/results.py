@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from config.catalogue import Catalogue
 from config.clinical_tasks import AnyTask
 from config.labels import ModelLabel
-from db.runs import ClipAnswer, ClipEvidence, LeftOutClip, ModelIdentity, Run, TaskResult, Verdict
+from db.results.runs import ClipAnswer, ClipEvidence, LeftOutClip, ModelIdentity, Run, TaskResult, Verdict
 from dicom_node.header import read_image_header
 from dicom_node.report.document import build_structured_report
 from tests.support.clips import SMALL

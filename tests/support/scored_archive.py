@@ -15,16 +15,16 @@ from config.broker import create_celery_app
 from config.labels import ModelLabel
 from config.settings import load_settings
 from config.steps import Step
-from db.embeddings import StoredEmbeddings, record_embeddings
-from db.outdated import Wanted
-from db.rescorings import create_batch
-from db.results import PreparedClip, current_run, replace_clips
-from db.run_rows import run_of
-from db.runs import ModelIdentity, Run
-from db.schema import CurrentRun, RunRow, Study
-from db.schema_rescoring import RescoredStudy, Rescoring
+from db.lifecycle.studies import close_quiet_studies, register_instance, requeue
+from db.rescoring.batches import create_batch
+from db.rescoring.outdated import Wanted
+from db.results.embeddings import StoredEmbeddings, record_embeddings
+from db.results.recording import PreparedClip, current_run, replace_clips
+from db.results.run_rows import run_of
+from db.results.runs import ModelIdentity, Run
 from db.states import StudyState
-from db.studies import close_quiet_studies, register_instance, requeue
+from db.tables.rescoring import RescoredStudy, Rescoring
+from db.tables.studies import CurrentRun, RunRow, Study
 from tests.support.reported import instance_of
 from worker.context import WorkerContext
 from worker.echoclip.decisions import DecidingCalibration

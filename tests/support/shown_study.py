@@ -17,15 +17,15 @@ from sqlalchemy import insert
 
 from config.catalogue import load_catalogue
 from config.labels import ModelLabel
-from config.report_objects import ReportObject
+from config.sections.report_objects import ReportObject
 from config.settings import Settings
-from db.discordance_rows import record_check
-from db.discordances import MODEL, Check, Discordance, Severity, Side, SideKind
-from db.received import Identity
-from db.reports import BuiltReport
-from db.runs import Run, TaskResult, Verdict
-from db.schema_consistency import ReceivedReport
+from db.consistency.discordance_rows import record_check
+from db.consistency.discordances import MODEL, Check, Discordance, Severity, Side, SideKind
+from db.lifecycle.received import Identity
+from db.results.reports import BuiltReport
+from db.results.runs import Run, TaskResult, Verdict
 from db.session import Database
+from db.tables.consistency import ReceivedReport
 from dicom_node.report import encapsulated, heat_map
 from dicom_node.report.companions import file_of
 from dicom_node.report.encapsulated import build_encapsulated_pdf

@@ -14,7 +14,7 @@ from pydicom.uid import generate_uid
 
 from config.catalogue import load_catalogue
 from config.labels import ModelLabel
-from db.runs import ClipAnswer, ClipEvidence, ModelIdentity, Run, TaskResult, Verdict
+from db.results.runs import ClipAnswer, ClipEvidence, ModelIdentity, Run, TaskResult, Verdict
 from dicom_node.header import read_image_header
 from dicom_node.report.document import build_structured_report
 from tests.support.clips import SMALL

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from config.canary import is_canary
-from config.keep import KeptKind
 from config.logs import Event
-from db.canaries import canary_set_out_at
-from db.schema import RunRow, Study
-from db.schema_rescoring import RescoredStudy, Rescoring
-from db.schema_retention import RetentionRemoval
+from config.sections.canary import is_canary
+from config.sections.keep import KeptKind
+from db.monitoring.canaries import canary_set_out_at
 from db.states import BatchState
+from db.tables.rescoring import RescoredStudy, Rescoring
+from db.tables.retention import RetentionRemoval
+from db.tables.studies import RunRow, Study
 from tests.support.clips import SMALL, as_study_of_its_own, study_of
 from tests.support.clocks import QuickClock
 from tests.support.installation import Installation

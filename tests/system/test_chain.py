@@ -16,9 +16,9 @@ from sqlalchemy import func, select
 
 from config.logs import Event
 from config.steps import Step
-from db.runs import Verdict
-from db.schema import Report, RunRow, Study
-from db.tallies import BEAT, heartbeats
+from db.monitoring.tallies import BEAT, heartbeats
+from db.results.runs import Verdict
+from db.tables.studies import Report, RunRow, Study
 from dicom_node.report.checking.check import check_file
 from dicom_node.send import send_files
 from tests.support.associating import refuses_associations

@@ -8,11 +8,11 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from db.discordance_review import list_discordances
-from db.queries import study_detail
-from db.runs import Verdict
+from db.consistency.discordance_review import list_discordances
+from db.reading.queries import study_detail
+from db.results.runs import Verdict
 from db.session import Database
-from deploy.demo_view import CLASSED, MEASURED, TOLERANCE
+from deploy.demo.view import CLASSED, MEASURED, TOLERANCE
 from tests.support.installation import ECHOWORKER
 from worker.phantom.heart import Device, Grade
 from worker.phantom.truth import StudyKind, read_truths

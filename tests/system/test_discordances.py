@@ -14,8 +14,8 @@ import pytest
 from pydicom.dataset import Dataset
 from sqlalchemy import RowMapping, text
 
-from db.discordances import MODEL
-from db.received_reports import ReceivedSummary, list_received
+from db.consistency.discordances import MODEL
+from db.consistency.received_reports import ReceivedSummary, list_received
 from tests.support.dcmtk import SUCCESS, dcmsend
 from tests.support.incoming_reports import ACCESSION, NAME, PATIENT_ID, SECRETS, oru, send_message, takes_connections
 from tests.support.installation import Installation

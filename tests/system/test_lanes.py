@@ -7,7 +7,7 @@ import pytest
 
 from config.settings import load_settings
 from config.steps import Step
-from db.announcing import announce_due_steps
+from db.lifecycle.announcing import announce_due_steps
 from tests.support.clips import SMALL, as_study_of_its_own
 from tests.support.rabbitmq import rabbitmq
 from tests.support.scripted_steps import scripted_worker

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from config.settings import load_settings
-from db.received_reports import ReceivedSummary, list_received
+from db.consistency.received_reports import ReceivedSummary, list_received
 from tests.support.incoming_reports import SECRETS, Hospital, oru, send_message, takes_connections
 from tests.support.installation import ECHOWORKER, Installation
 from tests.support.servers import StoreSCP, free_port

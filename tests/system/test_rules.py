@@ -10,7 +10,7 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from db.forwards import forward_summaries
+from db.delivery.forwards import forward_summaries
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
 from tests.support.installation import Installation
 from tests.support.servers import storescp

@@ -13,12 +13,12 @@ from sqlalchemy import select, update
 from config.broker import create_celery_app
 from config.settings import Settings, load_settings
 from config.steps import Step
-from db.delivering import take_delivery_announcements
-from db.queries import StudyDetail, study_detail
-from db.schema import Delivery, Study
-from db.schema_peers import PeerQueue
+from db.delivery.delivering import take_delivery_announcements
+from db.lifecycle.studies import close_quiet_studies, register_instance
+from db.reading.queries import StudyDetail, study_detail
 from db.states import DeliveryState
-from db.studies import close_quiet_studies, register_instance
+from db.tables.peers import PeerQueue
+from db.tables.studies import Delivery, Study
 from dicom_node.header import read_header
 from dicom_node.intake import received_instance
 from dicom_node.reception.receive import Announced, receive_data_set

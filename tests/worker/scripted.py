@@ -8,7 +8,7 @@ from torch import Tensor
 from config.catalogue import Catalogue
 from config.labels import ModelLabel
 from config.settings import GateSettings
-from db.runs import ModelIdentity
+from db.results.runs import ModelIdentity
 from worker.echoclip.model import EchoClipModel
 from worker.study_scoring import Scorer
 from worker.views import view_gate

@@ -7,7 +7,7 @@ import torch
 
 from config.catalogue import load_catalogue
 from config.clinical_tasks import AnyTask, RegressionTask
-from db.runs import TaskResult, Verdict, ViewCall
+from db.results.runs import TaskResult, Verdict, ViewCall
 from worker.abstaining import why_not_asked, why_not_reported, why_unanswered
 from worker.models import EmbeddedClip
 

@@ -9,7 +9,7 @@ import torch
 from config.catalogue import Catalogue, load_catalogue
 from config.labels import ModelLabel
 from config.settings import GateSettings
-from db.runs import ModelIdentity, Verdict
+from db.results.runs import ModelIdentity, Verdict
 from tests.support.scored_archive import HashedTowers, Thresholds, direction
 from worker import study_scoring
 from worker.echoclip.model import EchoClipModel

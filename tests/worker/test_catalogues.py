@@ -9,7 +9,7 @@ import pytest
 from config.catalogue import BUNDLED_CATALOGUE, load_catalogue
 from config.settings import load_settings
 from config.steps import Step
-from db.studies import requeue
+from db.lifecycle.studies import requeue
 from tests.support.clips import SMALL
 from tests.worker.pipeline import Pipeline, ready
 from worker.catalogues import catalogue_of_run

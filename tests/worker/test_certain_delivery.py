@@ -12,11 +12,11 @@ from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage, Implic
 from pynetdicom import AE
 from sqlalchemy import select, update
 
-from config.report_objects import ReportObject
+from config.sections.report_objects import ReportObject
 from config.steps import Lane
-from db.dead_letters import dead_of, resend_deliveries
-from db.reports import delivered_predecessor
-from db.schema import Delivery, Study
+from db.delivery.dead_letters import dead_of, resend_deliveries
+from db.results.reports import delivered_predecessor
+from db.tables.studies import Delivery, Study
 from dicom_node.report.comprehensive import comprehensive_uid
 from tests.support.commitment import CommittingPACS, Node
 from tests.support.due_reports import Installation, data_set, elements

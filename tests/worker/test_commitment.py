@@ -7,7 +7,7 @@ import pytest
 
 from config.settings import load_settings
 from config.steps import Step
-from db.queries import StudyDetail
+from db.reading.queries import StudyDetail
 from dicom_node.commitment.messages import CommitmentReport
 from tests.support.clips import SMALL
 from tests.support.commitment import CommittingPACS, Node

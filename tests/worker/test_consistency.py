@@ -17,11 +17,11 @@ from config.errors import ConfigurationError
 from config.logs import configure_logs
 from config.settings import load_settings
 from config.steps import Step
-from db.discordance_review import ListedDiscordance, list_discordances, review_discordance
-from db.discordances import ReviewState, Severity
-from db.results import append_run
-from db.schema_consistency import ConsistencyCheck, DiscordanceRow
-from db.studies import requeue
+from db.consistency.discordance_review import ListedDiscordance, list_discordances, review_discordance
+from db.consistency.discordances import ReviewState, Severity
+from db.lifecycle.studies import requeue
+from db.results.recording import append_run
+from db.tables.consistency import ConsistencyCheck, DiscordanceRow
 from dicom_node.report.checking.check import check_file
 from tests.support import echo_reports as made
 from tests.support.clips import SMALL, as_study_of_its_own

@@ -10,8 +10,8 @@ from pydicom.uid import Comprehensive3DSRStorage
 from pynetdicom import AE, evt
 
 from config.steps import Step
-from db.queries import StudyDetail
-from db.studies import requeue
+from db.lifecycle.studies import requeue
+from db.reading.queries import StudyDetail
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
 from tests.support.scps import serving
 from tests.support.servers import StoreSCP

@@ -11,7 +11,7 @@ from config.errors import DeviceError, DeviceFaultError
 from config.logs import Event
 from config.settings import load_settings
 from config.steps import Step
-from db.devices import failing_devices
+from db.working.devices import failing_devices
 from tests.support.clips import SMALL
 from tests.worker.pipeline import Pipeline, ready
 from tests.worker.scripted import ScriptedTowers, scripted_scorer

@@ -19,9 +19,9 @@ from sqlalchemy import select, update
 
 from config.logs import configure_logs
 from config.settings import load_settings
-from db.forwards import ForwardSummary, forward_summaries
-from db.schema import Instance
-from db.schema_peers import Forward, PeerQueue
+from db.delivery.forwards import ForwardSummary, forward_summaries
+from db.tables.peers import Forward, PeerQueue
+from db.tables.studies import Instance
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
 from tests.support.scps import serving
 from tests.support.servers import Orthanc, free_port, storescp

@@ -3,7 +3,7 @@
 import pytest
 
 from config.catalogue import load_catalogue
-from db.runs import ClipAnswer, TaskResult, Verdict
+from db.results.runs import ClipAnswer, TaskResult, Verdict
 from worker.pictures.headline import deciding_clip, headline, trend_task
 
 CATALOGUE = load_catalogue()

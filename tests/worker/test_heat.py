@@ -9,7 +9,7 @@ import pytest
 from config.catalogue import load_catalogue
 from config.errors import DamagedFileError
 from config.settings import load_settings
-from db.runs import TaskResult, Verdict
+from db.results.runs import TaskResult, Verdict
 from tests.support.clips import SMALL
 from worker.echoclip.grad_cam import on_one_scale
 from worker.echoclip.model import model_of

@@ -11,9 +11,9 @@ from torch import Tensor
 from config.logs import Event, configure_logs
 from config.settings import load_settings
 from config.steps import Step
-from db.embeddings import StoredEmbeddings, embeddings_of
-from db.runs import Run, Verdict
-from db.studies import requeue
+from db.lifecycle.studies import requeue
+from db.results.embeddings import StoredEmbeddings, embeddings_of
+from db.results.runs import Run, Verdict
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
 from tests.worker.pipeline import TO_REPORT, Pipeline, ready
 from tests.worker.scripted import ScriptedTowers, scripted_model, scripted_scorer

@@ -7,7 +7,7 @@ import pytest
 
 from config.catalogue import load_catalogue
 from config.languages import Language
-from db.runs import TaskResult, Verdict
+from db.results.runs import TaskResult, Verdict
 from dicom_node.report.words import words_of
 from tests.support.clips import SMALL
 from tests.support.results import INSTANCE, run_of

@@ -13,8 +13,8 @@ from config.languages import Language
 from config.logs import configure_logs
 from config.settings import load_settings
 from config.steps import Step
-from db.queries import StudyDetail
-from db.studies import requeue
+from db.lifecycle.studies import requeue
+from db.reading.queries import StudyDetail
 from dicom_node.report.words import words_of
 from tests.support.clips import SMALL, as_study_of_its_own
 from tests.support.message_servers import HTTPAnswer, acknowledge, fhir_server, mllp_server

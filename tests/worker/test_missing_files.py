@@ -9,8 +9,8 @@ from sqlalchemy import update
 
 from config.settings import load_settings
 from config.steps import Step
-from db.schema import Study
-from db.studies import requeue
+from db.lifecycle.studies import requeue
+from db.tables.studies import Study
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
 from tests.worker.pipeline import TO_REPORT, Pipeline, ready
 

@@ -12,7 +12,7 @@ from config.broker import create_celery_app
 from config.logs import configure_logs
 from config.settings import load_settings
 from config.steps import DRIFT_TASK, RECONCILE_TASK
-from db.tallies import note_heartbeat
+from db.monitoring.tallies import note_heartbeat
 from worker.app import create_worker_app
 from worker.context import WorkerContext
 from worker.nightly import once_a_day

@@ -7,11 +7,11 @@ import pytest
 from sqlalchemy import select
 
 import worker.delivering
-from config.messages import MessageSettings
-from db.discordance_rows import record_check
-from db.discordances import Check, Told
-from db.runs import Run
-from db.schema import Study
+from config.sections.messages import MessageSettings
+from db.consistency.discordance_rows import record_check
+from db.consistency.discordances import Check, Told
+from db.results.runs import Run
+from db.tables.studies import Study
 from tests.support.due_reports import Installation
 from tests.support.message_servers import HTTPAnswer, fhir_server
 from tests.support.scripted_pacs import ScriptedPACS

@@ -14,13 +14,13 @@ from pydicom.dataset import FileDataset
 from sqlalchemy import select
 
 from config.logs import Event, configure_logs
-from config.report_objects import ReportObject
+from config.sections.report_objects import ReportObject
 from config.settings import load_settings
 from config.steps import Step
-from db.queries import StudyDetail
-from db.reports import current_reports
-from db.schema import Study
-from db.studies import requeue
+from db.lifecycle.studies import requeue
+from db.reading.queries import StudyDetail
+from db.results.reports import current_reports
+from db.tables.studies import Study
 from dicom_node.report.checking.check import check_file
 from tests.support import servers
 from tests.support.clips import SMALL, as_study_of_its_own

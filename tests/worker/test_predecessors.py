@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from config.steps import Step
-from db.schema import Report, RunRow
+from db.tables.studies import Report, RunRow
 from dicom_node.spool import sha256_of
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
 from tests.support.servers import StoreSCP

@@ -11,13 +11,13 @@ import pytest
 
 from config.settings import load_settings
 from config.steps import Step
-from db.discordance_review import list_discordances
-from db.queries import StudyDetail
-from db.received_reports import Via
-from db.reports import current_report
-from db.schema import Delivery, Study
+from db.consistency.discordance_review import list_discordances
+from db.consistency.received_reports import Via
+from db.lifecycle.studies import requeue
+from db.reading.queries import StudyDetail
+from db.results.reports import current_report
 from db.states import DeliveryState, StudyState
-from db.studies import requeue
+from db.tables.studies import Delivery, Study
 from tests.support.clips import SMALL, as_study_of_its_own
 from tests.support.incoming_reports import oru
 from tests.worker.pipeline import TO_REPORT, Pipeline

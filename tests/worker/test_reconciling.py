@@ -11,7 +11,7 @@ import pytest
 import worker.reconciling
 from config.broker import create_celery_app
 from config.settings import load_settings
-from db.tallies import heartbeats
+from db.monitoring.tallies import heartbeats
 from worker.context import WorkerContext
 from worker.reconciling import DUTY, reconcile_if_due
 

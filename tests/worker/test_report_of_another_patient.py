@@ -11,10 +11,10 @@ from sqlalchemy import select, update
 from config.labels import ModelLabel
 from config.settings import load_settings
 from config.steps import Step
-from db.discordances import Severity
-from db.schema import RunRow, Study
-from db.schema_consistency import ReportLikeness
-from db.studies import requeue
+from db.consistency.discordances import Severity
+from db.lifecycle.studies import requeue
+from db.tables.consistency import ReportLikeness
+from db.tables.studies import RunRow, Study
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
 from tests.support.reported import last_check
 from tests.worker.pipeline import TO_REPORT, Pipeline, ready

@@ -14,15 +14,15 @@ from sqlalchemy import update
 
 import worker.retention
 from config.errors import SpoolAwayError
-from config.keep import KeptKind
+from config.sections.keep import KeptKind
 from config.settings import load_settings
 from config.steps import Step
-from db.embeddings import StoredEmbeddings, embeddings_of, record_embeddings
-from db.holds import hold_study
-from db.retention import removals
-from db.schema import Study
+from db.lifecycle.holds import hold_study
+from db.lifecycle.retention import removals
+from db.lifecycle.studies import close_study, requeue
+from db.results.embeddings import StoredEmbeddings, embeddings_of, record_embeddings
 from db.states import StudyState
-from db.studies import close_study, requeue
+from db.tables.studies import Study
 from dicom_node.commitment.files import CommitmentFiles, CommitmentRequest
 from dicom_node.commitment.messages import Failure, Reference, new_transaction_uid
 from dicom_node.header import read_header, read_image_header

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import BucketAwayError
-from config.keep import KeptKind
+from config.sections.keep import KeptKind
 from dicom_node.spool import Spool
 from tests.support.buckets import BucketServer
 from tests.worker.test_retention import Kept, in_days

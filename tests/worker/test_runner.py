@@ -18,8 +18,8 @@ from config.errors import ClipError, DeliveryError, SpoolFullError
 from config.logs import configure_logs
 from config.settings import load_settings
 from config.steps import Lane, Step
-from db.leases import Claim, claim
-from db.schema import Study
+from db.tables.studies import Study
+from db.working.leases import Claim, claim
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
 from tests.worker.pipeline import Pipeline
 from worker.context import WorkerContext

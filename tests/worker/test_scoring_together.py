@@ -17,10 +17,10 @@ import worker.runner
 import worker.steps.embedding
 from config.settings import load_settings
 from config.steps import Step
-from db.choosing_studies import claim_next
-from db.leases import Claim, claim
-from db.schema import Study
-from db.studies import requeue
+from db.lifecycle.choosing_studies import claim_next
+from db.lifecycle.studies import requeue
+from db.tables.studies import Study
+from db.working.leases import Claim, claim
 from tests.support.clips import SMALL, as_study_of_its_own
 from tests.worker.pipeline import Pipeline
 from tests.worker.scripted import ScriptedTowers, scripted_model

@@ -12,8 +12,8 @@ from pydicom.encaps import encapsulate
 from config.errors import BucketAwayError, RegistryError
 from config.settings import load_settings
 from config.steps import Step
-from db.runs import Verdict
-from db.studies import requeue
+from db.lifecycle.studies import requeue
+from db.results.runs import Verdict
 from dicom_node.header import MANUFACTURER
 from dicom_node.spool import Spool
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own

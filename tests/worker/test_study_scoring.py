@@ -12,7 +12,7 @@ from config.catalogue import Catalogue, load_catalogue
 from config.clinical_tasks import BinaryTask, RegressionTask
 from config.labels import ModelLabel
 from config.settings import GateSettings, load_settings
-from db.runs import ModelIdentity, TaskResult, Verdict
+from db.results.runs import ModelIdentity, TaskResult, Verdict
 from tests.support.clips import LARGE, SMALL
 from tests.support.scoring import score_of
 from tests.worker.scripted import ScriptedTowers, scripted_scorer

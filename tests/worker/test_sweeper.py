@@ -15,7 +15,7 @@ from config.catalogue import load_catalogue
 from config.errors import DamagedFileError
 from config.logs import configure_logs
 from config.settings import load_settings
-from db.schema_pictures import StudyEmbeddings
+from db.tables.pictures import StudyEmbeddings
 from tests.support.heads import head_pack
 from tests.support.labelled import NOW, Labelled
 from worker.context import WorkerContext

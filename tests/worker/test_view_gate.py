@@ -10,10 +10,10 @@ from pydicom.data import get_testdata_file
 from config.broker import Step
 from config.errors import RegistryError
 from config.settings import load_settings
-from db.queries import StudyDetail
-from db.runs import Verdict
-from db.schema_pictures import Clip
-from db.studies import requeue
+from db.lifecycle.studies import requeue
+from db.reading.queries import StudyDetail
+from db.results.runs import Verdict
+from db.tables.pictures import Clip
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
 from tests.worker.pipeline import Pipeline
 from tests.worker.scripted import ScriptedTowers, scripted_scorer

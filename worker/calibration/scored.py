@@ -13,9 +13,9 @@ import numpy.typing as npt
 from config.catalogue import Catalogue
 from config.clinical_tasks import AnyTask, ClassTask
 from config.errors import DamagedFileError
-from db.embeddings import StoredEmbeddings, latest_embeddings
-from db.runs import Run, TaskResult
-from db.scored_cases import current_runs, patients_of
+from db.reading.scored_cases import current_runs, patients_of
+from db.results.embeddings import StoredEmbeddings, latest_embeddings
+from db.results.runs import Run, TaskResult
 from db.session import Database
 from dicom_node.spool import Spool
 from worker.calibration.cases import LabelledCase

@@ -15,17 +15,17 @@ from datetime import UTC, datetime
 from config.catalogue import Catalogue
 from config.languages import Language
 from config.logs import Event, emit
-from db.discordance_rows import record_check, told_of
-from db.discordances import Check, Told
-from db.outdated import rests
-from db.priors import last_run_before
-from db.reports import current_report, last_report
-from db.rescored import counts_since
-from db.results import current_run
-from db.runs import Run
-from db.schema import RunRow, Study
+from db.consistency.discordance_rows import record_check, told_of
+from db.consistency.discordances import Check, Told
+from db.lifecycle.studies import report_again
+from db.reading.priors import last_run_before
+from db.rescoring.outdated import rests
+from db.rescoring.rescored import counts_since
+from db.results.recording import current_run
+from db.results.reports import current_report, last_report
+from db.results.runs import Run
 from db.session import Database
-from db.studies import report_again
+from db.tables.studies import RunRow, Study
 from dicom_node.report.words import words_of
 from worker.catalogues import catalogue_of_run
 from worker.consistency.comparing.comparable import comparable

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from config.consistency import ConsistencySettings
 from config.languages import Language
+from config.sections.consistency import ConsistencySettings
 from worker.consistency.comparing.rules import BUNDLED_RULES, Rules, load_rules
 from worker.consistency.reading import ReportReader
 

@@ -15,8 +15,8 @@ from config.errors import BucketAwayError, EchoWorkerError
 from config.labels import ModelLabel
 from config.logs import place_of
 from config.settings import Settings
-from db.discordances import Likeness
-from db.report_likenesses import among_others, likenesses_of
+from db.consistency.discordances import Likeness
+from db.consistency.report_likenesses import among_others, likenesses_of
 from db.session import Database
 from worker.consistency.comparing.rule_kinds import AnotherPatientRule
 from worker.consistency.reading import ReadReport

@@ -1,7 +1,7 @@
 """Does a report of ours still say what there is to say of the study's other reports?"""
 
-from config.consistency import ReportAgain
-from db.discordances import Discordance, Severity, Told
+from config.sections.consistency import ReportAgain
+from db.consistency.discordances import Discordance, Severity, Told
 
 _Said = tuple[str, str, Severity, tuple[str, ...]]
 """Rule, field, severity and the sides; not by which report: its correction may say the same."""

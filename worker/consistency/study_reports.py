@@ -9,10 +9,10 @@ from pydicom.dataset import Dataset
 
 from config.errors import BucketAwayError
 from config.logs import Event, emit, told_of
-from db.received_reports import received_reports_of
-from db.report_instances import ReportInstances, report_instances
-from db.schema_consistency import ReceivedReport
+from db.consistency.received_reports import received_reports_of
+from db.consistency.report_instances import ReportInstances, report_instances
 from db.session import Database
+from db.tables.consistency import ReceivedReport
 from dicom_node.spool import Spool
 from worker.consistency.arriving.received import read_received
 from worker.consistency.documents.files import read_report_file

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, RegressionTask
 from config.reasons import Named, Reason, ReasonKind
-from db.runs import ZERO_SHOT_METHOD, ClipAnswer, TaskResult, Verdict
+from db.results.runs import ZERO_SHOT_METHOD, ClipAnswer, TaskResult, Verdict
 from worker.abstaining import abstained, why_not_reported
 from worker.aggregation import (
     ClipFrames,

@@ -3,7 +3,7 @@
 from statistics import median_low
 
 from config.clinical_tasks import PLACEHOLDER, AnyTask, BinaryTask, ClassTask, RegressionTask
-from db.runs import TaskResult
+from db.results.runs import TaskResult
 
 
 def prompts_to_explain(task: AnyTask, result: TaskResult) -> list[str]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from config.clinical_tasks import AnyTask, ClassTask, RegressionTask, Wording
 from config.errors import ConfigurationError
-from db.runs import ModelIdentity, TaskResult
+from db.results.runs import ModelIdentity, TaskResult
 from worker.echoclip.explained_prompts import prompts_to_explain
 from worker.echoclip.grad_cam import on_one_scale, support_maps
 from worker.echoclip.model import model_of

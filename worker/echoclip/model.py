@@ -17,7 +17,7 @@ from config.calibration import load_calibration, site_calibration
 from config.catalogue import Catalogue
 from config.clinical_tasks import AnyTask
 from config.errors import ModelPackError
-from db.runs import ZERO_SHOT_METHOD, ModelIdentity, TaskResult
+from db.results.runs import ZERO_SHOT_METHOD, ModelIdentity, TaskResult
 from worker.abstaining import NO_CLIP, abstained, why_unanswered
 from worker.aggregation import ClipFrames
 from worker.echoclip.answering import Evidence, answer

@@ -15,7 +15,7 @@ from config.catalogue import Catalogue
 from config.clinical_tasks import BinaryTask, ClassTask, RegressionTask
 from config.errors import ModelPackError
 from config.reasons import Named, Reason, ReasonKind
-from db.runs import LINEAR_PROBE_METHOD, ClipAnswer, ModelIdentity, TaskResult, Verdict
+from db.results.runs import LINEAR_PROBE_METHOD, ClipAnswer, ModelIdentity, TaskResult, Verdict
 from worker.abstaining import abstained, why_not_asked, why_not_reported, why_unanswered
 from worker.aggregation import ClipFrames, shares_of, spreads_of, study_shares_of, study_spreads_of
 from worker.linear_probe.answering import Decider, Said

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from config.labels import ModelLabel, weakest
-from db.runs import ModelIdentity
+from db.results.runs import ModelIdentity
 from worker.calibration.making import write_findings
 from worker.linear_probe.head import LINEAR_PROBE
 from worker.linear_probe.training import Trained

@@ -16,7 +16,7 @@ from torch import Tensor
 from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, RegressionTask
 from config.errors import CalibrationError, DamagedFileError
 from config.reasons import counted
-from db.embeddings import latest_embeddings
+from db.results.embeddings import latest_embeddings
 from worker.calibration.cases import CaseFile, LabelledCase
 from worker.calibration.judging import MINIMUM_CASES, Findings, judge
 from worker.calibration.probabilities import logistic_map

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from config.errors import ModelPackError
-from db.runs import ModelIdentity
+from db.results.runs import ModelIdentity
 from worker.packs.manifest import (
     CALIBRATION,
     CONFIGURATION,

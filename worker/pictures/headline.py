@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from config.catalogue import Catalogue
 from config.clinical_tasks import RegressionTask
-from db.runs import ClipAnswer, TaskResult, Verdict
+from db.results.runs import ClipAnswer, TaskResult, Verdict
 
 
 def headline(results: Sequence[TaskResult], catalogue: Catalogue) -> TaskResult | None:

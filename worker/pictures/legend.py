@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from config.clinical_tasks import AnyTask
 from config.labels import ModelLabel
 from config.languages import Language
-from db.runs import Run, TaskResult
+from db.results.runs import Run, TaskResult
 from dicom_node.report.answers import brief, confidence
 from dicom_node.report.dating import in_words
 from dicom_node.report.words import Words, capital

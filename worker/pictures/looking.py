@@ -9,10 +9,10 @@ from torch.nn.functional import avg_pool2d
 
 from config.errors import BucketAwayError
 from config.logs import Event, emit, told_of
-from config.report_objects import ReportObject
-from db.queries import spool_paths_of
-from db.results import PreparedClip
-from db.runs import Run
+from config.sections.report_objects import ReportObject
+from db.reading.queries import spool_paths_of
+from db.results.recording import PreparedClip
+from db.results.runs import Run
 from dicom_node.header import read_attributes
 from worker.context import WorkerContext
 from worker.echoclip.grad_cam import on_one_scale

@@ -15,10 +15,10 @@ from config.catalogue import Catalogue
 from config.clinical_tasks import AnyTask
 from config.errors import ReportError
 from config.languages import Language
-from config.report_objects import ReportObject
-from db.discordances import Told
-from db.priors import EarlierValue
-from db.runs import Run, TaskResult
+from config.sections.report_objects import ReportObject
+from db.consistency.discordances import Told
+from db.reading.priors import EarlierValue
+from db.results.runs import Run, TaskResult
 from dicom_node.report import encapsulated, heat_map
 from dicom_node.report.companions import HEAT_MAP_CLASS, file_of, object_uid
 from dicom_node.report.heat_map import HeatMapFrames, build_heat_map

@@ -10,16 +10,16 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from db.adopting import adopt_run, why_not_adopted
-from db.announcing import announce_due_steps
-from db.received_reports import require_check
-from db.reports import reported_runs
-from db.rescored import Answer, DueStudy, answers_of, due_studies
-from db.rescorings import BatchClaim, hold_batch, record_outcomes
-from db.results import record_views
-from db.run_rows import run_of
-from db.schema import RunRow, Study
+from db.consistency.received_reports import require_check
+from db.lifecycle.announcing import announce_due_steps
+from db.rescoring.adopting import adopt_run, why_not_adopted
+from db.rescoring.batches import BatchClaim, hold_batch, record_outcomes
+from db.rescoring.rescored import Answer, DueStudy, answers_of, due_studies
+from db.results.recording import record_views
+from db.results.reports import reported_runs
+from db.results.run_rows import run_of
 from db.states import RescoredState
+from db.tables.studies import RunRow, Study
 from worker.context import WorkerContext
 from worker.rescoring.changes import is_worth_a_report
 from worker.views import judged_in

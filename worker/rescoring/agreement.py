@@ -12,8 +12,8 @@ import numpy as np
 
 from config.catalogue import Catalogue
 from config.clinical_tasks import AnyTask, BinaryTask, ClassTask
-from db.rescored import Answer
-from db.runs import Verdict
+from db.rescoring.rescored import Answer
+from db.results.runs import Verdict
 from worker.calibration.metrics import agreement_metrics, class_metrics
 from worker.rescoring.changes import Pair, moved_by, number_of, said_by
 

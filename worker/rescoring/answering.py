@@ -15,13 +15,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from config.errors import DeviceError, DeviceFaultError
 from config.logs import told_of
-from db.embeddings import embeddings_of_many
-from db.leases import Fault
-from db.rescored import Answer, DueStudy, answers_of, append_runs_beside, due_studies
-from db.rescorings import BatchClaim, hold_batch, mark_reading, record_outcomes
-from db.results import sampled_clips
-from db.runs import Run
+from db.rescoring.batches import BatchClaim, hold_batch, mark_reading, record_outcomes
+from db.rescoring.rescored import Answer, DueStudy, answers_of, append_runs_beside, due_studies
+from db.results.embeddings import embeddings_of_many
+from db.results.recording import sampled_clips
+from db.results.runs import Run
 from db.states import RescoredState
+from db.working.leases import Fault
 from worker.context import WorkerContext
 from worker.rescoring.changes import answer_of, count_changes
 from worker.rescoring.pixels import embed_from_pixels

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from config.rescoring import ReportAgainSettings
-from db.rescored import Answer
-from db.runs import FROM_KEPT, TaskResult, Verdict
+from config.sections.rescoring import ReportAgainSettings
+from db.rescoring.rescored import Answer
+from db.results.runs import FROM_KEPT, TaskResult, Verdict
 
 NOISE = 0.001
 """What values and scores may differ by and count as the same: kept embeddings are of half precision."""

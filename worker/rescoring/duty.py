@@ -8,8 +8,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from config.logs import Event, emit, told_of
 from db.away import say_away
-from db.outdated import Target, Wanted, is_any_outdated
-from db.rescorings import create_batch
+from db.rescoring.batches import create_batch
+from db.rescoring.outdated import Target, Wanted, is_any_outdated
 from db.states import BatchKind
 from worker.context import WorkerContext
 from worker.packs.active import named_folder

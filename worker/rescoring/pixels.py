@@ -5,10 +5,10 @@ step `score` keeps it, so that a worker that is killed loses one study's work, a
 """
 
 from config.errors import ClipError
-from db.embeddings import record_embeddings
-from db.outdated import Target, Wanted, files_to_read
-from db.queries import spool_paths_of
-from db.results import PreparedClip
+from db.reading.queries import spool_paths_of
+from db.rescoring.outdated import Target, Wanted, files_to_read
+from db.results.embeddings import record_embeddings
+from db.results.recording import PreparedClip
 from worker.context import WorkerContext
 from worker.models import Frames, StudyModel
 from worker.pixels.clip import read_clip

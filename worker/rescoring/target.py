@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from config.catalogue import Catalogue
-from db.outdated import Target
+from db.rescoring.outdated import Target
 from worker.context import WorkerContext
 from worker.devices import usable_device
 from worker.echoclip.device_check import gpus, why_unfit

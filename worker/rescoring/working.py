@@ -16,10 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from config.errors import ConfigurationError, DeviceError, LeaseLostError, ModelPackError
 from config.logs import Event, emit, told_of
-from db.outdated import fresh_studies_wait, reports_wait
-from db.pauses import rescoring_is_paused
-from db.rescored import has_due, pairs_of
-from db.rescorings import (
+from db.rescoring.batches import (
     BatchClaim,
     claim_batch,
     forget_trouble,
@@ -29,8 +26,11 @@ from db.rescorings import (
     renew_batch,
     stands_still,
 )
-from db.schema_rescoring import Rescoring
+from db.rescoring.outdated import fresh_studies_wait, reports_wait
+from db.rescoring.rescored import has_due, pairs_of
 from db.states import BatchKind, BatchState, RescoredState
+from db.tables.rescoring import Rescoring
+from db.working.pauses import rescoring_is_paused
 from worker.catalogues import keep_catalogue
 from worker.context import WorkerContext
 from worker.lease_keeping import lease_kept

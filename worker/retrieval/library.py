@@ -10,7 +10,7 @@ from functools import partial
 
 from config.errors import SearchError, StudyNotFoundError
 from config.settings import Settings
-from db.retrieval import SearchableStudy, count_unsearchable, received_at, searchable_studies, views_of
+from db.reading.retrieval import SearchableStudy, count_unsearchable, received_at, searchable_studies, views_of
 from db.session import Database
 from dicom_node.spool import Spool
 from worker.embeddings import read_embeddings

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from config.logs import Event, emit
 from config.settings import Settings
-from db.runs import ModelIdentity
+from db.results.runs import ModelIdentity
 from worker.echoclip.towers import Towers
 from worker.loading import load_scoring_pack
 from worker.retrieval.packs import retrieval_pack

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from config.errors import SearchError
 from config.settings import Settings
-from db.runs import ModelIdentity
+from db.results.runs import ModelIdentity
 from worker.echoclip.digests import embedder_of, text_tower_of
 from worker.packs.active import PackUse, chosen_folder, scoring_folder
 from worker.packs.folder import ModelPack, look_into_pack

@@ -12,8 +12,8 @@ import numpy as np
 from config.errors import SearchError
 from config.labels import ModelLabel
 from config.settings import Settings
-from db.discordances import Likeness
-from db.retrieval import SearchableStudy, searchable_studies
+from db.consistency.discordances import Likeness
+from db.reading.retrieval import SearchableStudy, searchable_studies
 from db.session import Database
 from dicom_node.spool import Spool
 from worker.retrieval.library import clips_in, stamp_of

@@ -18,8 +18,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from config.errors import ConfigurationError, SearchError
 from config.labels import ModelLabel
 from config.whole_files import write_durably
-from db.retrieval import PatientOfStudy
-from db.runs import ModelIdentity
+from db.reading.retrieval import PatientOfStudy
+from db.results.runs import ModelIdentity
 from worker.retrieval.library import StudyClips
 from worker.retrieval.similarity import DECIMALS, best_matches_among, same_view
 

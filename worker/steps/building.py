@@ -12,14 +12,14 @@ from config.catalogue import Catalogue
 from config.errors import BucketAwayError, DamagedFileError, EchoWorkerError, ReportError
 from config.languages import Language
 from config.logs import place_of
-from config.report_objects import ReportObject
-from db.discordances import Told
-from db.priors import earlier_values
-from db.reports import BuiltReport
-from db.rescored import counts_since
-from db.run_rows import run_of
-from db.runs import Run
-from db.schema import Report, RunRow
+from config.sections.report_objects import ReportObject
+from db.consistency.discordances import Told
+from db.reading.priors import earlier_values
+from db.rescoring.rescored import counts_since
+from db.results.reports import BuiltReport
+from db.results.run_rows import run_of
+from db.results.runs import Run
+from db.tables.studies import Report, RunRow
 from dicom_node.header import read_image_header
 from dicom_node.report.dating import in_zone_of
 from dicom_node.report.document import build_structured_report, reference_to_report

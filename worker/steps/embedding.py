@@ -15,15 +15,15 @@ from sqlalchemy.orm import Session
 from torch import Tensor
 
 from config.errors import ClipError, DamagedFileError, ModelPackError
-from db.embeddings import (
+from db.results.embeddings import (
     StoredEmbeddings,
     embeddings_of,
     forget_earlier_embeddings,
     record_embeddings,
 )
-from db.leases import Claim
-from db.results import PreparedClip, prepared_clips
-from db.schema import Study
+from db.results.recording import PreparedClip, prepared_clips
+from db.tables.studies import Study
+from db.working.leases import Claim
 from worker.context import WorkerContext
 from worker.embeddings import ClipEmbeddings, embeddings_path, read_embeddings, write_embeddings
 from worker.models import Frames, StudyModel

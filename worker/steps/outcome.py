@@ -7,9 +7,9 @@ from typing import TypeVar
 from sqlalchemy.orm import Session
 
 from config.errors import TimeLimitError
-from db.leases import Claim
-from db.schema import Study
 from db.states import Back
+from db.tables.studies import Study
+from db.working.leases import Claim
 
 Record = Callable[[Session, Study], None]
 

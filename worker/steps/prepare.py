@@ -13,13 +13,13 @@ from sqlalchemy.orm import Session
 
 from config.errors import ClipError
 from config.reasons import Reason, ReasonKind, counted
-from config.rules import Action
+from config.sections.rules import Action
 from config.whole_files import write_durably
-from db.embeddings import forget_embeddings
-from db.leases import Claim
-from db.queries import rules_of, spool_paths_of
-from db.results import PreparedClip, replace_clips
-from db.schema import Study
+from db.reading.queries import rules_of, spool_paths_of
+from db.results.embeddings import forget_embeddings
+from db.results.recording import PreparedClip, replace_clips
+from db.tables.studies import Study
+from db.working.leases import Claim
 from worker.context import WorkerContext
 from worker.pixels.clip import read_clip
 from worker.steps.outcome import Outcome

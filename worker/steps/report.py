@@ -11,21 +11,21 @@ from functools import partial
 from pydicom.dataset import Dataset
 from sqlalchemy.orm import Session
 
-from config.canary import is_canary
 from config.errors import ReportError
 from config.languages import Language
 from config.logs import Event, emit
-from config.report_objects import ReportObject
+from config.sections.canary import is_canary
+from config.sections.report_objects import ReportObject
 from config.whole_files import write_durably
-from db.deliveries import no_destination, set_deliveries
-from db.discordance_rows import record_check, told_of
-from db.discordances import Check
-from db.leases import Claim
-from db.queries import spool_paths_of
-from db.reports import add_report, current_reports, delivered_predecessor
-from db.results import current_run
-from db.runs import Run
-from db.schema import Report, Study
+from db.consistency.discordance_rows import record_check, told_of
+from db.consistency.discordances import Check
+from db.delivery.deliveries import no_destination, set_deliveries
+from db.reading.queries import spool_paths_of
+from db.results.recording import current_run
+from db.results.reports import add_report, current_reports, delivered_predecessor
+from db.results.runs import Run
+from db.tables.studies import Report, Study
+from db.working.leases import Claim
 from worker.consistency.checking import check_study, tell
 from worker.context import WorkerContext
 from worker.steps.building import Building, Built, built_or_why

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from config.catalogue import Catalogue
 from config.clinical_tasks import RegressionTask
-from db.results import PreparedClip
-from db.runs import FROM_KEPT, ClipEvidence, LeftOutClip, Run, TaskResult
+from db.results.recording import PreparedClip
+from db.results.runs import FROM_KEPT, ClipEvidence, LeftOutClip, Run, TaskResult
 from worker.context import WorkerContext
 from worker.steps.embedding import StudyClips
 from worker.study_scoring import ClipToJudge, Scorer, StudyScore

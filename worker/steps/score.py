@@ -12,14 +12,14 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from config.canary import is_canary
 from config.errors import ClipError
 from config.logs import Event, emit, told_of
+from config.sections.canary import is_canary
 from config.steps import Step
-from db.leases import Claim
-from db.results import append_run, record_views
-from db.schema import Study
+from db.results.recording import append_run, record_views
 from db.states import Back
+from db.tables.studies import Study
+from db.working.leases import Claim
 from worker.catalogues import keep_catalogue
 from worker.context import WorkerContext
 from worker.pictures.looking import keep_heat

@@ -13,7 +13,7 @@ from dashboard.installation import Here
 from dashboard.paging import PageNumber, paged
 from dashboard.parameters import Number
 from dashboard.rendering import page
-from db.dead_letters import dead_of, deliveries_in, delivery_detail, destination_summaries, resend_deliveries
+from db.delivery.dead_letters import dead_of, deliveries_in, delivery_detail, destination_summaries, resend_deliveries
 from db.states import DeliveryState
 
 router = APIRouter(prefix="/operations")

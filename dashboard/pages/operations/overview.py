@@ -13,13 +13,13 @@ from dashboard.access.forms import AdminForm
 from dashboard.access.people import Viewer
 from dashboard.installation import Here
 from dashboard.rendering import page
-from db.alerts import open_alerts
-from db.devices import failing_devices, use_again
-from db.figures import last_model, last_sent_to_us_at
-from db.queries import count_by_state
-from db.reconciliations import reconciliations
+from db.lifecycle.worker_ends import worker_deaths
+from db.monitoring.alerts import open_alerts
+from db.monitoring.figures import last_model, last_sent_to_us_at
+from db.monitoring.reconciliations import reconciliations
+from db.reading.queries import count_by_state
 from db.states import StudyState
-from db.worker_ends import worker_deaths
+from db.working.devices import failing_devices, use_again
 from dicom_node.findings import Level
 
 router = APIRouter(prefix="/operations")

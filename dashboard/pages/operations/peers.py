@@ -15,9 +15,9 @@ from dashboard.access.people import Viewer
 from dashboard.installation import Here
 from dashboard.paging import PageNumber, paged
 from dashboard.rendering import page
-from db.dead_letters import last_delivered
-from db.queries import last_calls, list_callers
-from db.queues import queues_of
+from db.delivery.dead_letters import last_delivered
+from db.delivery.queues import queues_of
+from db.reading.queries import last_calls, list_callers
 
 router = APIRouter(prefix="/operations")
 

@@ -13,8 +13,8 @@ from dashboard.access.forms import AdminForm
 from dashboard.access.people import Viewer
 from dashboard.installation import Here
 from dashboard.rendering import page
-from db.pauses import PAUSABLE, former_pauses, pause_queue, resume_queue
-from db.queue_summaries import queue_summaries
+from db.reading.queue_summaries import queue_summaries
+from db.working.pauses import PAUSABLE, former_pauses, pause_queue, resume_queue
 
 router = APIRouter(prefix="/operations")
 ADDRESS = "/operations/queues"

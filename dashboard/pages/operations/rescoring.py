@@ -16,8 +16,8 @@ from dashboard.access.people import Viewer
 from dashboard.installation import Here
 from dashboard.parameters import Number
 from dashboard.rendering import page
-from db.rescored import batch_of, batches, outcomes_of, outcomes_of_all, reasons_of
-from db.rescorings import OVER, decide_to_adopt, discard, go_on_after_canary, set_paused
+from db.rescoring.batches import OVER, decide_to_adopt, discard, go_on_after_canary, set_paused
+from db.rescoring.rescored import batch_of, batches, outcomes_of, outcomes_of_all, reasons_of
 from db.states import BatchKind, BatchState, RescoredState
 
 router = APIRouter(prefix="/operations")

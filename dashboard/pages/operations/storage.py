@@ -6,13 +6,13 @@ from pathlib import Path
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from config.keep import KeptKind
+from config.sections.keep import KeptKind
 from dashboard.access.people import Viewer
 from dashboard.installation import Here
 from dashboard.paging import PageNumber, paged
 from dashboard.rendering import page
-from db.holds import holds
-from db.retention import removals
+from db.lifecycle.holds import holds
+from db.lifecycle.retention import removals
 from dicom_node.quarantine import quarantined
 from worker.packs.facts import pack_facts
 

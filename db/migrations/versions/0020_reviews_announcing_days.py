@@ -23,7 +23,7 @@ VIEWS = {
     "v_drift_daily": 2,
     "v_outcomes_daily": 2,
 }
-# As db.views writes day_of and month_of: what a view is asked by is then in the index.
+# As db.views.definitions writes day_of and month_of: what a view is asked by is then in the index.
 DAYS = {
     "sqlite": ("date({0})", "date({0}, 'start of month')"),
     "postgresql": (

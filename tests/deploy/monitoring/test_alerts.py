@@ -13,18 +13,18 @@ from typing import Any
 
 import pytest
 
-from config.monitoring import AlertCause
+from config.sections.monitoring import AlertCause
 from config.settings import Settings, load_settings
 from config.steps import Step
-from db.alerts import open_alerts
-from db.canaries import CAME_THROUGH, FAILED, SENT
-from db.leases import Fault, claim, fail_attempt
-from db.queues import Trouble, release_queue
-from db.reconciliations import record_reconciliation
-from db.schema import Study
-from db.schema_monitoring import Reconciliation
+from db.delivery.queues import Trouble, release_queue
+from db.monitoring.alerts import open_alerts
+from db.monitoring.canaries import CAME_THROUGH, FAILED, SENT
+from db.monitoring.reconciliations import record_reconciliation
+from db.monitoring.tallies import BACKUP, BEAT, note_heartbeat
 from db.session import Database
-from db.tallies import BACKUP, BEAT, note_heartbeat
+from db.tables.monitoring import Reconciliation
+from db.tables.studies import Study
+from db.working.leases import Fault, claim, fail_attempt
 from deploy.monitoring.alerts import Alerts
 from deploy.monitoring.conditions import conditions_without_registry
 from deploy.monitoring.working_time import WorkingTime

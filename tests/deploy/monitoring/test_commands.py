@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from db.drift import record_drift
-from db.reconciliations import record_reconciliation
-from db.schema_monitoring import DriftRow, Reconciliation
+from db.monitoring.drift import record_drift
+from db.monitoring.reconciliations import record_reconciliation
+from db.tables.monitoring import DriftRow, Reconciliation
 from tests.support.installation import Installation
 from tests.support.servers import StoreSCP
 

@@ -17,11 +17,11 @@ from sqlalchemy import text
 
 from config.settings import Settings, load_settings
 from config.steps import Step
-from db.leases import Fault, claim, fail_attempt
-from db.queues import Trouble, release_queue
-from db.schema import Study
+from db.delivery.queues import Trouble, release_queue
+from db.monitoring.tallies import BEAT, TallyKind, add_to_tallies, note_heartbeat
 from db.session import Database
-from db.tallies import BEAT, TallyKind, add_to_tallies, note_heartbeat
+from db.tables.studies import Study
+from db.working.leases import Fault, claim, fail_attempt
 from deploy.monitoring.server import MonitoringServer
 from dicom_node.findings import found_by
 from dicom_node.readiness import health

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from pynetdicom.events import Event
 
 from config.errors import ConfigurationError, RetrieveError
+from config.sections.time_window import TimeWindow
 from config.settings import Settings, load_settings
-from config.time_window import TimeWindow
+from db.lifecycle.studies import register_instance
 from db.session import Database
-from db.studies import register_instance
 from dicom_node.archive import fetching
 from dicom_node.archive.answers import FoundStudy
 from dicom_node.archive.fetching import Fetcher, Outcome, Pace

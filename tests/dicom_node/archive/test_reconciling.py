@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from config.peers import PeerSettings
+from config.sections.peers import PeerSettings
 from config.settings import Settings, load_settings
-from db.figures import read_figures
-from db.received import ReceivedInstance
-from db.reconciliations import reconciliations, record_reconciliation
-from db.schema_monitoring import Reconciliation
+from db.lifecycle.received import ReceivedInstance
+from db.lifecycle.studies import register_instance
+from db.monitoring.figures import read_figures
+from db.monitoring.reconciliations import reconciliations, record_reconciliation
 from db.session import Database
-from db.studies import register_instance
+from db.tables.monitoring import Reconciliation
 from dicom_node.archive.reconciling import archives, reconcile
 from dicom_node.intake import received_instance
 from dicom_node.spool import Spool

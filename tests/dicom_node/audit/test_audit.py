@@ -22,7 +22,7 @@ from pynetdicom.dsutils import decode
 
 from config.logs import configure_logs
 from config.settings import Settings, load_settings
-from db.received import Identity
+from db.lifecycle.received import Identity
 from dicom_node.audit import trail as audit_trail
 from dicom_node.audit.events import (
     ReceivedInstances,

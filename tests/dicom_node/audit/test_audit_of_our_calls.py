@@ -14,7 +14,7 @@ from pynetdicom.sop_class import (
 )
 
 from config.errors import QueryError, RetrieveError
-from config.peers import PeerSettings, Role
+from config.sections.peers import PeerSettings, Role
 from config.settings import Settings, load_settings
 from dicom_node.archive.query import StudyQuery, find_studies
 from dicom_node.archive.retrieve import get_study, move_study

@@ -2,7 +2,7 @@
 
 import pytest
 
-from db.received import ELSEWHERE
+from db.lifecycle.received import ELSEWHERE
 from dicom_node.audit import refusals as refusals_module
 from dicom_node.audit.events import RemoteAE
 from dicom_node.audit.refusals import ADDRESSES, Refusals

@@ -17,7 +17,7 @@ from pydicom.uid import UltrasoundMultiFrameImageStorage
 from config.broker import create_celery_app
 from config.errors import InstanceConflictError
 from config.logs import configure_logs
-from config.peers import PeerSettings, Role
+from config.sections.peers import PeerSettings, Role
 from config.settings import Settings, load_settings
 from db.session import Database
 from dicom_node.commitment.files import CommitmentFiles, CommitmentRequest

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from config.catalogue import load_catalogue
 from config.errors import ReportError
 from config.labels import ModelLabel
-from db.runs import Run, TaskResult, Verdict, ViewCall
+from db.results.runs import Run, TaskResult, Verdict, ViewCall
 from dicom_node.messages.fhir import build_fhir
 from dicom_node.messages.study import reported_study
 from tests.support.results import header_of, run_of, runs_of_every_answer

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 
 from config.catalogue import load_catalogue
 from config.labels import ModelLabel
-from db.runs import Run, TaskResult, Verdict
+from db.results.runs import Run, TaskResult, Verdict
 from dicom_node.messages.hl7 import Addressing, build_hl7, control_id
 from dicom_node.messages.hl7_text import composite, escaped, joined, segment
 from dicom_node.messages.study import reported_study

@@ -9,7 +9,7 @@ import pytest
 
 from config.catalogue import load_catalogue
 from config.languages import Language
-from config.messages import MessageSettings
+from config.sections.messages import MessageSettings
 from config.settings import load_settings
 from dicom_node.messages.sending import send_result
 from dicom_node.report.wording import limits_of_use

@@ -8,8 +8,8 @@ import pytest
 from config.catalogue import load_catalogue
 from config.errors import ReportError
 from config.labels import ModelLabel
-from db.discordances import MODEL, Discordance, Severity, Side, SideKind, Told
-from db.runs import Run, TaskResult, Verdict
+from db.consistency.discordances import MODEL, Discordance, Severity, Side, SideKind, Told
+from db.results.runs import Run, TaskResult, Verdict
 from dicom_node.messages.fhir import build_fhir
 from dicom_node.messages.hl7 import Addressing, build_hl7
 from dicom_node.messages.study import reported_study

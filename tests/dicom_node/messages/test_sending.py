@@ -6,9 +6,9 @@ import pytest
 
 from config.catalogue import load_catalogue
 from config.errors import ConfigurationError
-from config.messages import MessageSettings
+from config.sections.messages import MessageSettings
 from config.settings import load_settings
-from db.runs import TaskResult, Verdict
+from db.results.runs import TaskResult, Verdict
 from dicom_node.messages.sending import send_result
 from tests.dicom_node.messages.conftest import Ends
 from tests.dicom_node.messages.readers import segments

@@ -2,7 +2,7 @@
 
 import pytest
 
-from config.peers import PeerSettings, Role, UnknownPeers
+from config.sections.peers import PeerSettings, Role, UnknownPeers
 from config.settings import Settings, load_settings
 from dicom_node.reception.access import AccessList, Admission, Caller, Refusal, Rejection
 

@@ -7,7 +7,7 @@ import pytest
 from pynetdicom import AE
 from pynetdicom.sop_class import Verification
 
-from config.peers import plain_address
+from config.sections.peers import plain_address
 from config.settings import load_settings
 from dicom_node.reception.receiver import Receiver
 from dicom_node.reception.reporting import published_calls

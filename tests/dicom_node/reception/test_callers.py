@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.settings import load_settings
-from db.received import ACCEPTED, ELSEWHERE, OTHER_AE_TITLES, Call
+from db.lifecycle.received import ACCEPTED, ELSEWHERE, OTHER_AE_TITLES, Call
 from dicom_node.reception.callers import (
     ADDRESSES,
     CALLERS_OF_ONE_ADDRESS,

@@ -17,7 +17,7 @@ from pynetdicom.sop_class import Verification
 
 from config.broker import create_celery_app
 from config.settings import load_settings
-from db.queries import list_studies
+from db.reading.queries import list_studies
 from db.session import Database
 from dicom_node.calling import Peer, echo
 from dicom_node.intake import Intake

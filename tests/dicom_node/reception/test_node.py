@@ -23,7 +23,7 @@ from config.broker import create_celery_app
 from config.errors import ConfigurationError
 from config.logs import configure_logs
 from config.settings import Settings, load_settings
-from db.queries import StudySummary, list_studies, study_detail
+from db.reading.queries import StudySummary, list_studies, study_detail
 from db.session import Database
 from dicom_node.contexts import RETIRED_ULTRASOUND, STORAGE_CLASSES, TRANSFER_SYNTAXES
 from dicom_node.header import read_header

@@ -14,7 +14,7 @@ import pydicom
 import pytest
 
 from config.errors import ConfigurationError, DeliveryError
-from config.peers import PeerSettings
+from config.sections.peers import PeerSettings
 from config.settings import load_settings
 from dicom_node.calling import called_peer, echo
 from dicom_node.reception import housekeeping

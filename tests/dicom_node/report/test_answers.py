@@ -6,7 +6,7 @@ import pytest
 
 from config.catalogue import load_catalogue
 from config.clinical_tasks import AnyTask
-from db.runs import ClipAnswer, TaskResult, Verdict
+from db.results.runs import ClipAnswer, TaskResult, Verdict
 from dicom_node.report.answers import brief, confidence, explanation, in_reading_order, most_like
 from dicom_node.report.codes import SCORES
 

@@ -16,8 +16,8 @@ from pydicom.sr.codedict import codes
 from config.catalogue import Catalogue, load_catalogue
 from config.labels import ModelLabel
 from config.languages import Language
-from config.report_objects import ReportObject
-from db.runs import ClipAnswer, ClipEvidence, Run, TaskResult, Verdict
+from config.sections.report_objects import ReportObject
+from db.results.runs import ClipAnswer, ClipEvidence, Run, TaskResult, Verdict
 from dicom_node.header import read_header, read_image_header
 from dicom_node.report import encapsulated, heat_map
 from dicom_node.report.checking.check import check_file

@@ -16,7 +16,7 @@ from pydicom.uid import EncapsulatedPDFStorage
 
 from config.catalogue import load_catalogue
 from config.labels import ModelLabel
-from db.runs import Run, TaskResult, Verdict
+from db.results.runs import Run, TaskResult, Verdict
 from dicom_node.report import encapsulated, heat_map
 from dicom_node.report.companions import file_of
 from dicom_node.report.document import build_structured_report

@@ -7,7 +7,7 @@ from pypdf import PdfReader
 
 from config.catalogue import load_catalogue
 from config.languages import Language
-from db.discordances import MODEL, Discordance, Severity, Side, SideKind, Told
+from db.consistency.discordances import MODEL, Discordance, Severity, Side, SideKind, Told
 from dicom_node.report.page import PageContent, build_page
 from dicom_node.report.words import words_of
 from tests.support.every_answer import run_of_everything

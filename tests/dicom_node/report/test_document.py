@@ -23,7 +23,7 @@ from config.catalogue import Catalogue, load_catalogue
 from config.clinical_tasks import AnyTask
 from config.errors import ReportError
 from config.labels import ModelLabel
-from db.runs import (
+from db.results.runs import (
     LINEAR_PROBE_METHOD,
     ZERO_SHOT_METHOD,
     ClipAnswer,

@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from config.catalogue import Catalogue, load_catalogue
 from config.clinical_tasks import AnyTask
 from config.languages import Language
-from db.runs import Run
+from db.results.runs import Run
 from dicom_node.header import read_image_header
 from dicom_node.report.content import report_content
 from dicom_node.report.document import build_structured_report

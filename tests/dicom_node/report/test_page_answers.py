@@ -5,7 +5,7 @@ import pytest
 
 from config.catalogue import load_catalogue
 from config.languages import Language
-from db.runs import LINEAR_PROBE_METHOD, ZERO_SHOT_METHOD, TaskResult, Verdict
+from db.results.runs import LINEAR_PROBE_METHOD, ZERO_SHOT_METHOD, TaskResult, Verdict
 from dicom_node.report.page import PageContent, build_page
 from dicom_node.report.page_answers import answer_rows
 from dicom_node.report.words import words_of

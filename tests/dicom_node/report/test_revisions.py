@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from config.catalogue import Catalogue, load_catalogue
 from config.clinical_tasks import ClassTask
 from config.languages import Language
-from db.runs import Run, Verdict
+from db.results.runs import Run, Verdict
 from dicom_node.header import read_image_header
 from dicom_node.report import encapsulated, heat_map
 from dicom_node.report.companions import file_of

@@ -21,7 +21,7 @@ from pydicom.tag import Tag
 from config.catalogue import Catalogue, load_catalogue
 from config.errors import ReportError
 from config.labels import ModelLabel
-from db.runs import ClipAnswer, ClipEvidence, ModelIdentity, Run, TaskResult, Verdict
+from db.results.runs import ClipAnswer, ClipEvidence, ModelIdentity, Run, TaskResult, Verdict
 from dicom_node.header import read_image_header
 from dicom_node.report.checking.check import check_file
 from dicom_node.report.document import build_structured_report

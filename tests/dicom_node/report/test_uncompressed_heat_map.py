@@ -10,10 +10,10 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
 
 from config.catalogue import load_catalogue
-from config.dicomweb import DicomWebSettings
 from config.errors import NoPresentationContextError
+from config.sections.dicomweb import DicomWebSettings
 from config.settings import load_settings
-from db.runs import TaskResult, Verdict
+from db.results.runs import TaskResult, Verdict
 from dicom_node.calling import Peer
 from dicom_node.report.companions import file_of
 from dicom_node.report.heat_map import DECOMPRESSING, TRANSFER_SYNTAX, HeatMapFrames, build_heat_map

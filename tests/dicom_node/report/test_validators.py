@@ -19,8 +19,8 @@ from config.clinical_tasks import ClassTask
 from config.labels import ModelLabel
 from config.languages import Language
 from config.reasons import Reason, ReasonKind
-from db.discordances import MODEL, Discordance, Severity, Side, SideKind, Told
-from db.runs import Run, Verdict
+from db.consistency.discordances import MODEL, Discordance, Severity, Side, SideKind, Told
+from db.results.runs import Run, Verdict
 from dicom_node.header import read_image_header
 from dicom_node.report import codes as our_codes
 from dicom_node.report.checking.check import check_file

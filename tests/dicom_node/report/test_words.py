@@ -10,7 +10,7 @@ from config.clinical_tasks import ClassTask
 from config.labels import ModelLabel
 from config.languages import Language
 from config.reasons import Named, Reason, ReasonKind
-from db.runs import ClipAnswer, TaskResult, Verdict
+from db.results.runs import ClipAnswer, TaskResult, Verdict
 from dicom_node.report.answers import brief, explanation
 from dicom_node.report.wording import series_description
 from dicom_node.report.words import words_of

@@ -10,7 +10,7 @@ import torch
 from config.calibration import load_calibration
 from config.errors import CalibrationError, ConfigurationError
 from config.settings import load_settings
-from db.runs import ModelIdentity, TaskResult, Verdict
+from db.results.runs import ModelIdentity, TaskResult, Verdict
 from tests.support.labelled import Labelled
 from worker.calibration.active import activate, holding
 from worker.calibration.cases import read_cases

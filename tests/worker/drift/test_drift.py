@@ -11,16 +11,16 @@ from pydicom.uid import ExplicitVRLittleEndian, UltrasoundMultiFrameImageStorage
 from sqlalchemy import select
 
 from config.broker import create_celery_app
-from config.monitoring import DriftSettings
+from config.sections.monitoring import DriftSettings
 from config.settings import Settings, load_settings
-from db.drift import last_drift
-from db.figures import read_figures
-from db.results import append_run
-from db.runs import TaskResult, Verdict
-from db.schema import Study
-from db.schema_monitoring import StudyDevice
+from db.lifecycle.studies import register_instance
+from db.monitoring.drift import last_drift
+from db.monitoring.figures import read_figures
+from db.results.recording import append_run
+from db.results.runs import TaskResult, Verdict
 from db.session import Database
-from db.studies import register_instance
+from db.tables.monitoring import StudyDevice
+from db.tables.studies import Study
 from dicom_node.spool import Spool
 from tests.support.reported import QUIET, instance_of, run_of
 from worker.context import WorkerContext

@@ -13,7 +13,7 @@ from config.catalogue import Catalogue, load_catalogue
 from config.clinical_tasks import BinaryTask, ClassTask, RegressionTask
 from config.errors import ConfigurationError
 from config.settings import Settings, load_settings
-from db.runs import ClipAnswer, TaskResult, Verdict
+from db.results.runs import ClipAnswer, TaskResult, Verdict
 from tests.support.clips import SMALL
 from worker.echoclip.explaining import Explanation, explain_clip, prompts_to_explain
 from worker.echoclip.grad_cam import heat_maps

@@ -8,7 +8,7 @@ import pytest
 from config.catalogue import load_catalogue
 from config.errors import ConfigurationError
 from config.labels import ModelLabel
-from db.runs import ClipAnswer, ModelIdentity, TaskResult, Verdict
+from db.results.runs import ClipAnswer, ModelIdentity, TaskResult, Verdict
 from worker.echoclip.explaining import Explanation
 from worker.echoclip.heat_sheet import NO_SUPPORT, frames_shown, heat_sheet, stated
 from worker.echoclip.overlay import overlay

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from config.catalogue import Catalogue, load_catalogue
 from config.labels import ModelLabel
-from db.runs import ModelIdentity, TaskResult, Verdict, ViewCall
+from db.results.runs import ModelIdentity, TaskResult, Verdict, ViewCall
 from tests.support import zero_shot_reference as reference
 from tests.support.zero_shot_reference import unit_vectors
 from worker.echoclip.model import EchoClipModel, frames_at_once

@@ -14,7 +14,7 @@ from config.catalogue import load_catalogue
 from config.clinical_tasks import AnyTask
 from config.errors import ConfigurationError, ModelPackError
 from config.settings import load_settings
-from db.runs import LINEAR_PROBE_METHOD, Verdict
+from db.results.runs import LINEAR_PROBE_METHOD, Verdict
 from tests.support.clips import SMALL
 from tests.support.heads import head_pack
 from tests.support.packs import pack_of_kind

@@ -11,9 +11,9 @@ import worker.packs.kinds
 from config.broker import create_celery_app
 from config.settings import load_settings
 from config.steps import Step
-from db.embeddings import latest_embeddings
-from db.runs import Verdict
-from db.studies import requeue
+from db.lifecycle.studies import requeue
+from db.results.embeddings import latest_embeddings
+from db.results.runs import Verdict
 from tests.support.clips import SMALL, as_study_of_its_own
 from tests.support.labelled import NOW, Labelled, pack_kinds
 from tests.worker.pipeline import TO_REPORT, Pipeline

@@ -24,7 +24,7 @@ from config.catalogue import load_catalogue
 from config.errors import CalibrationError, ModelPackError
 from config.labels import ModelLabel
 from config.settings import load_settings
-from db.runs import LINEAR_PROBE_METHOD, ModelIdentity, TaskResult, Verdict, ViewCall
+from db.results.runs import LINEAR_PROBE_METHOD, ModelIdentity, TaskResult, Verdict, ViewCall
 from tests.support.labelled import CATALOGUE, PROFILE, AxisModel, Labelled, pack_kinds
 from worker.calibration.cases import CaseFile, asked_tasks
 from worker.calibration.judging import Findings, judge

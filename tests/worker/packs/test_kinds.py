@@ -13,7 +13,7 @@ from config.catalogue import load_catalogue
 from config.errors import ModelPackError
 from config.labels import ModelLabel
 from config.settings import load_settings
-from db.runs import Verdict
+from db.results.runs import Verdict
 from tests.support.packs import installed, pack_of_kind
 from worker.models import EmbeddedClip, StudyModel, Surroundings
 from worker.packs.folder import ModelPack, load_pack

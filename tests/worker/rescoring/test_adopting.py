@@ -7,14 +7,14 @@ from typing import Any
 import pydicom
 import pytest
 
-from config.report_objects import ReportObject
+from config.sections.report_objects import ReportObject
 from config.steps import Step
-from db.reports import BuiltReport, add_report
-from db.rescorings import decide_to_adopt
-from db.results import repeat_current_run
-from db.runs import Verdict
-from db.schema import Delivery
+from db.rescoring.batches import decide_to_adopt
+from db.results.recording import repeat_current_run
+from db.results.reports import BuiltReport, add_report
+from db.results.runs import Verdict
 from db.states import BatchState, DeliveryState, RescoredState, StudyState
+from db.tables.studies import Delivery
 from tests.support.clips import SMALL
 from tests.support.scored_archive import ScoredArchive, Thresholds
 from tests.worker.pipeline import TO_REPORT, Pipeline, ready

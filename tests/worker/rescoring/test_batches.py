@@ -6,14 +6,14 @@ import pytest
 from sqlalchemy import select, update
 
 from config.errors import RegistryError, SpoolFullError
-from db.clocks import bring_back
-from db.outdated import Wanted, outlook
-from db.rescored import has_counted, outcomes_of
-from db.rescorings import claim_batch, decide_to_adopt, discard, go_on_after_canary, set_paused, stands_still
-from db.results import repeat_current_run
-from db.schema import RunRow
-from db.schema_rescoring import Rescoring
+from db.monitoring.clocks import bring_back
+from db.rescoring.batches import claim_batch, decide_to_adopt, discard, go_on_after_canary, set_paused, stands_still
+from db.rescoring.outdated import Wanted, outlook
+from db.rescoring.rescored import has_counted, outcomes_of
+from db.results.recording import repeat_current_run
 from db.states import BatchKind, BatchState, RescoredState, StudyState
+from db.tables.rescoring import Rescoring
+from db.tables.studies import RunRow
 from tests.support.scored_archive import ScoredArchive, Thresholds
 from worker.rescoring import answering, working
 from worker.rescoring.target import target_of

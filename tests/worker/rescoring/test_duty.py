@@ -13,11 +13,11 @@ from config.broker import create_celery_app
 from config.errors import ClipError, ConfigurationError, DeviceError, DeviceFaultError, ModelPackError
 from config.settings import load_settings
 from config.steps import RESCORE_QUEUE, RESCORE_TASK
-from db.outdated import fresh_studies_wait, is_any_outdated
-from db.pauses import pause_queue, resume_queue
-from db.schema import Study
-from db.schema_rescoring import RescoredStudy, Rescoring
+from db.rescoring.outdated import fresh_studies_wait, is_any_outdated
 from db.states import BatchKind, BatchState, RescoredState, StudyState
+from db.tables.rescoring import RescoredStudy, Rescoring
+from db.tables.studies import Study
+from db.working.pauses import pause_queue, resume_queue
 from tests.support.scored_archive import ScoredArchive, Thresholds
 from worker.rescoring import answering
 from worker.rescoring.duty import RescoringDuty

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from config.steps import Step
-from db.embeddings import embeddings_of_many
-from db.outdated import Wanted
-from db.retention import begin_removing_pixels
+from db.lifecycle.retention import begin_removing_pixels
+from db.rescoring.outdated import Wanted
+from db.results.embeddings import embeddings_of_many
 from db.states import RescoredState, StudyState
 from tests.support.clips import SMALL
 from tests.support.scored_archive import ScoredArchive

@@ -9,11 +9,11 @@ import torch
 
 from config.errors import SearchError, StudyNotFoundError
 from config.settings import Settings, load_settings
-from db.embeddings import StoredEmbeddings, record_embeddings
-from db.results import PreparedClip, record_views, replace_clips
-from db.runs import JudgedClip, ViewCall
-from db.schema import Study
+from db.results.embeddings import StoredEmbeddings, record_embeddings
+from db.results.recording import PreparedClip, record_views, replace_clips
+from db.results.runs import JudgedClip, ViewCall
 from db.session import Database
+from db.tables.studies import Study
 from worker.embeddings import ClipEmbeddings, embeddings_path, write_embeddings
 from worker.retrieval.library import Library, open_library
 

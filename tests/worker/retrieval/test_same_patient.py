@@ -7,8 +7,8 @@ import pytest
 
 from config.errors import ConfigurationError, SearchError
 from config.labels import ModelLabel
-from db.retrieval import PatientOfStudy
-from db.runs import ModelIdentity
+from db.reading.retrieval import PatientOfStudy
+from db.results.runs import ModelIdentity
 from worker.retrieval import same_patient
 from worker.retrieval.library import StudyClips
 from worker.retrieval.same_patient import (

@@ -8,8 +8,8 @@ from pydicom.dataset import Dataset
 from sqlalchemy.orm import Session
 
 from config.errors import UnreadableInstanceError
+from db.consistency.report_matching import KnownStudy, first_spool_path, matching_key, studies_that_may_match
 from db.identities import IdentityField, IdentityKeeper, KeyKind, keeper_of
-from db.report_matching import KnownStudy, first_spool_path, matching_key, studies_that_may_match
 from dicom_node.header import read_attributes
 from dicom_node.spool import Spool
 from dicom_node.time_zones import zone_named

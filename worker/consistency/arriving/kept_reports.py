@@ -23,7 +23,7 @@ from typing import Any
 
 from config.errors import UnreadableReportError
 from config.whole_files import sync, write_durably
-from db.received_reports import Via
+from db.consistency.received_reports import Via
 from dicom_node.spool import Spool
 from dicom_node.spool_notes import read_note
 from worker.consistency.documents.kinds import ReportKind

@@ -7,8 +7,8 @@ from datetime import date
 from pydicom.dataset import Dataset
 
 from config.errors import UnreadableReportError
-from db.received_reports import CANCELLED, Via
-from db.schema_consistency import ReceivedReport
+from db.consistency.received_reports import CANCELLED, Via
+from db.tables.consistency import ReceivedReport
 from dicom_node.header import is_valid_uid
 from dicom_node.spool import Spool
 from worker.consistency.arriving.kept_reports import KeptReport, read_kept

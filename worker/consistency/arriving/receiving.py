@@ -12,8 +12,8 @@ from pathlib import Path
 from config.errors import ConfigurationError, UnreadableReportError
 from config.logs import Event, emit, place_of
 from config.settings import Settings
-from db.received import ACCEPTED
-from db.received_reports import Via
+from db.consistency.received_reports import Via
+from db.lifecycle.received import ACCEPTED
 from dicom_node.audit.events import RemoteAE
 from dicom_node.audit.refusals import Refusals
 from dicom_node.duties import Duties

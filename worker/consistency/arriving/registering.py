@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from config.errors import UnreadableReportError
 from config.logs import Event, emit, place_of
 from config.settings import Settings
-from db.received_reports import (
+from db.consistency.received_reports import (
     BY_HAND,
     CANCELLED,
     Matching,
@@ -20,9 +20,9 @@ from db.received_reports import (
     set_matching,
     study_by_hand,
 )
-from db.schema import Study
-from db.schema_consistency import ReceivedReport
 from db.session import Database
+from db.tables.consistency import ReceivedReport
+from db.tables.studies import Study
 from dicom_node.spool import Spool
 from worker.consistency.arriving.candidates import candidates_for, keys_of
 from worker.consistency.arriving.kept_reports import (

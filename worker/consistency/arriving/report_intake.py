@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pkgutil import resolve_name
 
 from config.logs import Event, emit, place_of, told_of
-from db.queries import study_instance_uid_of
-from db.received_reports import CHECKED_AGAIN_AFTER, check_done, due_checks, put_check_off
-from db.report_matching import reports_to_match, studies_after
+from db.consistency.received_reports import CHECKED_AGAIN_AFTER, check_done, due_checks, put_check_off
+from db.consistency.report_matching import reports_to_match, studies_after
+from db.reading.queries import study_instance_uid_of
 from dicom_node.duties import Duties, is_lasting, is_of_the_registry
 from worker.consistency.arriving.kept_reports import registering_alone, waiting_reports
 from worker.consistency.arriving.matching import MatchedBy

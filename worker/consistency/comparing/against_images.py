@@ -1,6 +1,6 @@
 """What a number of a report, or a word that stands for one, says against the model's."""
 
-from db.discordances import Discordance
+from db.consistency.discordances import Discordance
 from worker.consistency.comparing.comparison import Comparison, Reported
 from worker.consistency.comparing.quantities import sureness
 from worker.consistency.comparing.rule_kinds import NumberRule, WordRule

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from db.discordances import Discordance
+from db.consistency.discordances import Discordance
 from worker.consistency.comparing.comparison import Comparison, Reported
 from worker.consistency.comparing.quantities import gap
 from worker.consistency.comparing.rule_kinds import ReportsRule, WordRule

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from config.clinical_tasks import ClassTask
-from db.runs import Verdict
+from db.results.runs import Verdict
 from worker.consistency.comparing.comparison import Comparison, Reported
 from worker.consistency.comparing.rule_kinds import DeviceRule, GradeRule, WordRule
 from worker.consistency.comparing.words_for_numbers import words_for_images, words_with_numbers

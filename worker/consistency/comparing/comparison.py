@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from config.catalogue import Catalogue
 from config.clinical_tasks import RegressionTask
-from db.runs import TaskResult, Verdict
+from db.results.runs import TaskResult, Verdict
 from dicom_node.report.words import ENGLISH, Words
 from worker.consistency.comparing.quantities import in_unit
 from worker.consistency.comparing.rules import Rules

@@ -10,8 +10,8 @@ import math
 from collections.abc import Iterator
 
 from config.clinical_tasks import ClassTask
-from db.discordances import MODEL, Discordance, Severity, Side, SideKind
-from db.runs import Verdict
+from db.consistency.discordances import MODEL, Discordance, Severity, Side, SideKind
+from db.results.runs import Verdict
 from dicom_node.report.answers import brief
 from worker.consistency.comparing.against_images import too_far_from_model
 from worker.consistency.comparing.between_reports import farthest_apart, outermost

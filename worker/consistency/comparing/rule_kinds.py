@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from config.clinical_tasks import IDENTIFIER, Entry
-from db.discordances import Severity
+from db.consistency.discordances import Severity
 
 RuleId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=48)]
 FieldId = Annotated[str, Field(pattern=IDENTIFIER, max_length=32)]

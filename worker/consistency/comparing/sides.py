@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from config.clinical_tasks import ClassTask
-from db.discordances import MODEL, Side, SideKind
+from db.consistency.discordances import MODEL, Side, SideKind
 from dicom_node.report.answers import brief
 from worker.consistency.comparing.comparison import Comparison, Reported
 from worker.consistency.statements import Statement

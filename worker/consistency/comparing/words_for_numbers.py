@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from config.clinical_tasks import RegressionTask
-from db.discordances import Discordance
+from db.consistency.discordances import Discordance
 from worker.consistency.comparing.against_images import too_far_from_model
 from worker.consistency.comparing.between_reports import SaidQuantity, farthest_apart, outermost
 from worker.consistency.comparing.comparison import Comparison, Reported

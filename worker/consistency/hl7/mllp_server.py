@@ -19,7 +19,7 @@ from typing import Any
 
 from config.errors import SpoolError
 from config.logs import Event, emit, place_of
-from config.peers import Networks, is_in, plain_address
+from config.sections.peers import Networks, is_in, plain_address
 from config.whole_files import write_durably
 from dicom_node.tls import handshake_failure
 from worker.consistency.hl7.acknowledging import Judged, Verdict, acknowledgement, header_of_beginning, judge

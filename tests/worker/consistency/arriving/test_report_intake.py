@@ -9,9 +9,9 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.exc import OperationalError
 
 from config.settings import load_settings
-from db.received_reports import BY_HAND, Via, match_by_hand, received_reports_of
-from db.schema import Study
-from db.schema_consistency import DueCheck, ReceivedReport
+from db.consistency.received_reports import BY_HAND, Via, match_by_hand, received_reports_of
+from db.tables.consistency import DueCheck, ReceivedReport
+from db.tables.studies import Study
 from tests.support.incoming_reports import STUDY, Hospital, oru
 from worker.consistency.arriving import report_intake
 from worker.consistency.arriving.kept_reports import KeptReport, keep_report, wait_again

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.catalogue import load_catalogue
-from db.discordances import MODEL, Discordance, Severity
-from db.runs import ClipAnswer, TaskResult, Verdict
+from db.consistency.discordances import MODEL, Discordance, Severity
+from db.results.runs import ClipAnswer, TaskResult, Verdict
 from worker.consistency.comparing.comparable import comparable
 from worker.consistency.comparing.comparison import Comparison, Found, Reported
 from worker.consistency.comparing.discordances import discordances

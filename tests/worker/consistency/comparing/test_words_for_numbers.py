@@ -3,8 +3,8 @@
 import pytest
 
 from config.languages import Language
-from db.discordances import MODEL, Severity
-from db.runs import Verdict
+from db.consistency.discordances import MODEL, Severity
+from db.results.runs import Verdict
 from dicom_node.report.words import words_of
 from tests.worker.consistency.comparing.test_discordances import (
     CATALOGUE,

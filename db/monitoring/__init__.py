@@ -1,0 +1,1 @@
+"""How the installation is doing: figures, sums, alerts, drift, canaries, clocks, callers, nightly duties."""

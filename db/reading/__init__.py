@@ -1,0 +1,1 @@
+"""The read side, for people and programs: worklist, pages, queries, search, cases for calibration."""

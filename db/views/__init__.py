@@ -1,0 +1,1 @@
+"""The views that dashboards read, the role that may, and the reference of all tables and views."""

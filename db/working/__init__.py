@@ -1,0 +1,1 @@
+"""Who works on what: leases, queues that are paused, devices that are set aside."""

@@ -1,0 +1,1 @@
+"""`echoworker doctor`: `examination` goes through all checks; the other modules are checks, by what they look at."""

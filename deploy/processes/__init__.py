@@ -1,0 +1,1 @@
+"""The processes of an installation: one tree, started and stopped together; how each ends, and why one died."""
