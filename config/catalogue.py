@@ -76,10 +76,11 @@ class Catalogue(Entry):
     @model_validator(mode="after")
     def _told_apart_in_a_report(self) -> Self:
         for one, other in combinations(self.tasks, 2):
-            if (one.concept.key, one.finding_site.key) == (other.concept.key, other.finding_site.key):
+            if one.coded_question == other.coded_question:
                 raise ValueError(
                     f"tasks {one.id!r} and {other.id!r} have the same concept ({one.concept.value}, "
-                    f"{one.concept.scheme}) and the same finding_site: no reader of a report could tell them apart"
+                    f"{one.concept.scheme}) and the same finding_site: no reader of a report could tell them apart; "
+                    "modifiers may"
                 )
         return self
 

@@ -72,6 +72,13 @@ class CodedConcept(Entry):
         return self.value, self.scheme
 
 
+class Modifier(Entry):
+    """What makes a concept narrower where no single code says it (PS3.3 section C.17.3.2.4, HAS CONCEPT MOD)."""
+
+    name: CodedConcept
+    value: CodedConcept
+
+
 class Threshold(Entry):
     """The score above which a finding is called present, and where that number comes from."""
 
@@ -128,6 +135,8 @@ class _Task(Entry):
     names: Names = Field(default_factory=dict)
     concept: CodedConcept
     """What is measured (regression), looked for (binary) or graded (class)."""
+    modifiers: tuple[Modifier, ...] = ()
+    """What the concept alone would leave open, as by which way a prosthesis came."""
     finding_site: CodedConcept
     views: tuple[str, ...] = ()
     """The ids of the views whose clips may answer; empty: those of every view of the heart."""
@@ -135,6 +144,12 @@ class _Task(Entry):
     """The id of a binary task above this one: the question is asked where its finding is present."""
     published_as: str | None = None
     """The key under which EchoCLIP's own prompt file, where a pack brings it, has this task."""
+
+    @property
+    def coded_question(self) -> tuple[tuple[str, str], ...]:
+        """All that the codes of a report say of what is asked: no two tasks may have the same."""
+        narrower = (concept.key for modifier in self.modifiers for concept in (modifier.name, modifier.value))
+        return (self.concept.key, *narrower, self.finding_site.key)
 
     def filled_prompts(self) -> list[str]:
         """All prompts, in order, as the text tower reads them."""

@@ -17,15 +17,14 @@ _TERMS = (
     codes.COMMENT,
     codes.MEDIAN,
     codes.MEAN,
-    *codes.SCORES.values(),
+    *dict.fromkeys(codes.SCORES.values()),
 )
 
 
 def report_section(catalogue: Catalogue) -> str:
     """The section on the Structured Reports of these tasks."""
     tasks = [
-        (task.name, _written(task.concept), _kind_of_value(task), _written(task.finding_site))
-        for task in catalogue.tasks
+        (task.name, _question(task), _kind_of_value(task), _written(task.finding_site)) for task in catalogue.tasks
     ]
     return document(
         "## Structured Reports",
@@ -33,7 +32,7 @@ def report_section(catalogue: Catalogue) -> str:
         "preliminary flag PRELIMINARY. Series Description carries the label of the model. UIDs are 2.25 UUIDs derived "
         "from study, run and model: the same run gives the same object. Reports of a study by one model and one "
         "version of this software are one series. A report names the previous one of its study as its predecessor. The "
-        "algorithm is also in Contributing Equipment, with a Device UID that changes with the model.",
+        "algorithm is also in Contributing Equipment; its Device Observer UID changes with the model.",
         "Attributes of patient and study are those of the images, as far as DICOM allows them in an SR: one that is "
         "too long, has several values where one is allowed, or is not of its VR, is empty where an SR must carry it "
         f"(type 2: {_must_be_there()}) and absent otherwise. Patient ID alone is never emptied: a study whose images "
@@ -44,13 +43,15 @@ def report_section(catalogue: Catalogue) -> str:
         "identification (model, version, label, method, digests, preprocessing, run), the source instances with their "
         "frames, and",
         "- for an estimate: NUM with the concept and unit of the task;\n"
-        "- for a finding: CODE with the concept of the task and a value of the table below, and the cosine similarity "
-        "as NUM;\n"
+        "- for a finding: CODE with the concept of the task and a value of the table below, and the score that it was "
+        "decided by as NUM;\n"
         "- for a class: CODE with the concept of the task and that of the class, and no NUM;",
-        "and a comment in words. The group of the answer that has a heat map refers to it by an IMAGE, "
-        f"{_written(codes.ILLUSTRATION)}, and the evidence lists it. A task without an answer (not calibrated, or "
-        "not answered for this study) has a short group at the end: tracking identifier, finding site, CODE "
-        f"{codes.UNDETERMINED.meaning}, comment; never a NUM, no algorithm identification and no source instances.",
+        "and a comment in words, which says what kind of score it is. A CODE that asks for less than its concept says "
+        "what narrows it as HAS CONCEPT MOD (below, behind a colon). The group with the heat map's answer refers "
+        f"to it by an IMAGE, {_written(codes.ILLUSTRATION)}, and the evidence lists it. A task without an answer (not "
+        "calibrated, or not answered for this study) has a short group at the end: tracking identifier, finding site, "
+        f"CODE {codes.UNDETERMINED.meaning}, comment; never a NUM, no algorithm identification and no source "
+        "instances.",
         f"The container {codes.QUALITATIVE_EVALUATIONS.meaning} holds comments on the whole report: what its results "
         "may be taken for; all answers in one paragraph; the tasks that are not calibrated; where the views were "
         "judged, the views of the instances used; how many instances of the study were left out, for which reasons; "
@@ -70,13 +71,17 @@ def report_section(catalogue: Catalogue) -> str:
             + [(_written(code), "content of the report") for code in _TERMS],
         ),
         "### Private codes",
-        f"Coding scheme designator `{codes.OUR_SCHEME}` ({codes.OUR_SCHEME_NAME}), where DICOM PS3.16 has no code:",
-        table(("code", "meaning"), _private(catalogue)),
+        *_private_codes(catalogue),
     )
 
 
 def _languages() -> str:
     return ", ".join(f"({words.code}, {codes.LANGUAGE_SCHEME})" for words in map(words_of, Language))
+
+
+def _question(task: AnyTask) -> str:
+    narrower = [f"{_written(modifier.name)} = {_written(modifier.value)}" for modifier in task.modifiers]
+    return ": ".join([_written(task.concept), *([", ".join(narrower)] if narrower else [])])
 
 
 def _kind_of_value(task: AnyTask) -> str:
@@ -101,14 +106,20 @@ def _must_be_there() -> str:
     return ", ".join(dictionary_description(tag_for_keyword(keyword) or 0) for keyword in emptied)
 
 
-def _private(catalogue: Catalogue) -> list[tuple[str, str]]:
+def _private_codes(catalogue: Catalogue) -> list[str]:
+    """Those of a site's own catalogue: the bundled one has none."""
     concepts: list[CodedConcept] = []
     for task in catalogue.tasks:
         concepts += [task.concept, task.finding_site]
+        concepts += [concept for modifier in task.modifiers for concept in (modifier.name, modifier.value)]
         concepts += [outcome.concept for outcome in task.classes] if isinstance(task, ClassTask) else []
-    ours = {concept.value: concept.meaning for concept in concepts if concept.scheme == codes.OUR_SCHEME}
-    ours |= {code.value: code.meaning for code in _TERMS if code.scheme_designator == codes.OUR_SCHEME}
-    return sorted((f"`{value}`", meaning) for value, meaning in ours.items())
+    private = sorted({concept.key: concept for concept in concepts if concept.scheme.startswith("99")}.items())
+    if not private:
+        return ["None: each code is of a public coding scheme."]
+    return [
+        "Named in the Coding Scheme Identification Sequence:",
+        table(("code", "meaning"), [(f"`{value}`, {scheme}", concept.meaning) for (value, scheme), concept in private]),
+    ]
 
 
 def _written(concept: CodedConcept | Code) -> str:

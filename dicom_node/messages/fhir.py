@@ -142,7 +142,10 @@ def _observation(
         "status": "preliminary",
         "category": [{"coding": [_coding(f"{_TERMINOLOGY}/observation-category", "imaging", "Imaging")]}],
         "code": {
-            "coding": [_of_concept(finding.concept), _of_scheme(OUR_SCHEME, finding.task_id, finding.name)],
+            "coding": [
+                *([] if finding.concept is None else [_of_concept(finding.concept)]),
+                _of_scheme(OUR_SCHEME, finding.task_id, finding.name),
+            ],
             "text": finding.title,
         },
         "subject": subject,
@@ -156,7 +159,7 @@ def _observation(
         "derivedFrom": [_imaging_study(study)],
     }
     if finding.score is not None:
-        name = {"coding": [_of_concept(finding.score.name)]}
+        name = {"coding": [_of_concept(finding.score.name), _of_concept(finding.score.kind)]}
         observation["component"] = [{"code": name, "valueQuantity": _quantity(finding.score.number)}]
     return observation
 

@@ -10,8 +10,8 @@ from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, CodedConcept, 
 from config.errors import ReportError
 from db.consistency.discordances import Told
 from db.results.runs import Run, TaskResult, Verdict
-from dicom_node.report.answers import explanation, in_reading_order
-from dicom_node.report.codes import NO_UNITS, PRESENCE, SCORES
+from dicom_node.report.answers import explanation, in_reading_order, named_explanation
+from dicom_node.report.codes import KINDS_OF_SCORE, NO_UNITS, PRESENCE, SCORES
 from dicom_node.report.content import ESTIMATE_DECIMALS, SCORE_DECIMALS
 from dicom_node.report.wording import (
     answers_in_short,
@@ -39,6 +39,8 @@ class Score:
     """The number that a presence was decided by, and what kind of number it is."""
 
     name: CodedConcept
+    kind: CodedConcept
+    """The same to the letter, in our own scheme."""
     number: Number
 
 
@@ -51,7 +53,8 @@ class Finding:
     """The task in English, whatever the language: the tracking identifier of its group of the report."""
     title: str
     """The task as people call it, in the language of the report."""
-    concept: CodedConcept
+    concept: CodedConcept | None
+    """None: no single code says it, and the task's own id has to do."""
     finding_site: CodedConcept
     verdict: Verdict
     answer: Number | CodedConcept | None
@@ -100,16 +103,17 @@ def _finding(run: Run, result: TaskResult, catalogue: Catalogue, words: Words) -
         raise ReportError(f"run {run.run_uid} answers task {result.task_id}, which the catalogue does not have")
     answered = result.verdict not in (Verdict.ABSTAINED, Verdict.UNCALIBRATED)
     model = f"{run.model.name} {run.model.version} ({run.model.label})"
+    explained = named_explanation(result, task, words) if task.modifiers else explanation(result, task, words)
     return Finding(
         task_id=task.id,
         name=task.name,
         title=words.task(task),
-        concept=task.concept,
+        concept=None if task.modifiers else task.concept,
         finding_site=task.finding_site,
         verdict=result.verdict,
         answer=_answer(task, result) if answered else None,
         score=_score(task, result) if answered else None,
-        explanation=with_warning(explanation(result, task, words), run.model.label, words),
+        explanation=with_warning(explained, run.model.label, words),
         method=model if result.method is None else f"{model}, {result.method}",
     )
 
@@ -130,7 +134,8 @@ def _score(task: AnyTask, result: TaskResult) -> Score | None:
     if not isinstance(task, BinaryTask) or result.score is None:
         return None
     number = Number(value=f"{result.score:.{SCORE_DECIMALS}f}", unit=_concept(NO_UNITS))
-    return Score(name=_concept(SCORES[result.score_kind]), number=number)
+    name, kind = SCORES[result.score_kind], KINDS_OF_SCORE[result.score_kind]
+    return Score(name=_concept(name), kind=_concept(kind), number=number)
 
 
 def _concept(code: Code) -> CodedConcept:

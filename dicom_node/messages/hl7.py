@@ -169,7 +169,7 @@ def _observations(run: Run, catalogue: Catalogue, findings: Sequence[Finding], s
         if finding.answer is not None:  # else it is the content of the OBX itself
             yield from _notes([finding.explanation])
         if finding.score is not None:
-            yield observation({**same, 3: _question(finding.score.name, finding), **_number(finding.score.number)})
+            yield observation({**same, 3: _question(finding.score.kind, finding), **_number(finding.score.number)})
         yield observation({**same, 2: "CWE", 3: _coded(codes.SCT.FindingSite), 5: _concept(finding.finding_site)})
     for code, uid in (
         (codes.DCM.StudyInstanceUID, study.study_instance_uid),
@@ -191,9 +191,9 @@ def _number(number: Number) -> dict[int, str]:
     return {2: "NM", 5: number.value, 6: _concept(number.unit)}
 
 
-def _question(concept: CodedConcept, finding: Finding) -> str:
+def _question(concept: CodedConcept | None, finding: Finding) -> str:
     """OBX-3: the concept, and beside it the task, since several tasks may ask for one concept at different sites."""
-    named = (concept.value, concept.meaning, concept.scheme)
+    named = () if concept is None else (concept.value, concept.meaning, concept.scheme)
     return composite(*named, finding.task_id, finding.name, OUR_SCHEME)
 
 

@@ -70,6 +70,15 @@ def explanation(result: TaskResult, task: AnyTask, words: Words = ENGLISH) -> st
             return words.say("not_answered.abstained", reason=words.reason(result.reason))
 
 
+def named_explanation(result: TaskResult, task: AnyTask, words: Words = ENGLISH) -> str:
+    """How one answer came about, with what was asked and answered: for where the codes beside it do not say that."""
+    explained = explanation(result, task, words)
+    if result.verdict in _READING_ORDER:  # none was given
+        return words.say("form.named", name=words.task(task), answer=explained)
+    named = words.say("form.named", name=words.task(task), answer=brief(result, task, words))
+    return words.sentences(words.say("form.sentence", text=named), explained)
+
+
 def _origin_of_estimate(result: TaskResult, task: AnyTask, words: Words) -> str:
     count = len(result.clips)
     unit = _unit(task, words, "percent") if isinstance(task, RegressionTask) else ""

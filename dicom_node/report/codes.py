@@ -7,6 +7,8 @@ import config.clinical_tasks
 from db.results.runs import ScoreKind, Verdict
 
 OUR_SCHEME = "99ECHOWORKER"
+"""Of messages alone, beside public codes: which task, which verdict, what kind of score. Reports have none of it: PACS
+know public codes, and validators warn of others. A site's own catalogue may have a scheme of its own."""
 OUR_SCHEME_NAME = "EchoWorker local codes"
 
 LANGUAGE_SCHEME = "RFC5646"
@@ -21,12 +23,20 @@ ILLUSTRATION = Code("125201", "DCM", "Illustration of Finding")
 MEDIAN = Code("373099004", "SCT", "Median")
 MEAN = Code("373098007", "SCT", "Mean")
 NO_UNITS = Code("1", "UCUM", "no units")
+_SCORE = Code("246262008", "SCT", "Score")
 SCORES: dict[ScoreKind, Code] = {
+    "similarity": _SCORE,
+    "probability": Code("122157", "DCM", "Probability"),
+    "score": _SCORE,
+}
+"""What the number beside a finding is. A cosine is no probability before it is calibrated; the comment beside it says
+what kind of score it is, and so does the method."""
+KINDS_OF_SCORE: dict[ScoreKind, Code] = {
     "similarity": Code("SIMILARITY", OUR_SCHEME, "Cosine similarity of frames and prompts"),
     "probability": Code("PROBABILITY", OUR_SCHEME, "Probability of the finding, by a trained head"),
     "score": Code("SCORE", OUR_SCHEME, "Score of the model"),
 }
-"""What the number beside a finding is. A cosine is no probability (as DCM 122157 is) before it is calibrated."""
+"""The same for messages, to the letter."""
 
 UNDETERMINED = Code("373068000", "SCT", "Undetermined")
 """CID 240, and the answer to any question that has none."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from highdicom.sr import (
     AlgorithmIdentification,
+    CodeContentItem,
     CodedConcept,
     ContainerContentItem,
     ContentSequence,
@@ -35,7 +36,7 @@ from config.errors import ReportError
 from config.sections.report_objects import ReportObject
 from db.consistency.discordances import Told
 from db.results.runs import Run, TaskResult, Verdict
-from dicom_node.report.answers import brief, explanation, in_reading_order
+from dicom_node.report.answers import explanation, in_reading_order, named_explanation
 from dicom_node.report.codes import (
     COMMENT,
     ECHOCARDIOGRAPHY,
@@ -162,20 +163,15 @@ def _group(
     )
     if is_illustrated:
         group[0].ContentSequence.append(_illustration(run, words))
-    said = with_warning(_said_of(result, task, answered=answered, words=words), run.model.label, words)
+    said = explanation(result, task, words) if _codes_say_it(task, words) else named_explanation(result, task, words)
+    said = with_warning(said, run.model.label, words)
     group[0].ContentSequence.append(_comment(said))
     return group
 
 
-def _said_of(result: TaskResult, task: AnyTask, *, answered: bool, words: Words) -> str:
-    """How the answer came about; what was asked and answered as well where the codes do not say it in the language."""
-    explained = explanation(result, task, words)
-    if words.language is ENGLISH.language:
-        return explained
-    if not answered:
-        return words.say("form.named", name=words.task(task), answer=explained)
-    named = words.say("form.named", name=words.task(task), answer=brief(result, task, words))
-    return words.sentences(words.say("form.sentence", text=named), explained)
+def _codes_say_it(task: AnyTask, words: Words) -> bool:
+    """Whether who reads the meanings of the codes knows what was asked and answered: they are in English."""
+    return words.language is ENGLISH.language and not task.modifiers
 
 
 def _measurements(task: AnyTask, result: TaskResult) -> list[Measurement]:
@@ -206,7 +202,19 @@ def _measurements(task: AnyTask, result: TaskResult) -> list[Measurement]:
 def _evaluations(task: AnyTask, result: TaskResult) -> list[QualitativeEvaluation]:
     if result.verdict is Verdict.MEASURED:
         return []
-    return [QualitativeEvaluation(name=coded(task.concept), value=_answer(task, result))]
+    evaluation = QualitativeEvaluation(name=coded(task.concept), value=_answer(task, result))
+    if task.modifiers:
+        evaluation[0].ContentSequence = ContentSequence(
+            [
+                CodeContentItem(
+                    name=coded(modifier.name),
+                    value=coded(modifier.value),
+                    relationship_type=RelationshipTypeValues.HAS_CONCEPT_MOD,
+                )
+                for modifier in task.modifiers
+            ]
+        )
+    return [evaluation]
 
 
 def _answer(task: AnyTask, result: TaskResult) -> Code | CodedConcept:

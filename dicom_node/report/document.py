@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from highdicom import ContributingEquipment
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
-from highdicom.sr import Comprehensive3DSR, ComprehensiveSR
+from highdicom.sr import Comprehensive3DSR, ComprehensiveSR, MeasurementReport
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import UID, ComprehensiveSRStorage
@@ -23,7 +23,7 @@ from dicom_node.report.content import report_content
 from dicom_node.report.dating import date_object
 from dicom_node.report.requests import referenced_requests
 from dicom_node.report.sources import make_all_text_writable, report_sources
-from dicom_node.report.uids import derived_uid, device_uid
+from dicom_node.report.uids import derived_uid
 from dicom_node.report.wording import series_description
 from dicom_node.report.words import Words, words_of
 
@@ -74,9 +74,10 @@ def build_structured_report(
     headers, words = report_sources(evidence), words_of(language, catalogue)
     heat_map = None if illustrated is None else _heat_map(run, language)
     try:
+        content = report_content(run, catalogue, headers, words, illustrated=illustrated, told=told)
         document = sop_class(
             evidence=headers if heat_map is None else [*headers, heat_map],
-            content=report_content(run, catalogue, headers, words, illustrated=illustrated, told=told),
+            content=content,
             series_instance_uid=report_series_uid(run, sop_class.__name__, language),
             series_number=SERIES_NUMBER,
             sop_instance_uid=derived_uid(
@@ -92,7 +93,7 @@ def build_structured_report(
             software_versions=run.software_version,
             device_serial_number=run.model.digest[:12],
             series_description=series_description(run.model.label, words),
-            coding_schemes=[CodingSchemeIdentificationItem(designator=OUR_SCHEME, name=OUR_SCHEME_NAME)],
+            coding_schemes=_private_schemes(content) or None,
         )
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise ReportError(f"run {run.run_uid}: highdicom refused the report ({type(error).__name__})") from error
@@ -137,16 +138,28 @@ def _heat_map(run: Run, language: Language) -> Dataset:
     return reference
 
 
+def _private_schemes(content: MeasurementReport) -> list[CodingSchemeIdentificationItem]:
+    """Those that a site's catalogue brings, or that an earlier version of ours brought (PS3.16 section 8.2: 99...)."""
+    found: set[str] = set()
+
+    def note(item: Dataset, element: object) -> None:
+        scheme = str(item.get("CodingSchemeDesignator", ""))
+        if scheme.startswith("99"):
+            found.add(scheme)
+
+    content[0].walk(note)
+    names = {OUR_SCHEME: OUR_SCHEME_NAME}
+    return [CodingSchemeIdentificationItem(designator=scheme, name=names.get(scheme)) for scheme in sorted(found)]
+
+
 def _algorithm_as_equipment(run: Run, words: Words) -> ContributingEquipment:
-    equipment = ContributingEquipment(
+    return ContributingEquipment(
         manufacturer="EchoWorker",
         purpose_of_reference=codes.DCM.ProcessingEquipment,
         manufacturer_model_name=run.model.name,
         software_versions=run.model.version,
         contribution_description=series_description(run.model.label, words),
     )
-    equipment.DeviceUID = device_uid(run)
-    return equipment
 
 
 def _date(document: Dataset, run: Run, source: Dataset) -> None:

@@ -15,6 +15,18 @@ SOURCE = Code("260753009", "SCT", "Source")
 _IN_TEMPLATES_ALONE = (QUALITATIVE_EVALUATIONS, ACTIVITY_SESSION, TIME_POINT, FINDING_CATEGORY, SOURCE)
 """pydicom's tables are those of the context groups and of PS3.16 annex D."""
 
+_BESIDE_PS3_16 = (
+    Code("49062001", "SCT", "Device"),
+    Code("129236007", "SCT", "Open approach - access"),
+    Code("260507000", "SCT", "Access"),
+    Code("26212005", "SCT", "Replacement of aortic valve"),
+    Code("360058005", "SCT", "Intraventricular pump"),
+    Code("360063009", "SCT", "Prosthetic cardiac annuloplasty ring"),
+    Code("773996000", "SCT", "Transcatheter aortic valve implantation"),
+)
+"""Terms of SNOMED CT that PS3.16 has no use for, and echocardiography has; found in value sets of national
+FHIR profiles (implants, procedures) and in SNOMED's own editorial guide."""
+
 COMPLETE = "DCM"
 """The scheme that DICOM itself defines: what is not in annex D does not exist."""
 RETIRED = {"SRT", "SNM3", "99SDM"}
@@ -67,7 +79,7 @@ def _tables() -> dict[str, dict[str, set[str]]]:
     for scheme in codes.schemes():
         for code in Collection(scheme).concepts.values():
             tables[scheme][code.value].add(normalized(code.meaning))
-    for code in _IN_TEMPLATES_ALONE:
+    for code in (*_IN_TEMPLATES_ALONE, *_BESIDE_PS3_16):
         tables[code.scheme_designator][code.value].add(normalized(code.meaning))
     return {scheme: dict(table) for scheme, table in tables.items()}
 

@@ -13,6 +13,11 @@ from fhir.resources.R4B.bundle import Bundle
 from pydicom.dataset import Dataset
 
 UNDETERMINED = "373068000"
+NO_SINGLE_CODE = ("", "")
+"""What is asked where no one code says it: a report narrows one by modifiers, messages have the task's own id."""
+KINDS_OF_SCORE = {"SIMILARITY": "246262008", "SCORE": "246262008", "PROBABILITY": "122157"}
+"""Messages have a code of ours for each kind, where the report has a public one."""
+OURS = "99ECHOWORKER"
 FHIR_SCHEMES = {
     "http://snomed.info/sct": "SCT",
     "http://loinc.org": "LN",
@@ -51,6 +56,8 @@ def _group(group: Any) -> Said:
     else:
         question, answer = numbers[0].name, (float(numbers[0].value), numbers[0].unit.value)
     named = (question.value, question.scheme_designator)
+    if any(len(item.get("ContentSequence", [])) for item in group[0].ContentSequence if item.ValueType == "CODE"):
+        named = NO_SINGLE_CODE
     return Said(named, answer, score, (site.value, site.scheme_designator), comment)
 
 
@@ -68,12 +75,14 @@ def _observation(observation: Any) -> Said:
     for component in observation.component or []:
         score = (component.code.coding[0].code, float(component.valueQuantity.value))
     question, site = _coding(observation.code), _coding(observation.bodySite)
+    if question[1] == OURS:
+        question = NO_SINGLE_CODE
     return Said(question, answer, score, site, observation.note[0].text)
 
 
 def _coding(concept: Any) -> tuple[str, str]:
     first = concept.coding[0]
-    return first.code, FHIR_SCHEMES.get(first.system, "99ECHOWORKER")
+    return first.code, FHIR_SCHEMES.get(first.system, OURS)
 
 
 def read_message(content: bytes) -> dict[str, Said]:
@@ -111,7 +120,9 @@ def unescaped(text: str) -> str:
 
 def _observations(of_task: list[list[str]]) -> tuple[str, Said]:
     first, *others = of_task
-    code, _, scheme, _, name, _ = components(first[3])
+    code, meaning, scheme, *task = components(first[3])
+    name, question = (task[1], (code, scheme)) if task else (meaning, NO_SINGLE_CODE)
+    assert task or scheme == OURS
     answer, score, site = None, None, None
     explanation = unescaped(next((fields[3] for fields in others if fields[0] == "NTE"), ""))
     match first[2], first[11]:
@@ -123,9 +134,9 @@ def _observations(of_task: list[list[str]]) -> tuple[str, Said]:
             answer = (components(first[5])[0], components(first[5])[2])
     for fields in others:
         if fields[0] == "OBX" and fields[2] == "NM":
-            score = (components(fields[3])[0], float(fields[5]))
+            score = (KINDS_OF_SCORE[components(fields[3])[0]], float(fields[5]))
         elif fields[0] == "OBX":
             assert components(fields[3])[0] == "363698007"
             site = (components(fields[5])[0], components(fields[5])[2])
     assert site is not None
-    return name, Said((code, scheme), answer, score, site, explanation)
+    return name, Said(question, answer, score, site, explanation)

@@ -121,7 +121,8 @@ def test_each_task_is_told_under_one_key_whatever_its_answer() -> None:
 
     def keys(run: Run) -> dict[str, str]:
         told = [fields for fields in segments(message_of(run)) if fields[0] == "OBX" and fields[4]]
-        return {components(fields[3])[3]: fields[4] for fields in told if len(components(fields[3])) > 3}
+        asked = [(components(fields[3]), fields[4]) for fields in told]
+        return {question[-3]: place for question, place in asked if question[-1] == "99ECHOWORKER"}
 
     answered, not_answered = RUNS[1], RUNS[0]
     assert {result.verdict for result in not_answered.results} == {Verdict.ABSTAINED}

@@ -8,7 +8,7 @@ from config.catalogue import load_catalogue
 from config.clinical_tasks import AnyTask
 from db.results.runs import ClipAnswer, TaskResult, Verdict
 from dicom_node.report.answers import brief, confidence, explanation, in_reading_order, most_like
-from dicom_node.report.codes import SCORES
+from dicom_node.report.codes import KINDS_OF_SCORE
 
 NO_WITNESSES = "frames of one clip are no independent witnesses."
 
@@ -146,4 +146,4 @@ def test_a_findings_number_is_called_what_it_is(method: str | None, word: str) -
         task_id="pacemaker", verdict=Verdict.PRESENT, score=0.9, threshold=0.5, method=method, clips=clips((0.9, None))
     )
     assert explanation(result, task("pacemaker")).startswith(f"{word}, clip by clip: 0.9000; the threshold is 0.5.")
-    assert SCORES[result.score_kind].value == word.upper()
+    assert KINDS_OF_SCORE[result.score_kind].value == word.upper()

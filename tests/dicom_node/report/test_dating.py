@@ -32,7 +32,6 @@ from tests.support.tools import said_by
 CATALOGUE = load_catalogue()
 VERIFIERS = ("dciodvfy", "/usr/bin/dciodvfy")
 """Of this year, and Debian's."""
-MEANT = ("99ECHOWORKER", "DeviceUID")
 """What they warn of in every report, and is meant (test_validators)."""
 
 
@@ -83,7 +82,7 @@ def test_the_bytes_do_not_depend_on_the_time_zone_of_the_machine(
         file = tmp_path / f"{name}.dcm"
         file.write_bytes(content)
         for verifier in VERIFIERS:
-            said = [line for line in said_by(verifier, "-new", file).splitlines() if not any(o in line for o in MEANT)]
+            said = said_by(verifier, "-new", file).splitlines()
             assert not [line for line in said if "Error" in line or "Warning" in line], said
 
 

@@ -147,9 +147,8 @@ def test_the_validators_take_every_language(
     file = tmp_path / f"{language}.dcm"
     document = build_structured_report(run, catalogue, [evidence], language=language)
     document.save_as(file, enforce_file_format=True)
-    expected = ("99ECHOWORKER", "DeviceUID")  # our own scheme, and what IHE AIR asks for in Contributing Equipment
     judged = said_by("dciodvfy", "-new", file).splitlines()[1:]
-    assert [line for line in judged if not any(word in line for word in expected)] == []
+    assert judged == []
     assert "Error" not in said_by("dcentvfy", source, file)
     dump = said_by("dsrdump", file)
     assert "error" not in dump.lower(), dump
