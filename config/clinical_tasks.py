@@ -73,7 +73,7 @@ class CodedConcept(Entry):
 
 
 class Modifier(Entry):
-    """What makes a concept narrower where no single code says it (PS3.3 section C.17.3.2.4, HAS CONCEPT MOD)."""
+    """What makes a concept narrower where no single code says it (HAS CONCEPT MOD, PS3.3 table C.17.3-8)."""
 
     name: CodedConcept
     value: CodedConcept
@@ -89,8 +89,7 @@ class Threshold(Entry):
     wording: Wording
     """Whose prompts it was measured with: those of this catalogue, or those that the pack itself brings."""
     preprocessing: str | None = Field(default=None, min_length=1)
-    """The profile of the frames that it was measured with; None: not known. Frames of another are decided by it all the
-    same, as there is nothing better, and the answer says so."""
+    """The profile of the frames it was measured with; None: not known. Those of another get an answer that says so."""
 
 
 class ValueRange(Entry):

@@ -142,10 +142,7 @@ def _observation(
         "status": "preliminary",
         "category": [{"coding": [_coding(f"{_TERMINOLOGY}/observation-category", "imaging", "Imaging")]}],
         "code": {
-            "coding": [
-                *([] if finding.concept is None else [_of_concept(finding.concept)]),
-                _of_scheme(OUR_SCHEME, finding.task_id, finding.name),
-            ],
+            "coding": [*map(_of_concept, finding.concepts), _of_scheme(OUR_SCHEME, finding.task_id, finding.name)],
             "text": finding.title,
         },
         "subject": subject,

@@ -53,8 +53,8 @@ class Finding:
     """The task in English, whatever the language: the tracking identifier of its group of the report."""
     title: str
     """The task as people call it, in the language of the report."""
-    concept: CodedConcept | None
-    """None: no single code says it, and the task's own id has to do."""
+    concepts: tuple[CodedConcept, ...]
+    """What is asked, in a public code; none where no single one says it, and the task's own id has to do."""
     finding_site: CodedConcept
     verdict: Verdict
     answer: Number | CodedConcept | None
@@ -108,7 +108,7 @@ def _finding(run: Run, result: TaskResult, catalogue: Catalogue, words: Words) -
         task_id=task.id,
         name=task.name,
         title=words.task(task),
-        concept=None if task.modifiers else task.concept,
+        concepts=() if task.modifiers else (task.concept,),
         finding_site=task.finding_site,
         verdict=result.verdict,
         answer=_answer(task, result) if answered else None,

@@ -165,11 +165,11 @@ def _observations(run: Run, catalogue: Catalogue, findings: Sequence[Finding], s
 
     for finding in findings:
         same = {4: places[finding.task_id], 17: composite("", finding.method)}
-        yield observation({**same, 3: _question(finding.concept, finding), **_answer(finding)})
+        yield observation({**same, 3: _question(finding.concepts, finding), **_answer(finding)})
         if finding.answer is not None:  # else it is the content of the OBX itself
             yield from _notes([finding.explanation])
         if finding.score is not None:
-            yield observation({**same, 3: _question(finding.score.kind, finding), **_number(finding.score.number)})
+            yield observation({**same, 3: _question([finding.score.kind], finding), **_number(finding.score.number)})
         yield observation({**same, 2: "CWE", 3: _coded(codes.SCT.FindingSite), 5: _concept(finding.finding_site)})
     for code, uid in (
         (codes.DCM.StudyInstanceUID, study.study_instance_uid),
@@ -191,9 +191,9 @@ def _number(number: Number) -> dict[int, str]:
     return {2: "NM", 5: number.value, 6: _concept(number.unit)}
 
 
-def _question(concept: CodedConcept | None, finding: Finding) -> str:
+def _question(concepts: Sequence[CodedConcept], finding: Finding) -> str:
     """OBX-3: the concept, and beside it the task, since several tasks may ask for one concept at different sites."""
-    named = () if concept is None else (concept.value, concept.meaning, concept.scheme)
+    named = [part for code in concepts for part in (code.value, code.meaning, code.scheme)]
     return composite(*named, finding.task_id, finding.name, OUR_SCHEME)
 
 

@@ -117,6 +117,18 @@ def test_a_mistake_is_a_message_that_names_the_file_and_the_entry(tmp_path: Path
         load_catalogue(file)
 
 
+def test_modifiers_tell_two_tasks_of_one_concept_apart(tmp_path: Path) -> None:
+    file = tmp_path / "site-tasks.toml"
+    access, by_surgery = (f'{{ value = "{code}", scheme = "SCT", meaning = "x" }}' for code in (5, 6))
+    way = f"modifiers = [{{ name = {access}, value = {by_surgery} }}]\n"
+    narrowed = BINARY.replace('"lead"', '"wire"').replace('"Lead"', '"Wire"') + way
+    file.write_text(BINARY + narrowed)
+    assert [task.id for task in load_catalogue(file).tasks] == ["lead", "wire"]
+    file.write_text(narrowed + BINARY.replace('"lead"', '"cable"').replace('"Lead"', '"Cable"') + way)
+    with pytest.raises(ConfigurationError, match="'wire' and 'cable' have the same concept"):
+        load_catalogue(file)
+
+
 def test_all_mistakes_of_the_fields_are_found_at_once(tmp_path: Path) -> None:
     file = tmp_path / "site-tasks.toml"
     file.write_text(BINARY.replace('name = "Lead"', "").replace("a lead", "{}") + "colour = 1\n")

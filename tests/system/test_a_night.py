@@ -70,8 +70,8 @@ FOR_A_QUICK_CLOCK = {
 }
 """A lease of a minute would be over in a second or two of ours."""
 ABOUT_AN_HOUR = timedelta(minutes=55), timedelta(minutes=100)
-"""What the processor takes longer for is long by a quick clock: here a minute of ours; and a canary that was slow to set
-out has the next one behind it sooner, as that is due by when it was begun."""
+"""What the processor takes longer for is long by a quick clock: here a minute of ours; and behind a canary that was
+slow to set out the next one comes sooner, as that is due by when it was begun."""
 pytestmark = [pytest.mark.long, pytest.mark.system, pytest.mark.timeout(1200)]
 
 

@@ -175,7 +175,11 @@ BROKEN: list[tuple[str, Mutate, str]] = [
         lambda report: delattr(item_named(report, EJECTION).MeasuredValueSequence[0], "MeasurementUnitsCodeSequence"),
         "a number without a unit",
     ),
-    ("coding_schemes_identified", deleted("CodingSchemeIdentificationSequence"), "private coding scheme, 99ECHOWORKER"),
+    (
+        "coding_schemes_identified",
+        name_of(EJECTION, CodingSchemeDesignator="99HOUSE"),
+        "private coding scheme, 99HOUSE",
+    ),
     ("coding_schemes_identified", name_of(EJECTION, CodingSchemeDesignator="HOUSE"), "table 8-1 does not have, HOUSE"),
     # the header
     ("template_identifier", deleted("ContentTemplateSequence"), "no Template Identifier"),
