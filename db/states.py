@@ -90,6 +90,9 @@ class RescoredState(StrEnum):
     """The new run was not adopted; the reason says why."""
 
 
+STILL_TO_ANSWER = (RescoredState.DUE, RescoredState.READING)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Transition:
     """What a step takes a study from and to."""

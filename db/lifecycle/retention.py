@@ -17,7 +17,7 @@ from config.sections.rules import Action
 from db.delivery.deliveries import OWED
 from db.lifecycle.holds import is_held
 from db.portions import in_portions
-from db.states import AT_REST, BatchState, DeliveryState, RescoredState
+from db.states import AT_REST, STILL_TO_ANSWER, BatchState, DeliveryState
 from db.tables.peers import Forward
 from db.tables.pictures import StudyEmbeddings
 from db.tables.rescoring import RescoredStudy, Rescoring
@@ -96,7 +96,7 @@ def may_go(kind: KeptKind, *, before: datetime) -> ColumnElement[bool]:
     came_since = and_(Instance.study_id == Study.id, Instance.received_at >= before)
     to_rescore = and_(
         RescoredStudy.study_id == Study.id,
-        RescoredStudy.state.in_([RescoredState.DUE, RescoredState.READING]),
+        RescoredStudy.state.in_(STILL_TO_ANSWER),
         Rescoring.id == RescoredStudy.rescoring_id,
         Rescoring.state != BatchState.DISCARDED,
     )

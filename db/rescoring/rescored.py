@@ -13,7 +13,7 @@ from config.errors import NotFoundError
 from db.rescoring.outdated import is_at_rest
 from db.results.run_rows import result_columns, run_columns
 from db.results.runs import Run
-from db.states import BatchKind, RescoredState
+from db.states import STILL_TO_ANSWER, BatchKind, RescoredState
 from db.tables.rescoring import RescoredStudy, Rescoring
 from db.tables.studies import CurrentRun, ResultRow, RunRow, Study
 
@@ -155,6 +155,12 @@ def outcomes_of(session: Session, batch_id: int) -> dict[str, int]:
         .group_by(RescoredStudy.state)
     )
     return dict(rows.all())
+
+
+def progress_in(outcomes: Mapping[str, int]) -> tuple[int, int]:
+    """How many studies of a batch are done, and how many there are."""
+    total = sum(outcomes.values())
+    return total - sum(outcomes.get(state, 0) for state in STILL_TO_ANSWER), total
 
 
 def outcomes_of_all(session: Session, batch_ids: Sequence[int]) -> dict[int, dict[str, int]]:

@@ -45,13 +45,13 @@ def study(
         detail = study_detail(session, uid)
         catalogue = catalogue_of(detail, settings)
         listed = list_discordances(session, study_instance_uid=uid, include_closed=True)
-        found = [one for one in listed if one.superseded_at is None]
-        if as_json:
-            typer.echo(json.dumps(study_facts(detail, catalogue, found), indent=1))
-        else:
-            console.print(study_view(detail, catalogue, width=console.width))
-            for line in of_one_study(found, catalogue):
-                console.print(line, soft_wrap=True)
+    found = [one for one in listed if one.superseded_at is None]
+    if as_json:
+        typer.echo(json.dumps(study_facts(detail, catalogue, found), indent=1))
+        return
+    console.print(study_view(detail, catalogue, width=console.width))
+    for line in of_one_study(found, catalogue):
+        console.print(line, soft_wrap=True)
 
 
 def requeue(

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from db.rescoring.outdated import Outlook, Target
+from db.rescoring.rescored import progress_in
 from db.states import BatchKind, BatchState, RescoredState
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def batches_table(listed: Sequence[tuple["Rescoring", Mapping[str, int]]]) -> Ta
     """The batches, one a line."""
     table = Table("Batch", "Kind", "State", "Model", "Begun", "Done", "Of", "Cannot, failed", "Why")
     for batch, counts in listed:
-        done, total = _done(counts)
+        done, total = progress_in(counts)
         without = counts.get(RescoredState.CANNOT, 0) + counts.get(RescoredState.FAILED, 0)
         state = f"{batch.state}, paused" if batch.paused else batch.state
         model = f"{batch.model_name} {batch.model_version}"
@@ -80,7 +81,7 @@ def show_batch(
     console: Console, batch: "Rescoring", counts: Mapping[str, int], reasons: Sequence[tuple[str, str, int]]
 ) -> None:
     """A batch and its report."""
-    done, total = _done(counts)
+    done, total = progress_in(counts)
     model = f"{batch.model_name} {batch.model_version}, {batch.model_label}"
     console.print(Text(f"re-scoring {batch.id}, {batch.kind}, {batch.state}: {done} of {total} studies; {model}"))
     for state, count in sorted(counts.items()):
@@ -109,7 +110,7 @@ def progress(console: Console, counts: Callable[[], Mapping[str, int]]) -> Itera
 
         def look() -> None:
             while not done_with_it.wait(LOOK_EVERY_S):
-                done, total = _done(counts())
+                done, total = progress_in(counts())
                 bar.update(task, completed=done, total=total)
 
         looker = threading.Thread(target=look, daemon=True)
@@ -119,11 +120,6 @@ def progress(console: Console, counts: Callable[[], Mapping[str, int]]) -> Itera
         finally:
             done_with_it.set()
             looker.join()
-
-
-def _done(counts: Mapping[str, int]) -> tuple[int, int]:
-    total = sum(counts.values())
-    return total - counts.get(RescoredState.DUE, 0), total
 
 
 def _show_changes(console: Console, report: Mapping[str, Any]) -> None:

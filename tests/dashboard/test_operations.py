@@ -48,7 +48,7 @@ def here(here: Installation) -> Installation:
         lab.fill(session)
         session.add(batch(BatchKind.RESCORE))
         session.flush()
-        for study, state in ((1, RescoredState.SCORED), (3, RescoredState.DUE)):
+        for study, state in ((1, RescoredState.SCORED), (2, RescoredState.READING), (3, RescoredState.DUE)):
             session.add(RescoredStudy(rescoring_id=1, study_id=study, state=state, is_canary=False))
     return here
 
@@ -229,7 +229,7 @@ def test_what_is_not_there_is_said_so(admin: Browser) -> None:
 
 def test_a_batch_shows_how_far_it_is_and_is_paused_resumed_and_adopted(here: Installation, admin: Browser) -> None:
     assert "Batch 1 rescore SCORED Other 2 RESEARCH" in words(admin, "/rescoring")
-    assert "1 of 2" in words(admin, "/rescoring")
+    assert "1 of 3" in words(admin, "/rescoring")
     page = "/operations/rescoring/1"
     assert admin.submit(page, f"{page}/pause").status_code == 303
     assert "paused by a-admin" in words(admin, "/rescoring/1")

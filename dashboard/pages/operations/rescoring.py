@@ -17,8 +17,8 @@ from dashboard.installation import Here
 from dashboard.parameters import Number
 from dashboard.rendering import page
 from db.rescoring.batches import OVER, decide_to_adopt, discard, go_on_after_canary, set_paused
-from db.rescoring.rescored import batch_of, batches, outcomes_of, outcomes_of_all, reasons_of
-from db.states import BatchKind, BatchState, RescoredState
+from db.rescoring.rescored import batch_of, batches, outcomes_of, outcomes_of_all, progress_in, reasons_of
+from db.states import BatchKind, BatchState
 
 router = APIRouter(prefix="/operations")
 ADDRESS = "/operations/rescoring"
@@ -40,7 +40,7 @@ def rescoring(request: Request, here: Here, person: Viewer) -> Response:
     with here.database.read() as session:
         found = batches(session)
         counts = outcomes_of_all(session, [batch.id for batch in found])
-    listed = [(batch, _progress(counts[batch.id])) for batch in found]
+    listed = [(batch, progress_in(counts[batch.id])) for batch in found]
     return page(request, "operations_rescoring.html", person, batches=listed, settings=here.settings.rescore)
 
 
@@ -55,7 +55,7 @@ def batch_page(request: Request, here: Here, person: Viewer, batch_id: Number) -
         "operations_batch.html",
         person,
         batch=batch,
-        progress=_progress(counts),
+        progress=progress_in(counts),
         counts=counts,
         reasons=reasons,
         orders=[order for order in Order if _is_possible(order, batch.kind, batch.state, is_paused=batch.paused)],
@@ -108,9 +108,3 @@ def _is_possible(order: Order, kind: str, state: str, *, is_paused: bool) -> boo
             return kind == BatchKind.RESCORE and state == BatchState.SCORED
         case Order.DISCARD:
             return state not in OVER
-
-
-def _progress(counts: dict[str, int]) -> tuple[int, int]:
-    """How many studies are done, and how many there are."""
-    total = sum(counts.values())
-    return total - counts.get(RescoredState.DUE, 0), total
