@@ -14,7 +14,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from config.catalogue_extension import EXTENDS, REMOVE, extended
 from config.catalogue_mistakes import mistakes_of
-from config.clinical_tasks import IDENTIFIER, AnyTask, BinaryTask, Entry, Names, Prompts, Task
+from config.clinical_tasks import IDENTIFIER, AnyTask, BinaryTask, Names, Prompts, Task
+from config.coded_concepts import Entry
 from config.errors import CatalogueError, ConfigurationError
 
 BUNDLED_CATALOGUE = Path(__file__).with_name("tasks.toml")

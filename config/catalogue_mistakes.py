@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from config.clinical_tasks import Entry
+from config.coded_concepts import Entry
 
 _KINDS = ("regression", "binary", "class")
 _WANTED = {"tuple_type": "a list", "model_type": "a table", "model_attributes_type": "a table", "string_type": "a text"}

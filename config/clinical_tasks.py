@@ -8,8 +8,9 @@ import json
 from itertools import combinations
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from config.coded_concepts import CodedConcept, Entry, Modifier, keys_of
 from config.languages import Language
 
 PLACEHOLDER = "{value}"
@@ -47,36 +48,9 @@ Prompts = Annotated[tuple[Annotated[str, AfterValidator(_plain)], ...], Field(mi
 Templates = Annotated[tuple[Annotated[str, AfterValidator(_template)], ...], Field(min_length=1)]
 """Sentences in which a number is filled in."""
 Indices = tuple[Annotated[int, Field(ge=0)], ...]
-Names = Annotated[
-    dict[Language, Annotated[str, Field(min_length=1, max_length=64)]], AfterValidator(_of_other_languages)
-]
+Name = Annotated[str, Field(min_length=1, max_length=64)]
+Names = Annotated[dict[Language, Name], AfterValidator(_of_other_languages)]
 """Names in other languages than English, for reports in them; the English one stands in for those that are missing."""
-
-
-class Entry(BaseModel):
-    """Part of a catalogue file: frozen, and a key that it does not know is a mistake."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class CodedConcept(Entry):
-    """A coded term as DICOM writes it (PS3.3 section 8): value, coding scheme designator, meaning."""
-
-    value: str = Field(min_length=1, max_length=16)
-    scheme: str = Field(min_length=1, max_length=16)
-    meaning: str = Field(min_length=1, max_length=64)
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """What makes it the same as another: value and scheme, whatever the meaning's words."""
-        return self.value, self.scheme
-
-
-class Modifier(Entry):
-    """What makes a concept narrower where no single code says it (HAS CONCEPT MOD, PS3.3 table C.17.3-8)."""
-
-    name: CodedConcept
-    value: CodedConcept
 
 
 class Threshold(Entry):
@@ -130,12 +104,11 @@ class CutPoints(Entry):
 
 class _Task(Entry):
     id: str = Field(pattern=IDENTIFIER, max_length=32)
-    name: str = Field(min_length=1, max_length=64)
+    name: Name
     names: Names = Field(default_factory=dict)
     concept: CodedConcept
     """What is measured (regression), looked for (binary) or graded (class)."""
     modifiers: tuple[Modifier, ...] = ()
-    """What the concept alone would leave open, as by which way a prosthesis came."""
     finding_site: CodedConcept
     views: tuple[str, ...] = ()
     """The ids of the views whose clips may answer; empty: those of every view of the heart."""
@@ -145,10 +118,9 @@ class _Task(Entry):
     """The key under which EchoCLIP's own prompt file, where a pack brings it, has this task."""
 
     @property
-    def coded_question(self) -> tuple[tuple[str, str], ...]:
+    def coded_question(self) -> tuple[object, ...]:
         """All that the codes of a report say of what is asked: no two tasks may have the same."""
-        narrower = (concept.key for modifier in self.modifiers for concept in (modifier.name, modifier.value))
-        return (self.concept.key, *narrower, self.finding_site.key)
+        return self.concept.key, keys_of(self.modifiers), self.finding_site.key
 
     def filled_prompts(self) -> list[str]:
         """All prompts, in order, as the text tower reads them."""
@@ -228,10 +200,11 @@ class OutcomeClass(Entry):
     """One of the answers of a class task, as a grade of regurgitation."""
 
     id: str = Field(pattern=IDENTIFIER, max_length=32)
-    name: str = Field(min_length=1, max_length=64)
+    name: Name
     names: Names = Field(default_factory=dict)
     """As they stand within a sentence."""
     concept: CodedConcept
+    modifiers: tuple[Modifier, ...] = ()
     prompts: Prompts
     published_values: tuple[int, ...] = ()
     """Which `values` of the published prompts' task mean this class ..."""
@@ -256,11 +229,11 @@ class ClassTask(_Task):
 
     @model_validator(mode="after")
     def _distinct_classes(self) -> Self:
-        ids = [outcome.id for outcome in self.classes]
+        ids = [each.id for each in self.classes]
         if repeated := sorted({used for used in ids if ids.count(used) > 1}):
             raise ValueError(f"class id used more than once: {', '.join(repeated)}")
         for one, other in combinations(self.classes, 2):
-            if one.concept.key == other.concept.key:
+            if (one.concept.key, keys_of(one.modifiers)) == (other.concept.key, keys_of(other.modifiers)):
                 raise ValueError(f"classes {one.id!r} and {other.id!r} have the same concept: a report needs two")
             if shared := sorted(set(one.prompts) & set(other.prompts)):
                 raise ValueError(f"classes {one.id!r} and {other.id!r} share the prompt {shared[0]!r}")

@@ -4,7 +4,8 @@ from pydicom.datadict import dictionary_description, tag_for_keyword
 from pydicom.sr.coding import Code
 
 from config.catalogue import Catalogue
-from config.clinical_tasks import AnyTask, ClassTask, CodedConcept, RegressionTask
+from config.clinical_tasks import AnyTask, ClassTask, OutcomeClass, RegressionTask
+from config.coded_concepts import CodedConcept
 from config.languages import Language
 from dicom_node.conformance.markdown import document, table
 from dicom_node.report import codes
@@ -24,7 +25,7 @@ _TERMS = (
 def report_section(catalogue: Catalogue) -> str:
     """The section on the Structured Reports of these tasks."""
     tasks = [
-        (task.name, _question(task), _kind_of_value(task), _written(task.finding_site)) for task in catalogue.tasks
+        (task.name, _narrowed(task), _kind_of_value(task), _written(task.finding_site)) for task in catalogue.tasks
     ]
     return document(
         "## Structured Reports",
@@ -79,9 +80,9 @@ def _languages() -> str:
     return ", ".join(f"({words.code}, {codes.LANGUAGE_SCHEME})" for words in map(words_of, Language))
 
 
-def _question(task: AnyTask) -> str:
-    narrower = [f"{_written(modifier.name)} = {_written(modifier.value)}" for modifier in task.modifiers]
-    return ": ".join([_written(task.concept), *([", ".join(narrower)] if narrower else [])])
+def _narrowed(asked: AnyTask | OutcomeClass) -> str:
+    narrower = ", ".join(f"{_written(modifier.name)} = {_written(modifier.value)}" for modifier in asked.modifiers)
+    return f"{_written(asked.concept)}: {narrower}" if narrower else _written(asked.concept)
 
 
 def _kind_of_value(task: AnyTask) -> str:
@@ -97,7 +98,7 @@ def _classes(catalogue: Catalogue) -> list[tuple[str, str]]:
     tasks: dict[tuple[str, ...], list[str]] = {}
     for task in catalogue.tasks:
         if isinstance(task, ClassTask):
-            tasks.setdefault(tuple(_written(outcome.concept) for outcome in task.classes), []).append(task.name)
+            tasks.setdefault(tuple(_narrowed(outcome) for outcome in task.classes), []).append(task.name)
     return [(", ".join(names), outcome) for outcomes, names in tasks.items() for outcome in outcomes]
 
 
@@ -110,9 +111,9 @@ def _private_codes(catalogue: Catalogue) -> list[str]:
     """Those of a site's own catalogue: the bundled one has none."""
     concepts: list[CodedConcept] = []
     for task in catalogue.tasks:
-        concepts += [task.concept, task.finding_site]
-        concepts += [concept for modifier in task.modifiers for concept in (modifier.name, modifier.value)]
-        concepts += [outcome.concept for outcome in task.classes] if isinstance(task, ClassTask) else []
+        concepts.append(task.finding_site)
+        for asked in (task, *(task.classes if isinstance(task, ClassTask) else ())):
+            concepts += [asked.concept, *(code for one in asked.modifiers for code in (one.name, one.value))]
     private = sorted({concept.key: concept for concept in concepts if concept.scheme.startswith("99")}.items())
     if not private:
         return ["None: each code is of a public coding scheme."]

@@ -16,7 +16,8 @@ from fhir.resources.R4B.bundle import Bundle
 from pydantic import ValidationError
 
 from config.catalogue import Catalogue
-from config.clinical_tasks import CodedConcept
+from config.clinical_tasks import OutcomeClass
+from config.coded_concepts import CodedConcept
 from config.errors import ReportError
 from config.labels import ModelLabel
 from db.consistency.discordances import Told
@@ -167,6 +168,8 @@ def _value(finding: Finding) -> Resource:
             return {"valueQuantity": _quantity(finding.answer)}
         case CodedConcept():
             return {"valueCodeableConcept": {"coding": [_of_concept(finding.answer)]}}
+        case OutcomeClass(id=outcome, name=name):
+            return {"valueCodeableConcept": {"coding": [_of_scheme(OUR_SCHEME, outcome, name)]}}
     code, display = _ABSENT[finding.verdict]
     return {
         "dataAbsentReason": {
@@ -272,12 +275,8 @@ def _effective(study: ReportedStudy) -> Resource:
 
 def _quantity(number: Number) -> Resource:
     unit = number.unit
-    return {
-        "value": float(number.value),
-        "unit": unit.meaning,
-        "system": _system(unit.scheme),
-        "code": unit.value,
-    }
+    said = {"unit": unit.meaning, "system": _system(unit.scheme), "code": unit.value}
+    return {"value": float(number.value), **said}
 
 
 def _of_concept(concept: CodedConcept) -> Resource:

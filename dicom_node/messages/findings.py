@@ -6,7 +6,8 @@ from datetime import datetime
 from pydicom.sr.coding import Code
 
 from config.catalogue import Catalogue
-from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, CodedConcept, RegressionTask
+from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, OutcomeClass, RegressionTask
+from config.coded_concepts import CodedConcept
 from config.errors import ReportError
 from db.consistency.discordances import Told
 from db.results.runs import Run, TaskResult, Verdict
@@ -57,8 +58,8 @@ class Finding:
     """What is asked, in a public code; none where no single one says it, and the task's own id has to do."""
     finding_site: CodedConcept
     verdict: Verdict
-    answer: Number | CodedConcept | None
-    """None: undetermined; `explanation` says why."""
+    answer: Number | CodedConcept | OutcomeClass | None
+    """A class where no single code says it; None: undetermined, and `explanation` says why."""
     score: Score | None
     explanation: str
     """How it came about, or why there is no answer; of a model that knows no patients it begins with a warning."""
@@ -118,7 +119,7 @@ def _finding(run: Run, result: TaskResult, catalogue: Catalogue, words: Words) -
     )
 
 
-def _answer(task: AnyTask, result: TaskResult) -> Number | CodedConcept:
+def _answer(task: AnyTask, result: TaskResult) -> Number | CodedConcept | OutcomeClass:
     match result.verdict:
         case Verdict.MEASURED if result.value is not None and isinstance(task, RegressionTask):
             return Number(value=f"{result.value:.{ESTIMATE_DECIMALS}f}", unit=task.unit)
@@ -127,7 +128,7 @@ def _answer(task: AnyTask, result: TaskResult) -> Number | CodedConcept:
     outcome = task.outcome(result.outcome or "") if isinstance(task, ClassTask) else None
     if outcome is None:
         raise ReportError(f"task {task.id} has no answer {result.verdict} {result.outcome or ''}, which the run gives")
-    return outcome.concept
+    return outcome if outcome.modifiers else outcome.concept
 
 
 def _score(task: AnyTask, result: TaskResult) -> Score | None:

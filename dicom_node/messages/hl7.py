@@ -14,7 +14,8 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from config.catalogue import Catalogue
-from config.clinical_tasks import CodedConcept
+from config.clinical_tasks import OutcomeClass
+from config.coded_concepts import CodedConcept
 from config.labels import ModelLabel
 from db.consistency.discordances import Told
 from db.results.runs import Run
@@ -184,6 +185,8 @@ def _answer(finding: Finding) -> dict[int, str]:
             return _number(finding.answer)
         case CodedConcept():
             return {2: "CWE", 5: _concept(finding.answer)}
+        case OutcomeClass(id=outcome, name=name):
+            return {2: "CWE", 5: composite(outcome, name, OUR_SCHEME)}
     return {2: "TX", 5: escaped(finding.explanation), 11: NOT_OBTAINED}
 
 

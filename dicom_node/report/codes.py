@@ -3,7 +3,7 @@
 from highdicom.sr import CodedConcept
 from pydicom.sr.coding import Code
 
-import config.clinical_tasks
+import config.coded_concepts
 from db.results.runs import ScoreKind, Verdict
 
 OUR_SCHEME = "99ECHOWORKER"
@@ -49,6 +49,6 @@ PRESENCE: dict[Verdict, Code] = {
 """CID 240. The answer CLASSIFIED is the concept of its class; MEASURED is a number."""
 
 
-def coded(concept: config.clinical_tasks.CodedConcept) -> CodedConcept:
+def coded(concept: config.coded_concepts.CodedConcept) -> CodedConcept:
     """A concept of the catalogue as a content item takes it."""
     return CodedConcept(value=concept.value, scheme_designator=concept.scheme, meaning=concept.meaning)

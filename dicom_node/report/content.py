@@ -32,6 +32,7 @@ from pydicom.sr.coding import Code
 
 from config.catalogue import Catalogue
 from config.clinical_tasks import AnyTask, BinaryTask, ClassTask, RegressionTask
+from config.coded_concepts import Modifier
 from config.errors import ReportError
 from config.sections.report_objects import ReportObject
 from db.consistency.discordances import Told
@@ -178,14 +179,14 @@ def _measurements(task: AnyTask, result: TaskResult) -> list[Measurement]:
     """The estimate or the score. A class is no number: how severe it is on our own scale stands in the comment."""
     several = len(result.clips) > 1
     if isinstance(task, RegressionTask) and result.value is not None:
-        return [
-            Measurement(
-                name=coded(task.concept),
-                value=round(result.value, ESTIMATE_DECIMALS),
-                unit=coded(task.unit),
-                derivation=MEDIAN if several else None,
-            )
-        ]
+        estimate = Measurement(
+            name=coded(task.concept),
+            value=round(result.value, ESTIMATE_DECIMALS),
+            unit=coded(task.unit),
+            derivation=MEDIAN if several else None,
+        )
+        _narrow(estimate[0], task.modifiers)
+        return [estimate]
     if isinstance(task, BinaryTask) and result.score is not None:
         return [
             Measurement(
@@ -203,18 +204,24 @@ def _evaluations(task: AnyTask, result: TaskResult) -> list[QualitativeEvaluatio
     if result.verdict is Verdict.MEASURED:
         return []
     evaluation = QualitativeEvaluation(name=coded(task.concept), value=_answer(task, result))
-    if task.modifiers:
-        evaluation[0].ContentSequence = ContentSequence(
-            [
-                CodeContentItem(
-                    name=coded(modifier.name),
-                    value=coded(modifier.value),
-                    relationship_type=RelationshipTypeValues.HAS_CONCEPT_MOD,
-                )
-                for modifier in task.modifiers
-            ]
-        )
+    outcome = task.outcome(result.outcome or "") if isinstance(task, ClassTask) else None
+    of_answer = outcome.modifiers if outcome is not None and result.verdict is Verdict.CLASSIFIED else ()
+    _narrow(evaluation[0], (*task.modifiers, *of_answer))
     return [evaluation]
+
+
+def _narrow(item: Dataset, modifiers: Sequence[Modifier]) -> None:
+    """Say what a concept means here that its code leaves open (PS3.3 section C.17.3.2.4)."""
+    said = [
+        CodeContentItem(
+            name=coded(modifier.name),
+            value=coded(modifier.value),
+            relationship_type=RelationshipTypeValues.HAS_CONCEPT_MOD,
+        )
+        for modifier in modifiers
+    ]
+    if said:
+        item.ContentSequence = ContentSequence([*item.get("ContentSequence", []), *said])
 
 
 def _answer(task: AnyTask, result: TaskResult) -> Code | CodedConcept:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from highdicom import ContributingEquipment
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
-from highdicom.sr import Comprehensive3DSR, ComprehensiveSR, MeasurementReport
+from highdicom.sr import Comprehensive3DSR, ComprehensiveSR
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import UID, ComprehensiveSRStorage
@@ -74,10 +74,9 @@ def build_structured_report(
     headers, words = report_sources(evidence), words_of(language, catalogue)
     heat_map = None if illustrated is None else _heat_map(run, language)
     try:
-        content = report_content(run, catalogue, headers, words, illustrated=illustrated, told=told)
         document = sop_class(
             evidence=headers if heat_map is None else [*headers, heat_map],
-            content=content,
+            content=report_content(run, catalogue, headers, words, illustrated=illustrated, told=told),
             series_instance_uid=report_series_uid(run, sop_class.__name__, language),
             series_number=SERIES_NUMBER,
             sop_instance_uid=derived_uid(
@@ -93,11 +92,11 @@ def build_structured_report(
             software_versions=run.software_version,
             device_serial_number=run.model.digest[:12],
             series_description=series_description(run.model.label, words),
-            coding_schemes=_private_schemes(content) or None,
         )
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise ReportError(f"run {run.run_uid}: highdicom refused the report ({type(error).__name__})") from error
     _date(document, run, headers[0])
+    _identify_schemes(document, headers[0])
     make_all_text_writable(document)
     _name_retired_classes(document, evidence)
     return document
@@ -138,8 +137,10 @@ def _heat_map(run: Run, language: Language) -> Dataset:
     return reference
 
 
-def _private_schemes(content: MeasurementReport) -> list[CodingSchemeIdentificationItem]:
-    """Those that a site's catalogue brings, or that an earlier version of ours brought (PS3.16 section 8.2: 99...)."""
+def _identify_schemes(document: Dataset, source: Dataset) -> None:
+    """Name private coding schemes, as PS3.16 section 8.2 has them: a site's catalogue brings some, and so do codes of
+    patient and study, of which the images may say whose they are; ours is that of earlier catalogues.
+    """
     found: set[str] = set()
 
     def note(item: Dataset, element: object) -> None:
@@ -147,9 +148,13 @@ def _private_schemes(content: MeasurementReport) -> list[CodingSchemeIdentificat
         if scheme.startswith("99"):
             found.add(scheme)
 
-    content[0].walk(note)
-    names = {OUR_SCHEME: OUR_SCHEME_NAME}
-    return [CodingSchemeIdentificationItem(designator=scheme, name=names.get(scheme)) for scheme in sorted(found)]
+    document.walk(note)
+    named = {str(item.CodingSchemeDesignator): item for item in source.get("CodingSchemeIdentificationSequence", [])}
+    named[OUR_SCHEME] = CodingSchemeIdentificationItem(designator=OUR_SCHEME, name=OUR_SCHEME_NAME)
+    if found:
+        document.CodingSchemeIdentificationSequence = [
+            named.get(scheme) or CodingSchemeIdentificationItem(designator=scheme) for scheme in sorted(found)
+        ]
 
 
 def _algorithm_as_equipment(run: Run, words: Words) -> ContributingEquipment:
@@ -158,6 +163,7 @@ def _algorithm_as_equipment(run: Run, words: Words) -> ContributingEquipment:
         purpose_of_reference=codes.DCM.ProcessingEquipment,
         manufacturer_model_name=run.model.name,
         software_versions=run.model.version,
+        device_serial_number=run.model.digest,
         contribution_description=series_description(run.model.label, words),
     )
 

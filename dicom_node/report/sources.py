@@ -69,7 +69,8 @@ def make_all_text_writable(document: Dataset) -> None:
 def _source(header: Dataset, study: str) -> Dataset:
     source = Dataset()
     for tag in header.keys():  # noqa: SIM118  iterating the data set itself would stop at the first damaged element
-        if not tag.is_private and (element := _valid_element(header, tag)):
+        element = None if tag.is_private else _valid_element(header, tag)
+        if element is not None and not (element.VR == "SQ" and not element.value):  # an SR may have none without items
             source.add(element)
     if header.get("PatientID") and "PatientID" not in source:
         # Emptied or cut, the report would be filed under nobody, or under somebody else.

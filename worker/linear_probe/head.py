@@ -16,7 +16,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from config.calibration import Metric, Sha256
-from config.clinical_tasks import IDENTIFIER, AnyTask, ClassTask, Entry
+from config.clinical_tasks import IDENTIFIER, AnyTask, ClassTask
+from config.coded_concepts import Entry
 from config.errors import ModelPackError
 from config.whole_files import write_durably
 from worker.packs.manifest import parsed

@@ -16,6 +16,7 @@ _IN_TEMPLATES_ALONE = (QUALITATIVE_EVALUATIONS, ACTIVITY_SESSION, TIME_POINT, FI
 """pydicom's tables are those of the context groups and of PS3.16 annex D."""
 
 _BESIDE_PS3_16 = (
+    Code("246268007", "SCT", "Position"),
     Code("49062001", "SCT", "Device"),
     Code("129236007", "SCT", "Open approach - access"),
     Code("260507000", "SCT", "Access"),
@@ -25,7 +26,8 @@ _BESIDE_PS3_16 = (
     Code("773996000", "SCT", "Transcatheter aortic valve implantation"),
 )
 """Terms of SNOMED CT that PS3.16 has no use for, and echocardiography has; found in value sets of national
-FHIR profiles (implants, procedures) and in SNOMED's own editorial guide."""
+FHIR profiles (implants, procedures) and in SNOMED's own editorial guide. They say nothing of other codes with such a
+meaning."""
 
 COMPLETE = "DCM"
 """The scheme that DICOM itself defines: what is not in annex D does not exist."""
@@ -50,7 +52,10 @@ def is_tabulated(scheme: str) -> bool:
 
 def meanings_of(value: str, scheme: str) -> frozenset[str]:
     """The meanings of a code in the tables, normalized; none where they do not have it."""
-    return frozenset(_tables().get(scheme, {}).get(value, ()))
+    beside = (
+        normalized(code.meaning) for code in _BESIDE_PS3_16 if (code.value, code.scheme_designator) == (value, scheme)
+    )
+    return frozenset((*_tables().get(scheme, {}).get(value, ()), *beside))
 
 
 def codes_meaning(meaning: str, scheme: str) -> frozenset[str]:
@@ -79,7 +84,7 @@ def _tables() -> dict[str, dict[str, set[str]]]:
     for scheme in codes.schemes():
         for code in Collection(scheme).concepts.values():
             tables[scheme][code.value].add(normalized(code.meaning))
-    for code in (*_IN_TEMPLATES_ALONE, *_BESIDE_PS3_16):
+    for code in _IN_TEMPLATES_ALONE:
         tables[code.scheme_designator][code.value].add(normalized(code.meaning))
     return {scheme: dict(table) for scheme, table in tables.items()}
 

@@ -56,8 +56,11 @@ def _group(group: Any) -> Said:
     else:
         question, answer = numbers[0].name, (float(numbers[0].value), numbers[0].unit.value)
     named = (question.value, question.scheme_designator)
-    if any(len(item.get("ContentSequence", [])) for item in group[0].ContentSequence if item.ValueType == "CODE"):
+    narrower = [len(item.get("ContentSequence", [])) for item in group[0].ContentSequence if item.ValueType == "CODE"]
+    if any(narrower):
         named = NO_SINGLE_CODE
+    if max(narrower) > 1:  # of the question, and of the answer
+        answer = NO_SINGLE_CODE
     return Said(named, answer, score, (site.value, site.scheme_designator), comment)
 
 
@@ -72,6 +75,7 @@ def _observation(observation: Any) -> Said:
         answer = (float(observation.valueQuantity.value), observation.valueQuantity.code)
     elif observation.valueCodeableConcept is not None:
         answer = _coding(observation.valueCodeableConcept)
+        answer = NO_SINGLE_CODE if answer[1] == OURS else answer
     for component in observation.component or []:
         score = (component.code.coding[0].code, float(component.valueQuantity.value))
     question, site = _coding(observation.code), _coding(observation.bodySite)
@@ -132,6 +136,7 @@ def _observations(of_task: list[list[str]]) -> tuple[str, Said]:
             answer = (float(first[5]), components(first[6])[0])
         case "CWE", "P":
             answer = (components(first[5])[0], components(first[5])[2])
+            answer = NO_SINGLE_CODE if answer[1] == OURS else answer
     for fields in others:
         if fields[0] == "OBX" and fields[2] == "NM":
             score = (KINDS_OF_SCORE[components(fields[3])[0]], float(fields[5]))

@@ -32,7 +32,6 @@ from tests.support.tools import said_by
 CATALOGUE = load_catalogue()
 VERIFIERS = ("dciodvfy", "/usr/bin/dciodvfy")
 """Of this year, and Debian's."""
-"""What they warn of in every report, and is meant (test_validators)."""
 
 
 @pytest.fixture

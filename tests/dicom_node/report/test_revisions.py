@@ -26,7 +26,6 @@ from tests.support.every_answer import run_of_everything
 from tests.support.tools import said_by
 
 NOTHING = PageContent(strip=None, why_no_strip="nothing_decided", trend=None)
-"""Of dciodvfy's warnings about reports, as in the test of every answer."""
 SHOWN = (Verdict.PRESENT, Verdict.MEASURED, Verdict.CLASSIFIED)
 
 

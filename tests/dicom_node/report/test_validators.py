@@ -152,7 +152,7 @@ def read_back_is_what_was_said(file: Path, run: Run, catalogue: Catalogue) -> No
 def test_the_verifier_of_debian_agrees_with_the_newest(evidence: Dataset, catalogue: Catalogue, tmp_path: Path) -> None:
     if shutil.which(DEBIANS) is None:
         said_by(DEBIANS)  # skipped on a user's machine, and fails in CI
-    for turn in (0, 1, 2, 3):
+    for turn in TURNS:
         run = run_of_everything(evidence, catalogue, turn=turn)
         file = written(build_structured_report(run, catalogue, [evidence]), tmp_path)
         assert warnings_of(DEBIANS, file) == []

@@ -6,7 +6,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from config.clinical_tasks import IDENTIFIER, Entry
+from config.clinical_tasks import IDENTIFIER
+from config.coded_concepts import Entry
 from db.consistency.discordances import Severity
 
 RuleId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=48)]

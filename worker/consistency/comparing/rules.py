@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from config.clinical_tasks import Entry
+from config.coded_concepts import Entry
 from config.errors import ConfigurationError
 from worker.consistency.comparing.rule_kinds import (
     AnotherPatientRule,
