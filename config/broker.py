@@ -15,7 +15,7 @@ from kombu.exceptions import KombuError, OperationalError
 
 from config import filesystem_broker
 from config.logs import Event, emit
-from config.sections.brokers import BrokerSettings
+from config.sections.broker import BrokerSettings
 from config.sections.credentials import url_with_password
 from config.settings import Settings
 from config.steps import (

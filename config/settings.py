@@ -4,12 +4,11 @@ They are read once, frozen, and handed in; nothing else reads the environment.
 """
 
 import os
-import random
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 import platformdirs
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -19,141 +18,29 @@ from pydantic_settings import (
 
 from config.catalogue import BUNDLED_CATALOGUE
 from config.errors import ConfigurationError
-from config.sections.brokers import BrokerSettings
+from config.sections.broker import BrokerSettings
 from config.sections.bucket import BucketSettings
 from config.sections.canary import CanarySettings
 from config.sections.consistency import ConsistencySettings
 from config.sections.dashboard import DashboardSettings
-from config.sections.databases import DatabaseSettings
+from config.sections.database import DatabaseSettings
 from config.sections.dicomweb import DicomWebSettings
 from config.sections.keep import KeepSettings
 from config.sections.messages import MessageSettings
 from config.sections.monitoring import AlertSettings, MonitoringSettings
-from config.sections.peers import AETitle, PeerSettings, Port, Role, TLSSettings, UnknownPeers
+from config.sections.node import AuditSettings, CallersSettings, NodeSettings
+from config.sections.peers import PeerSettings, Role, TLSSettings
+from config.sections.pipeline import PipelineSettings, StudySettings
 from config.sections.privacy import PrivacySettings
 from config.sections.report import ReportSettings
-from config.sections.rescoring import RescoreSettings
+from config.sections.rescore import RescoreSettings
 from config.sections.rules import RuleSettings, check_rules
+from config.sections.scoring import GateSettings, ModelSettings, PixelSettings
 from config.sections.time_limits import TimeLimitSettings
 from config.setting_mistakes import PREFIX, described, described_source, require_folder_named, require_known_variables
 
 DEFAULTS = Path(__file__).with_name("defaults.toml")
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
-
-Seconds = Annotated[float, Field(gt=0)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class NodeSettings(_Section):
-    """The storage SCP."""
-
-    ae_title: AETitle
-    host: str
-    port: Port
-    require_called_ae_title: bool
-    unknown_peers: UnknownPeers
-    processes: int = Field(ge=1, le=64)
-    receive_path: Literal["fast", "stock"]
-    maximum_associations: int = Field(ge=1)
-    maximum_waiting: int = Field(ge=1)
-    maximum_waiting_of_one_address: int = Field(ge=1)
-    request_timeout_s: Seconds
-    maximum_pdu_bytes: int = Field(ge=4096)
-    idle_timeout_s: Seconds
-    drain_timeout_s: Seconds
-    minimum_free_bytes: int = Field(ge=0)
-
-
-class StudySettings(_Section):
-    """When a study counts as complete."""
-
-    quiet_period_s: Seconds
-    association_keeps_open_s: float = Field(ge=0)
-
-
-class ModelSettings(_Section):
-    """Which model reads the clips, and on what."""
-
-    pack: str
-    retrieval_pack: str
-    catalogue: str
-    calibration: str
-    device: Literal["auto", "cpu", "cuda"]
-    precision: Literal["auto", "float32", "bfloat16"]
-    maximum_device_failures: int = Field(ge=1)
-
-
-class PixelSettings(_Section):
-    """How a clip becomes a tensor (docs/pixels.md)."""
-
-    profile: Literal["fast-1", "upstream-1"]
-    threads: int = Field(ge=0)
-
-
-class GateSettings(_Section):
-    """Which clips are left out of the scoring for what they show.
-
-    No threshold for this has been published. The default margin is reasoned, and UNCALIBRATED: a model of the CLIP
-    family is trained with its cosines multiplied by up to 100, where a difference of 0.05 means odds of e^5, or 150
-    to 1, in the model's own terms. It is wide on purpose: a clip that is wrongly left out costs an answer without need.
-    """
-
-    views: Literal["skip", "note", "off"]
-    view_margin: float = Field(ge=0, le=2)
-    """Of cosines, -1..1: by how much the nearest view that is no heart must beat the nearest that is one."""
-
-
-class PipelineSettings(_Section):
-    """Leases, attempts and back-off."""
-
-    lease_s: Seconds
-    maximum_attempts: int = Field(ge=1)
-    maximum_delivery_attempts: int = Field(ge=1)
-    retry_after_s: Seconds
-    retry_at_most_s: Seconds
-    surroundings_again_after_s: Seconds
-    reap_every_s: Seconds
-    wake_again_after_s: Seconds
-    commitment_again_after_s: Seconds
-
-    def back_off_s(self, attempts: int) -> float:
-        """How long to wait after so many failed attempts: doubled after each, up to a limit."""
-        doublings = min(attempts - 1, 30)  # more would overflow before the limit is applied
-        return float(min(self.retry_after_s * 2**doublings, self.retry_at_most_s))
-
-    def back_off_with_jitter_s(self, attempts: int) -> float:
-        """Anything up to that, so that what failed together does not come again together ("full jitter")."""
-        return random.uniform(0, self.back_off_s(attempts))  # noqa: S311
-
-    def circuit_pause_s(self, attempts: int) -> float:
-        """Half of that at least, so that one that is away is left alone, and the rest at random ("equal jitter")."""
-        longest_s = self.back_off_s(attempts)
-        return random.uniform(longest_s / 2, longest_s)  # noqa: S311
-
-
-class AuditSettings(_Section):
-    """Where the audit trail goes (PS3.15 annex A.5): to files, and from them to an audit record repository.
-
-    PS3.15 A.5.3 has every transfer name its patient, so that a hospital can answer who saw whose images. The trail is
-    therefore the one log that holds patient IDs: the ID alone, never name, birth date or accession number. Guard the
-    folder and the repository as you guard the images.
-    """
-
-    folder: str
-    refusals_told: int = Field(ge=1)
-    syslog: str = Field(pattern=r"^$|^.+:\d{1,5}$")
-    syslog_trusted: str
-
-
-class CallersSettings(_Section):
-    """How many of those who called the node are remembered one by one; anybody may call under any AE title."""
-
-    days: int = Field(ge=1)
-    of_one_address: int = Field(ge=3)
-    in_all: int = Field(ge=3)
 
 
 class Settings(BaseSettings):

@@ -8,7 +8,7 @@ from config.sections.privacy import IdentityMode
 from db.identities import IdentityField, IdentityKeeper
 from db.inserting import insert_if_new
 from db.tables.consistency import ReceivedReportKey
-from db.tables.identities import IdentityKeeping
+from db.tables.identity_keeping import IdentityKeeping
 
 AT_ONCE = 500
 """Studies that are converted in one transaction."""

@@ -6,10 +6,11 @@ An instance's way in:
     header              what is to be known of a file without its pixels; deflated and fragments read around in it
     spool               every file, under its final name; same_instance says whether one is there already
       quarantine          what was refused, and kept
-      shared_files        by the names of the registry, wherever they lie: here, or in the bucket (sharing)
+      shared_files        by the names of the registry, wherever they lie: here, or in the bucket
+      bucket, sharing     what hosts share, and how this one's files come there
       local_copies, removing      what goes from here, and whose turn it is to remove
       spool_notes, spool_check    what processes leave for each other; the spool beside the registry
-    intake              from the spool to the registry, and when a study is quiet; duties is its loop
+    intake              from the spool to the registry, and when a study is quiet
       routing             what the rules look at
 
 What goes out:
@@ -26,5 +27,6 @@ Both lean on:
     time_zones          of dates and times in an instance
     audit               the audit trail
     services, readiness, findings   whether what is needed is there
+    duties              several in one loop: what fails is in no other's way
     conformance         the conformance statement, and what it is held to
 """

@@ -9,8 +9,8 @@ from typing import Any
 
 from config.errors import ConfigurationError
 from config.logs import Event, emit
+from config.sections.node import AuditSettings
 from config.sections.peers import TLSSettings
-from config.settings import AuditSettings
 
 TLS_1_2_CIPHERS = (
     "ECDHE-ECDSA-AES256-GCM-SHA384",

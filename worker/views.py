@@ -2,7 +2,7 @@
 
 A zero-shot model answers every question about every picture. Asked for the ejection fraction of a liver, it gives a
 number; so clips in which it sees no heart are left out, with the reason. No threshold for this has been published: what
-decides is a margin that nobody has calibrated (`config.settings.GateSettings`, docs/model-card.md).
+decides is a margin that nobody has calibrated (`config.sections.scoring.GateSettings`, docs/model-card.md).
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from torch import Tensor
 from config.catalogue import View
 from config.labels import ModelLabel
 from config.reasons import Named, Reason, ReasonKind
-from config.settings import GateSettings
+from config.sections.scoring import GateSettings
 from db.results.runs import JudgedClip, Run, ViewCall
 from worker.echoclip.zero_shot import cosines
 

@@ -1,4 +1,13 @@
-"""The sections of the settings, each with what may stand in it; `config.settings` puts them together.
+"""The sections of the settings; `config.settings` puts them together.
 
-Beside them what several are made of: `credentials`, `time_window`, `report_objects`.
+node                [node], [callers], [audit]
+peers               [[peers]], [tls], and AE titles
+rules               [[rules]]
+pipeline            [study], [pipeline]; time_limits: [time_limits]
+scoring             [model], [pixels], [gate]
+report, consistency, rescore, keep, privacy         each its own
+dicomweb, messages  [[dicomweb]], [[messages]]: where else results go; report_objects is what may go
+database, broker, bucket        what we lean on; credentials is how we show who we are
+monitoring, canary  [monitoring], [[alerts]]; [canary]; time_window is a time of each day
+dashboard           [dashboard]
 """

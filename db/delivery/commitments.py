@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from config.settings import PipelineSettings
+from config.sections.pipeline import PipelineSettings
 from db.delivery.deliveries import OWED, bury, lock_deliveries, note_answer, refuse, settle
 from db.portions import AT_ONCE, in_portions
 from db.states import DeliveryState

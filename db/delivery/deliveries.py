@@ -11,8 +11,8 @@ from sqlalchemy import Select, and_, select
 from sqlalchemy.orm import Session
 
 from config.labels import ModelLabel
+from config.sections.pipeline import PipelineSettings
 from config.sections.report_objects import ReportObject
-from config.settings import PipelineSettings
 from config.steps import Step
 from db.journal import record_transition
 from db.results.reports import current_reports

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from config.labels import ModelLabel
 from config.languages import Language
+from config.sections.pipeline import PipelineSettings
 from config.sections.report_objects import ReportObject
-from config.settings import PipelineSettings
 from config.steps import Lane, Purpose, Step
 from db.delivery.deliveries import OWED, bury, lock_deliveries, note_answer, of_current_runs, refuse, settle
 from db.delivery.queues import QueueClaim, hold_queue, take_queue_announcements

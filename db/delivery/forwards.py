@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from config.settings import PipelineSettings
+from config.sections.pipeline import PipelineSettings
 from config.steps import Purpose
 from db.delivery.queues import QueueClaim, ask_at_once, hold_queue, queues_of, take_queue_announcements
 from db.inserting import insert_if_new

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from config.errors import LeaseLostError
-from config.settings import PipelineSettings
+from config.sections.pipeline import PipelineSettings
 from config.steps import Purpose
 from db.inserting import insert_if_new
 from db.tables.peers import PeerQueue

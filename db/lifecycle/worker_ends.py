@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from config.settings import PipelineSettings
+from config.sections.pipeline import PipelineSettings
 from config.steps import Purpose
 from db.delivery.delivering import Answered, record_answer
 from db.delivery.forwards import due_forwards, record_forward

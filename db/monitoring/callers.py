@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from config.settings import CallersSettings
+from config.sections.node import CallersSettings
 from db.lifecycle.received import ACCEPTED, ELSEWHERE, OTHER_AE_TITLES, Call
 from db.tables.peers import Caller
 

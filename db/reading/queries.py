@@ -1,4 +1,4 @@
-"""The read side: all that the command line and dashboards show comes from here, free of PHI."""
+"""Studies in lists, and one in detail: what the command line and dashboards show of them, free of PHI."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

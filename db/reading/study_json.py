@@ -17,7 +17,7 @@ CLIP_FACTS = (
     "frame_numbers", "frame_times_ms", "time_origin", "heart_rate", "region", "region_origin", "pixel_spacing_mm",
     "contents", "notes", "view", "view_score", "view_margin", "view_note", "skip_reason",
 )  # fmt: skip
-"""Columns of `db.tables.studies.Clip`; all of them null until the instance is prepared."""
+"""Columns of `db.tables.pictures.Clip`; all of them null until the instance is prepared."""
 
 
 def study_facts(

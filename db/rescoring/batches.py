@@ -18,7 +18,7 @@ from sqlalchemy import bindparam, case, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from config.errors import LeaseLostError, NotFoundError, RegistryError
-from config.settings import PipelineSettings
+from config.sections.pipeline import PipelineSettings
 from db.rescoring.outdated import Target, Wanted, is_any_outdated, studies_to_answer
 from db.states import BatchKind, BatchState, RescoredState
 from db.tables.rescoring import RescoredStudy, Rescoring

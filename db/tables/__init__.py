@@ -1,1 +1,13 @@
-"""The tables, as SQLAlchemy's models: `studies`, and by what the others are of; `metadata` has all of them."""
+"""The tables, as SQLAlchemy's models; `metadata` has all of them.
+
+base                what each is made of
+studies             studies, instances, runs with their results, reports, deliveries
+identity_keeping    how identities are kept
+pictures            prepared clips, and where embeddings lie
+pipeline            the journal, pauses, devices
+peers               what is forwarded, what peers answered, who called
+consistency         reports that came, and what disagrees
+rescoring, retention    batches; what was removed, and what is held
+monitoring          how the installation is doing
+accounts            who may use the dashboard
+"""

@@ -6,7 +6,7 @@ from sqlalchemy import MetaData
 
 import db.tables.accounts
 import db.tables.consistency
-import db.tables.identities
+import db.tables.identity_keeping
 import db.tables.monitoring
 import db.tables.peers
 import db.tables.pictures

@@ -1,1 +1,6 @@
-"""The views that dashboards read, the role that may, and the reference of all tables and views."""
+"""The views that dashboards read.
+
+definitions         what each says, and its SQL; its files lie in migrations/views
+rows                rows with types, whatever the database makes of them
+read_only_role      who may read them
+"""

@@ -1,1 +1,6 @@
-"""Who works on what: leases, queues that are paused, devices that are set aside."""
+"""Who works on what, and on what nobody does.
+
+leases              claims of steps, renewal, completion, failure
+pauses              queues that somebody has paused
+devices             GPUs that are set aside
+"""

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
 from config.errors import LeaseLostError
-from config.settings import PipelineSettings
+from config.sections.pipeline import PipelineSettings
 from config.steps import Lane, Step
 from db.journal import record_transition
 from db.states import STEP_DUE_IN, TRANSITIONS, Back, StudyState, state_after

@@ -1,1 +1,6 @@
-"""Backup and restore: the registry and everything of the data folder that cannot be made again."""
+"""`echoworker backup` and `restore`.
+
+making, restoring   from top to bottom
+registry_copy, copying      the registry, and files
+facts, sums         what a backup says of itself, and whether it is whole
+"""

@@ -1,1 +1,2 @@
-"""The `echoworker` command: `application` puts it together, and a module here is a command or a group of them."""
+"""The `echoworker` command: `application` puts it together, and each other module is a command or some that belong
+together; `shared` is what they have in common."""

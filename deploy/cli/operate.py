@@ -104,7 +104,7 @@ def database_read_only_role(
 @database_commands.command("docs")
 def database_docs() -> None:
     """Print what the registry holds, view by view and table by table, as Markdown."""
-    from db.views.reference import database_reference  # noqa: PLC0415
+    from db.reference import database_reference  # noqa: PLC0415
 
     typer.echo(database_reference(), nl=False)
 

@@ -32,7 +32,16 @@ def test_dependencies_point_one_way() -> None:
     assert "7 kept, 0 broken" in run.stdout
 
 
-@pytest.mark.parametrize("package", [*sorted(PACKAGES), "dicom_node/reception", "worker/pixels"])
+WITH_A_MAP = [
+    *sorted(PACKAGES),
+    *("config/sections", "dicom_node/reception", "worker/pixels"),
+    *(f"db/{name}" for name in ("consistency", "delivery", "lifecycle", "monitoring", "reading", "rescoring")),
+    *(f"db/{name}" for name in ("results", "tables", "views", "working")),
+    *(f"deploy/{name}" for name in ("backup", "demo", "doctor", "monitoring", "printing", "processes")),
+]
+
+
+@pytest.mark.parametrize("package", WITH_A_MAP)
 def test_every_module_is_on_the_map_of_its_package(package: str) -> None:
     told = ast.get_docstring(ast.parse((ROOT / package / "__init__.py").read_text())) or ""
     inside = [path for path in (ROOT / package).iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]

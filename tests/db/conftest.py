@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from config.settings import PipelineSettings, load_settings
+from config.sections.pipeline import PipelineSettings
+from config.settings import load_settings
 from db.lifecycle.received import ReceivedInstance
 from db.lifecycle.studies import close_quiet_studies, register_instance
 from db.session import Database

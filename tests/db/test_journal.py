@@ -3,7 +3,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from config.settings import PipelineSettings
+from config.sections.pipeline import PipelineSettings
 from config.steps import Step
 from db.journal import record_transition
 from db.lifecycle.received import ReceivedInstance

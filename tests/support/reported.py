@@ -7,8 +7,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from config.labels import ModelLabel
+from config.sections.pipeline import PipelineSettings
 from config.sections.report_objects import ReportObject
-from config.settings import PipelineSettings
 from config.steps import Purpose, Step
 from db.delivery.deliveries import set_deliveries
 from db.delivery.delivering import DueDelivery, due_deliveries, take_delivery_announcements

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from config.catalogue import Catalogue
 from config.labels import ModelLabel
-from config.settings import GateSettings
+from config.sections.scoring import GateSettings
 from db.results.runs import ModelIdentity
 from worker.echoclip.model import EchoClipModel
 from worker.study_scoring import Scorer

@@ -8,7 +8,7 @@ import torch
 
 from config.catalogue import Catalogue, load_catalogue
 from config.labels import ModelLabel
-from config.settings import GateSettings
+from config.sections.scoring import GateSettings
 from db.results.runs import ModelIdentity, Verdict
 from tests.support.scored_archive import HashedTowers, Thresholds, direction
 from worker import study_scoring

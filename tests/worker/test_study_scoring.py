@@ -11,7 +11,8 @@ from torch import Tensor
 from config.catalogue import Catalogue, load_catalogue
 from config.clinical_tasks import BinaryTask, RegressionTask
 from config.labels import ModelLabel
-from config.settings import GateSettings, load_settings
+from config.sections.scoring import GateSettings
+from config.settings import load_settings
 from db.results.runs import ModelIdentity, TaskResult, Verdict
 from tests.support.clips import LARGE, SMALL
 from tests.support.scoring import score_of

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from config.catalogue import Catalogue, load_catalogue
 from config.labels import ModelLabel
-from config.settings import GateSettings
+from config.sections.scoring import GateSettings
 from db.results.runs import JudgedClip, ViewCall
 from tests.worker.scripted import ScriptedTowers, Shown, scripted_model
 from worker.views import PromptViewClassifier, ViewGate, view_gate

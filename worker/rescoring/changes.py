@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from config.sections.rescoring import ReportAgainSettings
+from config.sections.rescore import ReportAgainSettings
 from db.rescoring.rescored import Answer
 from db.results.runs import FROM_KEPT, TaskResult, Verdict
 

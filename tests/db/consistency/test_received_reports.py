@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import delete
 
 from config.errors import RegistryError
-from config.settings import PipelineSettings, load_settings
+from config.sections.pipeline import PipelineSettings
+from config.settings import load_settings
 from db.consistency.received_reports import (
     BY_HAND,
     Matching,

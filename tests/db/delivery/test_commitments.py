@@ -8,8 +8,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 import db.delivery.commitments
+from config.sections.pipeline import PipelineSettings
 from config.sections.report_objects import ReportObject
-from config.settings import PipelineSettings, load_settings
+from config.settings import load_settings
 from config.steps import Step
 from db.delivery.commitments import Applied, apply_report, await_commitment, commitment_not_asked, commitment_refused
 from db.delivery.deliveries import deliver_again, lock_deliveries, set_deliveries

@@ -7,8 +7,8 @@ from alembic import command
 from sqlalchemy import MetaData, create_engine, event, select
 
 from config.errors import LeaseLostError, RegistryError
+from config.sections.pipeline import PipelineSettings
 from config.sections.report_objects import ReportObject
-from config.settings import PipelineSettings
 from config.steps import Purpose, Step
 from db.delivery.commitments import apply_report, await_commitment
 from db.delivery.dead_letters import (

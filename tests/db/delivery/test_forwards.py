@@ -10,8 +10,8 @@ from alembic import command
 from sqlalchemy import create_engine, inspect, select, text
 
 from config.errors import LeaseLostError
+from config.sections.pipeline import PipelineSettings
 from config.sections.rules import Action, Decision
-from config.settings import PipelineSettings
 from config.steps import Purpose
 from db.delivery.forwards import (
     cancel_forwards,

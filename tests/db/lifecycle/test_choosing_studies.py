@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
+from config.sections.pipeline import PipelineSettings
 from config.sections.rules import Decision
-from config.settings import PipelineSettings
 from config.steps import Lane, Step
 from db.lifecycle.choosing_studies import claim_most_urgent, claim_next
 from db.lifecycle.received import ReceivedInstance

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from config.errors import RegistryError, StudyNotFoundError
 from config.sections.keep import KeptKind
-from config.settings import PipelineSettings
+from config.sections.pipeline import PipelineSettings
 from config.steps import Step
 from db.delivery.forwards import add_forwards
 from db.lifecycle.holds import hold_study, holds, release_study

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select, update
 
 from config.errors import StudyNotFoundError
+from config.sections.pipeline import PipelineSettings
 from config.sections.rules import Action, Decision
-from config.settings import PipelineSettings
 from config.steps import Step
 from db.delivery.forwards import add_forwards
 from db.lifecycle.routing import apply_decisions

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select
 
 from config.errors import RegistryError, StudyNotFoundError
-from config.settings import PipelineSettings
+from config.sections.pipeline import PipelineSettings
 from config.steps import Step
 from db.lifecycle.received import ReceivedInstance
 from db.lifecycle.studies import (

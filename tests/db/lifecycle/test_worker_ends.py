@@ -2,7 +2,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
-from config.settings import PipelineSettings
+from config.sections.pipeline import PipelineSettings
 from config.steps import Purpose, Step
 from db.delivery.delivering import offer, take_delivery_announcements
 from db.delivery.queues import claim_queue, queues_of

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 
-from config.settings import CallersSettings
+from config.sections.node import CallersSettings
 from db.lifecycle.received import ACCEPTED, ELSEWHERE, OTHER_AE_TITLES, Call
 from db.monitoring.callers import REFUSED, prune_callers, record_calls
 from db.reading.queries import list_callers

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select, text
 
-from config.settings import PipelineSettings
+from config.sections.pipeline import PipelineSettings
 from config.steps import Purpose, Step
 from db.delivery.delivering import Answered, record_answer
 from db.delivery.queues import Trouble, release_queue

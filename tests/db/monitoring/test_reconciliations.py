@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from config.sections.pipeline import PipelineSettings
 from config.sections.report_objects import ReportObject
-from config.settings import PipelineSettings
 from db.delivery.delivering import Answered, record_answer
 from db.lifecycle.received import ReceivedInstance
 from db.lifecycle.studies import register_instance

@@ -1,7 +1,7 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from config.settings import PipelineSettings
+from config.sections.pipeline import PipelineSettings
 from config.steps import Step
 from db.lifecycle.received import Call, ReceivedInstance
 from db.lifecycle.studies import register_instance

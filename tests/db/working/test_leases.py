@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from config.errors import LeaseLostError
-from config.settings import PipelineSettings
+from config.sections.pipeline import PipelineSettings
 from config.steps import Lane, Step
 from db.lifecycle.announcing import take_announcements
 from db.lifecycle.received import ReceivedInstance

@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import select
 
 from config.errors import RegistryError
-from config.settings import PipelineSettings
+from config.sections.pipeline import PipelineSettings
 from config.steps import Purpose, Step
 from db.delivery.delivering import offer, take_delivery_announcements
 from db.delivery.queues import claim_queue

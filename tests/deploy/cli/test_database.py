@@ -13,8 +13,8 @@ from config.errors import ConfigurationError
 from config.settings import load_settings
 from db.lifecycle.studies import identity_of
 from db.migrating import alembic_config
+from db.reference import database_reference
 from db.session import Database
-from db.views.reference import database_reference
 from deploy.cli.application import app
 from dicom_node.findings import found_by
 from dicom_node.services import registry as look_at_registry

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from config.catalogue import load_catalogue
-from config.sections.rescoring import ReportAgainSettings
+from config.sections.rescore import ReportAgainSettings
 from db.rescoring.rescored import Answer
 from worker.rescoring.agreement import agreement_of
 from worker.rescoring.changes import changes_of, count_changes, is_worth_a_report

@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from db.reference import column_meanings, database_reference
 from db.session import Database
 from db.tables.base import Base
 from db.tables.metadata import METADATA
-from db.views.reference import column_meanings, database_reference
 
 DOCS = Path(__file__).parents[2] / "docs"
 QUERIES = re.findall(r"```sql\n(.*?)```", (DOCS / "reading-the-database.md").read_text(), re.DOTALL)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from deploy.cli.application import app
 from deploy.sizing import SOURCES, Site, size
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 QUOTED = {
     "frames of a clip": "at most 16",
     "report, heat map and page": "reports: 18 files, 48,802 to 1,807,906 bytes, 11,729,316 in all",
