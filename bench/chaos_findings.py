@@ -13,9 +13,11 @@ from bench.chaos_flow import Pacs, SentStudy
 from config.sections.report_objects import ReportObject
 from config.steps import Step
 from db.states import ALLOWED, DeliveryState, StudyState
+from db.tables.deliveries import Delivery, Report
 from db.tables.pictures import StudyEmbeddings
 from db.tables.pipeline import JournalEntry
-from db.tables.studies import CurrentRun, Delivery, Instance, Report, ResultRow, RunRow, Study
+from db.tables.runs import CurrentRun, ResultRow, RunRow
+from db.tables.studies import Instance, Study
 from dicom_node.spool import sha256_of
 from tests.support.clips import data_set_of
 

@@ -36,7 +36,8 @@ from db.rescoring.rescored import outcomes_of
 from db.results.runs import ModelIdentity
 from db.states import RescoredState, StudyState
 from db.tables.pictures import Clip, StudyEmbeddings
-from db.tables.studies import CurrentRun, ResultRow, RunRow, Study
+from db.tables.runs import CurrentRun, ResultRow, RunRow
+from db.tables.studies import Study
 from worker.context import WorkerContext
 from worker.echoclip.model import EchoClipModel
 from worker.echoclip.torchvision_compat import make_torchvision_importable

@@ -11,8 +11,7 @@ from pydicom.uid import EncapsulatedPDFStorage
 
 from config.errors import ReportError
 from config.sections.report_objects import ReportObject
-from db.tables.peers import DeliveryAnswer
-from db.tables.studies import Delivery, Report
+from db.tables.deliveries import Delivery, DeliveryAnswer, Report
 from dicom_node.header import read_image_header
 from dicom_node.report.tree import TreeLine, flags_of, title_of, tree_lines
 from dicom_node.spool import Spool

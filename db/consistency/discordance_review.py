@@ -12,7 +12,8 @@ from db.consistency.discordance_rows import discordance_of
 from db.consistency.discordances import Discordance, ReviewState, Severity
 from db.journal import record_act
 from db.tables.consistency import DiscordanceReview, DiscordanceRow
-from db.tables.studies import RunRow, Study
+from db.tables.runs import RunRow
+from db.tables.studies import Study
 
 LONGEST_NAME = 64
 WORST_FIRST = (case((DiscordanceRow.severity == Severity.MAJOR, 0), else_=1), DiscordanceRow.id.desc())

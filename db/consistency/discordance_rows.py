@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from db.consistency.discordances import Check, Discordance, ReviewState, Severity, Side, SideKind, Told
 from db.consistency.report_likenesses import record_likenesses
 from db.tables.consistency import ConsistencyCheck, DiscordanceRow
-from db.tables.studies import RunRow, Study
+from db.tables.runs import RunRow
+from db.tables.studies import Study
 
 Key = tuple[str, str, str]
 """Rule, field and the first side's source: what makes two findings of a study the same."""

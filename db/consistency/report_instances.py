@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from db.tables.studies import Instance, Report, Study
+from db.tables.deliveries import Report
+from db.tables.studies import Instance, Study
 
 STRUCTURED_REPORTS = "1.2.840.10008.5.1.4.1.1.88."
 """PS3.4 table B.5-1: the storage class of every kind of Structured Report begins so."""

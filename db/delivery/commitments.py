@@ -11,7 +11,8 @@ from config.sections.pipeline import PipelineSettings
 from db.delivery.deliveries import OWED, bury, lock_deliveries, note_answer, refuse, settle
 from db.portions import AT_ONCE, in_portions
 from db.states import DeliveryState
-from db.tables.studies import Delivery, Instance, Report, Study
+from db.tables.deliveries import Delivery, Report
+from db.tables.studies import Instance, Study
 
 NO_REPORT = "accepted, but no report on its storage commitment comes: does the destination know where to send it?"
 

@@ -13,8 +13,9 @@ from db.delivery.deliveries import OWED, lock_deliveries, of_current_runs, start
 from db.delivery.queues import ask_at_once, is_worked_on, queues_of
 from db.journal import record_act, record_transition
 from db.states import DeliveryState, StudyState
-from db.tables.peers import DeliveryAnswer, PeerQueue
-from db.tables.studies import Delivery, Report, Study
+from db.tables.deliveries import Delivery, DeliveryAnswer, Report
+from db.tables.peers import PeerQueue
+from db.tables.studies import Study
 from db.working.pauses import open_pauses, said_of
 
 OTHER_STATES = tuple(state for state in DeliveryState if state is not DeliveryState.DELIVERED)

@@ -17,8 +17,9 @@ from config.steps import Step
 from db.journal import record_transition
 from db.results.reports import current_reports
 from db.states import DeliveryState, StudyState
-from db.tables.peers import DeliveryAnswer
-from db.tables.studies import CurrentRun, Delivery, Report, RunRow, Study
+from db.tables.deliveries import Delivery, DeliveryAnswer, Report
+from db.tables.runs import CurrentRun, RunRow
+from db.tables.studies import Study
 
 OWED = (DeliveryState.DUE, DeliveryState.SENT)
 """Not settled: to be sent, or to be committed to."""

@@ -19,8 +19,9 @@ from db.results.reports import NO_ANSWER
 from db.results.run_rows import run_of
 from db.results.runs import Run
 from db.states import DeliveryState, StudyState
-from db.tables.peers import DeliveryAnswer
-from db.tables.studies import CurrentRun, Delivery, Report, RunRow, Study
+from db.tables.deliveries import Delivery, DeliveryAnswer, Report
+from db.tables.runs import CurrentRun, RunRow
+from db.tables.studies import Study
 from db.working.pauses import sending_is_paused
 
 

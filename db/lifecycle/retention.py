@@ -18,11 +18,12 @@ from db.delivery.deliveries import OWED
 from db.lifecycle.holds import is_held
 from db.portions import in_portions
 from db.states import AT_REST, STILL_TO_ANSWER, BatchState, DeliveryState
+from db.tables.deliveries import Delivery, Report
 from db.tables.peers import Forward
 from db.tables.pictures import StudyEmbeddings
 from db.tables.rescoring import RescoredStudy, Rescoring
 from db.tables.retention import RetentionRemoval
-from db.tables.studies import Delivery, Instance, Report, Study
+from db.tables.studies import Instance, Study
 
 _DOCUMENTS = ("1.2.840.10008.5.1.4.1.1.88.%", "1.2.840.10008.5.1.4.1.1.104.%", "1.2.840.10008.5.1.4.1.1.11.%")
 """Structured reports and key objects, encapsulated documents, presentation states (PS3.6 annex A): they stay."""

@@ -21,7 +21,9 @@ from db.lifecycle.retention import bring_back, require_pixels
 from db.results.embeddings import embeddings_of
 from db.results.recording import repeat_current_run
 from db.states import STEP_DUE_IN, TRANSITIONS, StudyState
-from db.tables.studies import CurrentRun, Delivery, Instance, PatientIdentity, Report, RunRow, Study
+from db.tables.deliveries import Delivery, Report
+from db.tables.runs import CurrentRun, RunRow
+from db.tables.studies import Instance, PatientIdentity, Study
 
 
 class Registration(Enum):

@@ -16,9 +16,9 @@ from db.delivery.forwards import due_forwards, record_forward
 from db.delivery.queues import QueueClaim, Trouble, queues_held_by, release_queue
 from db.results.reports import NO_ANSWER
 from db.states import DeliveryState
-from db.tables.peers import DeliveryAnswer
+from db.tables.deliveries import Delivery, DeliveryAnswer
 from db.tables.pipeline import JournalEntry
-from db.tables.studies import Delivery, Study
+from db.tables.studies import Study
 from db.working.leases import Claim, Fault, fail_attempt, hand_back, held_by
 
 TOOK_TOO_LONG = "took longer than its hard time limit"

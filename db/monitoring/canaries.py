@@ -14,9 +14,10 @@ from db.lifecycle.holds import is_held
 from db.monitoring.nightly import BEGUN
 from db.monitoring.tallies import note_heartbeat
 from db.states import StudyState
+from db.tables.deliveries import Delivery, Report
 from db.tables.monitoring import Heartbeat
 from db.tables.pipeline import JournalEntry
-from db.tables.studies import Delivery, Report, Study
+from db.tables.studies import Study
 
 CAME_THROUGH, FAILED = "canary", "canary failed"
 """Heartbeats: when the last one was seen to have come through, and when one was last found not to."""

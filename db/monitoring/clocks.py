@@ -18,10 +18,11 @@ from db.monitoring.alerts import AGAIN_AT_LAST
 from db.monitoring.drift import LOOKED_ON
 from db.states import STEP_DUE_IN, DeliveryState, StudyState
 from db.tables.consistency import DueCheck
+from db.tables.deliveries import Delivery
 from db.tables.monitoring import AlertRow, Heartbeat
 from db.tables.peers import Forward, PeerQueue
 from db.tables.rescoring import Rescoring
-from db.tables.studies import Delivery, Study
+from db.tables.studies import Study
 
 TOLERANCE_S = 60.0
 """By which the clocks of two hosts may differ."""

@@ -11,7 +11,8 @@ from config.sections.rules import Action
 from db.monitoring.canaries import is_a_canary
 from db.monitoring.tallies import note_heartbeat
 from db.tables.monitoring import DriftRow, Heartbeat, StudyDevice
-from db.tables.studies import CurrentRun, Instance, ResultRow, RunRow, Study
+from db.tables.runs import CurrentRun, ResultRow, RunRow
+from db.tables.studies import Instance, Study
 
 LOOKED_ON = "drift looked on"
 """Midnight, as if of UTC, of the day on which was last looked, by the clock of who looked."""

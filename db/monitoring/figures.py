@@ -24,8 +24,10 @@ from db.monitoring.tallies import TallyKind, heartbeats, tallies
 from db.reading.queries import count_by_state
 from db.reading.queue_summaries import oldest_by_lane
 from db.states import LEASED_STEPS, DeliveryState, StudyState
+from db.tables.deliveries import Delivery, Report
 from db.tables.peers import Forward
-from db.tables.studies import CurrentRun, Delivery, Report, RunRow, Study
+from db.tables.runs import CurrentRun, RunRow
+from db.tables.studies import Study
 
 MISSED_FOR = timedelta(days=7)
 """A study of longer ago that never came is not missed any more."""

@@ -20,7 +20,8 @@ from db.states import StudyState
 from db.tables.base import UTCDateTime
 from db.tables.monitoring import StudyDevice
 from db.tables.pipeline import JournalEntry
-from db.tables.studies import CurrentRun, Instance, ResultRow, RunRow, Study
+from db.tables.runs import CurrentRun, ResultRow, RunRow
+from db.tables.studies import Instance, Study
 
 UNNAMED = "not named"
 

@@ -8,8 +8,9 @@ from sqlalchemy.orm import Session
 
 from db.portions import in_portions
 from db.states import DeliveryState
+from db.tables.deliveries import Delivery, Report
 from db.tables.monitoring import Reconciliation
-from db.tables.studies import Delivery, Instance, Report, Study
+from db.tables.studies import Instance, Study
 
 
 def record_reconciliation(session: Session, row: Reconciliation) -> None:

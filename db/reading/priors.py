@@ -12,7 +12,8 @@ from db.identities import family_names
 from db.rescoring.rescored import has_counted
 from db.results.run_rows import run_of
 from db.results.runs import ModelIdentity, Run, Verdict
-from db.tables.studies import PatientIdentity, ResultRow, RunRow, Study
+from db.tables.runs import ResultRow, RunRow
+from db.tables.studies import PatientIdentity, Study
 
 PLACEHOLDER_STUDIES = 50
 """A Patient ID with more studies than this is taken for that of a phantom, of tests, or of the unknown."""

@@ -18,10 +18,11 @@ from db.results.recording import current_run
 from db.results.reports import current_reports
 from db.results.runs import Run
 from db.states import LEASED_STEPS, StudyState
+from db.tables.deliveries import Report
 from db.tables.peers import Caller
 from db.tables.pictures import Clip
 from db.tables.pipeline import JournalEntry
-from db.tables.studies import Instance, Report, Study
+from db.tables.studies import Instance, Study
 from db.working.leases import is_due
 
 _KINDS = [kind.value for kind in ReportObject]

@@ -12,10 +12,11 @@ from db.delivery.deliveries import of_current_runs
 from db.delivery.queues import is_worked_on, queues_of
 from db.rescoring.batches import WORKED_ON
 from db.states import LEASED_STEPS, TRANSITIONS, DeliveryState
+from db.tables.deliveries import Delivery, Report
 from db.tables.peers import Forward
 from db.tables.pipeline import QueuePause
 from db.tables.rescoring import Rescoring
-from db.tables.studies import Delivery, Instance, Report, Study
+from db.tables.studies import Instance, Study
 from db.working.pauses import open_pauses
 
 

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session, aliased
 
 from db.portions import in_portions
 from db.tables.pictures import Clip, StudyEmbeddings
-from db.tables.studies import CurrentRun, PatientIdentity, Study
+from db.tables.runs import CurrentRun
+from db.tables.studies import PatientIdentity, Study
 
 
 @dataclass(frozen=True, kw_only=True)

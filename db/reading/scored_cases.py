@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session, selectinload
 from db.portions import in_portions
 from db.results.run_rows import run_of
 from db.results.runs import Run
-from db.tables.studies import CurrentRun, PatientIdentity, RunRow, Study
+from db.tables.runs import CurrentRun, RunRow
+from db.tables.studies import PatientIdentity, Study
 
 
 def current_runs(session: Session, study_instance_uids: Sequence[str]) -> Iterator[Run]:

@@ -11,7 +11,7 @@ from config.steps import Lane
 from db.consistency.discordance_review import ListedDiscordance
 from db.reading.queries import StudyDetail
 from db.results.runs import Run, TaskResult
-from db.tables.studies import Report
+from db.tables.deliveries import Report
 
 CLIP_FACTS = (
     "frame_numbers", "frame_times_ms", "time_origin", "heart_rate", "region", "region_origin", "pixel_spacing_mm",

@@ -30,7 +30,8 @@ from db.lifecycle.studies import identity_in
 from db.results.runs import Verdict
 from db.states import StudyState
 from db.tables.consistency import DiscordanceRow
-from db.tables.studies import CurrentRun, Instance, PatientIdentity, ResultRow, RunRow, Study
+from db.tables.runs import CurrentRun, ResultRow, RunRow
+from db.tables.studies import Instance, PatientIdentity, Study
 
 _SHOWN = (Verdict.MEASURED, Verdict.PRESENT)
 """What a line has room for: the numbers, and what was found."""

@@ -10,7 +10,8 @@ from db.journal import record_transition
 from db.lifecycle.moving import move_study
 from db.results.recording import set_current_run
 from db.states import AT_REST, TRANSITIONS, StudyState
-from db.tables.studies import CurrentRun, RunRow, Study
+from db.tables.runs import CurrentRun, RunRow
+from db.tables.studies import Study
 
 
 def why_not_adopted(session: Session, study: Study, *, before_run_id: int | None) -> str | None:

@@ -10,7 +10,8 @@ from config.steps import Step
 from db.states import AT_REST, TRANSITIONS, BatchKind, BatchState, RescoredState, StudyState
 from db.tables.pictures import Clip, StudyEmbeddings
 from db.tables.rescoring import RescoredStudy, Rescoring
-from db.tables.studies import CurrentRun, Instance, RunRow, Study
+from db.tables.runs import CurrentRun, RunRow
+from db.tables.studies import Instance, Study
 from db.working.pauses import is_paused
 
 

@@ -15,7 +15,8 @@ from db.results.run_rows import result_columns, run_columns
 from db.results.runs import Run
 from db.states import STILL_TO_ANSWER, BatchKind, RescoredState
 from db.tables.rescoring import RescoredStudy, Rescoring
-from db.tables.studies import CurrentRun, ResultRow, RunRow, Study
+from db.tables.runs import CurrentRun, ResultRow, RunRow
+from db.tables.studies import Study
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from config.reasons import reason_of, terms_of
 from db.results.run_rows import row_of, run_of
 from db.results.runs import JudgedClip, Run
 from db.tables.pictures import Clip
-from db.tables.studies import CurrentRun, RunRow
+from db.tables.runs import CurrentRun, RunRow
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from config.sections.report_objects import ReportObject
 from db.states import DeliveryState
-from db.tables.peers import DeliveryAnswer
-from db.tables.studies import CurrentRun, Delivery, Report, RunRow
+from db.tables.deliveries import Delivery, DeliveryAnswer, Report
+from db.tables.runs import CurrentRun, RunRow
 
 NO_ANSWER = "no answer"
 """How that begins which is kept for the answer of a destination that gave none, and may have the object."""

@@ -7,7 +7,7 @@ from typing import Any
 from config.labels import ModelLabel
 from config.reasons import reason_of, terms_of
 from db.results.runs import ClipAnswer, ClipEvidence, LeftOutClip, ModelIdentity, Run, TaskResult, Verdict, ViewCall
-from db.tables.studies import ResultRow, RunRow
+from db.tables.runs import ResultRow, RunRow
 
 
 def row_of(run: Run, *, study_id: int, units: Mapping[str, str]) -> RunRow:

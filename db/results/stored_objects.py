@@ -7,7 +7,8 @@ from sqlalchemy import null, select
 from sqlalchemy.orm import Session
 
 from config.errors import StudyNotFoundError
-from db.tables.studies import Instance, PatientIdentity, Report, Study
+from db.tables.deliveries import Report
+from db.tables.studies import Instance, PatientIdentity, Study
 
 
 @dataclass(frozen=True, kw_only=True)

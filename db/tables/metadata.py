@@ -6,6 +6,7 @@ from sqlalchemy import MetaData
 
 import db.tables.accounts
 import db.tables.consistency
+import db.tables.deliveries
 import db.tables.identity_keeping
 import db.tables.monitoring
 import db.tables.peers
@@ -13,6 +14,7 @@ import db.tables.pictures
 import db.tables.pipeline
 import db.tables.rescoring
 import db.tables.retention
+import db.tables.runs
 import db.tables.studies
 from db.tables.base import Base
 

@@ -1,4 +1,4 @@
-"""The registry's tables of our peers: what is forwarded to them, what they answered, and who called the node."""
+"""The registry's tables of our peers: what is forwarded to them, their queues, and who called the node."""
 
 from datetime import datetime
 
@@ -58,22 +58,6 @@ class PeerQueue(Base):
     """When another worker may take it, unless the lease is renewed."""
     announced_at: Mapped[datetime | None]
     """When it was last put on the broker."""
-
-
-class DeliveryAnswer(Base):
-    """What a destination said to one delivery, append-only."""
-
-    __tablename__ = "delivery_answers"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    delivery_id: Mapped[int] = mapped_column(ForeignKey("deliveries.id", ondelete="CASCADE"), index=True)
-    """The delivery."""
-    at: Mapped[datetime]
-    """When it was said."""
-    state: Mapped[str] = mapped_column(String(16))
-    """Of the delivery, afterwards."""
-    answer: Mapped[str]
-    """In our words; free of PHI."""
 
 
 class Caller(Base):

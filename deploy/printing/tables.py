@@ -17,9 +17,9 @@ from config.steps import Lane
 from db.reading.queries import StudyDetail, StudySummary
 from db.results.runs import Run, TaskResult, Verdict
 from db.states import DeliveryState
+from db.tables.deliveries import Report
 from db.tables.peers import Caller
 from db.tables.pictures import Clip
-from db.tables.studies import Report
 from dicom_node.quarantine import Quarantined
 from dicom_node.report.answers import confidence, in_reading_order, most_like, outcome_name
 from dicom_node.report.wording import LIMITS_OF_USE

@@ -18,7 +18,7 @@ from db.accounts import add_account, add_token
 from db.lifecycle.received import ACCEPTED, Call
 from db.monitoring.callers import record_calls
 from db.tables.pipeline import JournalEntry
-from db.tables.studies import RunRow
+from db.tables.runs import RunRow
 from tests.dashboard.conftest import SignIn
 from tests.support import lab
 from tests.support.audit_trail import ACCESSED, QUERY, asked_by_people

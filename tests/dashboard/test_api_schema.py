@@ -30,7 +30,7 @@ from dashboard.api.routes import add_api
 from dashboard.application import create_app
 from dashboard.installation import Installation
 from db.accounts import add_account, add_token
-from db.tables.studies import RunRow
+from db.tables.runs import RunRow
 from tests.support import lab
 from tests.support.servers import PostgreSQL
 

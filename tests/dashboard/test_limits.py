@@ -13,7 +13,7 @@ from dashboard.installation import Installation
 from dashboard.pages.operations import deliveries
 from db.delivery.deliveries import of_current_runs
 from db.states import BatchKind, DeliveryState
-from db.tables.studies import Delivery
+from db.tables.deliveries import Delivery
 from dicom_node.spool import Spool
 from tests.dashboard.test_quality import batch
 from tests.support import lab

@@ -21,11 +21,10 @@ from db.monitoring.callers import record_calls
 from db.monitoring.reconciliations import record_reconciliation
 from db.reading.queries import study_detail
 from db.states import BatchKind, BatchState, DeliveryState, RescoredState
+from db.tables.deliveries import Delivery, DeliveryAnswer
 from db.tables.monitoring import Reconciliation
-from db.tables.peers import DeliveryAnswer
 from db.tables.pipeline import DeviceHealth, JournalEntry
 from db.tables.rescoring import RescoredStudy, Rescoring
-from db.tables.studies import Delivery
 from db.working.devices import note_failed, set_aside
 from db.working.pauses import former_pauses, open_pauses
 from dicom_node.quarantine import put_in_quarantine

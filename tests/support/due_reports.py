@@ -20,8 +20,8 @@ from db.delivery.delivering import take_delivery_announcements
 from db.reading.queries import StudyDetail, study_detail
 from db.results.reports import BuiltReport
 from db.states import DeliveryState
+from db.tables.deliveries import Delivery
 from db.tables.peers import PeerQueue
-from db.tables.studies import Delivery
 from tests.support.reported import instance_of, reported
 from tests.support.results import report_of, runs_of_every_answer
 from worker.context import WorkerContext

@@ -10,17 +10,10 @@ from sqlalchemy.orm import Session
 
 from db.monitoring.canaries import canary_uid
 from db.tables.consistency import DiscordanceRow, ReceivedReport
+from db.tables.deliveries import Delivery, Report
 from db.tables.pipeline import JournalEntry
-from db.tables.studies import (
-    CurrentRun,
-    Delivery,
-    Instance,
-    PatientIdentity,
-    Report,
-    ResultRow,
-    RunRow,
-    Study,
-)
+from db.tables.runs import CurrentRun, ResultRow, RunRow
+from db.tables.studies import Instance, PatientIdentity, Study
 
 PHI = ("4711-X", "Zwölf^Ottilie", "19330224", "ACC-99", "20261031")
 """What of the patient of study 1.2.1 must be seen nowhere."""

@@ -20,7 +20,8 @@ from db.results.reports import BuiltReport, add_report
 from db.results.runs import ClipEvidence, ModelIdentity, Run
 from db.session import Database
 from db.tables.consistency import ConsistencyCheck
-from db.tables.studies import RunRow, Study
+from db.tables.runs import RunRow
+from db.tables.studies import Study
 from db.working.leases import claim, completing
 
 QUIET = timedelta(seconds=30)

@@ -24,7 +24,8 @@ from db.results.run_rows import run_of
 from db.results.runs import ModelIdentity, Run
 from db.states import StudyState
 from db.tables.rescoring import RescoredStudy, Rescoring
-from db.tables.studies import CurrentRun, RunRow, Study
+from db.tables.runs import CurrentRun, RunRow
+from db.tables.studies import Study
 from tests.support.reported import instance_of
 from worker.context import WorkerContext
 from worker.echoclip.decisions import DecidingCalibration

@@ -18,7 +18,8 @@ from db.monitoring.canaries import canary_set_out_at
 from db.states import BatchState
 from db.tables.rescoring import RescoredStudy, Rescoring
 from db.tables.retention import RetentionRemoval
-from db.tables.studies import RunRow, Study
+from db.tables.runs import RunRow
+from db.tables.studies import Study
 from tests.support.clips import SMALL, as_study_of_its_own, study_of
 from tests.support.clocks import QuickClock
 from tests.support.installation import Installation

@@ -18,7 +18,9 @@ from config.logs import Event
 from config.steps import Step
 from db.monitoring.tallies import BEAT, heartbeats
 from db.results.runs import Verdict
-from db.tables.studies import Report, RunRow, Study
+from db.tables.deliveries import Report
+from db.tables.runs import RunRow
+from db.tables.studies import Study
 from dicom_node.report.checking.check import check_file
 from dicom_node.send import send_files
 from tests.support.associating import refuses_associations

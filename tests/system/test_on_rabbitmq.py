@@ -8,7 +8,8 @@ from sqlalchemy import func, select
 
 from config.logs import Event
 from config.steps import Step
-from db.tables.studies import Report, RunRow
+from db.tables.deliveries import Report
+from db.tables.runs import RunRow
 from tests.support.clips import SMALL, as_study_of_its_own, study_of
 from tests.support.installation import Installation
 from tests.support.rabbitmq import PASSWORD, RabbitMQ, rabbitmq

@@ -17,8 +17,9 @@ from db.delivery.delivering import take_delivery_announcements
 from db.lifecycle.studies import close_quiet_studies, register_instance
 from db.reading.queries import StudyDetail, study_detail
 from db.states import DeliveryState
+from db.tables.deliveries import Delivery
 from db.tables.peers import PeerQueue
-from db.tables.studies import Delivery, Study
+from db.tables.studies import Study
 from dicom_node.header import read_header
 from dicom_node.intake import received_instance
 from dicom_node.reception.receive import Announced, receive_data_set

@@ -13,8 +13,8 @@ from config.sections.report_objects import ReportObject
 from config.settings import load_settings
 from db.monitoring.canaries import CAME_THROUGH, FAILED, SENT, canary_progress
 from db.monitoring.tallies import heartbeats, note_heartbeat
+from db.tables.deliveries import Delivery
 from db.tables.peers import Forward
-from db.tables.studies import Delivery
 from tests.worker.pipeline import TO_REPORT, Pipeline
 from tests.worker.scripted import ScriptedTowers, scripted_scorer
 from worker.canary import new_canary_uid, remove_outlived_canaries, send_canary_if_due

@@ -16,7 +16,8 @@ from config.sections.report_objects import ReportObject
 from config.steps import Lane
 from db.delivery.dead_letters import dead_of, resend_deliveries
 from db.results.reports import delivered_predecessor
-from db.tables.studies import Delivery, Study
+from db.tables.deliveries import Delivery
+from db.tables.studies import Study
 from dicom_node.report.comprehensive import comprehensive_uid
 from tests.support.commitment import CommittingPACS, Node
 from tests.support.due_reports import Installation, data_set, elements

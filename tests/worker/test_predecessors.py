@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import update
 
 from config.steps import Step
-from db.tables.studies import Report, RunRow
+from db.tables.deliveries import Report
+from db.tables.runs import RunRow
 from dicom_node.spool import sha256_of
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
 from tests.support.servers import StoreSCP

@@ -17,7 +17,8 @@ from db.lifecycle.studies import requeue
 from db.reading.queries import StudyDetail
 from db.results.reports import current_report
 from db.states import DeliveryState, StudyState
-from db.tables.studies import Delivery, Study
+from db.tables.deliveries import Delivery
+from db.tables.studies import Study
 from tests.support.clips import SMALL, as_study_of_its_own
 from tests.support.incoming_reports import oru
 from tests.worker.pipeline import TO_REPORT, Pipeline

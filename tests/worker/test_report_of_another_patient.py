@@ -14,7 +14,8 @@ from config.steps import Step
 from db.consistency.discordances import Severity
 from db.lifecycle.studies import requeue
 from db.tables.consistency import ReportLikeness
-from db.tables.studies import RunRow, Study
+from db.tables.runs import RunRow
+from db.tables.studies import Study
 from tests.support.clips import LARGE, SMALL, as_study_of_its_own
 from tests.support.reported import last_check
 from tests.worker.pipeline import TO_REPORT, Pipeline, ready

@@ -25,7 +25,8 @@ from db.results.recording import current_run
 from db.results.reports import current_report, last_report
 from db.results.runs import Run
 from db.session import Database
-from db.tables.studies import RunRow, Study
+from db.tables.runs import RunRow
+from db.tables.studies import Study
 from dicom_node.report.words import words_of
 from worker.catalogues import catalogue_of_run
 from worker.consistency.comparing.comparable import comparable

@@ -19,7 +19,8 @@ from db.results.recording import record_views
 from db.results.reports import reported_runs
 from db.results.run_rows import run_of
 from db.states import RescoredState
-from db.tables.studies import RunRow, Study
+from db.tables.runs import RunRow
+from db.tables.studies import Study
 from worker.context import WorkerContext
 from worker.rescoring.changes import is_worth_a_report
 from worker.views import judged_in

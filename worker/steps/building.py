@@ -19,7 +19,8 @@ from db.rescoring.rescored import counts_since
 from db.results.reports import BuiltReport
 from db.results.run_rows import run_of
 from db.results.runs import Run
-from db.tables.studies import Report, RunRow
+from db.tables.deliveries import Report
+from db.tables.runs import RunRow
 from dicom_node.header import read_image_header
 from dicom_node.report.dating import in_zone_of
 from dicom_node.report.document import build_structured_report, reference_to_report

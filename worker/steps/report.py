@@ -24,7 +24,8 @@ from db.reading.queries import spool_paths_of
 from db.results.recording import current_run
 from db.results.reports import add_report, current_reports, delivered_predecessor
 from db.results.runs import Run
-from db.tables.studies import Report, Study
+from db.tables.deliveries import Report
+from db.tables.studies import Study
 from db.working.leases import Claim
 from worker.consistency.checking import check_study, tell
 from worker.context import WorkerContext

@@ -21,7 +21,8 @@ from db.reading.queries import study_detail
 from db.results.reports import delivered_predecessor
 from db.session import Database
 from db.states import DeliveryState
-from db.tables.studies import Delivery, Study
+from db.tables.deliveries import Delivery
+from db.tables.studies import Study
 from tests.db.conftest import Receive
 from tests.support.reported import announced, due, must_take, report_uid_of, reported, take
 

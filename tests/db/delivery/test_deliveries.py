@@ -29,7 +29,8 @@ from db.results.recording import append_run
 from db.results.reports import NO_ANSWER, delivered_predecessor
 from db.session import Database
 from db.states import DeliveryState
-from db.tables.studies import Delivery, Study
+from db.tables.deliveries import Delivery
+from db.tables.studies import Study
 from db.working.leases import claim, completing
 from tests.db.conftest import Receive
 from tests.support.reported import QUIET, announced, due, must_take, report_uid_of, reported, run_of, take

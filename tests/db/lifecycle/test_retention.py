@@ -26,9 +26,10 @@ from db.reading.queries import instances_after, known_sop_instance_uids
 from db.results.embeddings import StoredEmbeddings, record_embeddings
 from db.session import Database
 from db.states import BatchKind, BatchState, DeliveryState, RescoredState, StudyState
+from db.tables.deliveries import Delivery
 from db.tables.peers import Forward
 from db.tables.rescoring import RescoredStudy, Rescoring
-from db.tables.studies import Delivery, Instance, Study
+from db.tables.studies import Instance, Study
 from tests.support.reported import QUIET, instance_of, reported
 
 UID = "1.2.1"

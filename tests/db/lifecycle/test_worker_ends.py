@@ -10,7 +10,7 @@ from db.lifecycle.announcing import take_announcements
 from db.lifecycle.worker_ends import WorkerEnd, worker_deaths, worker_died, worker_stopped
 from db.reading.queries import study_detail
 from db.session import Database
-from db.tables.studies import Delivery
+from db.tables.deliveries import Delivery
 from db.working.leases import claim
 from tests.support.reported import instance_of, reported
 

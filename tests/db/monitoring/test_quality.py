@@ -15,7 +15,8 @@ from db.monitoring.quality import Days, Spread, answers_of_tasks, daily_answers,
 from db.reading.queries import last_calls
 from db.session import Database
 from db.tables.monitoring import StudyDevice
-from db.tables.studies import ResultRow, Study
+from db.tables.runs import ResultRow
+from db.tables.studies import Study
 from tests.support import lab
 
 BOTH = Days(first=date(2026, 10, 31), last=date(2026, 11, 1))

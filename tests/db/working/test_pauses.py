@@ -16,7 +16,7 @@ from db.lifecycle.studies import close_quiet_studies, register_instance
 from db.reading.queries import count_left_waiting, study_detail
 from db.reading.queue_summaries import QueueSummary, queue_summaries
 from db.session import Database
-from db.tables.studies import Delivery
+from db.tables.deliveries import Delivery
 from db.working.leases import claim, completing, renew
 from db.working.pauses import former_pauses, pause_queue, resume_queue
 from tests.support.reported import announced, instance_of, must_take, reported, take

@@ -11,7 +11,7 @@ from config.settings import load_settings
 from db.consistency.discordance_rows import record_check
 from db.consistency.discordances import MODEL, Check, Discordance, Severity, Side, SideKind
 from db.session import Database
-from db.tables.studies import RunRow
+from db.tables.runs import RunRow
 from tests.support.clips import SMALL
 from tests.support.installation import Installation
 from tests.support.servers import StoreSCP

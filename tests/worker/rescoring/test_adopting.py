@@ -14,7 +14,7 @@ from db.results.recording import repeat_current_run
 from db.results.reports import BuiltReport, add_report
 from db.results.runs import Verdict
 from db.states import BatchState, DeliveryState, RescoredState, StudyState
-from db.tables.studies import Delivery
+from db.tables.deliveries import Delivery
 from tests.support.clips import SMALL
 from tests.support.scored_archive import ScoredArchive, Thresholds
 from tests.worker.pipeline import TO_REPORT, Pipeline, ready

@@ -13,7 +13,7 @@ from db.rescoring.rescored import has_counted, outcomes_of
 from db.results.recording import repeat_current_run
 from db.states import BatchKind, BatchState, RescoredState, StudyState
 from db.tables.rescoring import Rescoring
-from db.tables.studies import RunRow
+from db.tables.runs import RunRow
 from tests.support.scored_archive import ScoredArchive, Thresholds
 from worker.rescoring import answering, working
 from worker.rescoring.target import target_of
