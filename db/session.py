@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_u
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+import db.tables.metadata  # noqa: F401  the first write would miss a table that another refers to
 from config.errors import ConfigurationError, RegistryError
 from config.settings import Settings
 from db.identities import IdentityKeeper, set_keeper

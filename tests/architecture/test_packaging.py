@@ -14,6 +14,7 @@ import pytest
 
 from config.steps import Purpose, Step
 from db.states import LEASED_STEPS
+from db.tables.metadata import METADATA
 from worker.tasks import PEER_WORK, STEPS
 
 ROOT = Path(__file__).parents[2]
@@ -83,6 +84,13 @@ def test_a_process_that_only_delivers_loads_no_model_code() -> None:
     )
     run = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+def test_whoever_opens_the_registry_knows_all_its_tables() -> None:
+    """SQLAlchemy refuses the first write where a foreign key leads to a table that nobody has imported."""
+    code = "import db.session; from db.tables.base import Base; print(len(Base.metadata.sorted_tables))"
+    run = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert int(run.stdout) == len(METADATA.sorted_tables)
 
 
 def test_a_receiving_process_loads_neither_the_registry_nor_the_broker() -> None:
