@@ -47,8 +47,8 @@ def report_section(catalogue: Catalogue) -> str:
         "- for a finding: CODE with the concept of the task and a value of the table below, and the score that it was "
         "decided by as NUM;\n"
         "- for a class: CODE with the concept of the task and that of the class, and no NUM;",
-        "and a comment in words, which says what kind of score it is. A CODE that asks for less than its concept says "
-        "what narrows it as HAS CONCEPT MOD (below, behind a colon). The group with the heat map's answer refers "
+        "and a comment in words, which says what kind of score it is. What asks for less than its concept has as HAS "
+        "CONCEPT MOD what narrows it (below, behind a colon). The group with the heat map's answer refers "
         f"to it by an IMAGE, {_written(codes.ILLUSTRATION)}, and the evidence lists it. A task without an answer (not "
         "calibrated, or not answered for this study) has a short group at the end: tracking identifier, finding site, "
         f"CODE {codes.UNDETERMINED.meaning}, comment; never a NUM, no algorithm identification and no source "
