@@ -109,6 +109,7 @@ class _Task(Entry):
     concept: CodedConcept
     """What is measured (regression), looked for (binary) or graded (class)."""
     modifiers: tuple[Modifier, ...] = ()
+    """What the concept alone would leave open, as by which way a prosthesis came."""
     finding_site: CodedConcept
     views: tuple[str, ...] = ()
     """The ids of the views whose clips may answer; empty: those of every view of the heart."""
@@ -205,6 +206,7 @@ class OutcomeClass(Entry):
     """As they stand within a sentence."""
     concept: CodedConcept
     modifiers: tuple[Modifier, ...] = ()
+    """As of a task: a wrong position is Abnormal, and where."""
     prompts: Prompts
     published_values: tuple[int, ...] = ()
     """Which `values` of the published prompts' task mean this class ..."""

@@ -203,10 +203,9 @@ def _measurements(task: AnyTask, result: TaskResult) -> list[Measurement]:
 def _evaluations(task: AnyTask, result: TaskResult) -> list[QualitativeEvaluation]:
     if result.verdict is Verdict.MEASURED:
         return []
-    evaluation = QualitativeEvaluation(name=coded(task.concept), value=_answer(task, result))
-    outcome = task.outcome(result.outcome or "") if isinstance(task, ClassTask) else None
-    of_answer = outcome.modifiers if outcome is not None and result.verdict is Verdict.CLASSIFIED else ()
-    _narrow(evaluation[0], (*task.modifiers, *of_answer))
+    answer, narrowed_by = _answer(task, result)
+    evaluation = QualitativeEvaluation(name=coded(task.concept), value=answer)
+    _narrow(evaluation[0], (*task.modifiers, *narrowed_by))
     return [evaluation]
 
 
@@ -224,13 +223,14 @@ def _narrow(item: Dataset, modifiers: Sequence[Modifier]) -> None:
         item.ContentSequence = ContentSequence([*item.get("ContentSequence", []), *said])
 
 
-def _answer(task: AnyTask, result: TaskResult) -> Code | CodedConcept:
+def _answer(task: AnyTask, result: TaskResult) -> tuple[Code | CodedConcept, tuple[Modifier, ...]]:
+    """The answer as a code, and what narrows that."""
     if result.verdict is not Verdict.CLASSIFIED:
-        return PRESENCE.get(result.verdict, UNDETERMINED)
+        return PRESENCE.get(result.verdict, UNDETERMINED), ()
     outcome = task.outcome(result.outcome or "") if isinstance(task, ClassTask) else None
     if outcome is None:
         raise ReportError(f"task {task.id} has no class {result.outcome}, which the run answers")
-    return coded(outcome.concept)
+    return coded(outcome.concept), outcome.modifiers
 
 
 def _algorithm(run: Run, result: TaskResult, words: Words) -> AlgorithmIdentification:
