@@ -18,6 +18,8 @@ from tests.support.waiting import wait_until
 
 OUT_OF_MEMORY = "vm_memory_high_watermark.absolute = 20MB\n"
 """It has more in use at once: connections that send are not read from any more."""
+WAKES_AGAIN_SOON = {"ECHOWORKER_PIPELINE__WAKE_AGAIN_AFTER_S": "5"}
+"""A wake-up that it had taken goes with it, read or not: what waits is announced again."""
 
 pytestmark = [pytest.mark.long, pytest.mark.system, pytest.mark.timeout(400)]
 
@@ -64,7 +66,7 @@ def test_a_rabbitmq_that_is_killed_and_forgets_all_loses_and_doubles_nothing(ort
     with rabbitmq(tmp_path / "rabbitmq") as server:
         installation = Installation(tmp_path, orthanc, broker_url=server.url, broker_files=server.files)
         before, during, after = of_their_own(3, tmp_path / "outside")
-        with installation.up():
+        with installation.up(environment=WAKES_AGAIN_SOON):
             assert installation.command("send", before).returncode == 0
             wait_until(lambda: installation.detail(study_of(before)), 60, "the first study to be known")
             server.kill()
@@ -92,7 +94,7 @@ def test_a_rabbitmq_that_takes_no_message_holds_nobody_up(orthanc: Orthanc, tmp_
         server.kill()
         server.limits = OUT_OF_MEMORY
         server.start()
-        with installation.up():
+        with installation.up(environment=WAKES_AGAIN_SOON):
             sent = installation.command("send", file)
             assert sent.returncode == 0, sent.stderr
             installation.wait_for(study_of(file), "READY")
