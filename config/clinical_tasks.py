@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from config.coded_concepts import CodedConcept, Entry, Modifier, keys_of
+from config.coded_concepts import Coded, CodedConcept, Entry
 from config.languages import Language
 
 PLACEHOLDER = "{value}"
@@ -102,15 +102,12 @@ class CutPoints(Entry):
         return self
 
 
-class _Task(Entry):
+class _Task(Coded):
     id: str = Field(pattern=IDENTIFIER, max_length=32)
     name: Name
     names: Names = Field(default_factory=dict)
-    concept: CodedConcept
-    """What is measured (regression), looked for (binary) or graded (class)."""
-    modifiers: tuple[Modifier, ...] = ()
-    """What the concept alone would leave open, as by which way a prosthesis came."""
     finding_site: CodedConcept
+    """Where that lies which `concept` names: what is measured (regression), looked for (binary) or graded (class)."""
     views: tuple[str, ...] = ()
     """The ids of the views whose clips may answer; empty: those of every view of the heart."""
     asked_if: str | None = None
@@ -121,7 +118,7 @@ class _Task(Entry):
     @property
     def coded_question(self) -> tuple[object, ...]:
         """All that the codes of a report say of what is asked: no two tasks may have the same."""
-        return self.concept.key, keys_of(self.modifiers), self.finding_site.key
+        return *self.key, self.finding_site.key
 
     def filled_prompts(self) -> list[str]:
         """All prompts, in order, as the text tower reads them."""
@@ -197,16 +194,13 @@ class BinaryTask(_Task):
         return next((t for t in self.thresholds if (t.model_family, t.wording) == made_for), None)
 
 
-class OutcomeClass(Entry):
+class OutcomeClass(Coded):
     """One of the answers of a class task, as a grade of regurgitation."""
 
     id: str = Field(pattern=IDENTIFIER, max_length=32)
     name: Name
     names: Names = Field(default_factory=dict)
     """As they stand within a sentence."""
-    concept: CodedConcept
-    modifiers: tuple[Modifier, ...] = ()
-    """As of a task: a wrong position is Abnormal, and where."""
     prompts: Prompts
     published_values: tuple[int, ...] = ()
     """Which `values` of the published prompts' task mean this class ..."""
@@ -235,7 +229,7 @@ class ClassTask(_Task):
         if repeated := sorted({used for used in ids if ids.count(used) > 1}):
             raise ValueError(f"class id used more than once: {', '.join(repeated)}")
         for one, other in combinations(self.classes, 2):
-            if (one.concept.key, keys_of(one.modifiers)) == (other.concept.key, keys_of(other.modifiers)):
+            if one.key == other.key:
                 raise ValueError(f"classes {one.id!r} and {other.id!r} have the same concept: a report needs two")
             if shared := sorted(set(one.prompts) & set(other.prompts)):
                 raise ValueError(f"classes {one.id!r} and {other.id!r} share the prompt {shared[0]!r}")

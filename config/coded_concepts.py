@@ -29,6 +29,14 @@ class Modifier(Entry):
     value: CodedConcept
 
 
-def keys_of(modifiers: tuple[Modifier, ...]) -> frozenset[object]:
-    """What makes them the same as others, in whatever order."""
-    return frozenset((modifier.name.key, modifier.value.key) for modifier in modifiers)
+class Coded(Entry):
+    """What a report says by a concept, and by what narrows that."""
+
+    concept: CodedConcept
+    modifiers: tuple[Modifier, ...] = ()
+    """What the concept alone would leave open, as by which way a prosthesis came."""
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What makes it the same as another to whoever reads codes: modifiers have no order."""
+        return self.concept.key, frozenset((modifier.name.key, modifier.value.key) for modifier in self.modifiers)

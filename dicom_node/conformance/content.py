@@ -4,11 +4,12 @@ from pydicom.datadict import dictionary_description, tag_for_keyword
 from pydicom.sr.coding import Code
 
 from config.catalogue import Catalogue
-from config.clinical_tasks import AnyTask, ClassTask, OutcomeClass, RegressionTask
-from config.coded_concepts import CodedConcept
+from config.clinical_tasks import AnyTask, ClassTask, RegressionTask
+from config.coded_concepts import Coded, CodedConcept
 from config.languages import Language
 from dicom_node.conformance.markdown import document, table
 from dicom_node.report import codes
+from dicom_node.report.checking.terminology import is_private
 from dicom_node.report.sources import TYPE_2
 from dicom_node.report.words import words_of
 
@@ -80,7 +81,7 @@ def _languages() -> str:
     return ", ".join(f"({words.code}, {codes.LANGUAGE_SCHEME})" for words in map(words_of, Language))
 
 
-def _narrowed(asked: AnyTask | OutcomeClass) -> str:
+def _narrowed(asked: Coded) -> str:
     narrower = ", ".join(f"{_written(modifier.name)} = {_written(modifier.value)}" for modifier in asked.modifiers)
     return f"{_written(asked.concept)}: {narrower}" if narrower else _written(asked.concept)
 
@@ -114,7 +115,7 @@ def _private_codes(catalogue: Catalogue) -> list[str]:
         concepts.append(task.finding_site)
         for asked in (task, *(task.classes if isinstance(task, ClassTask) else ())):
             concepts += [asked.concept, *(code for one in asked.modifiers for code in (one.name, one.value))]
-    private = sorted({concept.key: concept for concept in concepts if concept.scheme.startswith("99")}.items())
+    private = sorted({concept.key: concept for concept in concepts if is_private(concept.scheme)}.items())
     if not private:
         return ["None: each code is of a public coding scheme."]
     return [

@@ -17,6 +17,7 @@ from db.consistency.discordances import Told
 from db.results.runs import Run
 from dicom_node.contexts import RETIRED_ULTRASOUND
 from dicom_node.header import MANUFACTURER
+from dicom_node.report.checking.terminology import is_private
 from dicom_node.report.codes import OUR_SCHEME, OUR_SCHEME_NAME
 from dicom_node.report.companions import HEAT_MAP_CLASS, object_uid, series_uid
 from dicom_node.report.content import report_content
@@ -145,7 +146,7 @@ def _identify_schemes(document: Dataset, source: Dataset) -> None:
 
     def note(item: Dataset, element: object) -> None:
         scheme = str(item.get("CodingSchemeDesignator", ""))
-        if scheme.startswith("99"):
+        if is_private(scheme):
             found.add(scheme)
 
     document.walk(note)

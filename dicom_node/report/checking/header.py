@@ -6,7 +6,7 @@ from pydicom.valuerep import MAX_VALUE_LEN
 
 from dicom_node.report.checking.document import HEADER, MEASUREMENT_REPORT, Document
 from dicom_node.report.checking.findings import Finding, Level, rule
-from dicom_node.report.checking.terminology import STANDARD_SCHEMES
+from dicom_node.report.checking.terminology import STANDARD_SCHEMES, is_private
 
 _LONGEST_NAME_COMPONENT = 64
 _VALUE_TYPES_WITH_REFERENCES = ("IMAGE", "WAVEFORM", "COMPOSITE")
@@ -74,7 +74,7 @@ def coding_schemes_identified(document: Document) -> Iterator[Finding]:
         if not scheme or scheme in said or scheme in STANDARD_SCHEMES or scheme in document.schemes_identified:
             continue
         said.add(scheme)
-        private = scheme.startswith("99")
+        private = is_private(scheme)
         what = "private coding scheme" if private else "coding scheme that PS3.16 table 8-1 does not have"
         yield Finding(
             path=place.path,

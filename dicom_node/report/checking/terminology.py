@@ -50,6 +50,11 @@ def is_tabulated(scheme: str) -> bool:
     return scheme in _tables()
 
 
+def is_private(scheme: str) -> bool:
+    """Whether it is somebody's own (PS3.16 section 8.2)."""
+    return scheme.startswith("99")
+
+
 def meanings_of(value: str, scheme: str) -> frozenset[str]:
     """The meanings of a code in the tables, normalized; none where they do not have it."""
     beside = (

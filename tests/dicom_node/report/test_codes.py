@@ -1,6 +1,5 @@
 """The codes of a report are public ones; what no single one says is narrowed by modifiers; a site's own are named."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from dicom_node.report.checking.check import check_file
 from dicom_node.report.document import build_structured_report
 from tests.support.clips import SMALL, as_study_of_its_own
 from tests.support.every_answer import run_of_everything
+from tests.support.structured_reports import items_of
 from tests.support.tools import said_by
 
 
@@ -28,12 +28,6 @@ def evidence(tmp_path: Path) -> Dataset:
 
 def report_of(evidence: Dataset, catalogue: Catalogue) -> Dataset:
     return build_structured_report(run_of_everything(evidence, catalogue), catalogue, [evidence])
-
-
-def items_of(item: Dataset) -> Iterator[Dataset]:
-    for child in item.get("ContentSequence", []):
-        yield child
-        yield from items_of(child)
 
 
 def schemes_of(report: Dataset) -> set[str]:

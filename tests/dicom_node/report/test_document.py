@@ -3,7 +3,7 @@
 import json
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -42,6 +42,7 @@ from dicom_node.report.checking.check import check_file
 from dicom_node.report.document import build_structured_report
 from dicom_node.report.uids import derived_uid
 from tests.support.clips import LARGE, as_study_of_its_own
+from tests.support.structured_reports import items_of
 from tests.support.tools import require_tool
 
 RETIRED_MULTIFRAME = "1.2.840.10008.5.1.4.1.1.3"
@@ -148,12 +149,6 @@ def groups_of(document: Dataset) -> dict[str, highdicom.sr.MeasurementsAndQualit
     file.seek(0)
     groups = highdicom.sr.srread(file).content.get_image_measurement_groups()
     return {group.tracking_identifier: group for group in groups}
-
-
-def items_of(document: Dataset) -> Iterator[Dataset]:
-    for item in document.get("ContentSequence", []):
-        yield item
-        yield from items_of(item)
 
 
 def test_the_answers_can_be_read_back(run: Run, catalogue: Catalogue, evidence: Dataset) -> None:

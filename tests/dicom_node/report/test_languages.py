@@ -1,7 +1,6 @@
 """A report in each language: the sentences change, and nothing that another program reads does."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -22,6 +21,7 @@ from dicom_node.report.sources import report_sources
 from dicom_node.report.words import Words, words_of
 from tests.support.clips import LARGE, as_study_of_its_own
 from tests.support.every_answer import run_of_everything
+from tests.support.structured_reports import items_of
 from tests.support.tools import said_by
 
 OTHERS = [language for language in Language if language is not Language.ENGLISH]
@@ -50,12 +50,6 @@ def evidence(source: Path) -> Dataset:
 @pytest.fixture
 def run(evidence: Dataset, catalogue: Catalogue) -> Run:
     return run_of_everything(evidence, catalogue)
-
-
-def items_of(document: Dataset) -> Iterator[Dataset]:
-    for item in document.get("ContentSequence", []):
-        yield item
-        yield from items_of(item)
 
 
 def texts_of(document: Dataset) -> list[tuple[str, str]]:
